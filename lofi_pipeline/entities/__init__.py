@@ -1,0 +1,68 @@
+"""The data model: every record the pipeline reads or writes, as frozen pydantic models."""
+
+from lofi_pipeline.entities.base import Entity, RecordError, describe_errors, now
+from lofi_pipeline.entities.checkpoint import (
+    Checkpoint,
+    HumanEvaluation,
+    QualityMetrics,
+    StyleOutcome,
+    checkpoint_id_of,
+)
+from lofi_pipeline.entities.dataset import Dataset
+from lofi_pipeline.entities.source import (
+    RAW_FOLDER,
+    SOURCE_TYPE_OF_FOLDER,
+    DropFile,
+    DropManifest,
+    SourceRecord,
+    SourceType,
+)
+from lofi_pipeline.entities.style import StyleCategory, StylePreset, TagCategory, TagKind, category_of_style
+from lofi_pipeline.entities.track import Split, Track, TrackState
+from lofi_pipeline.entities.track_record import (
+    CutInfo,
+    ProcessedFacts,
+    QualityPart,
+    QualityReport,
+    TaggedFacts,
+    TrackMeasurements,
+    TrackOrigin,
+    TrackRecord,
+    TrackStatus,
+)
+
+__all__ = [
+    "RAW_FOLDER",
+    "SOURCE_TYPE_OF_FOLDER",
+    "Checkpoint",
+    "CutInfo",
+    "Dataset",
+    "DropFile",
+    "DropManifest",
+    "Entity",
+    "HumanEvaluation",
+    "ProcessedFacts",
+    "QualityMetrics",
+    "QualityPart",
+    "QualityReport",
+    "RecordError",
+    "SourceRecord",
+    "SourceType",
+    "Split",
+    "StyleCategory",
+    "StyleOutcome",
+    "StylePreset",
+    "TagCategory",
+    "TagKind",
+    "TaggedFacts",
+    "Track",
+    "TrackMeasurements",
+    "TrackOrigin",
+    "TrackRecord",
+    "TrackState",
+    "TrackStatus",
+    "category_of_style",
+    "checkpoint_id_of",
+    "describe_errors",
+    "now",
+]

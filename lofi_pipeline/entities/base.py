@@ -1,0 +1,60 @@
+"""What every entity of the data model has in common: strict fields, and errors that name record, field and rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+
+
+class RecordError(ValueError):
+    """A record breaks a rule of the data model. The message names the record, each field and each rule."""
+
+
+class Entity(BaseModel):
+    """A frozen record of the data model: unknown fields are refused, values are validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, data: object, *, where: str, context: Mapping[str, Any] | None = None) -> Self:
+        """Validate `data`; on failure raise a RecordError that names `where` (a file or record), field and rule."""
+        try:
+            return cls.model_validate(data, context=dict(context or {}))
+        except ValidationError as error:
+            raise RecordError(describe_errors(error, where=where, kind=cls.__name__)) from error
+
+
+def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
+    """One line for each broken rule: `<where>: <kind>.<field>: <rule>`."""
+    lines = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"]) or "record"
+        rule = item["msg"].removeprefix("Value error, ")
+        got = "" if item["type"] == "missing" or isinstance(item["input"], dict) else f" (got {item['input']!r:.80})"
+        lines.append(f"{where}: {kind}.{field}: {rule}{got}")
+    return "\n".join(lines)
+
+
+def _relative_path(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or value in ("", "."):
+        raise ValueError("must be a relative path inside the data root, without '..'")
+    return value
+
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+TrackId = Annotated[str, StringConstraints(pattern=r"^track_[0-9]{3,}$")]
+StyleId = Annotated[str, StringConstraints(pattern=r"^(CORE|SEASON|THEME|INST|VOCAL)-[0-9]{2}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+RelativePath = Annotated[str, AfterValidator(_relative_path)]
+Timestamp = AwareDatetime
+
+
+def now() -> datetime:
+    """The present moment in UTC, to the second (what records store)."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,133 @@
+"""Where music comes from and what its licence allows: the SourceRecord, and the source.json of a drop."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId
+
+
+class SourceType(StrEnum):
+    """How the music was acquired; each has its folder under data/raw."""
+
+    COMMISSIONED = "commissioned"
+    ROYALTY_FREE = "royalty_free"
+    CREATIVE_COMMONS = "creative_commons"
+    PARTNERSHIP = "partnership"
+
+
+RAW_FOLDER = {
+    SourceType.COMMISSIONED: "commissioned",
+    SourceType.ROYALTY_FREE: "royalty-free",
+    SourceType.CREATIVE_COMMONS: "creative-commons",
+    SourceType.PARTNERSHIP: "partnerships",
+}
+SOURCE_TYPE_OF_FOLDER = {folder: kind for kind, folder in RAW_FOLDER.items()}
+
+
+class _Licensed(Entity):
+    """The licensing fields that a SourceRecord and a source.json share."""
+
+    source_id: Identifier = Field(description="Unique identifier")
+    source_type: SourceType = Field(description="How the music was acquired")
+    provider: Name = Field(description="Platform or artist name")
+    license_type: Name = Field(description='Specific licence, such as "CC BY 4.0"')
+    cost: float | None = Field(default=None, ge=0, description="Acquisition cost in USD")
+    date_acquired: date = Field(description="ISO 8601 date, not in the future")
+    verified_by: str | None = Field(default=None, max_length=500, description="Who verified the licence")
+    notes: str | None = Field(default=None, max_length=10_000, description="Additional licensing notes")
+
+    @field_validator("date_acquired")
+    @classmethod
+    def _not_in_the_future(cls, value: date) -> date:
+        if value > date.today():
+            raise ValueError("must not be in the future")
+        return value
+
+    @model_validator(mode="after")
+    def _commissioned_costs(self) -> Self:
+        if self.source_type is SourceType.COMMISSIONED and self.cost is None:
+            raise ValueError('source_type "commissioned" requires the field cost')
+        return self
+
+
+class SourceRecord(_Licensed):
+    """Licensing and provenance of one source.
+
+    With `context={"permits_training": callable}` the licence must explicitly permit AI training:
+    the callable gets the record and returns None, or the reason why not.
+    """
+
+    track_ids: list[TrackId] = Field(description="Tracks from this source")
+
+    @model_validator(mode="after")
+    def _licence_permits_training(self, info: ValidationInfo) -> Self:
+        judge = (info.context or {}).get("permits_training")
+        reason = judge(self) if judge is not None else None
+        if reason:
+            raise ValueError(f"license_type: {reason}")
+        return self
+
+
+def _plain_file_name(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or not path.name:
+        raise ValueError("must be a file inside the drop: no '..', no absolute path")
+    return value
+
+
+DropFileName = Annotated[str, AfterValidator(_plain_file_name)]
+
+
+class DropFile(Entity):
+    """What a source.json may say about one audio file, or about all of them under `defaults`."""
+
+    title: str | None = Field(default=None, max_length=500)
+    artist: str | None = Field(default=None, max_length=500)
+    style_ids: list[StyleId] | None = Field(default=None, min_length=1)
+    lyrics: DropFileName | None = Field(default=None, description="A text file in the drop")
+    language: str | None = Field(default=None, max_length=40)
+    vocals: bool | None = Field(default=None, description="Whether somebody sings")
+
+    def over(self, defaults: DropFile) -> DropFile:
+        """These values, and the defaults' where a field is not given."""
+        return DropFile.model_construct(**{**_given(defaults), **_given(self)})
+
+
+def _given(model: DropFile) -> dict[str, object]:
+    return {name: value for name in DropFile.model_fields if (value := getattr(model, name)) is not None}
+
+
+class DropManifest(_Licensed):
+    """The source.json of a drop: a SourceRecord without track_ids, and facts about its files.
+
+    With `context={"style_ids": {...}}` the style ids must be among those.
+    """
+
+    files: dict[DropFileName, DropFile] = Field(default_factory=dict)
+    defaults: DropFile = Field(default_factory=DropFile)
+
+    @model_validator(mode="after")
+    def _known_styles(self, info: ValidationInfo) -> Self:
+        known = (info.context or {}).get("style_ids")
+        if known is None:
+            return self
+        for name, entry in [("defaults", self.defaults), *self.files.items()]:
+            unknown = [style for style in entry.style_ids or [] if style not in known]
+            if unknown:
+                raise ValueError(f"{name}: style_ids: unknown style ids: {', '.join(unknown)}")
+        return self
+
+    def facts_of(self, file_name: str) -> DropFile:
+        """What is known of one file: its own entry over the defaults."""
+        return self.files.get(file_name, DropFile()).over(self.defaults)
+
+    def record(self, track_ids: list[str]) -> SourceRecord:
+        """The SourceRecord of this drop."""
+        fields = self.model_dump(exclude={"files", "defaults"})
+        return SourceRecord.model_validate({**fields, "track_ids": track_ids})

@@ -1,0 +1,138 @@
+"""What is known of one track on its way: the record its worker writes, metadata/tracks/<track_id>.json."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from lofi_pipeline.entities.base import Entity, Identifier, Name, RelativePath, Sha256, StyleId, Timestamp, TrackId
+from lofi_pipeline.entities.track import TrackState
+
+
+class TrackStatus(StrEnum):
+    """What came of a track so far. Refusal is data; a failure is a fault and is retried."""
+
+    PENDING = "pending"
+    OK = "ok"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class TrackOrigin(Entity):
+    """One place the same bytes were found in, with what its drop says about the file."""
+
+    source_id: Identifier
+    path: RelativePath = Field(description="Relative to the data root, under raw/")
+    licence: Name = Field(description="Canonical licence id as judged")
+    title: str | None = None
+    artist: str | None = None
+    style_ids: list[StyleId] = Field(default_factory=list)
+    lyrics_path: RelativePath | None = Field(default=None, description="Relative to the data root")
+    language: str | None = None
+    vocals: bool | None = None
+
+
+class QualityPart(Entity):
+    """One deduction from the quality score, with a sentence for people."""
+
+    name: str
+    penalty: float = Field(ge=0, le=100)
+    sentence: str
+
+
+class QualityReport(Entity):
+    """Quality score 0-100 and what it is made of."""
+
+    score: int = Field(ge=0, le=100)
+    parts: list[QualityPart] = Field(default_factory=list)
+
+
+class TrackMeasurements(Entity):
+    """What was heard in a track."""
+
+    tempo_bpm: float = Field(gt=0, description="Tempo as measured, octave not folded")
+    tempo_confidence: float = Field(ge=0, le=1)
+    key: str = Field(description='Tonic, such as "A" or "C#"')
+    mode: Literal["major", "minor"]
+    key_confidence: float = Field(ge=0, le=1)
+    time_signature: Literal["3/4", "4/4", "6/8"] = "4/4"
+    time_signature_confidence: float = Field(ge=0, le=1)
+    brightness_hz: float = Field(ge=0, description="Mean spectral centroid")
+    onset_density: float = Field(ge=0, description="Onsets per second")
+
+
+class CutInfo(Entity):
+    """Which part of an over-long file was kept, and why it was cut there."""
+
+    source_seconds: float
+    kept_seconds: float
+    reason: str
+
+
+class ProcessedFacts(Entity):
+    """The processed MP3 of a track, and what was measured on the way."""
+
+    audio_path: RelativePath
+    audio_sha256: Sha256
+    duration: float = Field(gt=0)
+    sample_rate: Literal[48000] = 48000
+    quality: QualityReport
+    measurements: TrackMeasurements
+    input_lufs: float
+    output_lufs: float
+    true_peak_dbtp: float
+    gain_db: float
+    loudness_shortfall_db: float = Field(default=0.0, ge=0, description="How far the target was missed, on purpose")
+    source_rate: int
+    source_channels: int
+    source_codec: str
+    lost_share: float = Field(default=0.0, ge=0, le=1, description="Share of the declared audio that was damaged")
+    cut: CutInfo | None = None
+
+
+class TaggedFacts(Entity):
+    """Styles, prompt and lyrics of a track."""
+
+    style_ids: list[StyleId] = Field(min_length=1)
+    styles_declared: bool = Field(description="False: suggested from measurements, not verified")
+    style_confidence: float = Field(ge=0, le=1)
+    prompt: str
+    lyrics: str
+    language: str
+    bpm: int = Field(ge=30, le=300, description="Tempo folded into the preset's range")
+    prompt_path: RelativePath
+    lyrics_path: RelativePath
+
+
+class TrackRecord(Entity):
+    """All that is known of one track.
+
+    `inputs` holds, by stage, the hash of everything the stage depends on (bytes, configuration, code version):
+    a stage whose hash is unchanged is not done again.
+    """
+
+    track_id: TrackId
+    sha256: Sha256 = Field(description="Of the original file")
+    origins: list[TrackOrigin] = Field(min_length=1)
+    state: TrackState = TrackState.RAW
+    status: TrackStatus = TrackStatus.PENDING
+    reason: str | None = None
+    failed_stage: str | None = None
+    attempts: int = Field(default=0, ge=0, description="Failed attempts with the present inputs")
+    inputs: dict[str, Sha256] = Field(default_factory=dict)
+    processed: ProcessedFacts | None = None
+    tagged: TaggedFacts | None = None
+    human_verified: bool = False
+    updated: Timestamp
+
+    @property
+    def source_id(self) -> str:
+        """The source that stands for the track: the one with the strictest licence comes first."""
+        return self.origins[0].source_id
+
+    @property
+    def filename(self) -> str:
+        """The original file's name without path."""
+        return self.origins[0].path.rsplit("/", 1)[-1]

@@ -1,0 +1,35 @@
+"""Where things lie, and how records are read and written without ever being half there."""
+
+from lofi_pipeline.storage.atomic import (
+    TEMPORARY_PREFIX,
+    UnreadableRecord,
+    canonical_json,
+    content_sha256,
+    file_sha256,
+    landing_folder,
+    link_or_copy,
+    locked,
+    read_json,
+    replacing,
+    write_bytes_atomic,
+    write_json_atomic,
+)
+from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+
+__all__ = [
+    "DATA_ROOT_VARIABLE",
+    "PROJECT_ROOT",
+    "TEMPORARY_PREFIX",
+    "DataRoot",
+    "UnreadableRecord",
+    "canonical_json",
+    "content_sha256",
+    "file_sha256",
+    "landing_folder",
+    "link_or_copy",
+    "locked",
+    "read_json",
+    "replacing",
+    "write_bytes_atomic",
+    "write_json_atomic",
+]

@@ -1,0 +1,134 @@
+"""Every path of the storage layout, in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_pipeline.entities import RAW_FOLDER, SourceType, StyleCategory
+
+DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """A data root: raw music, processed tracks, data set versions, checkpoints and Dagster's history."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, given: Path | None = None) -> DataRoot:
+        """The data root asked for: `given`, else LOFI_DATA_ROOT, else the project's data/."""
+        chosen = given or os.environ.get(DATA_ROOT_VARIABLE) or PROJECT_ROOT / "data"
+        return cls(Path(chosen).expanduser().resolve())
+
+    def create(self) -> DataRoot:
+        """Make the folder skeleton; what exists stays."""
+        folders = [self.raw / RAW_FOLDER[kind] for kind in SourceType]
+        folders += [self.processed / category for category in StyleCategory]
+        folders += [self.final, self.validation, self.metadata, self.checkpoints, self.dagster_home]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def relative(self, path: Path) -> str:
+        """`path` relative to this root, with forward slashes; refuses what lies outside."""
+        return path.resolve().relative_to(self.path.resolve()).as_posix()
+
+    def inside(self, relative: str) -> Path:
+        """The absolute path of a stored relative one; refuses what leads out of the root."""
+        path = (self.path / relative).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise ValueError(f"{relative}: leads out of the data root {self.path}")
+        return path
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def processed(self) -> Path:
+        return self.path / "processed"
+
+    @property
+    def final(self) -> Path:
+        return self.path / "final"
+
+    @property
+    def validation(self) -> Path:
+        return self.path / "validation"
+
+    @property
+    def metadata(self) -> Path:
+        return self.path / "metadata"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def cache(self) -> Path:
+        return self.path / "cache"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.path / ".dagster"
+
+    @property
+    def sources_json(self) -> Path:
+        return self.metadata / "sources.json"
+
+    @property
+    def style_mapping_json(self) -> Path:
+        return self.metadata / "style_mapping.json"
+
+    @property
+    def quality_scores_json(self) -> Path:
+        return self.metadata / "quality_scores.json"
+
+    @property
+    def dataset_manifest_json(self) -> Path:
+        return self.metadata / "dataset_manifest.json"
+
+    @property
+    def checkpoint_manifest_json(self) -> Path:
+        return self.checkpoints / "manifest.json"
+
+    @property
+    def registry_json(self) -> Path:
+        """Track ids by content hash, for life."""
+        return self.metadata / "registry.json"
+
+    @property
+    def drops_json(self) -> Path:
+        """What the last scan found in each drop, refusals included."""
+        return self.metadata / "drops.json"
+
+    @property
+    def splits_json(self) -> Path:
+        """The side of the data set each track is on, for life."""
+        return self.metadata / "splits.json"
+
+    @property
+    def track_records(self) -> Path:
+        return self.metadata / "tracks"
+
+    def track_record(self, track_id: str) -> Path:
+        return self.track_records / f"{track_id}.json"
+
+    def fingerprint(self, track_id: str) -> Path:
+        return self.metadata / "fingerprints" / f"{track_id}.npy"
+
+    def thumbnail(self, track_id: str) -> Path:
+        return self.metadata / "thumbnails" / f"{track_id}.png"
+
+    def dataset_version(self, dataset_hash: str) -> Path:
+        return self.metadata / "datasets" / f"{dataset_hash}.json"
+
+    def checkpoint(self, checkpoint_id: str) -> Path:
+        return self.checkpoints / checkpoint_id
+
+    def archived_lineage(self, lineage: str) -> Path:
+        return self.checkpoints / "archive" / lineage
