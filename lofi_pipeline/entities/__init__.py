@@ -9,6 +9,17 @@ from lofi_pipeline.entities.checkpoint import (
     checkpoint_id_of,
 )
 from lofi_pipeline.entities.dataset import Dataset
+from lofi_pipeline.entities.dataset_version import DatasetVersion, VersionTrack
+from lofi_pipeline.entities.lineage import (
+    CHECKPOINT_RECORD,
+    SCORES_RECORD,
+    BaseModelFacts,
+    CheckpointRecord,
+    Lineage,
+    Sample,
+    ScoreKey,
+    Scores,
+)
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -32,20 +43,29 @@ from lofi_pipeline.entities.track_record import (
 )
 
 __all__ = [
+    "CHECKPOINT_RECORD",
     "RAW_FOLDER",
+    "SCORES_RECORD",
     "SOURCE_TYPE_OF_FOLDER",
+    "BaseModelFacts",
     "Checkpoint",
+    "CheckpointRecord",
     "CutInfo",
     "Dataset",
+    "DatasetVersion",
     "DropFile",
     "DropManifest",
     "Entity",
     "HumanEvaluation",
+    "Lineage",
     "ProcessedFacts",
     "QualityMetrics",
     "QualityPart",
     "QualityReport",
     "RecordError",
+    "Sample",
+    "ScoreKey",
+    "Scores",
     "SourceRecord",
     "SourceType",
     "Split",
@@ -61,6 +81,7 @@ __all__ = [
     "TrackRecord",
     "TrackState",
     "TrackStatus",
+    "VersionTrack",
     "category_of_style",
     "checkpoint_id_of",
     "describe_errors",

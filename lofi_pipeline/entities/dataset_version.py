@@ -1,0 +1,40 @@
+"""An immutable version of the data set: metadata/datasets/<hash>.json, kept for ever so that it can be audited."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lofi_pipeline.entities.base import Entity, Identifier, Sha256
+from lofi_pipeline.entities.dataset import Dataset
+from lofi_pipeline.entities.source import SourceRecord
+from lofi_pipeline.entities.track import Split, Track
+
+
+class VersionTrack(Entity):
+    """One track as this version holds it: what was trained on, and where it came from."""
+
+    track: Track
+    sha256: Sha256 = Field(description="Of the original file")
+    audio_sha256: Sha256 = Field(description="Of the processed MP3")
+    prompt: str
+    lyrics: str
+    language: str
+    bpm: int
+    keyscale: str = Field(description='Key and mode, such as "A minor"')
+    time_signature: str = Field(description='Beats in a bar as ACE-Step takes them, such as "4"')
+    licence: str = Field(description="Canonical licence id, the strictest of its sources")
+    source_ids: list[Identifier] = Field(min_length=1)
+    title: str | None = None
+    artist: str | None = None
+
+
+class DatasetVersion(Entity):
+    """The data set entity, its tracks in the order of their ids, and the sources that stand behind them."""
+
+    dataset: Dataset
+    tracks: list[VersionTrack]
+    sources: list[SourceRecord]
+
+    def side(self, split: Split) -> list[VersionTrack]:
+        """The tracks on one side of the split."""
+        return [track for track in self.tracks if track.track.split is split]

@@ -1,0 +1,93 @@
+"""A training lineage (data set x configuration x base), the record of each of its checkpoints, and their scores."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256
+from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
+
+CHECKPOINT_RECORD = "checkpoint.json"
+SCORES_RECORD = "scores.json"
+
+PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]{6,}$")]
+
+
+class BaseModelFacts(Entity):
+    """Which base model was used, and the hash of its weights."""
+
+    name: str
+    sha256: Sha256 = Field(description="Over all weight and configuration files")
+    sampling_rate: int
+    latents_per_second: float
+
+
+class Lineage(Entity):
+    """What a checkpoint is made from. Two checkpoints are comparable steps of one training only within a lineage."""
+
+    dataset_hash: Sha256
+    config_hash: Sha256 = Field(description="Of the training preset and the base model's hash")
+    lineage: Sha256 = Field(description="Of data set hash and configuration hash")
+    base: BaseModelFacts
+    preset: str
+    checkpoint_interval: int = Field(ge=1)
+    max_steps: int = Field(ge=1)
+
+    def partition_key(self, step: int) -> str:
+        """The Dagster partition of this lineage's checkpoint at `step`."""
+        return f"{self.lineage[:8]}-step{step:06d}"
+
+
+class CheckpointRecord(Entity):
+    """checkpoint.json in a checkpoint's folder: the data model's record, its lineage, and every file's hash."""
+
+    checkpoint: Checkpoint
+    lineage: Lineage
+    files: dict[RelativePath, Sha256] = Field(description="Relative to the checkpoint folder")
+    loss: float | None = Field(default=None, description="Mean training loss since the last checkpoint")
+    validation_loss: float | None = None
+    skipped_steps: int = Field(default=0, ge=0, description="Non-finite steps so far, skipped and never saved")
+    invalid_reason: str | None = None
+    pruned: bool = Field(default=False, description="Weights removed by retention; the record stays")
+
+    @property
+    def partition_key(self) -> str:
+        """The Dagster partition of this checkpoint."""
+        return self.lineage.partition_key(self.checkpoint.step)
+
+
+class ScoreKey(Entity):
+    """What a score depends on beside the checkpoint. Scores with different keys are never compared."""
+
+    embedder: str
+    embedder_sha256: Sha256
+    dimension: int
+    window_seconds: float
+    reference_sha256: Sha256 = Field(description="Of the validation windows' embeddings' inputs")
+    prompts_sha256: Sha256 = Field(description="Of prompts, seeds and generation settings")
+    versions: dict[str, str] = Field(description="Packages the number depends on")
+
+
+class Sample(Entity):
+    """One generated clip."""
+
+    prompt: str
+    style_id: str | None = None
+    seed: int
+    path: RelativePath | None = Field(default=None, description="Relative to the data root")
+    clap: float
+
+
+class Scores(Entity):
+    """scores.json in a checkpoint's folder (or of the base model as step 0): QualityMetrics and what stands behind."""
+
+    metrics: QualityMetrics
+    step: int
+    key: ScoreKey
+    clap_shuffled: float = Field(description="CLAP score of the same clips with shuffled prompts: the chance level")
+    floor_fad: float | None = Field(default=None, description="FAD between two halves of the validation split")
+    reference_windows: int
+    generated_windows: int
+    samples: list[Sample]
