@@ -1,0 +1,61 @@
+"""Styles: presets with inheritance, the controlled vocabulary, prompts, suggestions and lyrics."""
+
+from lofi_pipeline.styles.errors import (
+    LyricsError,
+    LyricsMissing,
+    StyleError,
+    UnknownStyle,
+    UnknownTag,
+)
+from lofi_pipeline.styles.lyrics import (
+    INSTRUMENTAL_LYRICS,
+    lyrics_of,
+    normalise_lyrics,
+    read_lyrics,
+)
+from lofi_pipeline.styles.presets import (
+    STYLE_IDS,
+    load_presets,
+    preset_of,
+    resolve_presets,
+)
+from lofi_pipeline.styles.prompt import (
+    build_prompt,
+    has_words,
+    leading_instruments,
+    prompt_bpm,
+    style_prompt,
+    vocal_type_of,
+)
+from lofi_pipeline.styles.suggest import Suggestion, suggest
+from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_tag
+from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
+
+__all__ = [
+    "INSTRUMENTAL_LYRICS",
+    "STYLE_IDS",
+    "TEMPO_TAG_RANGE",
+    "LyricsError",
+    "LyricsMissing",
+    "StyleError",
+    "Suggestion",
+    "UnknownStyle",
+    "UnknownTag",
+    "Vocabulary",
+    "build_prompt",
+    "fold_tempo",
+    "has_words",
+    "leading_instruments",
+    "load_presets",
+    "load_vocabulary",
+    "lyrics_of",
+    "normalise_lyrics",
+    "preset_of",
+    "prompt_bpm",
+    "read_lyrics",
+    "resolve_presets",
+    "style_prompt",
+    "suggest",
+    "tempo_tag",
+    "vocal_type_of",
+]

@@ -1,0 +1,131 @@
+"""Prompts: canonical tags of the vocabulary, one for each category that applies, in one order, joined by ", ".
+
+lofi hip hop, mellow, rhodes, 82 bpm, vinyl crackle, rain, instrumental
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from lofi_pipeline.entities import StylePreset, TagKind, TrackMeasurements
+from lofi_pipeline.styles.errors import StyleError
+from lofi_pipeline.styles.mood import moods_that_fit
+from lofi_pipeline.styles.presets import preset_of
+from lofi_pipeline.styles.tempo import fold_tempo, tempo_tag
+from lofi_pipeline.styles.vocabulary import Vocabulary
+
+INSTRUMENTAL = "instrumental"
+WITHOUT_WORDS = frozenset({INSTRUMENTAL, "vocal chops", "humming"})
+RHYTHM_SECTION = frozenset(
+    {
+        "electric bass",
+        "upright bass",
+        "sub bass",
+        "boom bap drums",
+        "brushed drums",
+        "drum machine",
+        "soft percussion",
+        "bongos",
+        "shaker",
+        "finger snaps",
+    }
+)
+"""What accompanies in nearly every style, and so says least about one."""
+
+
+def build_prompt(
+    style_ids: Sequence[str],
+    measurements: TrackMeasurements,
+    presets: Mapping[str, StylePreset],
+    vocabulary: Vocabulary,
+    *,
+    vocals: bool | None = None,
+    key: str = "",
+) -> str:
+    """The training prompt of a track.
+
+    The first style speaks; the others fill in what it leaves open (atmosphere, vocal type). Genre and production are the
+    style's first; mood and leading instrument are drawn from its options by `key` (such as the track's sha256), moods
+    that fit the measured mode before others, so that tracks of one style vary and one track never changes.
+    `vocals`: True, False, or None when nobody said and the style decides.
+
+    Raises:
+        UnknownStyle: a style id without preset.
+        StyleError: no style id at all.
+    """
+    styles = _styles(style_ids, presets)
+    first = styles[0]
+    chosen = {
+        TagKind.GENRE: first.base_tags[0],
+        TagKind.MOOD: _draw(moods_that_fit(first.mood_options, measurements), key, TagKind.MOOD),
+        TagKind.INSTRUMENTS: _draw(leading_instruments(first), key, TagKind.INSTRUMENTS),
+        TagKind.TEMPO: tempo_tag(prompt_bpm(style_ids, measurements, presets)),
+        TagKind.PRODUCTION: first.production[0],
+        TagKind.ATMOSPHERE: next((style.atmosphere for style in styles if style.atmosphere), None),
+        TagKind.VOCAL_TYPE: vocal_type_of(styles, vocals),
+    }
+    return _joined(chosen, vocabulary)
+
+
+def style_prompt(preset: StylePreset, vocabulary: Vocabulary) -> str:
+    """The fixed prompt of a preset, the same for every checkpoint: the first of each list, the middle of its tempo range."""
+    low, high = preset.tempo_range
+    chosen = {
+        TagKind.GENRE: preset.base_tags[0],
+        TagKind.MOOD: preset.mood_options[0],
+        TagKind.INSTRUMENTS: leading_instruments(preset)[0],
+        TagKind.TEMPO: tempo_tag((low + high) // 2),
+        TagKind.PRODUCTION: preset.production[0],
+        TagKind.ATMOSPHERE: preset.atmosphere,
+        TagKind.VOCAL_TYPE: preset.vocal_type or INSTRUMENTAL,
+    }
+    return _joined(chosen, vocabulary)
+
+
+def prompt_bpm(
+    style_ids: Sequence[str],
+    measurements: TrackMeasurements,
+    presets: Mapping[str, StylePreset],
+) -> int:
+    """The tempo that a track's prompt names: measured, folded into the range of its first style, in whole bpm."""
+    return round(fold_tempo(measurements.tempo_bpm, _styles(style_ids, presets)[0].tempo_range))
+
+
+def leading_instruments(preset: StylePreset) -> list[str]:
+    """The instruments in front of the rhythm section; all of them when there is nothing else."""
+    return [name for name in preset.instruments if name not in RHYTHM_SECTION] or list(preset.instruments)
+
+
+def vocal_type_of(styles: Sequence[StylePreset], vocals: bool | None) -> str | None:
+    """The vocal tag: `instrumental` without a voice; None when there is one and no style says which kind."""
+    if vocals is False:
+        return INSTRUMENTAL
+    voice = next(
+        (style.vocal_type for style in styles if style.vocal_type not in (None, INSTRUMENTAL)),
+        None,
+    )
+    return voice or (None if vocals else INSTRUMENTAL)
+
+
+def has_words(style_ids: Sequence[str], presets: Mapping[str, StylePreset], vocals: bool | None) -> bool:
+    """Whether a track needs lyrics: it was declared vocal, or its declared style sings, speaks or raps."""
+    if vocals is not None:
+        return vocals
+    return vocal_type_of(_styles(style_ids, presets), None) not in WITHOUT_WORDS
+
+
+def _styles(style_ids: Sequence[str], presets: Mapping[str, StylePreset]) -> list[StylePreset]:
+    if not style_ids:
+        raise StyleError("a prompt needs at least one style id")
+    return [preset_of(style_id, presets) for style_id in style_ids]
+
+
+def _draw(options: Sequence[str], key: str, kind: TagKind) -> str:
+    digest = hashlib.sha256(f"{kind}:{key}".encode()).digest()
+    return options[int.from_bytes(digest[:8], "big") % len(options)] if key else options[0]
+
+
+def _joined(chosen: Mapping[TagKind, str | None], vocabulary: Vocabulary) -> str:
+    tags = [vocabulary.canonical(tag) for kind in TagKind if (tag := chosen.get(kind)) is not None]
+    return ", ".join(dict.fromkeys(tags))
