@@ -1,0 +1,16 @@
+"""Licensing: what the policy says about the licence of a source. A working tool, not legal advice."""
+
+from lofi_pipeline.licensing.errors import PolicyError
+from lofi_pipeline.licensing.judge import Verdict, judge, judge_source, training_rule
+from lofi_pipeline.licensing.policy import Obligation, Policy, load_policy
+
+__all__ = [
+    "Obligation",
+    "Policy",
+    "PolicyError",
+    "Verdict",
+    "judge",
+    "judge_source",
+    "load_policy",
+    "training_rule",
+]

@@ -1,0 +1,116 @@
+"""The licence policy: config/licence_policy.yaml as models. A working tool, not legal advice."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lofi_pipeline.config import config_root, read_yaml
+from lofi_pipeline.entities import Entity
+from lofi_pipeline.licensing.errors import PolicyError
+
+FILE_NAME = "licence_policy.yaml"
+NEWEST_VERSION = "4.0"
+Profile = Literal["cc", "strict"]
+
+
+class Obligation(StrEnum):
+    """What a licence asks of whoever trains on the music or publishes the weights."""
+
+    ATTRIBUTION = "attribution"
+    SHARE_ALIKE = "share-alike"
+    NON_COMMERCIAL = "non-commercial"
+    CONTRACT_TERMS = "contract terms"
+
+
+class Need(StrEnum):
+    """What it takes, beside the licence, to train on the music."""
+
+    NOTHING = "nothing"
+    EVIDENCE = "evidence"
+    GRANT = "grant"
+    REFUSED = "refused"
+
+
+class LicenceRule(Entity):
+    """One licence: how people write it, and what the policy makes of it."""
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9.\-]+$", description="SPDX id, without its version where it has several"
+    )
+    name: str
+    patterns: list[str] = Field(min_length=1, description="Regular expressions over the whole plain text")
+    needs: dict[Profile, Need]
+    commercial_use: bool = True
+    strictness: int = Field(ge=0, le=99)
+    obligations: list[Obligation]
+    reason: str
+    url: str | None = Field(description="Where the licence's text is public, with {version} likewise")
+
+    def id_of(self, version: str | None) -> str:
+        """The canonical id of a version, such as CC-BY-4.0; LicenseRef-CC-BY when nobody said which version."""
+        if "{version}" not in self.id or version:
+            return self.id.replace("{version}", version or "")
+        return f"LicenseRef-{self.id.replace('-{version}', '')}"
+
+    def url_of(self, version: str | None) -> str | None:
+        """The public address of the text; that of the newest version when nobody said which."""
+        return self.url.replace("{version}", version or NEWEST_VERSION) if self.url else None
+
+
+class _PolicyFile(Entity):
+    macros: dict[str, str]
+    licences: list[LicenceRule]
+
+
+class Policy:
+    """The compiled policy: `find("cc by 4.0")` gives the rule and the version."""
+
+    def __init__(self, rules: list[LicenceRule], macros: dict[str, str], *, where: str) -> None:
+        self.rules = tuple(rules)
+        # A group name may occur once in an expression; a second mention of the version is there to be matched only
+        macros = {**macros, "version2": macros.get("version", "").replace("?P<version>", "?:")}
+        self._compiled = [
+            (_compiled(pattern, macros, rule, where), rule) for rule in rules for pattern in rule.patterns
+        ]
+
+    def find(self, text: str) -> tuple[LicenceRule, str | None] | None:
+        """The first licence whose pattern is the whole of a plain text, and its version such as "4.0" if given."""
+        for pattern, rule in self._compiled:
+            if match := pattern.fullmatch(text):
+                version = (match.groupdict().get("version") or "").strip()
+                return rule, (f"{version}.0" if version.isdigit() else version) or None
+        return None
+
+
+def _compiled(pattern: str, macros: dict[str, str], rule: LicenceRule, where: str) -> re.Pattern[str]:
+    for name, text in macros.items():
+        pattern = pattern.replace(f"{{{name}}}", text)
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise PolicyError(f"{where}: {rule.id}: {pattern!r} is no regular expression: {error}") from error
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """Read and compile config/licence_policy.yaml.
+
+    Raises:
+        RecordError: unreadable, or a wrong key or value; named.
+        PolicyError: a pattern is no regular expression.
+    """
+    return _load(path or config_root() / FILE_NAME)
+
+
+@cache
+def _load(path: Path) -> Policy:
+    file = _PolicyFile.parse(read_yaml(path), where=str(path))
+    missing = [rule.id for rule in file.licences if set(rule.needs) != {"cc", "strict"}]
+    if missing:
+        raise PolicyError(f"{path}: needs of {', '.join(missing)}: say what each of cc and strict needs")
+    return Policy(file.licences, file.macros, where=str(path))
