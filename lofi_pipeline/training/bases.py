@@ -1,0 +1,168 @@
+"""Base models: `nano`, which ships with the project, a folder in diffusers layout, or a hub id.
+
+Only safetensors weights are read. torch and diffusers are imported when a model is loaded, not before.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lofi_pipeline
+from lofi_pipeline.entities import BaseModelFacts
+from lofi_pipeline.storage import content_sha256, file_sha256
+from lofi_pipeline.training.errors import BaseModelError
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+NANO = "nano"
+NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
+PIPELINE_CLASS = "AceStepPipeline"
+MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+
+
+def base_folder(name: str) -> Path:
+    """Where the base model's files lie; a hub id is fetched, or taken from the local hub cache when offline.
+
+    Raises:
+        BaseModelError: not there, or no AceStepPipeline; the message says what to do.
+    """
+    folder = NANO_FOLDER if name == NANO else Path(name).expanduser()
+    if not folder.is_dir():
+        folder = _from_hub(name)
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise BaseModelError(
+            f"base model {name!r}: {folder} has no model_index.json; give a folder in diffusers layout "
+            f"(as {PIPELINE_CLASS}.save_pretrained writes it)"
+        )
+    try:
+        found = json.loads(index.read_bytes()).get("_class_name")
+    except (ValueError, AttributeError) as error:
+        raise BaseModelError(f"base model {name!r}: {index} is not readable ({error}); fetch the model again") from error
+    if found != PIPELINE_CLASS:
+        raise BaseModelError(f"base model {name!r}: is a {found}, not an {PIPELINE_CLASS} (ACE-Step 1.5)")
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    advice = (
+        "fetch it where there is a network (`hf download <hub id> --local-dir FOLDER`) and set training.base to that "
+        "folder, or use the embedded base: `nano`"
+    )
+    if name == NANO:
+        raise BaseModelError(f"base model nano: {NANO_FOLDER} is missing; install the project again")
+    if name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name:
+        raise BaseModelError(f"base model {name!r}: no such folder, and not a hub id (owner/name); {advice}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*MODEL_FILES, *(f"*/{p}" for p in MODEL_FILES)]))
+    except HFValidationError as error:
+        raise BaseModelError(f"base model {name!r}: no such folder, and not a hub id; {advice}") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
+        why = "HF_HUB_OFFLINE is set and it is not in the hub cache" if offline else f"cannot be fetched ({error})"
+        raise BaseModelError(f"base model {name!r}: {why}; {advice}") from error
+
+
+def describe_base(name: str) -> BaseModelFacts:
+    """Name, content hash and rates of a base model, without loading it. The hash does not depend on where it lies.
+
+    Raises:
+        BaseModelError: see `base_folder`.
+    """
+    folder = base_folder(name)
+    try:
+        codec = json.loads((folder / "vae" / "config.json").read_bytes())
+        rate = int(codec["sampling_rate"])
+        hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BaseModelError(f"base model {name!r}: {folder}/vae/config.json is not readable: {error}") from error
+    files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
+    shown = name if not Path(name).expanduser().is_dir() else folder.resolve().name
+    return BaseModelFacts(
+        name=shown, sha256=content_sha256(files), sampling_rate=rate, latents_per_second=rate / hop
+    )
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that make the model: its index, and weights and configuration of the components the index names."""
+    index = json.loads((folder / "model_index.json").read_bytes())
+    components = [key for key in index if not key.startswith("_") and (folder / key).is_dir()]
+    found = {folder / "model_index.json"}
+    for component in components:
+        for pattern in MODEL_FILES:
+            found.update(path for path in (folder / component).glob(pattern) if path.is_file())
+    return sorted(found)
+
+
+def _hash_of(path: Path) -> str:
+    facts = path.stat()
+    return _hash_once(path.resolve(), facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hash_once(path: Path, _size: int, _changed: int) -> str:
+    return file_sha256(path)
+
+
+def pick_device(wanted: str = "auto") -> str:
+    """`cuda` when there is one, else `cpu`; or what is wanted."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_base(
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    vae_dtype: torch.dtype | None = None,
+) -> AceStepPipeline:
+    """The base model, ready to use: eval mode, no progress bar, no gradients asked for.
+
+    Args:
+        name: `nano`, a hub id, or a folder in diffusers layout.
+        device: such as `cpu` or `cuda`.
+        dtype: of the weights; by default float32 on the CPU and bfloat16 elsewhere.
+        vae_dtype: another dtype for the codec alone, such as float32 to encode with.
+
+    Raises:
+        BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
+    """
+    import torch
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+    from diffusers.utils import logging as diffusers_logging
+
+    folder = base_folder(name)
+    chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
+    types: Any = chosen if vae_dtype in (None, chosen) else {"default": chosen, "vae": vae_dtype}
+    verbosity = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()  # it complains about any codec class but its own
+    try:
+        pipeline = AceStepPipeline.from_pretrained(
+            str(folder), torch_dtype=types, use_safetensors=True, local_files_only=True
+        )
+    except Exception as error:  # whatever is wrong with the folder, the reader wants to know which base and what to do
+        raise BaseModelError(
+            f"base model {name!r}: {folder} does not load ({type(error).__name__}: {error}); it must hold an "
+            f"{PIPELINE_CLASS} with safetensors weights: fetch it again"
+        ) from error
+    finally:
+        diffusers_logging.set_verbosity(verbosity)
+    pipeline.set_progress_bar_config(disable=True)
+    for component in pipeline.components.values():
+        if isinstance(component, torch.nn.Module):
+            component.eval().requires_grad_(False)
+    return pipeline.to(device)

@@ -1,0 +1,23 @@
+"""What can go wrong in the training room. Every message says what to do."""
+
+from __future__ import annotations
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on."""
+
+
+class BaseModelError(TrainingError):
+    """The base model is not there, or is not an AceStepPipeline in diffusers layout with safetensors weights."""
+
+
+class EncodingError(TrainingError):
+    """A track cannot become latents or a condition."""
+
+
+class NonFiniteTraining(TrainingError):
+    """Too many steps in a row gave a loss or gradient that is not finite; none of them was saved."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint cannot be written, read or resumed from."""

@@ -1,0 +1,58 @@
+"""Loss over steps: training_log.jsonl beside the checkpoints of a lineage. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import Field, ValidationError
+
+from lofi_pipeline.entities import Entity
+from lofi_pipeline.storage import DataRoot, write_bytes_atomic
+
+LOG_NAME = "training_log.jsonl"
+
+
+class LogEntry(Entity):
+    """One step. A skipped step has no loss; the validation loss stands at checkpoints and at step 0, the base."""
+
+    step: int = Field(ge=0)
+    loss: float | None = None
+    validation_loss: float | None = None
+    learning_rate: float | None = None
+
+
+def training_log(root: DataRoot, lineage: str | None = None) -> Path:
+    """The log of the active lineage, or of an archived one."""
+    folder = root.checkpoints if lineage is None else root.archived_lineage(lineage)
+    return folder / LOG_NAME
+
+
+def read_training_log(path: Path) -> list[LogEntry]:
+    """All entries in the order of steps; a line cut off by a crash is left out; [] when there is no log."""
+    entries: dict[int, LogEntry] = {}
+    if not path.is_file():
+        return []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = LogEntry.model_validate_json(line)
+        except ValidationError:
+            continue
+        entries[entry.step] = entry
+    return [entries[step] for step in sorted(entries)]
+
+
+def rewind(path: Path, step: int) -> None:
+    """Forget what was logged after `step`: training goes on from there."""
+    kept = [entry for entry in read_training_log(path) if entry.step <= step]
+    write_bytes_atomic(path, "".join(_line(entry) for entry in kept).encode())
+
+
+def append(log: TextIO, entry: LogEntry) -> None:
+    """Add one line, visible to readers at once."""
+    log.write(_line(entry))
+    log.flush()
+
+
+def _line(entry: LogEntry) -> str:
+    return entry.model_dump_json(exclude_none=True) + "\n"

@@ -1,0 +1,45 @@
+"""What makes two checkpoints steps of one training: the data set, the preset and the base model. Torch-free."""
+
+from __future__ import annotations
+
+from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, Lineage
+from lofi_pipeline.storage import content_sha256
+from lofi_pipeline.training.errors import TrainingError
+
+TRAINER_VERSION = "1"
+
+
+def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
+    """Hash of all that decides the result beside the data set: preset, base weights, version of the trainer."""
+    return content_sha256({"preset": preset, "base": base_sha256, "trainer": TRAINER_VERSION})
+
+
+def lineage_of(version: DatasetVersion, preset_name: str, preset: TrainingPreset, base: BaseModelFacts) -> Lineage:
+    """The lineage that training `preset` on `version` with `base` makes. The preset's name does not count."""
+    dataset_hash = version.dataset.hash
+    configuration = config_hash(preset, base.sha256)
+    return Lineage(
+        dataset_hash=dataset_hash,
+        config_hash=configuration,
+        lineage=content_sha256({"dataset": dataset_hash, "config": configuration}),
+        base=base,
+        preset=preset_name,
+        checkpoint_interval=preset.checkpoint_interval,
+        max_steps=preset.max_steps,
+    )
+
+
+def last_step(lineage: Lineage) -> int:
+    """The step training ends at: the last multiple of the checkpoint interval, so that no step goes unsaved.
+
+    Raises:
+        TrainingError: the interval is longer than the training.
+    """
+    step = lineage.max_steps // lineage.checkpoint_interval * lineage.checkpoint_interval
+    if step == 0:
+        raise TrainingError(
+            f"preset {lineage.preset}: max_steps {lineage.max_steps} is below checkpoint_interval "
+            f"{lineage.checkpoint_interval}: no checkpoint would ever land; lower the interval or raise max_steps"
+        )
+    return step

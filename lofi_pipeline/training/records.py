@@ -1,0 +1,83 @@
+"""What goes into a training process, what it says while it runs, and what an encoded data set is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.entities import Entity, Split
+from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
+
+
+class TrainingJob(Entity):
+    """Everything the training process needs to know: the file given to `python -m lofi_pipeline.training.run --job`."""
+
+    data_root: Path
+    dataset_hash: Sha256
+    base: str = Field(default="nano", description="nano, a hub id, or a folder in diffusers layout")
+    preset_name: str
+    preset: TrainingPreset
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    max_bad_steps: int = Field(default=20, ge=1, description="Non-finite steps in a row before training stops")
+    rolling_minutes: float = Field(default=10.0, ge=0, description="How often state is kept between checkpoints")
+    wait_seconds: float = Field(default=86_400.0, ge=0, description="How long to wait for another training to end")
+
+
+class EventKind(StrEnum):
+    """What a training process reports."""
+
+    STARTED = "started"
+    PROGRESS = "progress"
+    CHECKPOINT = "checkpoint"
+    SKIPPED = "skipped"
+    FINISHED = "finished"
+    RESUMED = "resumed"
+    STOPPED = "stopped"
+
+
+class TrainingEvent(Entity):
+    """One line of JSON on the training process's standard output."""
+
+    kind: EventKind
+    step: int = Field(ge=0, description="Steps done so far, skipped ones included")
+    max_steps: int = Field(ge=1)
+    loss: float | None = None
+    validation_loss: float | None = None
+    learning_rate: float | None = None
+    steps_per_second: float | None = None
+    checkpoint_id: str | None = None
+    partition_key: str | None = None
+    message: str = ""
+
+
+class EncodedTrack(Entity):
+    """One track as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
+
+    track_id: TrackId
+    split: Split
+    latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
+    frames: int = Field(ge=1)
+    crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
+    condition: RelativePath = Field(description="safetensors with condition, float32 [tokens, width]")
+    tokens: int = Field(ge=1)
+
+
+class EncodedDataset(Entity):
+    """A data set version, encoded by one base model for one crop length."""
+
+    dataset_hash: Sha256
+    base_sha256: Sha256
+    channels: int = Field(ge=1)
+    latents_per_second: float = Field(gt=0)
+    tracks: list[EncodedTrack]
+    encoded: int = Field(ge=0, description="Cache files made this time")
+    cached: int = Field(ge=0, description="Cache files that were there already")
+    rebuilt: list[str] = Field(default_factory=list, description="Damaged cache files that were made anew")
+
+    def side(self, split: Split) -> list[EncodedTrack]:
+        """The tracks on one side of the split."""
+        return [track for track in self.tracks if track.split is split]
