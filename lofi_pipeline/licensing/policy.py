@@ -41,7 +41,8 @@ class LicenceRule(Entity):
     """One licence: how people write it, and what the policy makes of it."""
 
     id: str = Field(
-        pattern=r"^[A-Za-z0-9.\-]+$", description="SPDX id, without its version where it has several"
+        pattern=r"^[A-Za-z0-9.\-]+(\{version\})?$",
+        description="SPDX id, with {version} where there are several; LicenseRef-... where SPDX has none",
     )
     name: str
     patterns: list[str] = Field(min_length=1, description="Regular expressions over the whole plain text")
