@@ -1,0 +1,294 @@
+"""The door for audio: any supported file in, 48 kHz stereo out, or an AudioError that says why not.
+
+Nothing in a file is believed: not its suffix, its length header, its channel count or its samples.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import soxr
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.error import EOFError as EndOfStream
+from av.error import FFmpegError
+
+from lofi_pipeline.audio.errors import DamagedAudio, NotAFile, TooLong, UndecodableAudio, spoken_seconds
+from lofi_pipeline.audio.headers import has_mp3_length, wav_seconds
+
+SAMPLE_RATE = 48_000
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"})
+
+_DEMUXERS = "wav,w64,flac,mp3,ogg,mov,aac"
+_RATES = range(4_000, 768_001)
+_MAX_CHANNELS = 8
+_FAR_BEYOND_FULL_SCALE = 1e5
+_TOLERATED_SECONDS = 0.25
+"""Encoder delay and rounding make a whole file this much shorter than it declares."""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Decoded audio and what was seen on the way."""
+
+    samples: np.ndarray = field(repr=False)
+    """float32 [2, n] at 48 kHz; full scale is 1.0, and may be exceeded."""
+    source_rate: int
+    source_channels: int
+    source_codec: str
+    declared_seconds: float | None
+    """What the header claims; None where it claims nothing reliable."""
+    lost_share: float
+    """Share of the audio, 0..1, that was declared but missing or undecodable."""
+    bad_packets: int
+    complete: bool = True
+    """False: reading stopped at `keep_seconds`, there is more in the file."""
+
+    @property
+    def seconds(self) -> float:
+        return self.samples.shape[1] / SAMPLE_RATE
+
+
+def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -> Audio:
+    """Decode the first audio stream of `path`.
+
+    Files that are longer than `max_seconds`, or claim to be, are refused; of those between, only the first
+    `keep_seconds` are decoded. Damaged packets are skipped and counted.
+
+    Raises:
+        NotAFile: `path` is a folder, pipe or device.
+        UndecodableAudio: not a supported container or codec, or nothing decodable in it.
+        TooLong: longer than `max_seconds`.
+        DamagedAudio: samples that are not finite, or absurdly loud.
+        OSError: the file is missing or not readable.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise NotAFile(f"{path.name} is not a regular file; put the audio file itself into the drop")
+    if path.stat().st_size == 0:
+        raise UndecodableAudio(f"{path.name} is empty (0 bytes); copy it again from its source")
+    try:
+        with av.open(
+            f"file:{path.resolve()}",
+            options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
+            metadata_errors="ignore",
+        ) as container:
+            if not container.streams.audio:
+                raise UndecodableAudio(f"{path.name} holds no audio stream; export it as WAV or FLAC again")
+            stream = container.streams.audio[0]
+            declared = _declared_seconds(path, container.format.name, stream)
+            if declared is not None and declared > max_seconds:
+                raise TooLong(_too_long(path, declared, max_seconds))
+            return _decode(path, container, stream, declared, max_seconds, keep_seconds)
+    except FFmpegError as error:
+        raise UndecodableAudio(
+            f"{path.name} is not audio that can be decoded ({_brief(error)}); export it as WAV or FLAC again"
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)[:120]
+
+
+def _too_long(path: Path, seconds: float, limit: float) -> str:
+    return (
+        f"{path.name}: its header claims {spoken_seconds(seconds)} of audio, more than the {spoken_seconds(limit)} that"
+        " are read; split the file, or export it again if it is shorter than that"
+    )
+
+
+def _declared_seconds(path: Path, demuxer: str, stream: AudioStream) -> float | None:
+    with path.open("rb") as file:
+        if demuxer == "wav" and (seconds := wav_seconds(file)) is not None:
+            return seconds
+        guessed = demuxer == "aac" or (demuxer == "mp3" and not has_mp3_length(file))
+    if guessed or not stream.duration or stream.duration < 0 or not stream.time_base:
+        return None
+    return float(stream.duration * stream.time_base)
+
+
+@dataclass
+class _Segment:
+    """Frames of one rate, layout and sample format; a chained Ogg file may have several segments."""
+
+    rate: int
+    channels: tuple[str, ...]
+    sample_format: str
+    blocks: list[np.ndarray] = field(default_factory=list)
+
+    def takes(self, frame: AudioFrame) -> bool:
+        return (self.rate, self.sample_format) == (frame.sample_rate, frame.format.name) and (
+            self.channels == _channel_names(frame)
+        )
+
+    def stereo(self, name: str) -> np.ndarray:
+        """float32 [2, n] at 48 kHz."""
+        samples = _as_float(np.concatenate(self.blocks, axis=1), len(self.channels))
+        self.blocks.clear()
+        if not np.isfinite(samples).all():
+            raise DamagedAudio(
+                f"{name} holds samples that are not numbers (NaN or infinity); export it again"
+            )
+        if samples.size and np.abs(samples).max() > _FAR_BEYOND_FULL_SCALE:
+            raise DamagedAudio(
+                f"{name} holds samples far beyond full scale; export it again with peaks within ±1.0"
+            )
+        samples = _downmix(samples, self.channels)
+        if self.rate == SAMPLE_RATE:
+            return samples
+        return np.ascontiguousarray(soxr.resample(samples.T, self.rate, SAMPLE_RATE, quality="HQ").T)
+
+
+def _decode(
+    path: Path,
+    container: Any,
+    stream: AudioStream,
+    declared: float | None,
+    max_seconds: float,
+    keep_seconds: float | None,
+) -> Audio:
+    stream.codec_context.thread_count = 1
+    segments: list[_Segment] = []
+    seconds, bad, good, complete = 0.0, 0, 0, True
+    for frames in _packets(container, stream):
+        if frames is None:
+            bad += 1
+            continue
+        good += 1
+        for frame in frames:
+            if not frame.samples:
+                continue
+            if not segments or not segments[-1].takes(frame):
+                segments.append(_new_segment(path, frame))
+            segments[-1].blocks.append(frame.to_ndarray())
+            seconds += frame.samples / frame.sample_rate
+        if seconds > max_seconds:
+            raise TooLong(
+                f"{path.name} is longer than the {spoken_seconds(max_seconds)} that are read; split it into tracks"
+            )
+        if keep_seconds is not None and seconds > keep_seconds:
+            complete = False
+            break
+    if not segments:
+        damage = f" ({bad} damaged packets)" if bad else ""
+        raise UndecodableAudio(
+            f"{path.name} holds no decodable audio{damage}; export it as WAV or FLAC again"
+        )
+    first = segments[0]
+    samples = np.concatenate([segment.stereo(path.name) for segment in segments], axis=1)
+    if complete:
+        lost = _lost_share(declared, seconds, bad, good)
+    else:
+        limit = int((keep_seconds or 0.0) * SAMPLE_RATE)
+        samples, lost = samples[:, :limit], bad / (bad + good)
+    return Audio(
+        samples=samples,
+        source_rate=first.rate,
+        source_channels=len(first.channels),
+        source_codec=stream.codec_context.name,
+        declared_seconds=declared,
+        lost_share=lost,
+        bad_packets=bad,
+        complete=complete,
+    )
+
+
+def _packets(container: Any, stream: AudioStream) -> Iterator[list[AudioFrame] | None]:
+    """The frames of packet after packet; None for a damaged one. Ends where the container can't be followed further."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (FFmpegError, ValueError):
+            yield None
+            return
+        try:
+            yield [frame for frame in packet.decode() if isinstance(frame, AudioFrame)]
+        except EndOfStream:
+            return
+        except (FFmpegError, ValueError):
+            yield None
+
+
+def _lost_share(declared: float | None, seconds: float, bad: int, good: int) -> float:
+    lost = bad / (bad + good) if bad else 0.0
+    if declared is not None and declared - seconds > _TOLERATED_SECONDS:
+        lost = max(lost, 1 - seconds / declared)
+    return min(1.0, lost)
+
+
+def _new_segment(path: Path, frame: AudioFrame) -> _Segment:
+    channels = _channel_names(frame)
+    if frame.sample_rate not in _RATES:
+        raise UndecodableAudio(
+            f"{path.name} claims {frame.sample_rate} samples a second; export it at 44.1 or 48 kHz"
+        )
+    if len(channels) > _MAX_CHANNELS:
+        raise UndecodableAudio(f"{path.name} has {len(channels)} channels; mix it down to stereo")
+    return _Segment(frame.sample_rate, channels, frame.format.name)
+
+
+_USUAL_ORDER: dict[int, tuple[str, ...]] = {
+    1: ("FC",),
+    2: ("FL", "FR"),
+    3: ("FL", "FR", "FC"),
+    4: ("FL", "FR", "BL", "BR"),
+    5: ("FL", "FR", "FC", "BL", "BR"),
+    6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
+    7: ("FL", "FR", "FC", "LFE", "BC", "SL", "SR"),
+    8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
+}
+"""Speakers by channel count (the order of WAV and FLAC), for files that do not name them."""
+
+_TO_THE_SIDE = np.sqrt(0.5)
+_SPEAKERS: dict[str, tuple[float, float]] = {
+    "FL": (1, 0),
+    "FR": (0, 1),
+    "DL": (1, 0),
+    "DR": (0, 1),
+    "FC": (_TO_THE_SIDE, _TO_THE_SIDE),
+    "BC": (0.5, 0.5),
+    "LFE": (0, 0),
+    **dict.fromkeys(("BL", "SL", "FLC", "WL", "TFL", "TBL"), (_TO_THE_SIDE, 0)),
+    **dict.fromkeys(("BR", "SR", "FRC", "WR", "TFR", "TBR"), (0, _TO_THE_SIDE)),
+}
+"""Gain of each speaker into (left, right): the down-mix of ITU-R BS.775; the LFE channel is left out."""
+
+
+def _channel_names(frame: AudioFrame) -> tuple[str, ...]:
+    names = tuple(channel.name for channel in frame.layout.channels)
+    if all(name in _SPEAKERS for name in names) and len(names) > 2:
+        return names
+    return _USUAL_ORDER.get(len(names), names)
+
+
+def _downmix(samples: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
+    """[c, n] -> [2, n]; mono goes to both sides at its own level."""
+    if len(channels) == 1:
+        return np.repeat(samples, 2, axis=0)
+    if len(channels) == 2:
+        return samples
+    matrix = np.array([_SPEAKERS[name] for name in channels], dtype=np.float32).T
+    return matrix @ samples
+
+
+def _as_float(block: np.ndarray, channels: int) -> np.ndarray:
+    """Frames as FFmpeg gives them, planar [c, n] or packed [1, n * c], to float32 [c, n] within ±1."""
+    if block.shape[0] != channels:
+        block = block.reshape(-1, channels).T
+    if block.dtype == np.uint8:
+        return (block.astype(np.float32) - 128) / 128
+    if np.issubdtype(block.dtype, np.integer):
+        return np.ascontiguousarray(block, dtype=np.float32) * np.float32(
+            1 / -float(np.iinfo(block.dtype).min)
+        )
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(block, dtype=np.float32)

@@ -1,0 +1,160 @@
+"""The audio stage for one track: read, cut, measure, level, encode, and listen to what was written."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lofi_pipeline.audio.cut import cut
+from lofi_pipeline.audio.decode import SAMPLE_RATE, Audio, read
+from lofi_pipeline.audio.encode import encode_mp3
+from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
+from lofi_pipeline.audio.features import measure
+from lofi_pipeline.audio.fingerprint import fingerprint
+from lofi_pipeline.audio.limiter import level
+from lofi_pipeline.audio.loudness import integrated_loudness, true_peak_dbtp
+from lofi_pipeline.audio.quality import score
+from lofi_pipeline.audio.spectrum import mono_at
+from lofi_pipeline.audio.thumbnail import waveform_png
+from lofi_pipeline.config import AudioSettings
+from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
+from lofi_pipeline.storage import replacing
+
+PROCESSING_VERSION = 1
+"""Part of the hash of the stage's inputs: raise it when the same file would give another result."""
+
+_MP3_MARGIN_DB = 0.3
+"""Encoding lets peaks overshoot by up to this much, as measured; the limiter leaves room for it."""
+_ENCODINGS = 3
+_TOLERATED_DB = 0.005
+
+
+@dataclass(frozen=True)
+class ProcessedAudio:
+    """A processed track: all of ProcessedFacts but the path, its fingerprint (int8 [frames, 60]) and a PNG."""
+
+    audio_sha256: str
+    duration: float
+    quality: QualityReport
+    measurements: TrackMeasurements
+    input_lufs: float
+    output_lufs: float
+    true_peak_dbtp: float
+    gain_db: float
+    loudness_shortfall_db: float
+    source_rate: int
+    source_channels: int
+    source_codec: str
+    lost_share: float
+    cut: CutInfo | None
+    fingerprint: np.ndarray = field(repr=False)
+    thumbnail: bytes = field(repr=False)
+
+    def facts(self, audio_path: str) -> ProcessedFacts:
+        """These facts with the MP3's path relative to the data root."""
+        values = {name: getattr(self, name) for name in ProcessedFacts.model_fields if hasattr(self, name)}
+        return ProcessedFacts(audio_path=audio_path, **values)
+
+
+def process(path: Path, destination: Path, settings: AudioSettings) -> ProcessedAudio:
+    """Turn any audio file into a levelled 48 kHz stereo MP3 at `destination`; the same input gives the same bytes.
+
+    The MP3 appears whole or not at all. Its loudness and true peak are measured on the MP3 itself, decoded again.
+
+    Raises:
+        RefusedAudio: the file is unfit, with the reason; nothing was written.
+        EncodingFailed: the MP3 did not hold what went in.
+        OSError: the file is not readable, or the disk is full.
+    """
+    audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=settings.max_seconds + 1)
+    samples, info = _kept(path, audio, settings)
+    lufs = integrated_loudness(samples)
+    if lufs is None:
+        raise Silent(f"{path.name} is silent; check that the right file was exported")
+    peak = true_peak_dbtp(samples)
+    quality = score(samples, lufs=lufs, peak_dbtp=peak, lost_share=audio.lost_share)
+    mono = mono_at(samples, 22_050)
+    measurements = measure(mono)
+    mark = fingerprint(mono)
+    with replacing(destination) as temporary:
+        result = _write(temporary, samples, lufs, peak, settings)
+    return ProcessedAudio(
+        audio_sha256=result.sha256,
+        duration=samples.shape[1] / SAMPLE_RATE,
+        quality=quality,
+        measurements=measurements,
+        input_lufs=round(lufs, 3),
+        output_lufs=round(result.lufs, 3),
+        true_peak_dbtp=round(result.peak_dbtp, 3),
+        gain_db=round(result.gain_db, 3),
+        loudness_shortfall_db=round(result.shortfall_db, 3),
+        source_rate=audio.source_rate,
+        source_channels=audio.source_channels,
+        source_codec=audio.source_codec,
+        lost_share=round(audio.lost_share, 6),
+        cut=info,
+        fingerprint=mark,
+        thumbnail=waveform_png(samples),
+    )
+
+
+def _kept(path: Path, audio: Audio, settings: AudioSettings) -> tuple[np.ndarray, CutInfo | None]:
+    if audio.seconds < settings.min_seconds:
+        lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
+        raise TooShort(
+            f"{path.name} is too short: {spoken_seconds(audio.seconds)} of audio{lost}, at least"
+            f" {spoken_seconds(settings.min_seconds)} are needed"
+        )
+    if audio.seconds <= settings.max_seconds:
+        return audio.samples, None
+    whole = audio.seconds if audio.complete else max(audio.declared_seconds or 0.0, audio.seconds)
+    shortened = cut(audio.samples, max_seconds=settings.max_seconds, source_seconds=whole)
+    return shortened.samples, shortened.info
+
+
+@dataclass(frozen=True)
+class _Written:
+    sha256: str
+    lufs: float
+    peak_dbtp: float
+    gain_db: float
+    shortfall_db: float
+
+
+def _write(file: Path, samples: np.ndarray, lufs: float, peak: float, settings: AudioSettings) -> _Written:
+    """Level, encode to `file`, decode that and listen; where peaks overshoot the ceiling, once more with more room."""
+    ceiling = settings.true_peak_ceiling_dbtp - _MP3_MARGIN_DB
+    excess = 0.0
+    for _ in range(_ENCODINGS):
+        levelled = level(
+            samples,
+            lufs=lufs,
+            peak_dbtp=peak,
+            target_lufs=settings.target_lufs,
+            ceiling_dbtp=ceiling,
+            max_limiter_db=settings.max_limiter_db,
+        )
+        mp3 = encode_mp3(levelled.samples, vbr_quality=settings.mp3_vbr_quality)
+        file.write_bytes(mp3)
+        heard = read(file, max_seconds=2 * settings.max_seconds)
+        if heard.samples.shape != samples.shape or heard.bad_packets:
+            raise EncodingFailed(
+                f"the MP3 holds {heard.samples.shape[1]} samples instead of {samples.shape[1]}; report this with the track"
+            )
+        reached = true_peak_dbtp(heard.samples)
+        excess = reached - settings.true_peak_ceiling_dbtp
+        if excess <= _TOLERATED_DB:
+            output = integrated_loudness(heard.samples)
+            if output is None:
+                raise EncodingFailed(
+                    "the MP3 is silent although its source is not; report this with the track"
+                )
+            digest = hashlib.sha256(mp3).hexdigest()
+            return _Written(digest, output, reached, levelled.gain_db, levelled.loudness_shortfall_db)
+        ceiling -= excess + 0.1
+    raise EncodingFailed(
+        f"the MP3's peaks stay {excess:.2f} dB above the ceiling; report this with the track"
+    )

@@ -1,0 +1,250 @@
+"""A quality score that knows lofi: hiss, crackle and a soft low-pass are style; clipping, gaps and fakes are faults.
+
+The score is 100 less the penalties of the parts below. Each part is one measurable fault with two thresholds:
+nothing is deducted up to the first, everything from the second on, in between it is a ramp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lofi_pipeline.audio.loudness import decibel, decibels
+from lofi_pipeline.audio.spectrum import frequencies, magnitudes
+from lofi_pipeline.entities import QualityPart, QualityReport
+
+_RATE = 48_000
+_SIZE = 4096
+_SILENCE_DB = -60.0
+
+
+@dataclass(frozen=True)
+class Listened:
+    """What the parts are judged by."""
+
+    samples: np.ndarray
+    """float32 [2, n] at 48 kHz, before any gain."""
+    power_db: np.ndarray
+    """Mean power of each 100 ms in dB: float64 [blocks]."""
+    spectrum_db: np.ndarray
+    """Smoothed mean power spectrum of the louder half: float64 [2049]."""
+    floor_snr_db: float
+    """How far the music stands above the steady noise between 1.5 and 9 kHz."""
+    lufs: float
+    peak_dbtp: float
+    correlation: float
+    """Of left and right, -1..1."""
+    balance_db: float
+    """Left over right."""
+    side_db: float
+    """Side over middle."""
+    lost_share: float
+
+
+def score(samples: np.ndarray, *, lufs: float, peak_dbtp: float, lost_share: float) -> QualityReport:
+    """Score float32 [2, n] at 48 kHz, whose loudness and true peak are known. `lost_share`: damaged or missing, 0..1."""
+    heard = _listen(samples, lufs, peak_dbtp, lost_share)
+    parts = [
+        QualityPart(name=name, penalty=round(float(penalty), 1), sentence=sentence)
+        for name, penalty, sentence in _judge(heard)
+        if penalty >= 0.05
+    ]
+    total = sum(part.penalty for part in parts)
+    return QualityReport(
+        score=round(max(0.0, 100.0 - total)), parts=sorted(parts, key=lambda part: -part.penalty)
+    )
+
+
+def _ramp(value: float, nothing: float, everything: float) -> float:
+    return float(np.clip((value - nothing) / (everything - nothing), 0, 1))
+
+
+def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
+    """(name, penalty, sentence) of every part, zero penalties included."""
+    flat = _flat_top_share(heard.samples)
+    yield (
+        "clipping",
+        30 * _ramp(np.log10(max(flat, 1e-9)), -5.0, -2.7),
+        f"{flat:.3%} of the samples sit on flat tops: the recording is clipped; look for an unclipped master.",
+    )
+    near = _near_peak_share(heard.samples)
+    yield (
+        "squashed peaks",
+        20 * _ramp(near, 0.15, 0.6),
+        f"{near:.0%} of the moments reach the same peak level: heavily limited or clipped before; look for the mix.",
+    )
+    over = float((np.abs(heard.samples) > 1.0).mean())
+    yield (
+        "overs",
+        10 * _ramp(np.log10(max(over, 1e-9)), -5.0, -3.0),
+        f"{over:.3%} of the samples exceed full scale; export again with some headroom.",
+    )
+    silent, gap = _silence(heard.power_db)
+    yield (
+        "silence",
+        25 * _ramp(silent, 0.05, 0.4) + 10 * _ramp(gap, 3, 10),
+        f"{silent:.0%} of the track is silent, the longest gap lasts {gap:.1f} s; trim it.",
+    )
+    yield (
+        "noise",
+        20 * _ramp(-heard.floor_snr_db, -12, -2),
+        f"Steady noise lies only {heard.floor_snr_db:.0f} dB below the music: more than lofi hiss; denoise it.",
+    )
+    offset = float(np.abs(heard.samples.mean(axis=1)).max())
+    yield (
+        "dc offset",
+        10 * _ramp(offset, 0.003, 0.03),
+        f"The waveform is off centre by {offset:.1%} of full scale; apply a high-pass at 20 Hz.",
+    )
+    top = _bandwidth(heard.spectrum_db)
+    yield (
+        "bandwidth",
+        25 * _ramp(-top, -6000, -2500),
+        f"There is nothing above {top:.0f} Hz; find a fuller source.",
+    )
+    wall = _brick_wall(heard.spectrum_db)
+    yield (
+        "upsampled",
+        25 * _ramp(-wall, -13000, -7000) + (5 if wall < 16500 else 0),
+        f"The spectrum ends in a wall at {wall:.0f} Hz: it was upsampled or encoded at a low bit rate; find the original.",
+    )
+    yield (
+        "phase",
+        35 * _ramp(-heard.correlation, 0.05, 0.6),
+        f"Left and right work against each other (correlation {heard.correlation:.2f}): one channel is inverted.",
+    )
+    yield (
+        "mono",
+        4 if heard.side_db < -55 else 0,
+        "Both channels are the same: mono; a stereo version would teach more.",
+    )
+    yield (
+        "balance",
+        25 * _ramp(abs(heard.balance_db), 3, 12),
+        f"The {'left' if heard.balance_db > 0 else 'right'} channel is {abs(heard.balance_db):.0f} dB louder.",
+    )
+    crest = heard.peak_dbtp - heard.lufs
+    yield (
+        "crushed dynamics",
+        20 * _ramp(-crest, -8.5, -5),
+        f"Peaks stand only {crest:.1f} dB above the loudness: compressed to death; look for the mix.",
+    )
+    spread = _loudness_range(heard.power_db)
+    yield (
+        "loudness range",
+        8 * _ramp(spread, 18, 28),
+        f"Loud and quiet passages are {spread:.0f} dB apart: uneven for a loop-based style.",
+    )
+    yield (
+        "level",
+        10 * _ramp(-heard.lufs, 28, 45),
+        f"Recorded at {heard.lufs:.0f} LUFS, so its own noise comes up when it is made louder.",
+    )
+    yield (
+        "damage",
+        5 + 35 * _ramp(heard.lost_share, 0.0, 0.3) if heard.lost_share > 0.001 else 0,
+        f"{heard.lost_share:.1%} of the audio is damaged or missing; copy the file again from its source.",
+    )
+
+
+def _listen(samples: np.ndarray, lufs: float, peak_dbtp: float, lost_share: float) -> Listened:
+    left, right = samples
+    block = _RATE // 10
+    count = samples.shape[1] // block
+    blocks = samples[:, : count * block].reshape(2, count, block)
+    power = np.einsum("cbs,cbs->b", blocks, blocks) / (2 * block)
+    ll, rr, lr = (float(np.dot(one, other)) for one, other in ((left, left), (right, right), (left, right)))
+    middle = left if lr < -0.5 * np.sqrt(ll * rr) else (left + right) * np.float32(0.5)
+    spectra = np.square(magnitudes(middle, _SIZE, _SIZE))
+    energy = spectra.sum(axis=1)
+    mean = spectra[energy >= np.median(energy)].mean(axis=0, dtype=np.float64)
+    return Listened(
+        samples=samples,
+        power_db=decibels(power),
+        spectrum_db=np.convolve(10 * np.log10(mean + 1e-14), np.full(9, 1 / 9), mode="same"),
+        floor_snr_db=_floor_snr(spectra, energy),
+        lufs=lufs,
+        peak_dbtp=peak_dbtp,
+        correlation=lr / (np.sqrt(ll * rr) + 1e-12),
+        balance_db=decibel(ll) - decibel(rr),
+        side_db=decibel(ll + rr - 2 * lr) - decibel(ll + rr + 2 * lr),
+        lost_share=lost_share,
+    )
+
+
+def _floor_snr(spectra: np.ndarray, energy: np.ndarray) -> float:
+    """Minimum statistics: steady noise is what a bin never falls below.
+
+    The 5th percentile of a noise bin's power, which is exponentially distributed, is 0.0513 of its mean.
+    """
+    hertz = frequencies(_SIZE, _RATE)
+    loud_enough = energy > np.percentile(energy, 99) * 1e-6
+    high = spectra[loud_enough][:, (hertz > 1500) & (hertz < 9000)]
+    floor = float(np.median(np.percentile(high, 5, axis=0))) / 0.0513
+    band = (hertz > 100) & (hertz < 9000)
+    music = float(spectra[loud_enough].mean(axis=0)[band].sum())
+    return 10 * np.log10(music / (floor * band.sum() + 1e-20) + 1e-20)
+
+
+def _flat_top_share(samples: np.ndarray) -> float:
+    """Share of samples in the middle of three that lie together at the top of their channel."""
+    flat = 0
+    for channel in samples:
+        size = np.abs(channel)
+        peak = float(size.max(initial=0.0))
+        if peak < 0.05:
+            continue
+        at = np.flatnonzero(size[1:-1] >= 0.985 * peak) + 1
+        together = (size[at - 1] >= 0.985 * peak) & (size[at + 1] >= 0.985 * peak)
+        step = np.maximum(np.abs(channel[at] - channel[at - 1]), np.abs(channel[at + 1] - channel[at]))
+        flat += int((together & (step < 0.002 * peak)).sum())
+    return flat / max(1, samples.size)
+
+
+def _near_peak_share(samples: np.ndarray) -> float:
+    """Share of 10 ms blocks whose peak is within half a decibel of the track's top."""
+    block = _RATE // 100
+    count = samples.shape[1] // block
+    peaks = np.abs(samples[:, : count * block]).max(axis=0).reshape(count, block).max(axis=1)
+    return float((peaks > np.percentile(peaks, 99.5) * 10 ** (-0.5 / 20)).mean())
+
+
+def _silence(power_db: np.ndarray) -> tuple[float, float]:
+    """(share of silent blocks, seconds of the longest gap)."""
+    heard = np.flatnonzero(np.concatenate(([True], power_db > _SILENCE_DB, [True])))
+    return float((power_db <= _SILENCE_DB).mean()), float(np.diff(heard).max() - 1) / 10
+
+
+def _bandwidth(spectrum_db: np.ndarray) -> float:
+    """The highest frequency, in Hz, that is within 75 dB of the strongest below 4 kHz."""
+    hertz = frequencies(_SIZE, _RATE)
+    reference = spectrum_db[(hertz > 100) & (hertz < 4000)].max()
+    return float(hertz[np.flatnonzero(spectrum_db > reference - 75)[-1]])
+
+
+def _brick_wall(spectrum_db: np.ndarray) -> float:
+    """The frequency, in Hz, of a fall of more than 25 dB within 600 Hz with nothing above it; 24 kHz where none is.
+
+    The soft low-pass of lofi falls by 9 dB there at most, resamplers and lossy encoders by 60 and more.
+    """
+    hertz = frequencies(_SIZE, _RATE)
+    step = round(600 / hertz[1])
+    fall = spectrum_db[:-step] - spectrum_db[step:]
+    low, high = np.searchsorted(hertz, (3200, 20800))
+    at = int(low) + int(np.argmax(fall[low:high]))
+    above = spectrum_db[at + step + 8 : np.searchsorted(hertz, 22500)]
+    reference = spectrum_db[(hertz > 100) & (hertz < 4000)].max()
+    nothing_above = len(above) > 0 and float(np.median(above)) < reference - 80
+    return float(hertz[at + step // 2]) if fall[at] > 25 and nothing_above else _RATE / 2
+
+
+def _loudness_range(power_db: np.ndarray) -> float:
+    """Decibels between the 10th and 95th percentile of 3 s stretches that are not far below the loudest."""
+    power = 10 ** (power_db / 10)
+    if len(power) < 60:
+        return 0.0
+    stretch = 10 * np.log10(np.convolve(power, np.full(30, 1 / 30), mode="valid") + 1e-12)
+    stretch = stretch[stretch > stretch.max() - 40]
+    return float(np.percentile(stretch, 95) - np.percentile(stretch, 10))

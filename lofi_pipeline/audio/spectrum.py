@@ -1,0 +1,57 @@
+"""Short-time spectra: what features, quality and fingerprint have in common."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import scipy.fft
+import soxr
+
+_PIECE = 2048
+
+
+@cache
+def _window(size: int) -> np.ndarray:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
+
+
+def magnitudes(mono: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """|STFT| of float32 [n] with a Hann window: float32 [frames, size // 2 + 1]; a short signal is padded."""
+    if len(mono) < size:
+        mono = np.pad(mono, (0, size - len(mono)))
+    frames = np.lib.stride_tricks.sliding_window_view(mono, size)[::hop]
+    window = _window(size)
+    result = np.empty((len(frames), size // 2 + 1), dtype=np.float32)
+    for start in range(0, len(frames), _PIECE):
+        part = slice(start, start + _PIECE)
+        result[part] = np.abs(np.asarray(scipy.fft.rfft(frames[part] * window, axis=1)))
+    return result
+
+
+def frequencies(size: int, rate: float) -> np.ndarray:
+    """The frequency of each bin in Hz: float64 [size // 2 + 1]."""
+    return np.fft.rfftfreq(size, 1 / rate)
+
+
+def mono_at(samples: np.ndarray, rate: int) -> np.ndarray:
+    """float32 [2, n] at 48 kHz -> float32 [m] at `rate`: the middle, or one side where the two cancel out."""
+    left, right = samples
+    cancels = float(np.dot(left, right)) < -0.5 * float(np.sqrt(np.dot(left, left) * np.dot(right, right)))
+    middle = left if cancels else (left + right) * np.float32(0.5)
+    return soxr.resample(np.ascontiguousarray(middle), 48_000, rate, quality="MQ")
+
+
+def fft_size(count: int) -> int:
+    """The next length from `count` on that transforms fast."""
+    return int(scipy.fft.next_fast_len(count, True) or count)
+
+
+def spectrum_of(values: np.ndarray, size: int) -> np.ndarray:
+    """Fourier transform along the first axis, zero-padded to `size`."""
+    return np.asarray(scipy.fft.rfft(values, size, axis=0))
+
+
+def signal_of(spectrum: np.ndarray, size: int) -> np.ndarray:
+    """The inverse of `spectrum_of`."""
+    return np.asarray(scipy.fft.irfft(spectrum, size, axis=0))
