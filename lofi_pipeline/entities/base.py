@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 
 class RecordError(ValueError):
@@ -34,7 +42,11 @@ def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "record"
         rule = item["msg"].removeprefix("Value error, ")
-        got = "" if item["type"] == "missing" or isinstance(item["input"], dict) else f" (got {item['input']!r:.80})"
+        got = (
+            ""
+            if item["type"] == "missing" or isinstance(item["input"], dict)
+            else f" (got {item['input']!r:.80})"
+        )
         lines.append(f"{where}: {kind}.{field}: {rule}{got}")
     return "\n".join(lines)
 
@@ -51,7 +63,11 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whit
 TrackId = Annotated[str, StringConstraints(pattern=r"^track_[0-9]{3,}$")]
 StyleId = Annotated[str, StringConstraints(pattern=r"^(CORE|SEASON|THEME|INST|VOCAL)-[0-9]{2}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-RelativePath = Annotated[str, AfterValidator(_relative_path)]
+RelativePath = Annotated[
+    str,
+    AfterValidator(_relative_path),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!/)(?!\.?$)(?!(.*/)?\.\.(/|$))[^\\\u0000]+$"}),
+]
 Timestamp = AwareDatetime
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from lofi_pipeline.entities.base import Entity, Identifier, Sha256, Timestamp
 from lofi_pipeline.entities.style import StyleCategory
+
+Count = Annotated[int, Field(ge=0)]
 
 
 class Dataset(Entity):
@@ -19,7 +21,7 @@ class Dataset(Entity):
     train_count: int = Field(ge=0, description="Tracks in the training split")
     validation_count: int = Field(ge=0, description="Tracks in the validation split")
     total_duration: float = Field(ge=0, description="Total audio duration in hours")
-    style_distribution: dict[StyleCategory, int] = Field(description="Track count per style category")
+    style_distribution: dict[StyleCategory, Count] = Field(description="Track count per style category")
     hash: Sha256 = Field(description="Content hash for reproducibility")
 
     @model_validator(mode="after")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId
 
@@ -27,20 +28,41 @@ RAW_FOLDER = {
     SourceType.CREATIVE_COMMONS: "creative-commons",
     SourceType.PARTNERSHIP: "partnerships",
 }
+ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 SOURCE_TYPE_OF_FOLDER = {folder: kind for kind, folder in RAW_FOLDER.items()}
 
 
 class _Licensed(Entity):
     """The licensing fields that a SourceRecord and a source.json share."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {
+                "properties": {"source_type": {"const": SourceType.COMMISSIONED}},
+                "required": ["source_type"],
+            },
+            "then": {"properties": {"cost": {"type": "number"}}, "required": ["cost"]},
+        }
+    )
+
     source_id: Identifier = Field(description="Unique identifier")
     source_type: SourceType = Field(description="How the music was acquired")
     provider: Name = Field(description="Platform or artist name")
-    license_type: Name = Field(description='Specific licence, such as "CC BY 4.0"')
+    license_type: Name = Field(
+        description='Specific licence, such as "CC BY 4.0"; must explicitly permit AI training'
+    )
     cost: float | None = Field(default=None, ge=0, description="Acquisition cost in USD")
     date_acquired: date = Field(description="ISO 8601 date, not in the future")
     verified_by: str | None = Field(default=None, max_length=500, description="Who verified the licence")
     notes: str | None = Field(default=None, max_length=10_000, description="Additional licensing notes")
+
+    @field_validator("date_acquired", mode="before")
+    @classmethod
+    def _iso_8601(cls, value: object) -> object:
+        # pydantic would read a number as seconds since 1970
+        if isinstance(value, str) and ISO_DATE.fullmatch(value) or isinstance(value, date):
+            return value
+        raise ValueError("must be an ISO 8601 date such as 2025-12-22")
 
     @field_validator("date_acquired")
     @classmethod
@@ -96,7 +118,7 @@ class DropFile(Entity):
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
-        return DropFile.model_construct(**{**_given(defaults), **_given(self)})
+        return DropFile.model_validate({**_given(defaults), **_given(self)})
 
 
 def _given(model: DropFile) -> dict[str, object]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from lofi_pipeline.entities.base import Entity, Name, StyleId
 
-Tag = Annotated[str, StringConstraints(pattern=r"^[^\s,\"<>]([^,\"<>\n]*[^\s,\"<>])?$", max_length=60, to_lower=True)]
+Tag = Annotated[
+    str, StringConstraints(pattern=r"^[^\s,\"<>]([^,\"<>\n]*[^\s,\"<>])?$", max_length=60, to_lower=True)
+]
 Bpm = Annotated[int, Field(ge=30, le=250)]
 
 
@@ -41,14 +43,26 @@ def category_of_style(style_id: str) -> StyleCategory:
 class StylePreset(Entity):
     """A tag combination for consistent prompts, after inheritance has been resolved."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {
+                    "if": {"properties": {"category": {"const": category}}},
+                    "then": {"properties": {"style_id": {"pattern": f"^{prefix}-[0-9]{{2}}$"}}},
+                }
+                for category, prefix in ID_PREFIX.items()
+            ]
+        }
+    )
+
     style_id: StyleId = Field(description='Unique ID, such as "CORE-01"')
     name: Name = Field(description="Human-readable name")
     category: StyleCategory = Field(description="Family of the style")
     extends: StyleId | None = Field(default=None, description="Parent preset ID for inheritance")
-    base_tags: list[Tag] = Field(description="Primary genre and style tags")
-    instruments: list[Tag] = Field(description="Typical instruments")
-    production: list[Tag] = Field(description="Production characteristics")
-    mood_options: list[Tag] = Field(description="Applicable mood tags")
+    base_tags: list[Tag] = Field(min_length=1, description="Primary genre and style tags")
+    instruments: list[Tag] = Field(min_length=1, description="Typical instruments")
+    production: list[Tag] = Field(min_length=1, description="Production characteristics")
+    mood_options: list[Tag] = Field(min_length=1, description="Applicable mood tags")
     tempo_range: tuple[Bpm, Bpm] = Field(description="Lowest and highest beats per minute")
     atmosphere: Tag | None = Field(default=None, description="Default atmosphere tag")
     vocal_type: Tag | None = Field(default=None, description="Default vocal type if applicable")
@@ -56,7 +70,9 @@ class StylePreset(Entity):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if ID_PREFIX[self.category] != self.style_id.split("-")[0]:
-            raise ValueError(f"category {self.category} wants an id {ID_PREFIX[self.category]}-NN, not {self.style_id}")
+            raise ValueError(
+                f"category {self.category} wants an id {ID_PREFIX[self.category]}-NN, not {self.style_id}"
+            )
         if self.tempo_range[0] > self.tempo_range[1]:
             raise ValueError("tempo_range: the lower bound lies above the upper one")
         return self

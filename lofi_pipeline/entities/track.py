@@ -58,7 +58,9 @@ class Track(Entity):
     """
 
     track_id: TrackId = Field(description='Unique identifier, such as "track_001"')
-    filename: Name = Field(description="Audio filename without path")
+    filename: Name = Field(
+        description="Audio filename without path", json_schema_extra={"pattern": r"^[^/\\]+$"}
+    )
     audio_path: RelativePath = Field(description="Relative path to the processed MP3")
     prompt_path: RelativePath = Field(description="Relative path to the prompt text")
     lyrics_path: RelativePath = Field(description="Relative path to the lyrics text")

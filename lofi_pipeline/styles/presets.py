@@ -37,7 +37,6 @@ KIND_OF_FIELD = {
     "vocal_type": TagKind.VOCAL_TYPE,
 }
 OWN_FIELDS = ("style_id", "name", "category", "extends")
-NEVER_EMPTY = ("base_tags", "instruments", "production", "mood_options")
 
 
 def load_presets(path: Path | None = None, *, vocabulary: Vocabulary | None = None) -> dict[str, StylePreset]:
@@ -130,8 +129,6 @@ def _checked(fields: dict[str, Any], vocabulary: Vocabulary, where: str) -> Styl
         named = [_tag(tag, kind, vocabulary, f"{where}: {field}") for tag in tags]
         if len(set(named)) != len(named):
             raise StyleError(f"{where}: {field}: a tag is listed twice")
-        if field in NEVER_EMPTY and not named:
-            raise StyleError(f"{where}: {field}: needs at least one tag")
         canonical[field] = named if isinstance(value, list) else named[0]
     return preset.model_copy(update=canonical)
 
