@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DictSchema
 
 from lofi_pipeline.entities.base import Entity
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
@@ -31,11 +32,19 @@ SCHEMAS: dict[str, type[Entity]] = {
 }
 
 
+class _Strict(GenerateJsonSchema):
+    """Refuses the keys of a mapping that pydantic refuses: it only writes which ones have a rule."""
+
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        generated = super().dict_schema(schema)
+        return {**generated, "additionalProperties": False} if "patternProperties" in generated else generated
+
+
 def schema_of(model: type[Entity]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a record as it is read. Rules that need the clock, the presets or two fields'
     arithmetic (a date not in the future, known styles, counts that add up) are the model's alone.
     """
-    schema = model.model_json_schema(mode="validation")
+    schema = model.model_json_schema(mode="validation", schema_generator=_Strict)
     # What a docstring says after its first paragraph is for those who call the model
     about = schema["description"].split("\n\n")[0]
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "description": about}

@@ -1,0 +1,1 @@
+"""Tests by room, and the whole way by what a user does."""
