@@ -10,6 +10,7 @@ from lofi_pipeline.entities.checkpoint import (
 )
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.dataset_version import DatasetVersion, VersionTrack
+from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
 from lofi_pipeline.entities.lineage import (
     CHECKPOINT_RECORD,
     SCORES_RECORD,
@@ -53,8 +54,11 @@ __all__ = [
     "CutInfo",
     "Dataset",
     "DatasetVersion",
+    "Drop",
+    "DropAudio",
     "DropFile",
     "DropManifest",
+    "DropStatus",
     "Entity",
     "HumanEvaluation",
     "Lineage",
@@ -63,7 +67,10 @@ __all__ = [
     "QualityPart",
     "QualityReport",
     "RecordError",
+    "RegisteredTrack",
+    "Registry",
     "Sample",
+    "Scan",
     "ScoreKey",
     "Scores",
     "SourceRecord",

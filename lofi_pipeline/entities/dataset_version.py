@@ -16,6 +16,9 @@ class VersionTrack(Entity):
     track: Track
     sha256: Sha256 = Field(description="Of the original file")
     audio_sha256: Sha256 = Field(description="Of the processed MP3")
+    processing: Sha256 = Field(
+        description="Of the original, the audio settings and the code version: what made the MP3"
+    )
     prompt: str
     lyrics: str
     language: str

@@ -1,0 +1,213 @@
+"""Reading data/raw: which drops are there, whether each is complete, what its source.json says, and its files' hashes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lofi_pipeline.audio import AUDIO_SUFFIXES
+from lofi_pipeline.config import LicensingSettings
+from lofi_pipeline.entities import (
+    RAW_FOLDER,
+    SOURCE_TYPE_OF_FOLDER,
+    Drop,
+    DropAudio,
+    DropManifest,
+    DropStatus,
+    RecordError,
+    Scan,
+)
+from lofi_pipeline.licensing import judge_source, load_policy
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
+
+SOURCE_JSON = "source.json"
+
+
+def drop_folders(root: DataRoot) -> list[Path]:
+    """The drop folders under data/raw, sorted; hidden ones are still being copied or belong to somebody else."""
+    kinds = [root.raw / name for name in RAW_FOLDER.values()]
+    folders = [entry for kind in kinds if kind.is_dir() for entry in kind.iterdir()]
+    return sorted(entry for entry in folders if entry.is_dir() and not entry.is_symlink() and not _hidden(entry))
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for directory, names, files in os.walk(folder, followlinks=False):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                path = Path(directory) / name
+                yield path, path.lstat()
+
+
+def drop_signature(folder: Path) -> str:
+    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened."""
+    listing = [(str(path.relative_to(folder)), info.st_size, info.st_mtime_ns) for path, info in _files_below(folder)]
+    return content_sha256(listing)
+
+
+def scan_drops(
+    root: DataRoot,
+    *,
+    style_ids: set[str],
+    licensing: LicensingSettings,
+    known: Scan | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Scan:
+    """Look at every drop. Bad input makes a refused or incomplete drop with its reason; it never stops the others.
+
+    A file whose size and modification time are as in `known` is not hashed again.
+    """
+    hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
+    scanner = _Scanner(root, style_ids, licensing, hashes, progress)
+    drops = _one_meaning_per_source([scanner.scan(folder) for folder in drop_folders(root)])
+    return Scan(drops=drops, judged_with=judging_hash(style_ids, licensing))
+
+
+def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
+    """Hash of what a drop is judged with beside its own content: when it changes, all drops are judged anew."""
+    return content_sha256([sorted(style_ids), licensing, load_policy().rules])
+
+
+def changed_drops(
+    root: DataRoot, scan: Scan | None, *, style_ids: set[str], licensing: LicensingSettings
+) -> list[str]:
+    """The drops (relative to the data root) that are new, changed, gone, or judged by other rules since `scan`."""
+    same_rules = scan is not None and scan.judged_with == judging_hash(style_ids, licensing)
+    scanned = {drop.folder: drop.signature for drop in scan.drops} if scan is not None else {}
+    present = {root.relative(folder): drop_signature(folder) for folder in drop_folders(root)}
+    changed = [name for name, signature in present.items() if not same_rules or scanned.get(name) != signature]
+    return sorted([*changed, *(set(scanned) - set(present))])
+
+
+def _one_meaning_per_source(drops: list[Drop]) -> list[Drop]:
+    """Two drops may share a source_id only when they say the same of the source."""
+    first: dict[str, Drop] = {}
+    result = []
+    for drop in drops:
+        if drop.status is DropStatus.ACCEPTED and drop.manifest is not None:
+            earlier = first.setdefault(drop.manifest.source_id, drop)
+            assert earlier.manifest is not None
+            if earlier.manifest.record([]) != drop.manifest.record([]):
+                reason = (
+                    f"{drop.folder}/{SOURCE_JSON}: source_id: {drop.manifest.source_id!r} stands in "
+                    f"{earlier.folder} with other facts; give this drop a source_id of its own"
+                )
+                drop = drop.model_copy(update={"status": DropStatus.REFUSED, "reason": reason})
+        result.append(drop)
+    return result
+
+
+@dataclass(frozen=True)
+class _Scanner:
+    root: DataRoot
+    style_ids: set[str]
+    licensing: LicensingSettings
+    hashes: dict[str, DropAudio]
+    progress: Callable[[str], None] | None
+
+    def scan(self, folder: Path) -> Drop:
+        """One drop, whatever is in it."""
+        name = folder.relative_to(self.root.path).as_posix()
+        if self.progress:
+            self.progress(name)
+        # Taken first: what changes during the scan makes another signature, and another scan.
+        signature = drop_signature(folder)
+        files = [self._audio(path, info) for path, info in self._audio_files(folder)]
+        found = partial(Drop, folder=name, signature=signature, files=files)
+        try:
+            manifest = self._manifest(folder)
+        except RecordError as error:
+            return found(status=DropStatus.REFUSED, reason=str(error))
+        except FileNotFoundError as error:
+            return found(status=DropStatus.INCOMPLETE, reason=str(error))
+        verdict = judge_source(manifest, self.licensing)
+        drop = found(
+            status=DropStatus.ACCEPTED, manifest=manifest, licence=verdict.licence, strictness=verdict.strictness
+        )
+        if not verdict.permitted:
+            reason = f"{name}/{SOURCE_JSON}: license_type: {verdict.reason}"
+            return drop.model_copy(update={"status": DropStatus.REFUSED, "reason": reason})
+        absent = self._absent(folder, manifest)
+        if absent:
+            reason = f"{name}/{SOURCE_JSON}: files: named but not in the drop: {', '.join(absent)}"
+            return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
+        return drop
+
+    def _manifest(self, folder: Path) -> DropManifest:
+        path = folder / SOURCE_JSON
+        where = path.relative_to(self.root.path).as_posix()
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise RecordError(f"{where}: must be a regular file")
+        if not path.exists():
+            raise FileNotFoundError(f"{where}: missing; write one with the fields of a SourceRecord")
+        try:
+            data = read_json(path)
+        except UnreadableRecord as error:
+            raise RecordError(f"{where}: is not JSON: {error.__cause__}") from error
+        manifest = DropManifest.parse(data, where=where, context={"style_ids": self.style_ids})
+        expected = SOURCE_TYPE_OF_FOLDER[folder.parent.name]
+        if manifest.source_type is not expected:
+            raise RecordError(
+                f"{where}: DropManifest.source_type: is {manifest.source_type!s}, but the drop lies in "
+                f"{folder.parent.name}/, which is for {expected!s}"
+            )
+        return manifest
+
+    def _absent(self, folder: Path, manifest: DropManifest) -> list[str]:
+        named = set(manifest.files)
+        named |= {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()] if entry.lyrics}
+        return sorted(name for name in named if not _regular_inside(folder / name, folder))
+
+    def _audio_files(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+        for path, info in _files_below(folder):
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                yield path, info
+        for path in sorted(folder.rglob("*")):
+            # A folder that poses as audio: say so, rather than pass over it in silence.
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_dir() and not path.is_symlink():
+                yield path, path.lstat()
+
+    def _audio(self, path: Path, info: os.stat_result) -> DropAudio:
+        relative = path.relative_to(self.root.path).as_posix()
+        if not stat.S_ISREG(info.st_mode):
+            kind = "a link" if stat.S_ISLNK(info.st_mode) else "not a regular file"
+            return DropAudio(path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself")
+        known = self.hashes.get(relative)
+        if known and known.sha256 and (known.size, known.modified_ns) == (info.st_size, info.st_mtime_ns):
+            return known
+        try:
+            sha256 = file_sha256(path)
+        except OSError as error:
+            reason = f"{relative}: cannot be read ({error.strerror}); check its permissions"
+            return DropAudio(path=relative, size=info.st_size, modified_ns=info.st_mtime_ns, refusal=reason)
+        return DropAudio(path=relative, size=info.st_size, modified_ns=info.st_mtime_ns, sha256=sha256)
+
+
+def _regular_inside(path: Path, folder: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
+
+
+def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> str | None:
+    """Why a drop is still incomplete (source.json or a named file is missing), or None. No audio is opened.
+
+    A source.json that is wrong counts as complete: the scan refuses the drop with the reason.
+    """
+    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None)
+    try:
+        manifest = scanner._manifest(folder)
+    except FileNotFoundError as error:
+        return str(error)
+    except (RecordError, ValidationError):
+        return None
+    absent = scanner._absent(folder, manifest)
+    return f"{folder.name}: waiting for {', '.join(absent)}" if absent else None

@@ -1,0 +1,323 @@
+"""The data set: its split, its files under final/ and validation/, its metadata, and its immutable hashed version."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset.duplicates import KnownGroups, group_related
+from lofi_pipeline.dataset.registry import load_registry, load_scan
+from lofi_pipeline.dataset.split import Candidate, assign_splits
+from lofi_pipeline.dataset.track_work import Workshop, load_record
+from lofi_pipeline.entities import (
+    Dataset,
+    DatasetVersion,
+    Entity,
+    RecordError,
+    SourceRecord,
+    Split,
+    StyleCategory,
+    Track,
+    TrackRecord,
+    TrackStatus,
+    VersionTrack,
+    category_of_style,
+    now,
+)
+from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.storage import (
+    DataRoot,
+    content_sha256,
+    file_sha256,
+    link_or_copy,
+    locked,
+    read_json,
+    write_json_atomic,
+)
+
+Kept = TypeVar("Kept", bound=Entity)
+FILE_KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
+
+
+class NoTracks(RecordError):
+    """There is nothing to make a data set of."""
+
+
+class SplitDecisions(Entity):
+    """metadata/splits.json: the side each track was given, for life."""
+
+    sides: dict[TrackId, Split] = {}
+
+
+class BuiltFrom(Entity):
+    """metadata/built_from.json: the hash of what the current data set was made of."""
+
+    inputs: Sha256
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or track that is not in the data set, and why. The path is relative to data/raw."""
+
+    file: str
+    reason: str
+    track_id: str | None = None
+
+
+@dataclass(frozen=True)
+class BuiltDataset:
+    """A data set version, and what is not in it."""
+
+    version: DatasetVersion
+    is_new: bool
+    left_out: list[LeftOut]
+
+
+def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVersion:
+    """The version with that hash, or the current one.
+
+    Raises:
+        RecordError: there is none yet, or the file was damaged.
+    """
+    if dataset_hash is None:
+        manifest = root.dataset_manifest_json
+        if not manifest.is_file():
+            raise NoTracks(f"{manifest}: no data set yet; materialize dataset_manifest (lofi run --to dataset_manifest)")
+        dataset_hash = Dataset.parse(read_json(manifest), where=str(manifest)).hash
+    path = root.dataset_version(dataset_hash)
+    if not path.is_file():
+        raise RecordError(f"{path}: no such data set version")
+    return DatasetVersion.parse(read_json(path), where=str(path))
+
+
+def left_out(root: DataRoot) -> list[LeftOut]:
+    """Everything under data/raw that is not in a data set built now: refused drops, refused or failed tracks, copies."""
+    raw = f"{root.relative(root.raw)}/"
+    scan = load_scan(root)
+    found = [LeftOut(path.removeprefix(raw), reason) for path, reason in (scan.refusals() if scan else [])]
+    for track in load_registry(root).tracks:
+        if not track.origins:
+            continue
+        first, *copies = [origin.path.removeprefix(raw) for origin in track.origins]
+        found += [LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies]
+        reason = _not_ready(load_record(root, track.track_id))
+        if reason:
+            found.append(LeftOut(first, reason, track.track_id))
+    return found
+
+
+def _not_ready(record: TrackRecord | None) -> str | None:
+    if record is None or record.status is TrackStatus.PENDING:
+        return "not worked on yet"
+    if record.status is TrackStatus.OK:
+        return None
+    return record.reason if record.status is TrackStatus.REJECTED else f"failed: {record.reason}"
+
+
+def build_dataset(
+    root: DataRoot,
+    config: PipelineConfig,
+    *,
+    progress: Callable[[str], None] = lambda message: None,
+) -> BuiltDataset:
+    """Make final/, validation/, the metadata files and the version of all tracks that are ready now.
+
+    The same inputs give the same hash on any machine; an unchanged data set writes nothing.
+
+    Raises:
+        NoTracks: no track is ready.
+    """
+    with locked(root.dataset_manifest_json):
+        records = _ready_records(root)
+        if not records:
+            raise NoTracks("no track is ready for training; see what was refused, and drop music into data/raw")
+        progress(f"{len(records)} tracks are ready")
+        sides = _split(root, config, records)
+        sources = _sources(root)
+        tracks = [_version_track(root, record, sides[record.track_id], set(Workshop.open(config).presets)) for record in records]
+        version, is_new = _version(root, tracks, sources)
+        for number, (record, track) in enumerate(zip(records, tracks, strict=True), start=1):
+            _publish(root, record, track.track)
+            if number % 500 == 0:
+                progress(f"published {number} of {len(records)} tracks")
+        _unpublish_others(root, {track.track.track_id: track.track.split for track in tracks})
+        _write_metadata(root, records, version)
+        write_json_atomic(root.metadata / "built_from.json", BuiltFrom(inputs=_inputs(root, config, records)))
+    return BuiltDataset(version, is_new, left_out(root))
+
+
+def dataset_is_current(root: DataRoot, config: PipelineConfig) -> bool:
+    """Whether building the data set now would give the one that is there."""
+    path = root.metadata / "built_from.json"
+    if not path.is_file() or not root.dataset_manifest_json.is_file():
+        return False
+    return BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(root, config, _ready_records(root))
+
+
+def _inputs(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -> str:
+    return content_sha256([records, config.dataset, file_sha256(root.sources_json)])
+
+
+def _ready_records(root: DataRoot) -> list[TrackRecord]:
+    present = [track for track in load_registry(root).tracks if track.origins]
+    records = [load_record(root, track.track_id) for track in present]
+    origins = {track.track_id: track.origins for track in present}
+    return sorted(
+        (
+            record
+            for record in records
+            # A record older than its drop's latest facts waits until the track was worked on again.
+            if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
+        ),
+        key=lambda record: int(record.track_id.removeprefix("track_")),
+    )
+
+
+def _sources(root: DataRoot) -> dict[str, SourceRecord]:
+    data = read_json(root.sources_json)
+    records = [SourceRecord.parse(item, where=str(root.sources_json)) for item in data]
+    return {record.source_id: record for record in records}
+
+
+def _split(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -> dict[str, Split]:
+    groups_path = root.metadata / "groups.json"
+    ids = [record.track_id for record in records]
+    known = _load(KnownGroups, groups_path).groups
+    groups = group_related(root, ids, known)
+    decided = _load(SplitDecisions, root.splits_json).sides
+    candidates = [
+        Candidate(record.track_id, record.sha256, _category(record), groups[record.track_id]) for record in records
+    ]
+    sides = assign_splits(candidates, decided, ratio=config.dataset.validation_ratio, seed=config.dataset.seed)
+    write_json_atomic(groups_path, KnownGroups(groups={**known, **groups}))
+    write_json_atomic(root.splits_json, SplitDecisions(sides={**decided, **sides}))
+    return sides
+
+
+def _load(kind: type[Kept], path: Path) -> Kept:
+    return kind.parse(read_json(path), where=str(path)) if path.is_file() else kind()
+
+
+def _category(record: TrackRecord) -> StyleCategory:
+    assert record.tagged is not None
+    return category_of_style(record.tagged.style_ids[0])
+
+
+def _version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> VersionTrack:
+    assert record.processed is not None and record.tagged is not None
+    folder = root.final if split is Split.TRAIN else root.validation
+    audio_path, prompt_path, lyrics_path = (root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS)
+    measured = record.processed.measurements
+    track = Track.checked(
+        {
+            "track_id": record.track_id,
+            "filename": record.filename,
+            "audio_path": audio_path,
+            "prompt_path": prompt_path,
+            "lyrics_path": lyrics_path,
+            "duration": record.processed.duration,
+            "sample_rate": record.processed.sample_rate,
+            "quality_score": record.processed.quality.score,
+            "style_ids": record.tagged.style_ids,
+            "source_id": record.source_id,
+            "human_verified": record.human_verified,
+            "split": split,
+        },
+        style_ids=style_ids,
+    )
+    return VersionTrack(
+        track=track,
+        sha256=record.sha256,
+        audio_sha256=record.processed.audio_sha256,
+        processing=record.inputs["processed"],
+        prompt=record.tagged.prompt,
+        lyrics=record.tagged.lyrics,
+        language=record.tagged.language,
+        bpm=record.tagged.bpm,
+        keyscale=f"{measured.key} {measured.mode}",
+        time_signature=measured.time_signature.split("/")[0],
+        licence=record.origins[0].licence,
+        source_ids=list(dict.fromkeys(origin.source_id for origin in record.origins)),
+        title=record.origins[0].title,
+        artist=record.origins[0].artist,
+    )
+
+
+def _version(
+    root: DataRoot, tracks: list[VersionTrack], sources: dict[str, SourceRecord]
+) -> tuple[DatasetVersion, bool]:
+    used = {source_id for track in tracks for source_id in track.source_ids}
+    # track_ids of a source may name tracks that are not in this version: the version keeps its own.
+    records = [
+        sources[source_id].model_copy(
+            update={"track_ids": [track.track.track_id for track in tracks if source_id in track.source_ids]}
+        )
+        for source_id in sorted(used)
+    ]
+    # The MP3's own hash is left out: encoders round differently on different processors, the original's bytes do not.
+    content = [track.model_dump(mode="json", exclude={"audio_sha256"}) for track in tracks]
+    digest = content_sha256([content, records])
+    path = root.dataset_version(digest)
+    if path.is_file():
+        return load_version(root, digest), False
+    dataset = Dataset(
+        dataset_id=f"dataset-{digest[:12]}",
+        created=now(),
+        track_count=len(tracks),
+        train_count=sum(track.track.split is Split.TRAIN for track in tracks),
+        validation_count=sum(track.track.split is Split.VALIDATION for track in tracks),
+        total_duration=sum(track.track.duration for track in tracks) / 3600,
+        style_distribution=_distribution(tracks),
+        hash=digest,
+    )
+    version = DatasetVersion(dataset=dataset, tracks=tracks, sources=records)
+    write_json_atomic(path, version)
+    return version, True
+
+
+def _distribution(tracks: list[VersionTrack]) -> dict[StyleCategory, int]:
+    counts = Counter(category_of_style(track.track.style_ids[0]) for track in tracks)
+    return {category: counts[category] for category in StyleCategory}
+
+
+def _publish(root: DataRoot, record: TrackRecord, track: Track) -> None:
+    assert record.processed is not None and record.tagged is not None
+    for source, published in (
+        (record.processed.audio_path, track.audio_path),
+        (record.tagged.prompt_path, track.prompt_path),
+        (record.tagged.lyrics_path, track.lyrics_path),
+    ):
+        link_or_copy(root.inside(source), root.inside(published))
+
+
+def _unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:
+    """Remove what former versions published and this one does not; foreign files stay."""
+    for folder, side in ((root.final, Split.TRAIN), (root.validation, Split.VALIDATION)):
+        for path in folder.glob("track_*"):
+            track_id = "_".join(path.name.split(".")[0].split("_")[:2])
+            ours = path.name in {f"{track_id}{kind}" for kind in FILE_KINDS}
+            if ours and sides.get(track_id) is not side:
+                path.unlink()
+
+
+def _write_metadata(root: DataRoot, records: list[TrackRecord], version: DatasetVersion) -> None:
+    write_json_atomic(
+        root.style_mapping_json, {track.track.track_id: track.track.style_ids for track in version.tracks}
+    )
+    write_json_atomic(root.quality_scores_json, {record.track_id: _quality(record) for record in records})
+    write_json_atomic(root.dataset_manifest_json, version.dataset)
+
+
+def _quality(record: TrackRecord) -> dict[str, object]:
+    assert record.processed is not None
+    quality = record.processed.quality
+    return {
+        "score": quality.score,
+        "verified": record.human_verified,
+        "date": record.updated.date().isoformat(),
+        "parts": quality.parts,
+    }

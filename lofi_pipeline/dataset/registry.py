@@ -1,0 +1,141 @@
+"""Track ids, given once for each content and kept for life; and the source records compiled from the drops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.entities import (
+    Drop,
+    DropAudio,
+    DropStatus,
+    RegisteredTrack,
+    Registry,
+    Scan,
+    SourceRecord,
+    TrackOrigin,
+)
+from lofi_pipeline.dataset.drops import scan_drops
+from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, write_json_atomic
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What registering all drops led to."""
+
+    scan: Scan
+    registry: Registry
+    sources: list[SourceRecord]
+    new_track_ids: list[str]
+
+
+def load_scan(root: DataRoot) -> Scan | None:
+    """The last scan of data/raw, or None before the first."""
+    path = root.drops_json
+    return Scan.parse(read_json(path), where=str(path)) if path.is_file() else None
+
+
+def load_registry(root: DataRoot) -> Registry:
+    """All track ids given so far."""
+    path = root.registry_json
+    return Registry.parse(read_json(path), where=str(path)) if path.is_file() else Registry(tracks=[])
+
+
+def register_sources(
+    root: DataRoot,
+    config: PipelineConfig,
+    *,
+    style_ids: set[str],
+    progress: Callable[[str], None] | None = None,
+) -> Registration:
+    """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json and sources.json.
+
+    Two runs at once wait for each other; an id, once given, never changes or moves to other content.
+    """
+    root.create()
+    with locked(root.registry_json):
+        scan = scan_drops(
+            root, style_ids=style_ids, licensing=config.licensing, known=load_scan(root), progress=progress
+        )
+        before = load_registry(root)
+        registry = _assign(root, before, scan)
+        sources = _compile_sources(scan, registry)
+        write_json_atomic(root.registry_json, registry)
+        write_json_atomic(root.drops_json, scan)
+        write_json_atomic(root.sources_json, sources)
+    known = {track.track_id for track in before.tracks}
+    new = [track.track_id for track in registry.tracks if track.track_id not in known]
+    return Registration(scan, registry, sources, new)
+
+
+def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
+    """Every file that may become a track, the strictest licences first."""
+    pairs = [
+        (drop, file)
+        for drop in scan.drops
+        if drop.status is DropStatus.ACCEPTED
+        for file in drop.files
+        if file.sha256 is not None
+    ]
+    return sorted(pairs, key=lambda pair: (-pair[0].strictness, pair[1].path))
+
+
+def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+    origins: dict[str, list[TrackOrigin]] = {}
+    lyrics: dict[str, str | None] = {}
+    arrival: dict[str, str] = {}
+    for drop, file in _accepted(scan):
+        assert file.sha256 is not None
+        origin = _origin(drop, file)
+        origins.setdefault(file.sha256, []).append(origin)
+        if file.sha256 not in lyrics:
+            lyrics[file.sha256] = file_sha256(root.inside(origin.lyrics_path)) if origin.lyrics_path else None
+        arrival[file.sha256] = min(file.path, arrival.get(file.sha256, file.path))
+    ids = {track.sha256: track.track_id for track in before.tracks}
+    number = max((int(track_id.removeprefix("track_")) for track_id in ids.values()), default=0)
+    for sha256 in sorted(set(origins) - set(ids), key=lambda sha: arrival[sha]):
+        number += 1
+        ids[sha256] = f"track_{number:03d}"
+    return Registry(
+        tracks=[
+            RegisteredTrack(
+                track_id=track_id,
+                sha256=sha256,
+                origins=origins.get(sha256, []),
+                lyrics_sha256=lyrics.get(sha256),
+            )
+            for sha256, track_id in ids.items()
+        ]
+    )
+
+
+def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
+    assert drop.manifest is not None and drop.licence is not None
+    inside = PurePosixPath(file.path).relative_to(drop.folder).as_posix()
+    facts = drop.manifest.facts_of(inside)
+    return TrackOrigin(
+        source_id=drop.manifest.source_id,
+        path=file.path,
+        licence=drop.licence,
+        title=facts.title,
+        artist=facts.artist,
+        style_ids=facts.style_ids or [],
+        lyrics_path=f"{drop.folder}/{facts.lyrics}" if facts.lyrics else None,
+        language=facts.language,
+        vocals=facts.vocals,
+    )
+
+
+def _compile_sources(scan: Scan, registry: Registry) -> list[SourceRecord]:
+    tracks: dict[str, list[str]] = {}
+    for track in registry.tracks:
+        for source_id in dict.fromkeys(origin.source_id for origin in track.origins):
+            tracks.setdefault(source_id, []).append(track.track_id)
+    manifests = {
+        drop.manifest.source_id: drop.manifest
+        for drop in scan.drops
+        if drop.status is DropStatus.ACCEPTED and drop.manifest is not None
+    }
+    return [manifests[source_id].record(tracks.get(source_id, [])) for source_id in sorted(manifests)]

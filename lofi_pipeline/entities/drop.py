@@ -1,0 +1,84 @@
+"""What a scan of data/raw finds: drops, their files, and why some are not taken; and the tracks they lead to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
+from lofi_pipeline.entities.source import DropManifest
+from lofi_pipeline.entities.track_record import TrackOrigin
+
+
+class DropStatus(StrEnum):
+    """Whether a drop's files become tracks."""
+
+    ACCEPTED = "accepted"
+    INCOMPLETE = "incomplete"
+    REFUSED = "refused"
+
+
+class DropAudio(Entity):
+    """One audio file of a drop. Size and modification time tell whether the hash still holds."""
+
+    path: RelativePath = Field(description="Relative to the data root")
+    size: int
+    modified_ns: int
+    sha256: Sha256 | None = Field(default=None, description="None: a file that cannot be taken")
+    refusal: str | None = None
+
+
+class Drop(Entity):
+    """One drop folder as the last scan found it."""
+
+    folder: RelativePath = Field(description="Relative to the data root")
+    signature: str = Field(
+        description="Of names, sizes and times when it was scanned: tells whether to look again"
+    )
+    status: DropStatus
+    reason: str | None = None
+    manifest: DropManifest | None = None
+    licence: str | None = Field(default=None, description="Canonical licence id, where it could be judged")
+    strictness: int = 0
+    files: list[DropAudio] = Field(default_factory=list)
+
+
+class Scan(Entity):
+    """All drops under data/raw: metadata/drops.json."""
+
+    drops: list[Drop]
+    judged_with: Sha256 = Field(description="Of the licence policy, its settings and the style ids")
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """(path relative to the data root, reason) of each file that gives no track because of its drop or its kind.
+
+        A drop that has no audio at all is named by its folder.
+        """
+        found: list[tuple[str, str]] = []
+        for drop in self.drops:
+            if drop.status is not DropStatus.ACCEPTED:
+                reason = drop.reason or drop.status
+                found += [(file.path, reason) for file in drop.files] or [(drop.folder, reason)]
+            else:
+                found += [(file.path, file.refusal) for file in drop.files if file.refusal]
+        return found
+
+
+class RegisteredTrack(Entity):
+    """A track id, for life, and where its bytes lie now. No origins: the file or its permission is gone."""
+
+    track_id: TrackId
+    sha256: Sha256
+    origins: list[TrackOrigin] = Field(default_factory=list)
+    lyrics_sha256: Sha256 | None = Field(default=None, description="Of the lyrics file of the first origin")
+
+
+class Registry(Entity):
+    """Every track id ever given: metadata/registry.json. It only grows."""
+
+    tracks: list[RegisteredTrack]
+
+    def by_id(self) -> dict[str, RegisteredTrack]:
+        """The tracks by their ids."""
+        return {track.track_id: track for track in self.tracks}

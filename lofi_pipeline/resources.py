@@ -1,0 +1,35 @@
+"""What an asset is given: the data root and the configuration that belongs to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from lofi_pipeline.config import PipelineConfig, load_config
+from lofi_pipeline.storage import DATA_ROOT_VARIABLE, DataRoot
+
+
+class Workspace(dg.ConfigurableResource):
+    """The data root; without a setting LOFI_DATA_ROOT, else the project's data/."""
+
+    data_root: str = ""
+
+    @property
+    def root(self) -> DataRoot:
+        """Where this pipeline's music, records and checkpoints lie."""
+        return DataRoot.find(Path(self.data_root) if self.data_root else None)
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The pipeline's configuration, validated."""
+        return load_config()
+
+
+def base_name(config: PipelineConfig) -> str:
+    """The base model asked for: LOFI_BASE (what `lofi run --base` sets), else the configuration's."""
+    return os.environ.get("LOFI_BASE") or config.training.base
+
+
+__all__ = ["DATA_ROOT_VARIABLE", "Workspace", "base_name"]
