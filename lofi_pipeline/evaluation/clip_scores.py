@@ -1,0 +1,148 @@
+"""Measures on a set of clips: Frechet distance to the reference, alignment with prompts, coverage of styles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.entities import StyleOutcome
+from lofi_pipeline.evaluation.embedders.protocol import Embedder
+from lofi_pipeline.evaluation.errors import NotFinite, TooFewWindows
+from lofi_pipeline.evaluation.frechet import Gaussian
+from lofi_pipeline.evaluation.reference import Reference
+from lofi_pipeline.evaluation.windows import cut_windows, window_seconds
+
+if TYPE_CHECKING:
+    from lofi_pipeline.evaluation.generate import Clip
+
+RECOGNIZED_WITHIN = 5
+"""A style is recognisable when its own prompt is among this many nearest of all style prompts (chance: 5 of 38)."""
+SILENCE_DBFS = -60.0
+"""Generation scales peaks to -1 dBFS; a mean level below this is silence with a click in it."""
+SHORTEST_SHARE = 0.99
+"""Share of the asked length that a clip must have."""
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """What was measured on a set of clips."""
+
+    fad: float
+    clap: float
+    clap_shuffled: float
+    clap_of_clip: list[float]
+    """In the order of the clips."""
+    style_coverage: dict[str, StyleOutcome]
+    windows: int
+
+
+def score_clips(
+    clips: list[Clip],
+    reference: Reference,
+    embedder: Embedder,
+    text_embedder: Embedder,
+    settings: EvaluationSettings,
+) -> ClipScores:
+    """Score clips that are there already.
+
+    Alignment (clap) is the cosine between a window and its prompt, averaged over a clip's windows and then over clips,
+    so that clips count alike. Shuffled is the same over all pairs of a clip and another clip's prompt: the chance level.
+    With one embedder for both, FAD and alignment are not independent of each other.
+
+    Raises:
+        NotFinite: a clip or an embedding holds NaN or infinity.
+        TooFewWindows: fewer than 2 windows on a side, or a clip shorter than a window.
+    """
+    require_finite(clips)
+    prompts = [clip.spec.prompt for clip in clips]
+    rows = _embed_clips(clips, embedder, settings)
+    generated = np.concatenate(rows) if rows else np.zeros((0, embedder.dimension))
+    fad = reference.gaussian.distance(Gaussian.of(generated))
+    heard = rows if text_embedder is embedder else _embed_clips(clips, text_embedder, settings)
+    cosines = _clip_by_prompt(heard, prompts, text_embedder)
+    own = np.diagonal(cosines)
+    return ClipScores(
+        fad=fad,
+        clap=float(own.mean()),
+        clap_shuffled=_shuffled(cosines, prompts),
+        clap_of_clip=[float(value) for value in own],
+        style_coverage=_coverage(clips, cosines, settings),
+        windows=len(generated),
+    )
+
+
+def require_finite(clips: list[Clip]) -> None:
+    """Pass clips of finite samples.
+
+    Raises:
+        NotFinite: naming the clips that are not.
+    """
+    if broken := [clip.spec.name for clip in clips if not np.isfinite(clip.samples).all()]:
+        raise NotFinite(
+            f"{len(broken)} of {len(clips)} clips hold NaN or infinity ({', '.join(broken[:5])}): the model is broken; "
+            "it is not scored"
+        )
+
+
+def _embed_clips(clips: list[Clip], embedder: Embedder, settings: EvaluationSettings) -> list[np.ndarray]:
+    """float32 [windows, D] for each clip, embedded together."""
+    seconds = window_seconds(embedder, settings.clip_seconds)
+    windows = [cut_windows(clip.samples, clip.sample_rate, embedder, seconds) for clip in clips]
+    if short := [clip.spec.name for clip, cut in zip(clips, windows, strict=True) if not len(cut)]:
+        raise TooFewWindows(f"clips shorter than a window of {seconds} s: {', '.join(short[:5])}")
+    if not clips:
+        return []
+    embeddings = np.asarray(embedder.embed_audio(np.concatenate(windows)), dtype=np.float32)
+    return np.split(embeddings, np.cumsum([len(cut) for cut in windows])[:-1])
+
+
+def _clip_by_prompt(rows: list[np.ndarray], prompts: list[str], embedder: Embedder) -> np.ndarray:
+    """float64 [clips, prompts]: mean cosine between the windows of a clip and a prompt."""
+    texts = embedder.embed_text(prompts)
+    if texts is None:
+        raise ValueError(f"the embedder {embedder.name} knows no text")
+    texts = _unit(texts)
+    cosines = np.stack([(_unit(windows) @ texts.T).mean(axis=0) for windows in rows])
+    if not np.isfinite(cosines).all():
+        raise NotFinite(
+            f"the embedder {embedder.name} gives embeddings that are not finite; its weights are broken"
+        )
+    return np.clip(cosines, -1.0, 1.0)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    rows = np.asarray(rows, dtype=np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _shuffled(cosines: np.ndarray, prompts: list[str]) -> float:
+    """Mean over all pairs of a clip and a different prompt; 0 where all prompts are the same."""
+    different = np.array([[one != other for other in prompts] for one in prompts])
+    return float(cosines[different].mean()) if different.any() else 0.0
+
+
+def _coverage(
+    clips: list[Clip], cosines: np.ndarray, settings: EvaluationSettings
+) -> dict[str, StyleOutcome]:
+    """For every style: whether a clip came out, and whether it is nearer to its own prompt than to most others."""
+    styles = [(index, clip) for index, clip in enumerate(clips) if clip.spec.style_id is not None]
+    columns = [index for index, _ in styles]
+    outcomes = {}
+    for index, clip in styles:
+        nearer = int((cosines[index, columns] > cosines[index, index]).sum())
+        generated = _came_out(clip, settings)
+        assert clip.spec.style_id is not None
+        outcomes[clip.spec.style_id] = StyleOutcome(
+            generated=generated, recognizable=generated and nearer < RECOGNIZED_WITHIN
+        )
+    return outcomes
+
+
+def _came_out(clip: Clip, settings: EvaluationSettings) -> bool:
+    """Finite (broken clips never come here), of the asked length, and not silent."""
+    level = float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))
+    long_enough = clip.samples.shape[1] >= SHORTEST_SHARE * settings.clip_seconds * clip.sample_rate
+    return long_enough and 20 * np.log10(max(level, 1e-10)) > SILENCE_DBFS

@@ -1,0 +1,130 @@
+"""VGGish and PANN through frechet_audio_distance: its models, never its score() (which turns every error into -1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.evaluation.embedders.files import (
+    PANN_FILE,
+    VGGISH_FILES,
+    VGGISH_REPOSITORY,
+    files_sha256,
+    require_weights,
+)
+from lofi_pipeline.evaluation.embedders.offline import (
+    frechet_audio_distance,
+    load_tensors,
+    local_torch_hub,
+    numpy_globals,
+)
+from lofi_pipeline.evaluation.embedders.protocol import BadWeights
+
+PACKAGES = ("frechet-audio-distance", "torch")
+
+
+class VggishEmbedder:
+    """VGGish (Hershey et al. 2017, arXiv 1609.09430) without PCA and last activation, one example a window."""
+
+    name = "vggish"
+    dimension = 128
+    sample_rate = 16_000
+    # 96 frames of 25 ms, 10 ms apart: the shortest audio that makes one example of 0.96 s.
+    window_seconds = 0.975
+    packages = PACKAGES
+
+    def __init__(self, model: Any, weights_sha256: str) -> None:
+        self._model = model
+        self.weights_sha256 = weights_sha256
+
+    @classmethod
+    def open(cls, settings: EvaluationSettings) -> VggishEmbedder:
+        """Load from evaluation.weights_dir.
+
+        Raises:
+            WeightsMissing, BadWeights
+        """
+        folder = require_weights(settings)
+        files = [folder / name for name in VGGISH_FILES]
+        for file in files:
+            if file.suffix == ".pth":
+                # The repository unpickles these: only after they were seen to hold nothing but tensors.
+                load_tensors(file)
+        model = _package_model(folder, "vggish", cls.sample_rate, repository=folder / VGGISH_REPOSITORY)
+        return cls(model, files_sha256(files))
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """float32 [n, frames] at 16 kHz -> float32 [n, 128]."""
+        import torch
+
+        with torch.no_grad():
+            rows = [
+                self._model.forward(window, self.sample_rate).reshape(-1, self.dimension).cpu()
+                for window in samples
+            ]
+        if any(len(row) != 1 for row in rows):
+            raise ValueError(f"a window of {samples.shape[1]} frames is not one VGGish example")
+        return torch.cat(rows).numpy() if rows else np.zeros((0, self.dimension), np.float32)
+
+    def embed_text(self, texts: list[str]) -> np.ndarray | None:
+        """VGGish knows no text."""
+        return None
+
+
+class PannEmbedder:
+    """PANN Cnn14 at 32 kHz (Kong et al. 2020, arXiv 1912.10211)."""
+
+    name = "pann"
+    dimension = 2048
+    sample_rate = 32_000
+    window_seconds = 10.0
+    packages = PACKAGES
+    _batch = 8
+
+    def __init__(self, model: Any, weights_sha256: str) -> None:
+        self._model = model
+        self.weights_sha256 = weights_sha256
+
+    @classmethod
+    def open(cls, settings: EvaluationSettings) -> PannEmbedder:
+        """Load from evaluation.weights_dir.
+
+        Raises:
+            WeightsMissing, BadWeights
+        """
+        folder = require_weights(settings)
+        load_tensors(folder / PANN_FILE)
+        return cls(_package_model(folder, "pann", cls.sample_rate), files_sha256([folder / PANN_FILE]))
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """float32 [n, frames] at 32 kHz -> float32 [n, 2048]."""
+        import torch
+
+        device = next(self._model.parameters()).device
+        rows = []
+        with torch.no_grad():
+            for start in range(0, len(samples), self._batch):
+                batch = torch.from_numpy(samples[start : start + self._batch]).float().to(device)
+                rows.append(self._model(batch, None)["embedding"].cpu())
+        return torch.cat(rows).numpy() if rows else np.zeros((0, self.dimension), np.float32)
+
+    def embed_text(self, texts: list[str]) -> np.ndarray | None:
+        """PANN knows no text."""
+        return None
+
+
+def _package_model(folder: Path, name: str, sample_rate: int, repository: Path | None = None) -> Any:
+    package = frechet_audio_distance()
+    try:
+        with local_torch_hub(folder, repository), numpy_globals():
+            holder = package.FrechetAudioDistance(
+                ckpt_dir=str(folder), model_name=name, sample_rate=sample_rate
+            )
+    except (RuntimeError, KeyError, AttributeError, ImportError) as error:
+        raise BadWeights(
+            f"{folder}: the weights there are not those of {name} ({str(error)[:300]})"
+        ) from error
+    return holder.model

@@ -1,0 +1,113 @@
+"""Opening laion_clap and frechet_audio_distance without the network and without unpickling code.
+
+Importing either loads three tokenizers from the hub and waits for it for minutes; both leave torch.hub pointed elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import torch
+
+from lofi_pipeline.evaluation.embedders.protocol import BadWeights
+
+
+@contextlib.contextmanager
+def hub_answers(*, tokenizer: Any = None, text_model: Callable[..., Any] | None = None) -> Iterator[None]:
+    """For the block, the hub models the packages ask for are the given ones; nothing is looked up on the network.
+
+    `tokenizer` stands for roberta-base's tokenizer, `text_model` makes its (empty) model. BERT and BART, which CLAP
+    loads and never uses, are None.
+    """
+    import transformers
+
+    with contextlib.ExitStack() as stack:
+        for unused in (transformers.BertTokenizer, transformers.BartTokenizer):
+            stack.enter_context(mock.patch.object(unused, "from_pretrained", lambda *args, **kwargs: None))
+        stack.enter_context(
+            mock.patch.object(
+                transformers.RobertaTokenizer, "from_pretrained", lambda *args, **kwargs: tokenizer
+            )
+        )
+        if text_model is not None:
+            stack.enter_context(mock.patch.object(transformers.RobertaModel, "from_pretrained", text_model))
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        yield
+
+
+@functools.cache
+def laion_clap() -> ModuleType:
+    """The package laion_clap, imported offline (about 10 s of CPU the first time)."""
+    with hub_answers():
+        import laion_clap as package
+
+    return package
+
+
+@functools.cache
+def frechet_audio_distance() -> ModuleType:
+    """The package frechet_audio_distance, imported offline; it imports laion_clap."""
+    laion_clap()
+    with hub_answers():
+        import frechet_audio_distance as package
+
+    return package
+
+
+@contextlib.contextmanager
+def local_torch_hub(folder: Path, repository: Path | None = None) -> Iterator[None]:
+    """For the block, torch.hub's folder is `folder`, and torch.hub.load means the local `repository`."""
+    before = torch.hub.get_dir()
+    load = torch.hub.load
+
+    def load_local(repo_or_dir: str, model: str, **kwargs: Any) -> Any:
+        return load(str(repository), model, source="local", **kwargs)
+
+    try:
+        torch.hub.set_dir(str(folder))
+        # Asked for a repository by name, torch.hub asks GitHub for its default branch even when the folder is here.
+        with mock.patch.object(torch.hub, "load", load_local) if repository else contextlib.nullcontext():
+            yield
+    finally:
+        torch.hub.set_dir(before)
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """What a .pth or .pt file holds, read without running code: tensors, numbers, and numpy's scalars and arrays.
+
+    Raises:
+        BadWeights: damaged, or it holds other objects (a pickle can run code).
+    """
+    try:
+        with numpy_globals():
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise BadWeights(
+            f"{path}: cannot be read as plain weights ({str(error).splitlines()[0] if str(error) else 'damaged'}); "
+            "get the file again from its source"
+        ) from error
+    if not isinstance(found, dict):
+        raise BadWeights(f"{path}: holds a {type(found).__name__}, not a set of named tensors")
+    return found
+
+
+@contextlib.contextmanager
+def numpy_globals() -> Iterator[None]:
+    """For the block, torch's safe unpickler also takes numpy numbers, which published checkpoints hold beside tensors."""
+    import numpy as np
+
+    multiarray: Any = np.core.multiarray
+    rebuild = [
+        (getattr(multiarray, name), f"numpy.core.multiarray.{name}") for name in ("scalar", "_reconstruct")
+    ]
+    kinds = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
+    with torch.serialization.safe_globals([*rebuild, *kinds]):
+        yield

@@ -1,0 +1,103 @@
+"""Clips from prompts, through diffusers' own sampling: many prompts, tempos and keys in a batch, none padded.
+
+AceStepPipeline takes one tempo, key and language a call, and pads a batch's conditions to the longest; its transformer
+has no mask for them, so padding changes what is heard. Here every prompt is encoded by itself, as in training, and only
+conditions of one length share a batch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.evaluation.prompts import PromptSpec
+
+Encoded = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+"""Text states, text mask, lyric states, lyric mask; each [1, tokens, ...]."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One generated clip."""
+
+    spec: PromptSpec
+    samples: np.ndarray
+    """float32 [channels, frames]; the pipeline scales the peak to -1 dBFS."""
+    sample_rate: int
+
+
+class _EncodedPipeline(AceStepPipeline):
+    """The same components and the same call, with prompts that were encoded before."""
+
+    encoded: list[Encoded]
+
+    def encode_prompt(self, *args: object, **kwargs: object) -> Encoded:
+        text, text_mask, lyrics, lyrics_mask = zip(*self.encoded, strict=True)
+        return torch.cat(text), torch.cat(text_mask), torch.cat(lyrics), torch.cat(lyrics_mask)
+
+
+def generate(
+    pipeline: AceStepPipeline,
+    prompts: list[PromptSpec],
+    settings: EvaluationSettings,
+    progress: Callable[[str], None] = lambda message: None,
+) -> list[Clip]:
+    """One clip of evaluation.clip_seconds for each prompt, in the order of the prompts.
+
+    Each clip has a noise generator of its own, seeded by its prompt's seed on the CPU: its noise depends neither on its
+    neighbours in a batch nor on the device. The samples depend on the neighbours by rounding only.
+    """
+    encoded = [_encode(pipeline, spec, settings.clip_seconds) for spec in prompts]
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, (text, _, lyrics, _) in enumerate(encoded):
+        groups[text.shape[1], lyrics.shape[1]].append(index)
+    sampler = _EncodedPipeline(**pipeline.components)
+    sampler.set_progress_bar_config(disable=True)
+    clips: dict[int, Clip] = {}
+    for members in groups.values():
+        for start in range(0, len(members), settings.batch_size):
+            batch = members[start : start + settings.batch_size]
+            sampler.encoded = [encoded[index] for index in batch]
+            audio = _sample(sampler, [prompts[index] for index in batch], settings)
+            for index, samples in zip(batch, audio, strict=True):
+                clips[index] = Clip(prompts[index], samples, sampler.sample_rate)
+            progress(f"generated {len(clips)} of {len(prompts)} clips")
+    return [clips[index] for index in range(len(prompts))]
+
+
+@torch.no_grad()
+def _encode(pipeline: AceStepPipeline, spec: PromptSpec, seconds: float) -> Encoded:
+    return pipeline.encode_prompt(
+        prompt=spec.prompt,
+        lyrics=spec.lyrics,
+        device=pipeline._execution_device,
+        vocal_language=spec.language,
+        audio_duration=seconds,
+        bpm=spec.bpm,
+        keyscale=spec.keyscale,
+        timesignature=spec.time_signature,
+    )
+
+
+def _sample(
+    sampler: _EncodedPipeline, specs: list[PromptSpec], settings: EvaluationSettings
+) -> list[np.ndarray]:
+    found: Any = sampler(
+        prompt=[spec.prompt for spec in specs],
+        lyrics=[spec.lyrics for spec in specs],
+        audio_duration=settings.clip_seconds,
+        num_inference_steps=settings.inference_steps,
+        guidance_scale=settings.guidance_scale,
+        generator=[torch.Generator().manual_seed(spec.seed) for spec in specs],
+        output_type="np",
+    )
+    # Codecs make whole latents; what goes beyond the asked length is cut off.
+    frames = round(settings.clip_seconds * sampler.sample_rate)
+    return [np.ascontiguousarray(samples[:, :frames], dtype=np.float32) for samples in found.audios]

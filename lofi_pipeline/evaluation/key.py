@@ -1,0 +1,86 @@
+"""What a score depends on beside the model, and the refusal to compare scores that depend on different things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version as package_version
+
+from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores, StylePreset
+from lofi_pipeline.evaluation.embedders import open_text_embedder
+from lofi_pipeline.evaluation.embedders.protocol import Embedder
+from lofi_pipeline.evaluation.errors import NotComparable
+from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts, prompts_sha256
+from lofi_pipeline.evaluation.reference import PREPARATION, reference_sha256
+from lofi_pipeline.evaluation.windows import window_seconds
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.styles import Vocabulary, load_presets, load_vocabulary
+
+_PACKAGES = ("diffusers", "numpy", "soxr", "torch")
+
+
+def score_key(
+    root: DataRoot,
+    version: DatasetVersion,
+    embedder: Embedder,
+    settings: EvaluationSettings,
+    *,
+    text_embedder: Embedder | None = None,
+    prompts: list[PromptSpec] | None = None,
+) -> ScoreKey:
+    """The key of scores made now. Hashes the validation audio; generates and embeds nothing.
+
+    Raises:
+        ReferenceMissing: the validation split is empty or its files are gone.
+    """
+    text_embedder = text_embedder or open_text_embedder(embedder)
+    prompts = fixed_prompts(version, settings) if prompts is None else prompts
+    seconds = window_seconds(embedder, settings.clip_seconds)
+    packages = {*_PACKAGES, *getattr(embedder, "packages", ()), *getattr(text_embedder, "packages", ())}
+    versions = {name: package_version(name) for name in sorted(packages)}
+    if text_embedder is not embedder:
+        versions["text embedder"] = f"{text_embedder.name} {text_embedder.weights_sha256}"
+    return ScoreKey(
+        embedder=embedder.name,
+        embedder_sha256=embedder.weights_sha256,
+        dimension=embedder.dimension,
+        window_seconds=seconds,
+        reference_sha256=reference_sha256(root, version, embedder, seconds),
+        prompts_sha256=prompts_sha256(prompts, settings),
+        versions={**versions, "preparation": PREPARATION},
+    )
+
+
+def fixed_prompts(
+    version: DatasetVersion,
+    settings: EvaluationSettings,
+    presets: Mapping[str, StylePreset] | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> list[PromptSpec]:
+    """`evaluation_prompts` with the configured presets and vocabulary, unless others are given."""
+    return evaluation_prompts(
+        version,
+        load_presets() if presets is None else presets,
+        load_vocabulary() if vocabulary is None else vocabulary,
+        settings,
+    )
+
+
+def require_comparable(scores: Iterable[Scores]) -> None:
+    """Pass scores that were made alike.
+
+    Raises:
+        NotComparable: they differ in embedder, reference, prompts, window, versions or number of clips; says in which.
+    """
+    listed = list(scores)
+    for other in listed[1:]:
+        if differing := _differences(listed[0], other):
+            raise NotComparable(
+                f"the scores of {listed[0].metrics.checkpoint_id} and {other.metrics.checkpoint_id} differ in "
+                f"{', '.join(differing)}; evaluate both again with the same settings"
+            )
+
+
+def _differences(one: Scores, other: Scores) -> list[str]:
+    fields = [name for name in ScoreKey.model_fields if getattr(one.key, name) != getattr(other.key, name)]
+    return fields + ["generated_windows"] * (one.generated_windows != other.generated_windows)

@@ -1,0 +1,132 @@
+"""What generated clips are compared with: every window of the validation split, embedded once and kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lofi_pipeline.entities import DatasetVersion, Split, VersionTrack
+from lofi_pipeline.evaluation.embedders.protocol import Embedder
+from lofi_pipeline.evaluation.errors import ReferenceMissing
+from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
+from lofi_pipeline.evaluation.windows import cut_windows
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_bytes_atomic
+
+PREPARATION = "mono, soxr HQ, windows without overlap, v1"
+"""How audio becomes windows; part of every cache entry and score key."""
+_MAX_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The validation split in an embedder's space."""
+
+    tracks: list[np.ndarray] = field(repr=False)
+    """float32 [windows, D] for each track, in the order of track ids."""
+    sha256: str
+
+    @cached_property
+    def embeddings(self) -> np.ndarray:
+        """float32 [windows, D], of all tracks."""
+        return np.concatenate(self.tracks)
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """The statistics that every checkpoint is compared with."""
+        return Gaussian.of(self.embeddings)
+
+
+def load_reference(
+    root: DataRoot,
+    version: DatasetVersion,
+    embedder: Embedder,
+    seconds: float,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Reference:
+    """Embed every validation track in windows of `seconds`, or take what was embedded before.
+
+    Raises:
+        ReferenceMissing: no validation track, or a file is gone.
+    """
+    found = []
+    for track, path in _files(root, version):
+        digest = file_sha256(path)
+        cached = _cache_path(root, embedder, seconds, digest)
+        embeddings = _read(cached, embedder.dimension)
+        if embeddings is None:
+            progress(f"embedding {track.track.track_id}")
+            embeddings = _embed_file(path, embedder, seconds)
+            _write(cached, embeddings)
+        found.append(embeddings)
+    return Reference(found, reference_sha256(root, version, embedder, seconds))
+
+
+def reference_sha256(root: DataRoot, version: DatasetVersion, embedder: Embedder, seconds: float) -> str:
+    """Of what is embedded, without embedding it: the audio files' contents and how they are cut.
+
+    Raises:
+        ReferenceMissing: no validation track, or a file is gone.
+    """
+    contents = [file_sha256(path) for _, path in _files(root, version)]
+    return content_sha256([contents, embedder.sample_rate, seconds, PREPARATION])
+
+
+def floor_fad(reference: Reference) -> float | None:
+    """FAD between two halves of the validation split, the even and the odd windows of every track.
+
+    Both halves hold every track, so this is the lowest a score can be expected to go. None with fewer than 4 windows.
+    """
+    halves = [np.concatenate([track[start::2] for track in reference.tracks]) for start in (0, 1)]
+    if min(len(half) for half in halves) < 2:
+        return None
+    return frechet_distance(*halves)
+
+
+def _files(root: DataRoot, version: DatasetVersion) -> list[tuple[VersionTrack, Path]]:
+    tracks = version.side(Split.VALIDATION)
+    if not tracks:
+        raise ReferenceMissing(
+            f"{version.dataset.dataset_id}: the validation split is empty; add tracks, a tenth of them goes there"
+        )
+    files = [(track, root.inside(track.track.audio_path)) for track in tracks]
+    if gone := [track.track.audio_path for track, path in files if not path.is_file()]:
+        raise ReferenceMissing(
+            f"validation audio is gone: {', '.join(gone)}; materialize dataset_manifest again"
+        )
+    return files
+
+
+def _embed_file(path: Path, embedder: Embedder, seconds: float) -> np.ndarray:
+    from lofi_pipeline import audio
+
+    heard = audio.read(path, max_seconds=_MAX_SECONDS)
+    windows = cut_windows(heard.samples, audio.SAMPLE_RATE, embedder, seconds)
+    return np.asarray(embedder.embed_audio(windows), dtype=np.float32)
+
+
+def _cache_path(root: DataRoot, embedder: Embedder, seconds: float, digest: str) -> Path:
+    prepared = content_sha256(
+        [embedder.name, embedder.weights_sha256, embedder.sample_rate, seconds, PREPARATION]
+    )
+    return root.cache / "reference" / f"{embedder.name}-{prepared[:16]}" / f"{digest}.npy"
+
+
+def _read(path: Path, dimension: int) -> np.ndarray | None:
+    """The kept embeddings; None when there are none, or they cannot be read (they are then made again)."""
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    good = found.ndim == 2 and found.shape[1] == dimension and bool(np.isfinite(found).all())
+    return found if good else None
+
+
+def _write(path: Path, embeddings: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, embeddings, allow_pickle=False)
+    write_bytes_atomic(path, buffer.getvalue())

@@ -1,0 +1,107 @@
+"""A checkpoint's scores: FAD against the validation split, text-audio alignment, and which styles it can make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.entities import DatasetVersion, QualityMetrics, Sample, Scores, checkpoint_id_of, now
+from lofi_pipeline.evaluation.clip_scores import require_finite, score_clips
+from lofi_pipeline.evaluation.embedders import open_text_embedder
+from lofi_pipeline.evaluation.embedders.protocol import Embedder
+from lofi_pipeline.evaluation.key import fixed_prompts, score_key
+from lofi_pipeline.evaluation.prompts import PromptSpec
+from lofi_pipeline.evaluation.reference import floor_fad, load_reference
+from lofi_pipeline.evaluation.windows import window_seconds
+from lofi_pipeline.storage import DataRoot, replacing
+
+if TYPE_CHECKING:
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+    from lofi_pipeline.evaluation.generate import Clip
+
+BASE_STEP = 0
+BASE_CHECKPOINT_ID = checkpoint_id_of(BASE_STEP)
+SAMPLE_SUFFIX = ".flac"
+
+
+def evaluate(
+    root: DataRoot,
+    version: DatasetVersion,
+    pipeline: AceStepPipeline,
+    embedder: Embedder,
+    settings: EvaluationSettings,
+    *,
+    step: int,
+    checkpoint_id: str,
+    samples_dir: Path,
+    progress: Callable[[str], None] = lambda message: None,
+    text_embedder: Embedder | None = None,
+    prompts: list[PromptSpec] | None = None,
+) -> Scores:
+    """Generate the fixed prompts with `pipeline`, score the clips, and write them as FLAC files into `samples_dir`.
+
+    The base model is scored like any checkpoint, without a LoRA: step BASE_STEP, id BASE_CHECKPOINT_ID. `text_embedder`
+    judges prompts: by default `embedder` itself where it knows text, else nano. `samples_dir` lies in the data root.
+
+    Raises:
+        NotFinite: the model makes NaN or infinity; nothing is written.
+        ReferenceMissing: the validation split is empty or its files are gone.
+        TooFewWindows: too little audio on a side.
+    """
+    from lofi_pipeline.evaluation.generate import generate
+
+    text_embedder = text_embedder or open_text_embedder(embedder)
+    prompts = fixed_prompts(version, settings) if prompts is None else prompts
+    key = score_key(root, version, embedder, settings, text_embedder=text_embedder, prompts=prompts)
+    seconds = window_seconds(embedder, settings.clip_seconds)
+    reference = load_reference(root, version, embedder, seconds, progress)
+    clips = generate(pipeline, prompts, settings, progress)
+    require_finite(clips)
+    found = score_clips(clips, reference, embedder, text_embedder, settings)
+    paths = [write_sample(samples_dir, clip) for clip in clips]
+    progress(
+        f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
+    )
+    metrics = QualityMetrics(
+        checkpoint_id=checkpoint_id,
+        evaluation_date=now(),
+        fad_score=found.fad,
+        clap_score=found.clap,
+        style_coverage=found.style_coverage or None,
+    )
+    samples = [
+        Sample(
+            prompt=clip.spec.prompt,
+            style_id=clip.spec.style_id,
+            seed=clip.spec.seed,
+            path=root.relative(path),
+            clap=clap,
+        )
+        for clip, path, clap in zip(clips, paths, found.clap_of_clip, strict=True)
+    ]
+    return Scores(
+        metrics=metrics,
+        step=step,
+        key=key,
+        clap_shuffled=found.clap_shuffled,
+        floor_fad=floor_fad(reference),
+        reference_windows=len(reference.embeddings),
+        generated_windows=found.windows,
+        samples=samples,
+    )
+
+
+def write_sample(folder: Path, clip: Clip) -> Path:
+    """Write a clip as 16-bit FLAC named after its prompt, whole or not at all."""
+    path = folder / f"{clip.spec.name}{SAMPLE_SUFFIX}"
+    with replacing(path) as temporary:
+        soundfile.write(
+            temporary, np.clip(clip.samples.T, -1.0, 1.0), clip.sample_rate, format="FLAC", subtype="PCM_16"
+        )
+    return path
