@@ -1,4 +1,4 @@
-"""Audio: any file in, a levelled MP3 and everything measured about it out. Torch, librosa and Dagster stay outside."""
+"""Audio: any file in; a levelled MP3 and all that was measured about it out. No torch, librosa or dagster."""
 
 from lofi_pipeline.audio.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.encode import encode_mp3, write_wav

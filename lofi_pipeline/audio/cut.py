@@ -31,8 +31,11 @@ class Cut:
     info: CutInfo
 
 
-def cut(samples: np.ndarray, *, max_seconds: float, source_seconds: float) -> Cut:
-    """Shorten float32 [2, n] to at most `max_seconds`, with a short fade at the end. The beginning stays as it is."""
+def cut(samples: np.ndarray, *, min_seconds: float, max_seconds: float, source_seconds: float) -> Cut:
+    """Shorten float32 [2, n] to at most `max_seconds`, with a short fade at the end; the beginning stays.
+
+    `source_seconds` is how long the whole file is, for the record.
+    """
     limit = min(int(max_seconds * _RATE), samples.shape[1])
     start = max(0, limit - int(_WINDOW_SECONDS * _RATE))
     window = samples[:, start:limit]
@@ -40,11 +43,12 @@ def cut(samples: np.ndarray, *, max_seconds: float, source_seconds: float) -> Cu
     strength = onset_strength(mono)
     tempo = tempo_of(strength)
     lines = _bar_lines(mono, strength, tempo.bpm) if tempo.confidence >= _SURE_OF_BEAT else np.zeros(0)
-    earliest = window.shape[1] / _RATE - _SEARCH_SECONDS
+    latest = window.shape[1] / _RATE
+    earliest = max(latest - _SEARCH_SECONDS, min_seconds - start / _RATE)
     lines = lines[lines >= earliest]
     place = "at a bar line"
     if not len(lines):
-        lines = np.arange(max(0.0, earliest), window.shape[1] / _RATE, 0.1)
+        lines = np.append(np.arange(earliest, latest, 0.1), latest)
         place = "in a quiet place (no steady beat)"
     end = start + int(lines[int(np.argmax(_worth(window, lines)))] * _RATE)
     fade = min(_LONGEST_FADE, 60 / tempo.bpm)

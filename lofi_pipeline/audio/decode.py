@@ -98,8 +98,8 @@ def _brief(error: Exception) -> str:
 
 def _too_long(path: Path, seconds: float, limit: float) -> str:
     return (
-        f"{path.name}: its header claims {spoken_seconds(seconds)} of audio, more than the {spoken_seconds(limit)} that"
-        " are read; split the file, or export it again if it is shorter than that"
+        f"{path.name}: its header claims {spoken_seconds(seconds)} of audio, more than the"
+        f" {spoken_seconds(limit)} that are read; split it, or export it again if it is shorter than that"
     )
 
 
@@ -154,6 +154,8 @@ def _decode(
     keep_seconds: float | None,
 ) -> Audio:
     stream.codec_context.thread_count = 1
+    if stream.codec_context.name == "flac":  # it alone has checksums, and ignores them unless asked
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     segments: list[_Segment] = []
     seconds, bad, good, complete = 0.0, 0, 0, True
     for frames in _packets(container, stream):
@@ -170,7 +172,8 @@ def _decode(
             seconds += frame.samples / frame.sample_rate
         if seconds > max_seconds:
             raise TooLong(
-                f"{path.name} is longer than the {spoken_seconds(max_seconds)} that are read; split it into tracks"
+                f"{path.name} is longer than the {spoken_seconds(max_seconds)} that are read;"
+                " split it into tracks"
             )
         if keep_seconds is not None and seconds > keep_seconds:
             complete = False
@@ -200,7 +203,7 @@ def _decode(
 
 
 def _packets(container: Any, stream: AudioStream) -> Iterator[list[AudioFrame] | None]:
-    """The frames of packet after packet; None for a damaged one. Ends where the container can't be followed further."""
+    """The frames of each packet, None for a damaged one; ends where the container can't be followed."""
     packets = container.demux(stream)
     while True:
         try:

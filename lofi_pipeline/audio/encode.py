@@ -1,4 +1,7 @@
-"""MP3 and WAV writing. LAME's binding writes no length tag; the one made here lets decoders give back every sample."""
+"""MP3 and WAV writing.
+
+LAME's binding writes no length tag; with the one made here decoders give back exactly what went in.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ def encode_mp3(samples: np.ndarray, *, vbr_quality: int) -> bytes:
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_in_sample_rate(_RATE)
+    encoder.set_out_sample_rate(_RATE)  # LAME would lower it at low quality
     encoder.set_channels(2)
     encoder.set_quality(_QUALITY)
     encoder.set_vbr(_VBR_MTRH)
@@ -45,7 +49,7 @@ def encode_mp3(samples: np.ndarray, *, vbr_quality: int) -> bytes:
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
-    """Write float [n] or [channels, n] within ±1 as a 16-bit WAV, whole or not at all; louder samples are clipped."""
+    """Write float [n] or [channels, n] as a 16-bit WAV, whole or not at all; what exceeds ±1 is clipped."""
     planar = np.atleast_2d(samples)
     with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
         file.setnchannels(planar.shape[0])

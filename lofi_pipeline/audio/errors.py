@@ -1,10 +1,10 @@
-"""What can be wrong with an audio file. Every error has a `reason`: one sentence for people, with what to do."""
+"""What can be wrong with an audio file. Every error has a `reason`: one sentence with what to do."""
 
 from __future__ import annotations
 
 
 class AudioError(Exception):
-    """Base of the family. `refusal` tells a verdict on the file (final) from a fault (worth another attempt)."""
+    """Base of the family. `refusal` tells a verdict on the file (final) from a fault (worth a retry)."""
 
     refusal = False
 

@@ -14,7 +14,7 @@ _MOST_CERTAIN_METRE = 0.5
 
 
 def measure(mono: np.ndarray) -> TrackMeasurements:
-    """Measure float32 [n] at 22.05 kHz. The tempo's octave is the usual one (55..110), not folded into a style's range."""
+    """Measure float32 [n] at 22.05 kHz. The tempo lies in 55..110, not yet folded into a style's range."""
     strength = onset_strength(mono)
     tempo = tempo_of(strength)
     key = key_of(chroma(mono))

@@ -1,4 +1,4 @@
-"""What the first bytes of a file say of its length, where the decoding library does not say it or only guesses."""
+"""What the first bytes of a file say of its length, where the decoding library is silent or only guesses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def wav_seconds(file: BinaryIO) -> float | None:
 
 
 def has_mp3_length(file: BinaryIO) -> bool:
-    """Whether an MP3 says its length in a Xing, Info or VBRI frame; without, a length is guessed from the bit rate."""
+    """Whether an MP3 says its length (Xing, Info or VBRI frame); else it is guessed from the bit rate."""
     file.seek(0)
     head = file.read(10)
     if head[:3] == b"ID3" and len(head) == 10:

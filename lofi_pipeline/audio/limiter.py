@@ -1,4 +1,4 @@
-"""Loudness by one linear gain, and a look-ahead limiter for the few peaks that stand out. Never a compressor."""
+"""Loudness by one linear gain, and a look-ahead limiter for the few peaks that stand out. No compressor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
-from lofi_pipeline.audio.loudness import integrated_loudness, local_peaks, true_peak_dbtp
+from lofi_pipeline.audio.loudness import integrated_loudness, local_peaks
 
 _LOOK_AHEAD = 240
 """Samples: 5 ms at 48 kHz, long enough that the gain's own movement is not heard as distortion."""
@@ -16,7 +16,7 @@ _CLOSE_ENOUGH_LU = 0.05
 
 @dataclass(frozen=True)
 class Levelled:
-    """Samples at their new level: float32 [2, n], the gain given in dB, and how far below the target they stay."""
+    """Samples at their new level, float32 [2, n], the gain, and how far below the target they stay."""
 
     samples: np.ndarray
     gain_db: float
@@ -91,8 +91,3 @@ def _stretches(indices: np.ndarray, gap: int) -> list[tuple[int, int]]:
     firsts = indices[np.concatenate(([0], breaks + 1))]
     lasts = indices[np.concatenate((breaks, [len(indices) - 1]))]
     return [(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True)]
-
-
-def headroom(samples: np.ndarray, ceiling_dbtp: float) -> float:
-    """Decibels between the true peak and the ceiling; negative where it is exceeded."""
-    return ceiling_dbtp - true_peak_dbtp(samples)

@@ -69,7 +69,7 @@ _TAPS = 24
 
 
 def _interpolators() -> np.ndarray:
-    """Windowed-sinc kernels for the points between samples: float32 [24, 6], at ±1/4, ±1/2 and ±3/4 of a sample."""
+    """Windowed-sinc kernels for the points ±1/4, ±1/2 and ±3/4 beside a sample: float32 [24, 6]."""
     shifts = np.array([-0.75, -0.5, -0.25, 0.25, 0.5, 0.75])
     at = np.arange(_TAPS)[:, None] - _TAPS // 2 - shifts[None, :]
     window = np.i0(8 * np.sqrt(np.maximum(0, 1 - (at / (_TAPS / 2 + 1)) ** 2))) / np.i0(8)
@@ -83,7 +83,7 @@ _GATHERED = 1 << 17
 
 @dataclass(frozen=True)
 class Peaks:
-    """Local peaks above a floor: where (sample index, int64 [k]) and how high at 4x oversampling (float32 [k])."""
+    """Local peaks above a floor: sample index, int64 [k], and height at 4x oversampling, float32 [k]."""
 
     index: np.ndarray
     level: np.ndarray

@@ -34,7 +34,7 @@ _TOLERATED_DB = 0.005
 
 @dataclass(frozen=True)
 class ProcessedAudio:
-    """A processed track: all of ProcessedFacts but the path, its fingerprint (int8 [frames, 60]) and a PNG."""
+    """All of ProcessedFacts but the path; the fingerprint, int8 [frames, 60]; a picture of the wave, PNG."""
 
     audio_sha256: str
     duration: float
@@ -60,9 +60,9 @@ class ProcessedAudio:
 
 
 def process(path: Path, destination: Path, settings: AudioSettings) -> ProcessedAudio:
-    """Turn any audio file into a levelled 48 kHz stereo MP3 at `destination`; the same input gives the same bytes.
+    """Turn any audio file into a levelled 48 kHz stereo MP3 at `destination`; same input, same bytes.
 
-    The MP3 appears whole or not at all. Its loudness and true peak are measured on the MP3 itself, decoded again.
+    The MP3 appears whole or not at all. Its loudness and true peak are measured on the MP3, decoded again.
 
     Raises:
         RefusedAudio: the file is unfit, with the reason; nothing was written.
@@ -111,7 +111,12 @@ def _kept(path: Path, audio: Audio, settings: AudioSettings) -> tuple[np.ndarray
     if audio.seconds <= settings.max_seconds:
         return audio.samples, None
     whole = audio.seconds if audio.complete else max(audio.declared_seconds or 0.0, audio.seconds)
-    shortened = cut(audio.samples, max_seconds=settings.max_seconds, source_seconds=whole)
+    shortened = cut(
+        audio.samples,
+        min_seconds=settings.min_seconds,
+        max_seconds=settings.max_seconds,
+        source_seconds=whole,
+    )
     return shortened.samples, shortened.info
 
 
@@ -125,7 +130,7 @@ class _Written:
 
 
 def _write(file: Path, samples: np.ndarray, lufs: float, peak: float, settings: AudioSettings) -> _Written:
-    """Level, encode to `file`, decode that and listen; where peaks overshoot the ceiling, once more with more room."""
+    """Level, encode to `file`, decode that and listen; if peaks overshoot, again with more room."""
     ceiling = settings.true_peak_ceiling_dbtp - _MP3_MARGIN_DB
     excess = 0.0
     for _ in range(_ENCODINGS):
@@ -142,7 +147,8 @@ def _write(file: Path, samples: np.ndarray, lufs: float, peak: float, settings: 
         heard = read(file, max_seconds=2 * settings.max_seconds)
         if heard.samples.shape != samples.shape or heard.bad_packets:
             raise EncodingFailed(
-                f"the MP3 holds {heard.samples.shape[1]} samples instead of {samples.shape[1]}; report this with the track"
+                f"the MP3 holds {heard.samples.shape[1]} samples instead of {samples.shape[1]};"
+                " report this with the track"
             )
         reached = true_peak_dbtp(heard.samples)
         excess = reached - settings.true_peak_ceiling_dbtp

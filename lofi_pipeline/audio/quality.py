@@ -1,4 +1,4 @@
-"""A quality score that knows lofi: hiss, crackle and a soft low-pass are style; clipping, gaps and fakes are faults.
+"""A quality score that knows lofi: hiss, crackle and a soft low-pass are style; clipping and gaps are faults.
 
 The score is 100 less the penalties of the parts below. Each part is one measurable fault with two thresholds:
 nothing is deducted up to the first, everything from the second on, in between it is a ramp.
@@ -18,6 +18,7 @@ from lofi_pipeline.entities import QualityPart, QualityReport
 _RATE = 48_000
 _SIZE = 4096
 _SILENCE_DB = -60.0
+_SILENCE_BELOW_LOUD_DB = -40.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Listened:
 
 
 def score(samples: np.ndarray, *, lufs: float, peak_dbtp: float, lost_share: float) -> QualityReport:
-    """Score float32 [2, n] at 48 kHz, whose loudness and true peak are known. `lost_share`: damaged or missing, 0..1."""
+    """Score float32 [2, n] at 48 kHz of known loudness and true peak. `lost_share`: what is damaged, 0..1."""
     heard = _listen(samples, lufs, peak_dbtp, lost_share)
     parts = [
         QualityPart(name=name, penalty=round(float(penalty), 1), sentence=sentence)
@@ -66,14 +67,14 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
     flat = _flat_top_share(heard.samples)
     yield (
         "clipping",
-        30 * _ramp(np.log10(max(flat, 1e-9)), -5.0, -2.7),
-        f"{flat:.3%} of the samples sit on flat tops: the recording is clipped; look for an unclipped master.",
+        25 * _ramp(np.log10(max(flat, 1e-9)), -4.5, -1.0),
+        f"{flat:.3%} of the samples sit on flat tops: it is clipped; look for an unclipped master.",
     )
     near = _near_peak_share(heard.samples)
     yield (
         "squashed peaks",
-        20 * _ramp(near, 0.15, 0.6),
-        f"{near:.0%} of the moments reach the same peak level: heavily limited or clipped before; look for the mix.",
+        10 * _ramp(near, 0.3, 0.7),
+        f"{near:.0%} of the moments reach the same peak: heavily limited or clipped; look for the mix.",
     )
     over = float((np.abs(heard.samples) > 1.0).mean())
     yield (
@@ -89,8 +90,8 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
     )
     yield (
         "noise",
-        20 * _ramp(-heard.floor_snr_db, -12, -2),
-        f"Steady noise lies only {heard.floor_snr_db:.0f} dB below the music: more than lofi hiss; denoise it.",
+        20 * _ramp(-heard.floor_snr_db, -20, -6),
+        f"Steady noise lies only {heard.floor_snr_db:.0f} dB below the music, more than hiss; denoise it.",
     )
     offset = float(np.abs(heard.samples.mean(axis=1)).max())
     yield (
@@ -108,12 +109,12 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
     yield (
         "upsampled",
         25 * _ramp(-wall, -13000, -7000) + (5 if wall < 16500 else 0),
-        f"The spectrum ends in a wall at {wall:.0f} Hz: it was upsampled or encoded at a low bit rate; find the original.",
+        f"The spectrum ends in a wall at {wall:.0f} Hz: upsampled, or a low bit rate; find the original.",
     )
     yield (
         "phase",
         35 * _ramp(-heard.correlation, 0.05, 0.6),
-        f"Left and right work against each other (correlation {heard.correlation:.2f}): one channel is inverted.",
+        f"Left and right cancel out (correlation {heard.correlation:.2f}); turn one channel's polarity.",
     )
     yield (
         "mono",
@@ -123,12 +124,12 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
     yield (
         "balance",
         25 * _ramp(abs(heard.balance_db), 3, 12),
-        f"The {'left' if heard.balance_db > 0 else 'right'} channel is {abs(heard.balance_db):.0f} dB louder.",
+        f"The {'left' if heard.balance_db > 0 else 'right'} side is {abs(heard.balance_db):.0f} dB louder.",
     )
     crest = heard.peak_dbtp - heard.lufs
     yield (
         "crushed dynamics",
-        20 * _ramp(-crest, -8.5, -5),
+        10 * _ramp(-crest, -7.5, -4.5),
         f"Peaks stand only {crest:.1f} dB above the loudness: compressed to death; look for the mix.",
     )
     spread = _loudness_range(heard.power_db)
@@ -189,32 +190,41 @@ def _floor_snr(spectra: np.ndarray, energy: np.ndarray) -> float:
 
 
 def _flat_top_share(samples: np.ndarray) -> float:
-    """Share of samples in the middle of three that lie together at the top of their channel."""
+    """Share of samples on plateaus at their channel's peak.
+
+    A plateau is entered or left by a step much larger than those within: a round bass note has none.
+    """
     flat = 0
     for channel in samples:
         size = np.abs(channel)
         peak = float(size.max(initial=0.0))
         if peak < 0.05:
             continue
-        at = np.flatnonzero(size[1:-1] >= 0.985 * peak) + 1
-        together = (size[at - 1] >= 0.985 * peak) & (size[at + 1] >= 0.985 * peak)
-        step = np.maximum(np.abs(channel[at] - channel[at - 1]), np.abs(channel[at + 1] - channel[at]))
-        flat += int((together & (step < 0.002 * peak)).sum())
+        edges = np.diff((size >= 0.985 * peak).astype(np.int8), prepend=0, append=0)
+        first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+        whole = (last - first >= 2) & (first >= 2) & (last < len(size) - 2)
+        first, last = first[whole], last[whole]
+        travelled = np.cumsum(np.abs(np.diff(channel, prepend=channel[:1])), dtype=np.float64)
+        within = (travelled[last] - travelled[first]) / (last - first)
+        around = [np.abs(channel[first] - channel[first - 2]), np.abs(channel[last + 2] - channel[last])]
+        is_flat = (np.maximum(*around) / 2 > 5 * within) & (within < 0.003 * peak)
+        flat += int((last - first + 1)[is_flat].sum())
     return flat / max(1, samples.size)
 
 
 def _near_peak_share(samples: np.ndarray) -> float:
-    """Share of 10 ms blocks whose peak is within half a decibel of the track's top."""
+    """Share of 10 ms blocks whose peak is within 1.5 dB of the track's top."""
     block = _RATE // 100
     count = samples.shape[1] // block
     peaks = np.abs(samples[:, : count * block]).max(axis=0).reshape(count, block).max(axis=1)
-    return float((peaks > np.percentile(peaks, 99.5) * 10 ** (-0.5 / 20)).mean())
+    return float((peaks > np.percentile(peaks, 99.5) * 10 ** (-1.5 / 20)).mean())
 
 
 def _silence(power_db: np.ndarray) -> tuple[float, float]:
     """(share of silent blocks, seconds of the longest gap)."""
-    heard = np.flatnonzero(np.concatenate(([True], power_db > _SILENCE_DB, [True])))
-    return float((power_db <= _SILENCE_DB).mean()), float(np.diff(heard).max() - 1) / 10
+    threshold = min(_SILENCE_DB, float(np.percentile(power_db, 95)) + _SILENCE_BELOW_LOUD_DB)
+    heard = np.flatnonzero(np.concatenate(([True], power_db > threshold, [True])))
+    return float((power_db <= threshold).mean()), float(np.diff(heard).max() - 1) / 10
 
 
 def _bandwidth(spectrum_db: np.ndarray) -> float:
@@ -225,7 +235,7 @@ def _bandwidth(spectrum_db: np.ndarray) -> float:
 
 
 def _brick_wall(spectrum_db: np.ndarray) -> float:
-    """The frequency, in Hz, of a fall of more than 25 dB within 600 Hz with nothing above it; 24 kHz where none is.
+    """The frequency, in Hz, of a fall by more than 25 dB within 600 Hz with nothing above it; or 24 kHz.
 
     The soft low-pass of lofi falls by 9 dB there at most, resamplers and lossy encoders by 60 and more.
     """

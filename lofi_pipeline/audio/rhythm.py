@@ -1,4 +1,4 @@
-"""Tempo and beats from the rhythm of onsets, for music that repeats itself between 55 and 110 beats per minute."""
+"""Tempo and beats from the rhythm of onsets, for music that repeats itself at 55 to 110 beats per minute."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SLOWEST, _FASTEST = 55.0, 110.0
 _USUAL_BPM, _USUAL_OCTAVES = 78.0, 0.5
 _BANDS = 40
 _COMB = ((0.25, 0.15), (0.5, 0.35), (1, 1.0), (2, 0.7), (4, 0.7), (8, 0.3))
-"""(multiple of the beat, weight): how much the onsets' self-similarity at that distance speaks for the beat."""
+"""(multiple of the beat, weight): how much self-similarity at that distance speaks for the beat."""
 _MIN_DISTANCE = 0.06
 """Seconds between two onsets that are told apart."""
 
 
 @dataclass(frozen=True)
 class Tempo:
-    """Beats per minute in 55..110 and how regular the onsets are; `four` tells how well groups of four beats fit."""
+    """Beats per minute in 55..110, how regular they are, and how well groups of four fit (`four`)."""
 
     bpm: float
     confidence: float
@@ -108,7 +108,7 @@ def _autocorrelation(strength: np.ndarray, lags: int) -> np.ndarray | None:
 
 
 def beat_times(strength: np.ndarray, bpm: float) -> np.ndarray:
-    """A rigid grid of beats, laid where the onsets are strongest: float64 [k] seconds from the first frame."""
+    """A rigid grid of beats, laid where the onsets are strongest: float64 [k], in seconds."""
     period = 60 / bpm * FRAMES_PER_SECOND
     count = int(len(strength) / period)
     if count < 2:

@@ -13,7 +13,7 @@ _PALETTE = bytes((0xFA, 0xF7, 0xF2, 0x3B, 0x6E, 0x8F, 0x8F, 0xB4, 0xC9))
 
 
 def waveform_png(samples: np.ndarray) -> bytes:
-    """Draw float32 [2, n]: peaks and mean level over time, 320 x 64 pixels, the loudest peak filling the height."""
+    """Draw float32 [2, n]: peaks and mean level over time, 320 x 64; the loudest peak fills the height."""
     count = samples.shape[1]
     edges = np.linspace(0, max(count, WIDTH), WIDTH + 1).astype(int)
     size = np.pad(np.abs(samples).max(axis=0), (0, max(0, WIDTH - count)))

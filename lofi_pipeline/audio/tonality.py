@@ -19,8 +19,8 @@ _THIRDS = 36
 TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 # J. Albrecht, D. Shanahan: The Use of Large Corpora to Train a New Type of Key-Finding Algorithm.
-# Music Perception 31 (2013) 59-67. Of the published profiles it told the keys of rendered lofi loops best (36 of 36,
-# Krumhansl-Kessler 29, Kostka-Payne 18: those take chords with sevenths for a neighbouring key).
+# Music Perception 31 (2013) 59-67. Of published profiles these told the keys of 36 rendered lofi loops best
+# (36; Krumhansl-Kessler 29, Kostka-Payne 18: those take chords with sevenths for a neighbouring key).
 _PROFILES = {
     "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
     "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
@@ -49,7 +49,7 @@ def _fold() -> np.ndarray:
 
 
 def chroma(mono: np.ndarray) -> np.ndarray:
-    """Mean strength of the twelve pitch classes, C first, tuning removed: float64 [12], of float32 [n] at 22.05 kHz."""
+    """Mean strength of the pitch classes, C first, any tuning: float64 [12], of float32 [n] at 22.05 kHz."""
     spectrum = magnitudes(mono, _SIZE, _HOP)
     middle = spectrum[:, 1:-1]
     is_peak = (middle > spectrum[:, :-2]) & (middle > spectrum[:, 2:])

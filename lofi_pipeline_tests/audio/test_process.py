@@ -1,0 +1,154 @@
+"""The stage: a levelled MP3 with all that the track record needs, or a reason and nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lofi_pipeline import audio
+from lofi_pipeline.config import AudioSettings
+from lofi_pipeline.entities import ProcessedFacts
+from lofi_pipeline_tests.audio.music import loop, truncate, write
+
+SETTINGS = AudioSettings()
+
+
+def test_a_good_track(tmp_path: Path) -> None:
+    source = write(tmp_path / "song.flac", loop(33.0, bpm=80, level=0.2), 48_000)
+    done = audio.process(source, tmp_path / "out" / "track_001.mp3", SETTINGS)
+    mp3 = (tmp_path / "out" / "track_001.mp3").read_bytes()
+    assert done.audio_sha256 == hashlib.sha256(mp3).hexdigest()
+    heard = audio.read(tmp_path / "out" / "track_001.mp3", max_seconds=100)
+    assert heard.samples.shape == (2, 33 * 48_000)
+    assert heard.source_rate == 48_000
+    assert done.duration == 33.0
+    assert audio.integrated_loudness(heard.samples) == pytest.approx(
+        -14.0 - done.loudness_shortfall_db, abs=0.2
+    )
+    assert audio.true_peak_dbtp(heard.samples) <= -1.0 + 0.01
+    assert done.true_peak_dbtp == pytest.approx(audio.true_peak_dbtp(heard.samples), abs=0.01)
+    assert done.quality.score >= 95
+    assert done.measurements.tempo_bpm == pytest.approx(80, rel=0.01)
+    assert done.cut is None
+    facts = done.facts("processed/core/track_001.mp3")
+    assert facts == ProcessedFacts.model_validate_json(facts.model_dump_json())
+    assert done.fingerprint.shape[1] == 60
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = write(tmp_path / "song.wav", loop(30.0), 44_100)
+    first, second = (audio.process(source, tmp_path / name, SETTINGS) for name in ("a.mp3", "b.mp3"))
+    assert (tmp_path / "a.mp3").read_bytes() == (tmp_path / "b.mp3").read_bytes()
+    assert np.array_equal(first.fingerprint, second.fingerprint)
+    assert first.thumbnail == second.thumbnail
+    assert first.facts("a.mp3") == second.facts("a.mp3")
+
+
+def test_the_thumbnail_is_a_png(tmp_path: Path) -> None:
+    png = audio.process(write(tmp_path / "a.flac", loop(30.0)), tmp_path / "a.mp3", SETTINGS).thumbnail
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", png[16:24]) == (320, 64)
+    at = png.index(b"IDAT")
+    size = struct.unpack(">I", png[at - 4 : at])[0]
+    assert len(zlib.decompress(png[at + 4 : at + 4 + size])) == 64 * 321
+
+
+def test_a_loud_track_is_limited_a_peaky_one_stops_short(tmp_path: Path) -> None:
+    peaky = loop(31.0, level=0.04)
+    peaky[:, 500_000] = 0.9
+    done = audio.process(write(tmp_path / "peaky.flac", peaky), tmp_path / "peaky.mp3", SETTINGS)
+    assert done.loudness_shortfall_db > 1
+    assert done.output_lufs == pytest.approx(-14 - done.loudness_shortfall_db, abs=0.3)
+    loud = write(tmp_path / "loud.flac", np.tanh(20 * loop(31.0)))
+    done = audio.process(loud, tmp_path / "loud.mp3", SETTINGS)
+    assert done.gain_db < -5
+    assert done.true_peak_dbtp <= -0.99
+    assert done.output_lufs == pytest.approx(-14, abs=0.2)
+
+
+def test_a_long_track_is_cut_at_a_bar_line(tmp_path: Path) -> None:
+    eight_times = np.tile(loop(32.0, bpm=75), 8)[:, : 250 * 48_000]
+    source = write(tmp_path / "long.flac", eight_times)
+    done = audio.process(source, tmp_path / "long.mp3", SETTINGS)
+    assert done.cut is not None
+    assert done.cut.source_seconds == pytest.approx(250.0)
+    assert done.cut.kept_seconds == done.duration
+    assert 216 <= done.duration <= 240
+    bar = 4 * 60 / 75
+    assert abs(done.duration / bar - round(done.duration / bar)) * bar < 0.08
+    assert "bar line" in done.cut.reason
+    kept = audio.read(tmp_path / "long.mp3", max_seconds=300).samples
+    assert np.abs(kept[:, -200:]).max() < 0.02
+
+
+def test_a_long_track_without_a_beat_is_cut_in_a_quiet_place(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    drone = 0.05 * rng.standard_normal((2, 50 * 48_000)).astype(np.float32)
+    drone[:, 35 * 48_000 : 36 * 48_000] *= 0.01
+    settings = AudioSettings(max_seconds=40)
+    done = audio.process(write(tmp_path / "a.flac", drone), tmp_path / "a.mp3", settings)
+    assert 35.0 <= done.duration <= 36.1
+    shortest = AudioSettings(max_seconds=30)
+    assert audio.process(tmp_path / "a.flac", tmp_path / "b.mp3", shortest).duration == 30.0
+
+
+def test_a_truncated_track_is_salvaged_when_enough_is_left(tmp_path: Path) -> None:
+    source = truncate(write(tmp_path / "a.flac", loop(60.0)), 0.7)
+    done = audio.process(source, tmp_path / "a.mp3", SETTINGS)
+    assert done.lost_share == pytest.approx(0.3, abs=0.06)
+    assert done.quality.parts[0].name == "damage"
+    assert done.quality.score <= 75
+
+
+def _refused(path: Path, kind: type[audio.AudioError], *words: str) -> None:
+    destination = path.parent / "out" / "refused.mp3"
+    with pytest.raises(kind) as caught:
+        audio.process(path, destination, SETTINGS)
+    assert caught.value.refusal
+    assert all(word in caught.value.reason for word in (path.name, *words)), caught.value.reason
+    assert not destination.parent.exists() or not list(destination.parent.iterdir())
+
+
+def test_refusals(tmp_path: Path) -> None:
+    _refused(write(tmp_path / "short.flac", loop(29.9)), audio.TooShort, "29.9 s", "30.0 s")
+    _refused(write(tmp_path / "silent.wav", np.zeros((2, 31 * 48_000))), audio.Silent)
+    whisper = 1e-5 * np.random.default_rng(0).standard_normal((2, 31 * 48_000))
+    _refused(write(tmp_path / "dither.wav", whisper), audio.Silent)
+    _refused(truncate(write(tmp_path / "cut.flac", loop(40.0)), 0.4), audio.TooShort, "missing")
+    (tmp_path / "text.mp3").write_text("not music " * 1000)
+    _refused(tmp_path / "text.mp3", audio.UndecodableAudio)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (192_000, 2), (48_000, 7)])
+def test_odd_formats_are_processed(tmp_path: Path, rate: int, channels: int) -> None:
+    time = np.arange(31 * rate) / rate
+    tone = 0.2 * np.sin(2 * np.pi * 330 * time) * (0.6 + 0.4 * np.sin(2 * np.pi * 1.3 * time))
+    source = write(tmp_path / "a.wav", np.stack([tone] * channels), rate, "PCM_24")
+    done = audio.process(source, tmp_path / "a.mp3", SETTINGS)
+    assert (done.source_rate, done.source_channels) == (rate, channels)
+    assert done.duration == pytest.approx(31.0)
+    assert done.output_lufs == pytest.approx(-14, abs=0.2)
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    """A directory where the MP3 should go: the write fails, nothing is left half done."""
+    source = write(tmp_path / "a.flac", loop(30.0))
+    (tmp_path / "out" / "a.mp3").mkdir(parents=True)
+    with pytest.raises(OSError):
+        audio.process(source, tmp_path / "out" / "a.mp3", SETTINGS)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.mp3"]
+
+
+def test_importing_the_room_stays_light() -> None:
+    code = (
+        "import sys, lofi_pipeline.audio; print({'torch', 'librosa', 'dagster', 'numba'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,85 @@
+"""The score ranks damage below the original and leaves what makes lofi lofi alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soxr
+from scipy.signal import butter, sosfilt
+
+from lofi_pipeline import audio
+from lofi_pipeline.audio.quality import score
+from lofi_pipeline.entities import QualityReport
+from lofi_pipeline_tests.audio.music import loop
+
+
+@pytest.fixture(scope="module")
+def music() -> np.ndarray:
+    return loop(32.0, level=0.5)
+
+
+def _score(samples: np.ndarray, lost_share: float = 0.0) -> QualityReport:
+    planar = np.ascontiguousarray(samples, dtype=np.float32)
+    lufs = audio.integrated_loudness(planar)
+    assert lufs is not None
+    return score(planar, lufs=lufs, peak_dbtp=audio.true_peak_dbtp(planar), lost_share=lost_share)
+
+
+def _through(rate: int, samples: np.ndarray) -> np.ndarray:
+    return soxr.resample(soxr.resample(samples.T, 48_000, rate), rate, 48_000).T
+
+
+def _low_pass(samples: np.ndarray, hertz: float) -> np.ndarray:
+    return np.asarray(sosfilt(butter(4, hertz, fs=48_000, output="sos"), samples, axis=1))
+
+
+def _crackle(samples: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    clicks = np.where(rng.random(samples.shape[1]) < 4e-4, 0.05 * rng.standard_normal(samples.shape[1]), 0)
+    hiss = 0.002 * rng.standard_normal(samples.shape)
+    return samples + clicks + hiss
+
+
+def test_clean_and_lofi_are_perfect(music: np.ndarray) -> None:
+    for treated in (music, _crackle(music), _low_pass(music, 3000), 0.3 * music):
+        assert _score(treated).score >= 97, _score(treated)
+
+
+def _gap(samples: np.ndarray) -> np.ndarray:
+    holed = samples.copy()
+    holed[:, 5 * 48_000 : 17 * 48_000] = 0
+    return holed
+
+
+DAMAGE = {
+    "clipping": (lambda x: np.clip(2.8 * x, -0.5, 0.5), 80),
+    "overs": (lambda x: 4 * x, 92),
+    "upsampled": (lambda x: _through(8000, x), 70),
+    "phase": (lambda x: np.stack([x.mean(axis=0), -x.mean(axis=0)]), 70),
+    "balance": (lambda x: x * np.array([[1.0], [0.1]]), 80),
+    "mono": (lambda x: np.stack([x.mean(axis=0)] * 2), 96),
+    "dc offset": (lambda x: x + 0.05, 92),
+    "silence": (_gap, 75),
+    "noise": (lambda x: x + 0.06 * np.random.default_rng(1).standard_normal(x.shape), 95),
+    "level": (lambda x: 0.003 * x, 95),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGE)
+def test_each_fault_is_named_and_costs(music: np.ndarray, fault: str) -> None:
+    treat, at_most = DAMAGE[fault]
+    report = _score(treat(music))
+    assert report.score <= at_most, report
+    part = next(part for part in report.parts if part.name == fault)
+    assert part.penalty > 0
+    assert part.sentence.endswith(".")
+    assert report.score == pytest.approx(100 - sum(part.penalty for part in report.parts), abs=0.6)
+
+
+def test_more_damage_costs_more(music: np.ndarray) -> None:
+    scores = [_score(np.clip(gain * music, -0.5, 0.5)).score for gain in (1, 1.2, 1.6, 2.8)]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 4
+    lost = [_score(music, lost_share=share).score for share in (0, 0.05, 0.2, 0.5)]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] - lost[1] >= 5
