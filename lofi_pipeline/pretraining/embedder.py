@@ -1,0 +1,300 @@
+"""Train the nano embedder: python -m lofi_pipeline.pretraining.embedder --work /tmp/nano
+
+Contrastive between audio and prompts, with negatives that differ in one tag, and auxiliary questions (tempo,
+instruments, production, atmosphere, mood, mode, lofi or not) to both towers, so that each really hears or reads them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional
+
+from lofi_pipeline.evaluation.embedders.nano import FOLDER
+from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, Heads, TextTower
+from lofi_pipeline.pretraining import corpus, labels, tokenizer
+
+VOCABULARY = Path(__file__).parents[2] / "config" / "tag_categories.yaml"
+DIMENSION, WIDTH, WINDOW = 16, 256, 250
+TEXT_CONFIG = {
+    "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 2048, "pad_token_id": 0, "eos_token_id": 0,
+    "bos_token_id": None,
+}  # fmt: skip
+WEIGHTS = {
+    "tempo": 0.5,
+    "instruments": 6.0,
+    "production": 4.0,
+    "atmosphere": 0.3,
+    "mood": 0.4,
+    "mode": 0.2,
+    "kind": 0.2,
+}
+
+
+class Embedder(nn.Module):
+    """Both towers, their auxiliary heads, and the temperature."""
+
+    def __init__(
+        self, vocabulary_size: int, band_mean: list[float], band_std: list[float]
+    ) -> None:
+        super().__init__()
+        from transformers import Qwen3Config
+
+        self.audio = AudioTower(DIMENSION, WIDTH, band_mean, band_std)
+        self.text = TextTower(
+            DIMENSION, WIDTH, Qwen3Config(vocab_size=vocabulary_size, **TEXT_CONFIG)
+        )
+        self.audio_heads = Heads(WIDTH, labels.SIZES)
+        self.text_heads = Heads(WIDTH, labels.SIZES)
+        self.temperature = nn.Parameter(torch.tensor(2.3))
+
+
+def smooth_numbers(embedding: nn.Embedding, words: object) -> None:
+    """Give the number words embeddings that vary smoothly with their logarithm, so that neighbours teach each other."""
+    generator = torch.Generator().manual_seed(7)
+    width = embedding.embedding_dim
+    frequency = 2 * torch.pi * torch.rand(width, generator=generator) * 5
+    phase = 2 * torch.pi * torch.rand(width, generator=generator)
+    with torch.no_grad():
+        embedding.weight.mul_(5.0)
+        for number in tokenizer.NUMBERS:
+            index = words.convert_tokens_to_ids(str(number))  # pyright: ignore[reportAttributeAccessIssue]
+            embedding.weight[index] = 0.14 * torch.sin(
+                frequency * np.log2(max(number, 1) + 1) + phase
+            )
+
+
+def auxiliary(
+    answers: dict[str, torch.Tensor],
+    truth: labels.Labels,
+    tempo_told: torch.Tensor | None,
+) -> torch.Tensor:
+    """Weighted loss of the auxiliary questions; tempo counts where the prompt tells it."""
+    total = torch.zeros(())
+    for name, weight in WEIGHTS.items():
+        target, logits = getattr(truth, name), answers[name]
+        if name in ("instruments", "production"):
+            loss = functional.binary_cross_entropy_with_logits(logits, target)
+        elif name == "tempo" and tempo_told is not None:
+            each = functional.cross_entropy(logits, target, reduction="none")
+            loss = (each * tempo_told).sum() / tempo_told.sum().clamp_min(1)
+        else:
+            loss = functional.cross_entropy(logits, target)
+        total = total + weight * loss
+    return total
+
+
+def augment(raw: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Louder or quieter by a few dB, and a little blurred by noise, as a codec's round trip would do."""
+    gain = torch.exp(0.25 * torch.randn(len(raw), 1, 1, generator=generator))
+    linear = (raw.exp() - 1e-3).clamp_min(0) * gain
+    return (linear + 1e-3).log() + 0.12 * torch.randn(raw.shape, generator=generator)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    cache = Path(arguments.work) / "corpus"
+    parts = [
+        corpus.build("lofi", 0, arguments.lofi, cache),
+        corpus.build("bright", 0, arguments.bright, cache),
+    ]
+    held = [
+        corpus.build(kind, corpus.HELD_OUT, 400, cache) for kind in ("lofi", "bright")
+    ]
+    band_mean, band_std = corpus.band_statistics(held)
+    words = tokenizer.build(VOCABULARY)
+    model = Embedder(len(words), band_mean, band_std)
+    smooth_numbers(model.text.encoder.get_input_embeddings(), words)
+    frames = torch.from_numpy(np.concatenate([part.frames for part in parts]))
+    examples = [example for part in parts for example in part.examples]
+    truth = labels.of(examples)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 1.5e-3, total_steps=arguments.steps, pct_start=0.08
+    )
+    rng, generator = (
+        np.random.default_rng(arguments.seed),
+        torch.Generator().manual_seed(arguments.seed),
+    )
+    history, began = [], time.time()
+    for step in range(1, arguments.steps + 1):
+        rows = rng.choice(len(examples), arguments.batch, replace=False)
+        loss, parts_of_loss = _loss(
+            model, words, frames, examples, truth, rows, rng, generator
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        history.append((step, round(loss.item(), 4), *parts_of_loss))
+        if step % 50 == 0 or step == arguments.steps:
+            recent = (
+                np.mean([row[1:] for row in history[-50:]], axis=0).round(3).tolist()
+            )
+            print(
+                f"step {step}/{arguments.steps} {time.time() - began:.0f}s loss {recent}",
+                flush=True,
+            )
+        if step % 200 == 0 or step == arguments.steps:
+            figures = measure(model, words, held)
+            print(f"  held out: {figures}", flush=True)
+            facts = {
+                "seed": arguments.seed, "steps": step, "batch": arguments.batch, "pieces": {"lofi": arguments.lofi, "bright": arguments.bright},
+                "data_sha256": [part.sha256 for part in parts], "held_out": figures,
+                "parameters": sum(p.numel() for tower in (model.audio, model.text) for p in tower.parameters()),
+            }  # fmt: skip
+            export(
+                model, words, band_mean, band_std, facts, history, Path(arguments.out)
+            )
+
+
+def _loss(model, words, frames, examples, truth, rows, rng, generator):  # noqa: ANN001, ANN202
+    start = int(rng.integers(0, corpus.FRAMES - WINDOW + 1))
+    raw = augment(frames[rows, start : start + WINDOW].float(), generator)
+    prompts = [examples[row].prompt for row in rows]
+    tokens = words(
+        prompts + [labels.spoil(prompt, rng) for prompt in prompts],
+        padding=True,
+        return_tensors="pt",
+    )
+    audio_features, audio = model.audio(raw)
+    text_features, text = model.text(tokens["input_ids"], tokens["attention_mask"])
+    scale = model.temperature.exp().clamp(max=40)
+    similar, own = scale * audio @ text.T, torch.arange(len(rows))
+    contrast = functional.cross_entropy(similar, own) + functional.cross_entropy(
+        similar[:, : len(rows)].T, own
+    )
+    target = truth.pick(torch.from_numpy(rows))
+    told = torch.tensor([float(" bpm" in prompt) for prompt in prompts])
+    heard = auxiliary(model.audio_heads(audio_features), target, None)
+    read = auxiliary(model.text_heads(text_features[: len(rows)]), target, told)
+    loss = contrast + heard + read
+    return loss, (
+        round(contrast.item(), 4),
+        round(heard.item(), 4),
+        round(read.item(), 4),
+    )
+
+
+@torch.no_grad()
+def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, float]:  # noqa: ANN001
+    """On pieces held out: own prompt first of 8, tempo heard and read within 8 % (octaves folded)."""
+    model.eval()
+    figures: dict[str, float] = {}
+    for part in held:
+        kind = part.examples[0].kind
+        prompts = [example.prompt for example in part.examples]
+        tokens = words(prompts, padding=True, return_tensors="pt")
+        heard, audio = model.audio(torch.from_numpy(part.frames[:, :WINDOW]).float())
+        read, text = model.text(tokens["input_ids"], tokens["attention_mask"])
+        similar = audio @ text.T
+        rng = np.random.default_rng(0)
+        first = [
+            bool(
+                (
+                    similar[i, i]
+                    > similar[
+                        i,
+                        torch.from_numpy(
+                            rng.choice(np.delete(np.arange(len(prompts)), i), 7)
+                        ),
+                    ]
+                ).all()
+            )
+            for i in range(len(prompts))
+        ]
+        figures[f"{kind} own prompt first of 8"] = round(float(np.mean(first)), 3)
+        bpm = np.array([example.spec.bpm for example in part.examples])
+        told = np.array([" bpm" in prompt for prompt in prompts])
+        for name, heads, features, rows in (
+            ("heard", model.audio_heads, heard, told | True),
+            ("read", model.text_heads, read, told),
+        ):
+            guess = labels.TEMPO_BINS[heads(features)["tempo"].argmax(1).numpy()]
+            off = np.abs((np.log2(guess / bpm) + 0.5) % 1 - 0.5)
+            figures[f"{kind} tempo {name}"] = round(
+                float((off < np.log2(1.08))[rows].mean()), 3
+            )
+    model.train()
+    return figures
+
+
+def export(
+    model: Embedder,
+    words,
+    band_mean,
+    band_std,
+    facts: dict,
+    history: list,
+    folder: Path,
+) -> None:  # noqa: ANN001
+    """Write the folder that NanoEmbedder.load reads, with the auxiliary heads of the audio tower beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    towers = {
+        f"audio.{name}": value for name, value in model.audio.state_dict().items()
+    }
+    towers |= {f"text.{name}": value for name, value in model.text.state_dict().items()}
+    towers |= {
+        f"audio_heads.{name}": value
+        for name, value in model.audio_heads.state_dict().items()
+    }
+    save_file(
+        {name: value.to(torch.bfloat16).contiguous() for name, value in towers.items()},
+        folder / "model.safetensors",
+    )
+    words.save_pretrained(folder)
+    config = {
+        "dimension": DIMENSION, "width": WIDTH, "sample_rate": corpus.RATE, "window_seconds": WINDOW / 50,
+        "band_mean": band_mean, "band_std": band_std, "tempo_bins": [round(float(b), 3) for b in labels.TEMPO_BINS],
+        "text_encoder": {"vocab_size": len(words), **TEXT_CONFIG},
+    }  # fmt: skip
+    (folder / "config.json").write_text(
+        json.dumps(config, indent=1) + "\n", encoding="utf-8"
+    )
+    (folder / "training.json").write_text(
+        json.dumps(facts, indent=1) + "\n", encoding="utf-8"
+    )
+    with (folder / "loss.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(
+            ("step", "loss", "contrastive", "audio_questions", "text_questions")
+        )
+        rows.writerows(history)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m lofi_pipeline.pretraining.embedder", description=__doc__
+    )
+    parser.add_argument(
+        "--work", default="/tmp/nano", help="where the rendered corpus is kept"
+    )
+    parser.add_argument(
+        "--out", default=str(FOLDER), help="folder of the trained model"
+    )
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument(
+        "--lofi", type=int, default=4000, help="lofi pieces to train on"
+    )
+    parser.add_argument(
+        "--bright", type=int, default=4000, help="bright pieces to train on"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
