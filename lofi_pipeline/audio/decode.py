@@ -30,7 +30,8 @@ _RATES = range(4_000, 768_001)
 _MAX_CHANNELS = 8
 _FAR_BEYOND_FULL_SCALE = 1e5
 _TOLERATED_SECONDS = 0.25
-"""Encoder delay and rounding make a whole file this much shorter than it declares."""
+"""Encoder delay and rounding make a whole lossy file this much shorter than it declares."""
+_TOLERATED_SECONDS_LOSSLESS = 0.01
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,6 @@ def _decode(
     keep_seconds: float | None,
 ) -> Audio:
     stream.codec_context.thread_count = 1
-    if stream.codec_context.name == "flac":  # it alone has checksums, and ignores them unless asked
-        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     segments: list[_Segment] = []
     seconds, bad, good, complete = 0.0, 0, 0, True
     for frames in _packets(container, stream):
@@ -186,7 +185,7 @@ def _decode(
     first = segments[0]
     samples = np.concatenate([segment.stereo(path.name) for segment in segments], axis=1)
     if complete:
-        lost = _lost_share(declared, seconds, bad, good)
+        lost = _lost_share(stream.codec_context.name, declared, seconds, bad, good)
     else:
         limit = int((keep_seconds or 0.0) * SAMPLE_RATE)
         samples, lost = samples[:, :limit], bad / (bad + good)
@@ -221,9 +220,11 @@ def _packets(container: Any, stream: AudioStream) -> Iterator[list[AudioFrame] |
             yield None
 
 
-def _lost_share(declared: float | None, seconds: float, bad: int, good: int) -> float:
+def _lost_share(codec: str, declared: float | None, seconds: float, bad: int, good: int) -> float:
+    lossless = codec == "flac" or codec.startswith("pcm_")
+    tolerated = _TOLERATED_SECONDS_LOSSLESS if lossless else _TOLERATED_SECONDS
     lost = bad / (bad + good) if bad else 0.0
-    if declared is not None and declared - seconds > _TOLERATED_SECONDS:
+    if declared is not None and declared - seconds > tolerated:
         lost = max(lost, 1 - seconds / declared)
     return min(1.0, lost)
 

@@ -18,12 +18,12 @@ BANDS = 60
 _LOWEST = 98.0
 _LOCAL_SECONDS = 4.0
 _LEAST_OVERLAP_SECONDS = 20.0
-_QUIET = 1.0
+_QUIET = 3.0
 """Magnitude, of a signal at unit RMS, that counts as nothing: what hisses in the gaps does not matter."""
 
 SAME_RECORDING = 0.95
-"""From here on two files are one recording. Copies that were re-encoded, equalised, clipped, noised or cut
-out score 0.98 and more (0.92 at 48 kbit/s), other pieces over the same chord loop and drums 0.91 at most."""
+"""From here on two files are one recording. Copies that were re-encoded (from 70 kbit/s on), equalised,
+clipped, noised or cut out score 0.965 and more, other pieces over the same loop and drums 0.925 at most."""
 RELATED = 0.6
 """From here on two tracks share so much (a loop, a theme) that they belong on one side of the split.
 Pieces over one chord loop score 0.67 and more, others 0.25 at most."""

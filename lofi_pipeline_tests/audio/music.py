@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import soundfile
+from av.audio.stream import AudioStream
 
 RATE = 48_000
 _CHORDS = {"major": ((0, 4, 7, 11), (9, 12, 16, 19), (2, 5, 9, 12), (7, 11, 14, 17))}
@@ -80,7 +82,7 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str | None
 def write_av(path: Path, samples: np.ndarray, codec: str, rate: int = RATE) -> Path:
     """Write float32 [2, n] with FFmpeg: m4a, aac, opus."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
+        stream = cast(AudioStream, container.add_stream(codec, rate=rate))
         stream.codec_context.layout = "stereo"
         stream.codec_context.bit_rate = 128_000
         for start in range(0, samples.shape[1], 960):

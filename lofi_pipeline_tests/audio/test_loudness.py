@@ -43,7 +43,7 @@ def test_true_peak_sees_between_the_samples() -> None:
 def test_true_peak_agrees_with_full_oversampling() -> None:
     samples = loop(6.0, seed=3)
     full = max(abs(soxr.resample(channel, 48_000, 384_000, quality="VHQ")).max() for channel in samples)
-    assert audio.true_peak_dbtp(samples) == pytest.approx(20 * np.log10(full), abs=0.1)
+    assert audio.true_peak_dbtp(samples) == pytest.approx(20 * np.log10(full), abs=0.15)
 
 
 def test_the_limiter_holds_the_ceiling_and_leaves_the_rest_alone() -> None:
