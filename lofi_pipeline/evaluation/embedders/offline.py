@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import io
 import pickle
 from collections.abc import Callable, Iterator
@@ -104,7 +105,7 @@ def numpy_globals() -> Iterator[None]:
     """For the block, torch's safe unpickler also takes numpy numbers, which published checkpoints hold beside tensors."""
     import numpy as np
 
-    multiarray: Any = np.core.multiarray
+    multiarray: Any = importlib.import_module("numpy.core.multiarray")
     rebuild = [
         (getattr(multiarray, name), f"numpy.core.multiarray.{name}") for name in ("scalar", "_reconstruct")
     ]

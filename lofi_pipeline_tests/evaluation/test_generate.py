@@ -1,0 +1,99 @@
+"""Generation is the pipeline's own: batched here, one by one there, the same clips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lofi_pipeline.evaluation.generate import generate
+from lofi_pipeline.evaluation.prompts import PromptSpec
+from lofi_pipeline_tests.evaluation.toys import SETTINGS, toy_pipeline
+
+ROUNDING = 2e-5
+"""A random model hardly hears its prompt: another tempo moves samples by some 6e-4, batching by 1e-6."""
+SPECS = [
+    PromptSpec(name="a", prompt="lofi, rhodes, 82 bpm", bpm=82, keyscale="A minor", seed=1),
+    PromptSpec(name="b", prompt="lofi, guitar", bpm=70, keyscale="C major", seed=2),
+    PromptSpec(
+        name="c", prompt="lofi, violin, 90 bpm", bpm=90, keyscale="E minor", seed=3, lyrics="[verse]\nrain"
+    ),
+    PromptSpec(name="d", prompt="lofi, violin, 82 bpm", bpm=82, keyscale="A minor", seed=4),
+    PromptSpec(name="e", prompt="lofi, rhodes, 74 bpm", bpm=74, keyscale="G major", seed=5),
+]
+
+
+def _by_the_pipeline(pipeline, spec: PromptSpec, settings=SETTINGS) -> np.ndarray:
+    return pipeline(
+        prompt=spec.prompt,
+        lyrics=spec.lyrics,
+        vocal_language=spec.language,
+        audio_duration=settings.clip_seconds,
+        num_inference_steps=settings.inference_steps,
+        guidance_scale=settings.guidance_scale,
+        bpm=spec.bpm,
+        keyscale=spec.keyscale,
+        timesignature=spec.time_signature,
+        generator=torch.Generator().manual_seed(spec.seed),
+        output_type="np",
+    ).audios[0]
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_batches_give_what_the_pipeline_gives_one_by_one(pipeline, guidance: float) -> None:
+    settings = SETTINGS.model_copy(update={"guidance_scale": guidance})
+    clips = generate(pipeline, SPECS, settings)
+    assert [clip.spec for clip in clips] == SPECS
+    for clip in clips:
+        assert clip.samples.dtype == np.float32
+        assert clip.samples.shape == (2, clip.sample_rate)
+        np.testing.assert_allclose(
+            clip.samples, _by_the_pipeline(pipeline, clip.spec, settings), atol=ROUNDING
+        )
+
+
+def test_the_same_seeds_give_the_same_clips(pipeline) -> None:
+    once, again = generate(pipeline, SPECS, SETTINGS), generate(pipeline, SPECS, SETTINGS)
+    for one, other in zip(once, again, strict=True):
+        np.testing.assert_array_equal(one.samples, other.samples)
+
+
+def test_a_clip_does_not_depend_on_its_neighbours(pipeline) -> None:
+    together = generate(pipeline, SPECS, SETTINGS)[3]
+    (alone,) = generate(pipeline, [SPECS[3]], SETTINGS)
+    np.testing.assert_allclose(alone.samples, together.samples, atol=ROUNDING)
+
+
+def test_seed_prompt_tempo_and_key_all_matter(pipeline) -> None:
+    variants = [
+        SPECS[0],
+        replace(SPECS[0], seed=9),
+        replace(SPECS[0], prompt="lofi, violin, 82 bpm"),
+        replace(SPECS[0], bpm=60),
+        replace(SPECS[0], keyscale="C major"),
+    ]
+    first, *others = [clip.samples for clip in generate(pipeline, variants, SETTINGS)]
+    for other in others:
+        assert np.abs(first - other).max() > 10 * ROUNDING
+
+
+def test_the_real_codec_class(pipeline) -> None:
+    """Over AutoencoderOobleck, 25 latents a second at 48 kHz; an odd length is cut to what was asked."""
+    settings = SETTINGS.model_copy(update={"clip_seconds": 0.99})
+    (clip,) = generate(toy_pipeline(oobleck=True), SPECS[:1], settings)
+    assert clip.sample_rate == 48_000 and clip.samples.shape == (2, 47_520)
+    assert np.isfinite(clip.samples).all()
+
+
+def test_the_given_pipeline_is_left_as_it_was(pipeline) -> None:
+    before = _by_the_pipeline(pipeline, SPECS[0])
+    generate(pipeline, SPECS, SETTINGS)
+    np.testing.assert_array_equal(before, _by_the_pipeline(pipeline, SPECS[0]))
+
+
+def test_progress_counts_every_clip(pipeline) -> None:
+    said: list[str] = []
+    generate(pipeline, SPECS, SETTINGS, said.append)
+    assert said[-1] == "generated 5 of 5 clips"

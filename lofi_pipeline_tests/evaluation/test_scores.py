@@ -1,0 +1,210 @@
+"""Scoring a pipeline: records, sample files, coverage, alignment, and the refusal of what is broken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from lofi_pipeline.entities import DatasetVersion, Scores
+from lofi_pipeline.evaluation import (
+    BASE_CHECKPOINT_ID,
+    BASE_STEP,
+    NotComparable,
+    NotFinite,
+    PromptSpec,
+    TooFewWindows,
+    base_samples_folder,
+    evaluate,
+    read_base_scores,
+    read_scores,
+    require_comparable,
+    score_key,
+    write_base_scores,
+    write_scores,
+)
+from lofi_pipeline.evaluation.clip_scores import ClipScores, score_clips
+from lofi_pipeline.evaluation.generate import Clip
+from lofi_pipeline.evaluation.reference import load_reference
+from lofi_pipeline.storage import DataRoot, UnreadableRecord
+from lofi_pipeline_tests.evaluation.toys import SETTINGS, BandEmbedder, toy_pipeline, toy_root
+
+BASE_SHA256 = "b" * 64
+
+
+def _evaluate(pipeline, rooted, **changes) -> Scores:
+    root, version = rooted
+    asked = {
+        "step": BASE_STEP,
+        "checkpoint_id": BASE_CHECKPOINT_ID,
+        "samples_dir": root.checkpoints / "samples",
+        **changes,
+    }
+    return evaluate(root, version, pipeline, BandEmbedder(), SETTINGS, **asked)
+
+
+@pytest.fixture(scope="module")
+def base(pipeline, tmp_path_factory) -> tuple[Scores, DataRoot, DatasetVersion]:
+    """The toy base, scored once."""
+    rooted = toy_root(tmp_path_factory.mktemp("base") / "data")
+    return _evaluate(pipeline, rooted), *rooted
+
+
+def test_a_base_model_is_scored_as_step_0(base) -> None:
+    scores, root, version = base
+    assert (scores.step, scores.metrics.checkpoint_id) == (0, "epoch=0-step=0_lora")
+    assert scores.metrics.fad_score > 0 and -1 <= scores.metrics.clap_score <= 1
+    assert scores.floor_fad is not None and scores.metrics.fad_score > scores.floor_fad
+    assert (scores.reference_windows, scores.generated_windows, len(scores.samples)) == (16, 82, 41)
+    assert scores.metrics.style_coverage is not None and len(scores.metrics.style_coverage) == 38
+    assert all(outcome.generated for outcome in scores.metrics.style_coverage.values())
+    assert scores.key == score_key(root, version, BandEmbedder(), SETTINGS)
+
+
+def test_samples_are_audio_files_in_the_data_root(base) -> None:
+    scores, root, _ = base
+    for sample in scores.samples:
+        assert sample.path is not None
+        samples, rate = soundfile.read(root.inside(sample.path))
+        assert samples.shape == (24_000, 2) and rate == 24_000 and np.abs(samples).max() > 0.5
+    names = sorted(path.name for path in (root.checkpoints / "samples").iterdir())
+    assert len(names) == 41 and names[0] == "CORE-01.flac" and names[-1] == "validation-03-track_001.flac"
+
+
+def test_the_same_model_scores_the_same_anywhere(base, pipeline, rooted) -> None:
+    one, two = base[0], _evaluate(pipeline, rooted)
+    assert one.metrics.fad_score == two.metrics.fad_score
+    assert one.model_copy(update={"metrics": two.metrics}) == two
+
+
+def test_a_model_that_gives_nan_is_refused_and_nothing_is_written(rooted) -> None:
+    import torch
+
+    root, _ = rooted
+    broken = toy_pipeline()
+    with torch.no_grad():
+        next(broken.transformer.parameters()).fill_(float("nan"))
+    with pytest.raises(NotFinite, match="the model is broken"):
+        _evaluate(broken, rooted)
+    assert not (root.checkpoints / "samples").exists()
+
+
+def test_scores_survive_the_disk(base, tmp_path) -> None:
+    scores, *_ = base
+    assert read_scores(tmp_path) is None
+    write_scores(tmp_path, scores)
+    assert read_scores(tmp_path) == scores
+    (tmp_path / "scores.json").write_text("{half")
+    with pytest.raises(UnreadableRecord, match=r"scores\.json"):
+        read_scores(tmp_path)
+
+
+def test_base_scores_are_found_by_base_and_key_alone(base) -> None:
+    scores, root, version = base
+    key = score_key(root, version, BandEmbedder(), SETTINGS)
+    assert read_base_scores(root, BASE_SHA256, key) is None
+    path = write_base_scores(root, BASE_SHA256, scores)
+    assert path.parent == root.metadata / "base_scores"
+    assert base_samples_folder(root, BASE_SHA256, key) == path.with_suffix("")
+    assert read_base_scores(root, BASE_SHA256, key) == scores
+    assert read_base_scores(root, "c" * 64, key) is None
+    other = score_key(root, version, BandEmbedder(), SETTINGS.model_copy(update={"seed": 4}))
+    assert read_base_scores(root, BASE_SHA256, other) is None
+
+
+def test_scores_with_other_keys_are_never_compared(base) -> None:
+    scores, *_ = base
+    require_comparable([scores, scores.model_copy(update={"step": 5})])
+    key = scores.key.model_copy(update={"embedder": "clap", "window_seconds": 10.0})
+    with pytest.raises(NotComparable, match="embedder, window_seconds"):
+        require_comparable([scores, scores.model_copy(update={"key": key})])
+    with pytest.raises(NotComparable, match="generated_windows"):
+        require_comparable([scores, scores.model_copy(update={"generated_windows": 7})])
+
+
+def test_an_embedder_without_text_leaves_prompts_to_another(rooted) -> None:
+    root, version = rooted
+    deaf = BandEmbedder(texts=False)
+    key = score_key(root, version, deaf, SETTINGS, text_embedder=BandEmbedder())
+    assert key.versions["text embedder"] == f"bands {BandEmbedder.weights_sha256}"
+    assert "text embedder" not in score_key(root, version, BandEmbedder(), SETTINGS).versions
+
+
+STYLES = [f"CORE-{number:02d}" for number in range(1, 8)]
+
+
+class Spelling(BandEmbedder):
+    """Text number i and audio whose loudest part is sine number i lie on axis i."""
+
+    dimension = 8
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        spectrum = np.abs(np.fft.rfft(samples))
+        rows = spectrum[:, [50 * (number + 1) for number in range(self.dimension)]]
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9)).astype(np.float32)
+
+    def embed_text(self, texts: list[str]) -> np.ndarray | None:
+        return np.eye(self.dimension, dtype=np.float32)[[int(text.split()[-1]) for text in texts]]
+
+
+def _clip(number: int, *, heard_as: int | None = None, style: str | None = None) -> Clip:
+    pitch = 100 * ((number if heard_as is None else heard_as) + 1)
+    times = np.arange(16_000) / 16_000
+    noise = np.random.default_rng(number).normal(0, 0.02, len(times))
+    samples = (0.5 * np.sin(2 * np.pi * pitch * times) + noise).astype(np.float32)
+    spec = PromptSpec(f"clip {number}", f"style {number}", 80, "A minor", number, style_id=style)
+    return Clip(spec, np.stack([samples, samples]), 16_000)
+
+
+def _score(rooted, clips: list[Clip]) -> ClipScores:
+    root, version = rooted
+    embedder = Spelling()
+    return score_clips(clips, load_reference(root, version, embedder, 0.5), embedder, embedder, SETTINGS)
+
+
+def test_clips_that_follow_their_prompts_align_and_others_do_not(rooted) -> None:
+    following = _score(rooted, [_clip(number, style=style) for number, style in enumerate(STYLES)])
+    deaf = _score(rooted, [_clip(number, heard_as=0, style=style) for number, style in enumerate(STYLES)])
+    assert following.clap > 0.9 and abs(following.clap_shuffled) < 0.2
+    assert all(outcome.recognizable for outcome in following.style_coverage.values())
+    assert deaf.clap < 0.3
+    assert deaf.clap == pytest.approx(deaf.clap_shuffled, abs=0.1)
+
+
+def test_a_style_is_recognizable_when_its_prompt_is_among_the_nearest_five(rooted) -> None:
+    """All clips say 0 loudest; towards the other axes only noise is left, so at most five prompts are near enough."""
+    coverage = _score(
+        rooted, [_clip(number, heard_as=0, style=style) for number, style in enumerate(STYLES)]
+    ).style_coverage
+    assert coverage["CORE-01"].recognizable
+    assert all(outcome.generated for outcome in coverage.values())
+    assert sum(outcome.recognizable for outcome in coverage.values()) < len(STYLES)
+
+
+def test_silence_and_stumps_are_not_generated(rooted) -> None:
+    clips = [_clip(number, style=style) for number, style in enumerate(STYLES)]
+    silent = np.zeros_like(clips[0].samples)
+    silent[:, 0] = 0.89
+    clips[0] = replace(clips[0], samples=silent)
+    clips[1] = replace(clips[1], samples=clips[1].samples[:, :15_700])
+    coverage = _score(rooted, clips).style_coverage
+    assert not coverage["CORE-01"].generated and not coverage["CORE-01"].recognizable
+    assert not coverage["CORE-02"].generated
+    assert coverage["CORE-03"].generated
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_one_broken_sample_refuses_the_score(rooted, poison: float) -> None:
+    clips = [_clip(number) for number in range(3)]
+    clips[1].samples[0, 77] = poison
+    with pytest.raises(NotFinite, match="1 of 3 clips"):
+        _score(rooted, clips)
+
+
+def test_too_little_audio_is_refused(rooted) -> None:
+    with pytest.raises(TooFewWindows):
+        _score(rooted, [])
+    with pytest.raises(TooFewWindows, match="clip 0"):
+        _score(rooted, [replace(_clip(0), samples=_clip(0).samples[:, :100])])
