@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +47,9 @@ def base_folder(name: str) -> Path:
     try:
         found = json.loads(index.read_bytes()).get("_class_name")
     except (ValueError, AttributeError) as error:
-        raise BaseModelError(f"base model {name!r}: {index} is not readable ({error}); fetch the model again") from error
+        raise BaseModelError(
+            f"base model {name!r}: {index} is not readable ({error}); fetch the model again"
+        ) from error
     if found != PIPELINE_CLASS:
         raise BaseModelError(f"base model {name!r}: is a {found}, not an {PIPELINE_CLASS} (ACE-Step 1.5)")
     return folder
@@ -69,7 +73,11 @@ def _from_hub(name: str) -> Path:
         raise BaseModelError(f"base model {name!r}: no such folder, and not a hub id; {advice}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-        why = "HF_HUB_OFFLINE is set and it is not in the hub cache" if offline else f"cannot be fetched ({error})"
+        why = (
+            "HF_HUB_OFFLINE is set and it is not in the hub cache"
+            if offline
+            else f"cannot be fetched ({error})"
+        )
         raise BaseModelError(f"base model {name!r}: {why}; {advice}") from error
 
 
@@ -85,7 +93,9 @@ def describe_base(name: str) -> BaseModelFacts:
         rate = int(codec["sampling_rate"])
         hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BaseModelError(f"base model {name!r}: {folder}/vae/config.json is not readable: {error}") from error
+        raise BaseModelError(
+            f"base model {name!r}: {folder}/vae/config.json is not readable: {error}"
+        ) from error
     files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
     shown = name if not Path(name).expanduser().is_dir() else folder.resolve().name
     return BaseModelFacts(
@@ -94,7 +104,9 @@ def describe_base(name: str) -> BaseModelFacts:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that make the model: its index, and weights and configuration of the components the index names."""
+    """The files that make the model: its index, and weights and configuration of the components the index
+    names.
+    """
     index = json.loads((folder / "model_index.json").read_bytes())
     components = [key for key in index if not key.startswith("_") and (folder / key).is_dir()]
     found = {folder / "model_index.json"}
@@ -123,12 +135,27 @@ def pick_device(wanted: str = "auto") -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No progress bars of the loaders, nor diffusers' complaint about any codec class but its own."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    verbosity = of_diffusers.get_verbosity()
+    bars = [log for log in (of_diffusers, of_transformers) if log.is_progress_bar_enabled()]
+    of_diffusers.set_verbosity_error()
+    for log in bars:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        of_diffusers.set_verbosity(verbosity)
+        for log in bars:
+            log.enable_progress_bar()
+
+
 def load_base(
-    name: str,
-    *,
-    device: str = "cpu",
-    dtype: torch.dtype | None = None,
-    vae_dtype: torch.dtype | None = None,
+    name: str, *, device: str = "cpu", dtype: torch.dtype | None = None, vae_dtype: torch.dtype | None = None
 ) -> AceStepPipeline:
     """The base model, ready to use: eval mode, no progress bar, no gradients asked for.
 
@@ -143,24 +170,20 @@ def load_base(
     """
     import torch
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
-    from diffusers.utils import logging as diffusers_logging
 
     folder = base_folder(name)
     chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     types: Any = chosen if vae_dtype in (None, chosen) else {"default": chosen, "vae": vae_dtype}
-    verbosity = diffusers_logging.get_verbosity()
-    diffusers_logging.set_verbosity_error()  # it complains about any codec class but its own
     try:
-        pipeline = AceStepPipeline.from_pretrained(
-            str(folder), torch_dtype=types, use_safetensors=True, local_files_only=True
-        )
-    except Exception as error:  # whatever is wrong with the folder, the reader wants to know which base and what to do
+        with _quietly():
+            pipeline = AceStepPipeline.from_pretrained(
+                str(folder), dtype=types, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:  # whatever is wrong in there, the user needs the base's name and what to do
         raise BaseModelError(
             f"base model {name!r}: {folder} does not load ({type(error).__name__}: {error}); it must hold an "
             f"{PIPELINE_CLASS} with safetensors weights: fetch it again"
         ) from error
-    finally:
-        diffusers_logging.set_verbosity(verbosity)
     pipeline.set_progress_bar_config(disable=True)
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):

@@ -14,7 +14,9 @@ LOG_NAME = "training_log.jsonl"
 
 
 class LogEntry(Entity):
-    """One step. A skipped step has no loss; the validation loss stands at checkpoints and at step 0, the base."""
+    """One step. A skipped step has no loss; the validation loss stands at checkpoints and at step 0, the
+    base.
+    """
 
     step: int = Field(ge=0)
     loss: float | None = None

@@ -15,7 +15,9 @@ def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
     return content_sha256({"preset": preset, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
-def lineage_of(version: DatasetVersion, preset_name: str, preset: TrainingPreset, base: BaseModelFacts) -> Lineage:
+def lineage_of(
+    version: DatasetVersion, preset_name: str, preset: TrainingPreset, base: BaseModelFacts
+) -> Lineage:
     """The lineage that training `preset` on `version` with `base` makes. The preset's name does not count."""
     dataset_hash = version.dataset.hash
     configuration = config_hash(preset, base.sha256)

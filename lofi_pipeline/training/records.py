@@ -14,7 +14,9 @@ from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
 
 
 class TrainingJob(Entity):
-    """Everything the training process needs to know: the file given to `python -m lofi_pipeline.training.run --job`."""
+    """Everything the training process needs to know: the file given to `python -m lofi_pipeline.training.run
+    --job`.
+    """
 
     data_root: Path
     dataset_hash: Sha256
@@ -22,9 +24,15 @@ class TrainingJob(Entity):
     preset_name: str
     preset: TrainingPreset
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    max_bad_steps: int = Field(default=20, ge=1, description="Non-finite steps in a row before training stops")
-    rolling_minutes: float = Field(default=10.0, ge=0, description="How often state is kept between checkpoints")
-    wait_seconds: float = Field(default=86_400.0, ge=0, description="How long to wait for another training to end")
+    max_bad_steps: int = Field(
+        default=20, ge=1, description="Non-finite steps in a row before training stops"
+    )
+    rolling_minutes: float = Field(
+        default=10.0, ge=0, description="How often state is kept between checkpoints"
+    )
+    wait_seconds: float = Field(
+        default=86_400.0, ge=0, description="How long to wait for another training to end"
+    )
 
 
 class EventKind(StrEnum):
@@ -55,7 +63,9 @@ class TrainingEvent(Entity):
 
 
 class EncodedTrack(Entity):
-    """One track as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
+    """One track as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or
+    tokens.
+    """
 
     track_id: TrackId
     split: Split

@@ -1,0 +1,247 @@
+"""Landing a checkpoint, and proving that one is what it says: by hashes, and by really reloading it into its
+base.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lofi_pipeline.entities import (
+    CHECKPOINT_RECORD,
+    BaseModelFacts,
+    Checkpoint,
+    CheckpointRecord,
+    Lineage,
+    RecordError,
+    checkpoint_id_of,
+    now,
+)
+from lofi_pipeline.storage import DataRoot, file_sha256, landing_folder, write_json_atomic
+from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.errors import BaseModelError, CheckpointError
+from lofi_pipeline.training.manifest import files_fault, read_record, set_aside, write_record
+from lofi_pipeline.training.resume import TrainingState, write_resume
+from lofi_pipeline.training.weights import (
+    DIFFUSERS_FILE,
+    LIVE_ADAPTER,
+    PEFT_CONFIG,
+    PEFT_FILE,
+    PROBE_FILE,
+    Probe,
+    Tensors,
+    load_checkpoint_into,
+    read_probe,
+    take_probe,
+    write_adapter,
+    write_probe,
+)
+
+if TYPE_CHECKING:
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+__all__ = ["Base", "Verification", "land", "load_checkpoint_into", "record_verification", "verify_checkpoint"]
+
+LANDED_ADAPTER = "landed"
+NEEDED_FILES = (DIFFUSERS_FILE, PEFT_FILE, PEFT_CONFIG, PROBE_FILE)
+# Loading rounds the adapter to the base's dtype, and another machine adds in another order: allowed for, but little.
+TOLERANCE = {"float32": 1e-3}
+COARSE_TOLERANCE = 0.1
+SAME_BASE_TOLERANCE = 0.1
+
+
+class Verification(NamedTuple):
+    """Whether a checkpoint is what landed, and a sentence on why not."""
+
+    is_valid: bool
+    reason: str | None = None
+
+
+@dataclass
+class Base:
+    """A base model for verifying one checkpoint after another: loaded when first needed."""
+
+    name: str
+    device: str = "auto"
+    _facts: BaseModelFacts | None = field(default=None, repr=False)
+    _pipeline: Any = field(default=None, repr=False)
+
+    @property
+    def facts(self) -> BaseModelFacts:
+        self._facts = self._facts or describe_base(self.name)
+        return self._facts
+
+    @property
+    def pipeline(self) -> AceStepPipeline:
+        self._pipeline = self._pipeline or load_base(self.name, device=pick_device(self.device))
+        return self._pipeline
+
+
+def land(
+    root: DataRoot,
+    lineage: Lineage,
+    pipeline: AceStepPipeline,
+    *,
+    state: TrainingState,
+    moments: Tensors,
+    loss: float | None,
+    validation_loss: float | None,
+) -> CheckpointRecord:
+    """Write the live adapter at `state.step` as a checkpoint that becomes visible whole, or not at all.
+
+    Before the rename the files are loaded as a second adapter, whose answers must be the live one's.
+
+    Raises:
+        CheckpointError: what was written does not answer as the live adapter does.
+        OSError: the disk is full, for one; nothing is left behind.
+    """
+    checkpoint_id = checkpoint_id_of(state.step)
+    target = root.checkpoint(checkpoint_id)
+    if target.exists():
+        try:
+            there = read_record(target)
+            if there.lineage.lineage == lineage.lineage and (
+                there.pruned or files_fault(target, there) is None
+            ):
+                return (
+                    there  # landed, or evaluated and pruned, before: the same training gives the same weights
+                )
+        except CheckpointError:
+            pass
+        set_aside(root, target)
+    checkpoint = Checkpoint.checked(
+        {
+            "checkpoint_id": checkpoint_id,
+            "step": state.step,
+            "path": f"{root.checkpoints.name}/{checkpoint_id}",
+            "timestamp": now(),
+            "is_valid": True,
+            "config_hash": lineage.config_hash,
+            "dataset_hash": lineage.dataset_hash,
+        },
+        where=checkpoint_id,
+        checkpoint_interval=lineage.checkpoint_interval,
+    )
+    with landing_folder(target) as folder:
+        write_adapter(folder, pipeline)
+        write_resume(folder, state, moments)
+        live = take_probe(pipeline.transformer)
+        write_probe(folder, live)
+        _check_answers(live, _reloaded_beside_live(pipeline, folder), pipeline, checkpoint_id)
+        files = {
+            path.relative_to(folder).as_posix(): file_sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        record = CheckpointRecord.parse(
+            {
+                "checkpoint": checkpoint,
+                "lineage": lineage,
+                "files": files,
+                "loss": loss,
+                "validation_loss": validation_loss,
+                "skipped_steps": state.skipped,
+            },
+            where=checkpoint_id,
+            context={"checkpoint_interval": lineage.checkpoint_interval},
+        )
+        write_json_atomic(folder / CHECKPOINT_RECORD, record)
+    return record
+
+
+def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> Probe:
+    """The answers of the files in `folder`, loaded as a second adapter; the live one is left as it was."""
+    transformer: Any = pipeline.transformer
+    trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
+    load_checkpoint_into(pipeline, folder, adapter_name=LANDED_ADAPTER)
+    try:
+        transformer.set_adapter(LANDED_ADAPTER)
+        return take_probe(transformer)
+    finally:
+        transformer.delete_adapters(LANDED_ADAPTER)
+        transformer.set_adapter(LIVE_ADAPTER)
+        transformer.requires_grad_(False)
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+def _check_answers(kept: Probe, found: Probe, pipeline: AceStepPipeline, name: str) -> None:
+    weight: Any = pipeline.transformer.proj_in_conv.weight
+    tolerance = TOLERANCE.get(str(weight.dtype).removeprefix("torch."), COARSE_TOLERANCE)
+    error = kept.error_of(found)
+    if not error <= tolerance:  # NaN is an error too
+        raise CheckpointError(
+            f"{name}: loads, but answers otherwise than when it was trained (error {error:.3g}; 0 is identical, "
+            "1 an adapter that is ignored)"
+        )
+
+
+def verify_checkpoint(root: DataRoot, folder: Path, base: Base | str) -> Verification:
+    """Prove a checkpoint: its record, its files' readability and hashes, its base, and its answers after reloading.
+
+    Nothing is written; `record_verification` does. Of a pruned checkpoint there is nothing left to load: what
+    its record says stands.
+
+    Raises:
+        BaseModelError: the base itself is not there.
+    """
+    root.relative(folder)  # refuses what lies outside
+    model = Base(base) if isinstance(base, str) else base
+    try:
+        record = read_record(folder)
+    except CheckpointError as error:
+        return Verification(False, str(error))
+    if record.pruned:
+        return Verification(record.checkpoint.is_valid, record.invalid_reason)
+    name = folder.name
+    if unlisted := [needed for needed in NEEDED_FILES if needed not in record.files]:
+        return Verification(
+            False, f"{name}: checkpoint.json does not list {unlisted[0]}; copy the whole folder again"
+        )
+    if fault := files_fault(folder, record):
+        return Verification(False, f"{name}: {fault}")
+    trained_on = record.lineage.base
+    if trained_on.sha256 != model.facts.sha256:
+        return Verification(
+            False,
+            f"{name}: was trained on the base {trained_on.name} ({trained_on.sha256[:8]}), this is "
+            f"{model.facts.name} ({model.facts.sha256[:8]}); set training.base to the one it was trained on",
+        )
+    try:
+        _reload(model, folder)
+    except CheckpointError as error:
+        return Verification(False, str(error))
+    return Verification(True)
+
+
+def _reload(model: Base, folder: Path) -> None:
+    pipeline = model.pipeline
+    load_checkpoint_into(pipeline, folder, adapter_name=LANDED_ADAPTER)
+    try:
+        pipeline.set_adapters(LANDED_ADAPTER)
+        kept, found = read_probe(folder), take_probe(pipeline.transformer)
+        if not kept.base_error_of(found) <= SAME_BASE_TOLERANCE:
+            raise CheckpointError(f"{folder.name}: was trained on a base that answers otherwise")
+        _check_answers(kept, found, pipeline, folder.name)
+    except (KeyError, RuntimeError, OSError) as error:
+        if isinstance(error, BaseModelError | CheckpointError):
+            raise
+        raise CheckpointError(f"{folder.name}: does not run on this base model: {error}") from error
+    finally:
+        pipeline.delete_adapters(LANDED_ADAPTER)
+
+
+def record_verification(folder: Path, verification: Verification) -> CheckpointRecord | None:
+    """Write the verdict into checkpoint.json when it says otherwise; None when there is no readable record to
+    write to.
+    """
+    try:
+        record = read_record(folder)
+    except (CheckpointError, RecordError):
+        return None
+    checkpoint = record.checkpoint.model_copy(update={"is_valid": verification.is_valid})
+    judged = record.model_copy(update={"checkpoint": checkpoint, "invalid_reason": verification.reason})
+    if judged != record:
+        write_record(folder, judged)
+    return judged

@@ -1,0 +1,121 @@
+"""One track through the base model's own codec and condition encoder."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soxr
+import torch
+
+from lofi_pipeline.entities import VersionTrack
+from lofi_pipeline.training.errors import EncodingError
+
+if TYPE_CHECKING:
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+CHUNK_SECONDS = 30
+CONTEXT_SECONDS = 2  # the codecs look less than half a second to either side
+TIMBRE_SECONDS = 30
+AUDIO_RATE = 48_000
+MAX_SECONDS = 3600.0
+
+
+class Encoder:
+    """Latents and conditions of a loaded base model."""
+
+    def __init__(self, pipeline: AceStepPipeline) -> None:
+        self.pipeline = pipeline
+        # Components are Any: diffusers types them by class, a base may bring its own codec.
+        self.vae: Any = pipeline.vae
+        self.condition_encoder: Any = pipeline.condition_encoder
+
+    def latents(self, path: Path, track_id: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of the codec's posterior, each float32 [frames, channels] on the CPU.
+
+        Raises:
+            EncodingError: the audio cannot be read, or the codec's answer is not finite.
+        """
+        from lofi_pipeline import audio
+
+        try:
+            samples = audio.read(path, max_seconds=MAX_SECONDS).samples
+        except audio.AudioError as error:
+            raise EncodingError(
+                f"{track_id}: {path} cannot be read: {error}; process the track again"
+            ) from error
+        rate = int(self.pipeline.sample_rate)
+        if rate != AUDIO_RATE:
+            samples = soxr.resample(samples.T, AUDIO_RATE, rate).T
+        mean, std = self.posterior(torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)))
+        if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
+            raise EncodingError(
+                f"{track_id}: the base model's codec gives values that are not finite for {path}; "
+                "take the track out of its drop, or report the base model"
+            )
+        return mean, std
+
+    @torch.inference_mode()
+    def posterior(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode `samples` float32 [2, n] at the codec's rate, in chunks with context so that memory stays bounded.
+
+        Returns mean and std, float32 [n // hop, channels]. A rest shorter than one latent frame is left out.
+        """
+        rate = int(self.pipeline.sample_rate)
+        hop = math.prod(self.vae.config.downsampling_ratios)
+        frames = samples.shape[-1] // hop
+        chunk, context = (math.ceil(seconds * rate / hop) for seconds in (CHUNK_SECONDS, CONTEXT_SECONDS))
+        means, stds = [], []
+        for start in range(0, frames, chunk):
+            left, right = max(0, start - context), min(frames, start + chunk + context)
+            part = samples[None, :, left * hop : right * hop].to(self.vae.device, self.vae.dtype)
+            found = self.vae.encode(part).latent_dist
+            inner = slice(start - left, min(start + chunk, frames) - left)
+            means.append(_frames_first(found.mean)[inner])
+            stds.append(_frames_first(torch.as_tensor(found.std).expand_as(found.mean))[inner])
+        return torch.cat(means).contiguous(), torch.cat(stds).contiguous()
+
+    @torch.inference_mode()
+    def condition(self, track: VersionTrack, seconds: float) -> torch.Tensor:
+        """What the transformer attends to for this track, float32 [tokens, width] on the CPU.
+
+        One track at a time: the pipeline takes one tempo, key and duration a call, and a batch would be
+        padded. The timbre reference is encoded silence, as the pipeline does it; zeros would be out of
+        distribution.
+        """
+        device = self.condition_encoder.device
+        text, text_mask, lyrics, lyrics_mask = self.pipeline.encode_prompt(
+            prompt=track.prompt,
+            lyrics=track.lyrics,
+            device=device,
+            vocal_language=track.language,
+            audio_duration=seconds,
+            bpm=track.bpm,
+            keyscale=track.keyscale,
+            timesignature=track.time_signature,
+        )
+        silence = self.condition_encoder.silence_latent
+        hidden, mask = self.condition_encoder(
+            text_hidden_states=text,
+            text_attention_mask=text_mask,
+            lyric_hidden_states=lyrics,
+            lyric_attention_mask=lyrics_mask,
+            refer_audio_acoustic_hidden_states_packed=silence[
+                :, : math.ceil(TIMBRE_SECONDS * self.pipeline.latents_per_second)
+            ].contiguous(),
+            refer_audio_order_mask=torch.arange(1, device=device, dtype=torch.long),
+        )
+        condition = hidden[0][mask[0].bool()].float().cpu()
+        if not torch.isfinite(condition).all():
+            raise EncodingError(
+                f"{track.track.track_id}: the base model's encoder gives values that are not finite for the prompt "
+                f"{track.prompt!r}; change the prompt or report the base model"
+            )
+        return condition.contiguous()
+
+
+def _frames_first(latents: torch.Tensor) -> torch.Tensor:
+    """[1, channels, frames] to float32 [frames, channels] on the CPU."""
+    return latents[0].transpose(0, 1).float().cpu()

@@ -1,0 +1,318 @@
+"""The LoRA training loop on accelerate: exact to resume, never saving what is not finite.
+
+Nothing random has state: crop, timestep, noise and dropout follow from (seed, step, rank), the learning rate
+from the step. So adapter, AdamW's moments and the step are all there is to keep.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any, TextIO
+
+import torch
+from accelerate import Accelerator
+
+from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.bases import load_base, pick_device
+from lofi_pipeline.training.checkpoints import land
+from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
+from lofi_pipeline.training.history import LogEntry, append, rewind, training_log
+from lofi_pipeline.training.lineage import last_step
+from lofi_pipeline.training.loss import CropReader, FlowMatching, equal_groups
+from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
+from lofi_pipeline.training.resume import (
+    TrainingState,
+    clear_rolling,
+    find_resume_point,
+    optimiser_tensors,
+    restore_optimiser,
+    write_rolling,
+)
+from lofi_pipeline.training.sampling import BatchPlan
+from lofi_pipeline.training.weights import adapter_tensors, add_adapter, set_adapter_tensors
+
+if TYPE_CHECKING:
+    from lofi_pipeline.entities import DatasetVersion
+
+THREADS_VARIABLE = "LOFI_TORCH_THREADS"
+PROGRESS_SECONDS = 1.0
+FINAL_LEARNING_RATE = 0.01
+
+Emit = Callable[[TrainingEvent], None]
+Stop = Callable[[], bool]
+
+
+def learning_rate(step: int, preset: TrainingPreset) -> float:
+    """Linear warm-up over min(warmup_steps, 10 % of max_steps), then a cosine down to 1 % at max_steps."""
+    warm = min(preset.warmup_steps, preset.max_steps // 10)
+    if step < warm:
+        return preset.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, preset.max_steps - warm)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return preset.learning_rate * (FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine)
+
+
+def prepare_process(device: str) -> None:
+    """Thread count from LOFI_TORCH_THREADS; on the CPU only operations that give the same bits each time."""
+    if threads := os.environ.get(THREADS_VARIABLE):
+        torch.set_num_threads(max(1, int(threads)))
+    if device == "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+class Trainer:
+    """One training process's models, optimiser and place in the training."""
+
+    def __init__(
+        self, job: TrainingJob, root: DataRoot, version: DatasetVersion, lineage: Lineage, emit: Emit
+    ) -> None:
+        self.job, self.root, self.lineage = job, root, lineage
+        self.preset = job.preset
+        self.device = pick_device(job.device)
+        self.end = last_step(lineage)
+        prepare_process(self.device)
+        self.accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="no")
+        self._emit = emit
+        main = self.accelerator.is_main_process
+        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
+        with self.accelerator.main_process_first():
+            self.pipeline = load_base(
+                job.base, device=str(self.accelerator.device), dtype=dtype, vae_dtype=torch.float32
+            )
+            self.encoded = encode_dataset(
+                version,
+                root,
+                job.base,
+                self.preset,
+                self._tell_encoding if main else None,
+                pipeline=self.pipeline,
+            )
+        self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
+        # The codec and the text encoder have done their work; the memory is the transformer's now.
+        self.pipeline.register_modules(vae=None, text_encoder=None, tokenizer=None, condition_encoder=None)
+        self.transformer: Any = self.pipeline.transformer
+        self.parameters = add_adapter(self.transformer, self.preset)
+        self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
+        if self.preset.gradient_checkpointing:
+            self.transformer.enable_gradient_checkpointing()
+        optimiser = torch.optim.AdamW(
+            self.parameters,
+            lr=self.preset.learning_rate,
+            weight_decay=self.preset.weight_decay,
+            fused=self.device != "cpu",
+        )
+        self.model, self.optimiser = self.accelerator.prepare(self.transformer, optimiser)
+        self.state = TrainingState(lineage=lineage.lineage, step=0)
+        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
+        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
+        self._plan = BatchPlan(
+            shapes=tuple((track.crop_frames, track.tokens) for track in self._training.tracks),
+            batch_size=self.preset.batch_size,
+            seed=self.preset.seed,
+            world=self.accelerator.num_processes,
+        )
+
+    def _event(self, kind: EventKind, **fields: Any) -> None:
+        if self.accelerator.is_main_process:
+            state = getattr(self, "state", None)
+            self._emit(
+                TrainingEvent(kind=kind, step=state.step if state else 0, max_steps=self.end, **fields)
+            )
+
+    def _tell_encoding(self, done: int, total: int, track_id: str) -> None:
+        if track_id and done and done % 50 == 0:
+            self._event(EventKind.PROGRESS, message=f"encoding track {done + 1} of {total}")
+
+    def resume(self) -> None:
+        """Go on from the furthest whole state of this lineage, or begin."""
+        point = find_resume_point(
+            self.root, self.lineage, lambda sentence: self._event(EventKind.PROGRESS, message=sentence)
+        )
+        if point is None:
+            self._event(EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}")
+            return
+        set_adapter_tensors(self.transformer, point.adapter)
+        restore_optimiser(self._inner_optimiser, self.names, point.moments)
+        self.state = point.state
+        self._event(EventKind.RESUMED, message=f"from {point.where}")
+
+    @property
+    def _inner_optimiser(self) -> torch.optim.Optimizer:
+        return getattr(self.optimiser, "optimizer", self.optimiser)
+
+    def run(self, stop: Stop) -> None:
+        """Train to the end, or until `stop()`; checkpoints land on the way.
+
+        Raises:
+            NonFiniteTraining: `max_bad_steps` steps in a row had a loss or gradient that is not finite.
+        """
+        self.resume()
+        path = training_log(self.root)
+        with ExitStack() as stack:
+            log: TextIO | None = None
+            if self.accelerator.is_main_process:
+                rewind(path, self.state.step)
+                log = stack.enter_context(path.open("a", encoding="utf-8"))
+            if self.state.step == 0:
+                self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))
+            self._steps(stop, log)
+        if self.state.step >= self.end:
+            self._event(
+                EventKind.FINISHED,
+                message=f"{self.state.skipped} steps skipped" if self.state.skipped else "",
+            )
+
+    def _steps(self, stop: Stop, log: TextIO | None) -> None:
+        began, first = time.monotonic(), self.state.step
+        told = kept = began
+        self.transformer.train()
+        while self.state.step < self.end:
+            loss = self._step()
+            moment = time.monotonic()
+            rate = (self.state.step - first) / (moment - began)
+            lr = learning_rate(self.state.step - 1, self.preset)
+            entry = LogEntry(step=self.state.step, loss=loss, learning_rate=lr)
+            if loss is None:
+                self._skipped()
+            if self.state.step % self.lineage.checkpoint_interval == 0:
+                entry = entry.model_copy(update={"validation_loss": self._validation_loss()})
+                self._log(log, entry)
+                self._land(entry, rate)
+                kept = moment
+            else:
+                self._log(log, entry)
+                if moment - told >= PROGRESS_SECONDS:
+                    told = moment
+                    self._event(EventKind.PROGRESS, loss=loss, learning_rate=lr, steps_per_second=rate)
+                if moment - kept >= self.job.rolling_minutes * 60:
+                    kept = moment
+                    self._keep()
+            if stop():
+                self._keep()
+                self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
+                return
+
+    def _step(self) -> float | None:
+        """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
+        step, rank = self.state.step, self.accelerator.process_index
+        tracks = self._plan.tracks(step, rank)
+        groups = equal_groups(self._training.draw(tracks, "train", self.preset.seed, step, rank))
+        total = torch.zeros((), device=self.accelerator.device)
+        for place, group in enumerate(groups, start=1):
+            # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
+            with nullcontext() if place == len(groups) else self.accelerator.no_sync(self.model):
+                part = self.flow.loss(self.model, group) * (len(group) / len(tracks))
+                self.accelerator.backward(part)
+            total += part.detach()
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.preset.max_grad_norm)
+        loss: Any = self.accelerator.reduce(total, "mean")
+        finite = bool(torch.isfinite(loss)) and (norm is None or math.isfinite(float(norm)))
+        if finite:
+            for group in self._inner_optimiser.param_groups:
+                group["lr"] = learning_rate(step, self.preset)
+            self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        done = self.state.model_copy(update={"step": step + 1})
+        if finite:
+            counted = {"loss_sum": done.loss_sum + float(loss), "loss_count": done.loss_count + 1}
+            self.state = done.model_copy(update=counted | {"skipped_in_a_row": 0})
+            return float(loss)
+        self.state = done.model_copy(
+            update={"skipped": done.skipped + 1, "skipped_in_a_row": done.skipped_in_a_row + 1}
+        )
+        return None
+
+    def _skipped(self) -> None:
+        row = self.state.skipped_in_a_row
+        self._event(
+            EventKind.SKIPPED, message=f"loss or gradient not finite; {self.state.skipped} skipped so far"
+        )
+        if row >= self.job.max_bad_steps:
+            raise NonFiniteTraining(
+                f"{row} steps in a row, up to step {self.state.step}, had a loss or gradient that is not finite; "
+                f"nothing of them was saved. Lower training.presets.{self.job.preset_name}.learning_rate, set precision "
+                "to fp32, or look for a damaged track; then run again"
+            )
+
+    def _refuse_non_finite(self) -> None:
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters):
+            raise NonFiniteTraining(
+                f"the adapter's weights are not finite at step {self.state.step}: nothing was saved. "
+                f"Lower training.presets.{self.job.preset_name}.learning_rate and run again"
+            )
+
+    @torch.inference_mode()
+    def _validation_loss(self) -> float | None:
+        """Loss on fixed crops of the validation split with fixed noise and timesteps; None without such
+        tracks.
+        """
+        if not self._validation.tracks or not self.accelerator.is_main_process:
+            return None
+        self.transformer.eval()
+        sums = []
+        count = len(self._validation.tracks)
+        for batch in range(self.preset.validation_batches):
+            first = batch * self.preset.batch_size
+            indices = [(first + place) % count for place in range(self.preset.batch_size)]
+            crops = self._validation.draw(indices, "validation", self.preset.seed, batch, dropout=False)
+            sums += [
+                float(self.flow.loss(self.transformer, g)) * len(g) / len(crops) for g in equal_groups(crops)
+            ]
+        self.transformer.train()
+        loss = sum(sums) / self.preset.validation_batches
+        return loss if math.isfinite(loss) else None
+
+    def _log(self, log: TextIO | None, entry: LogEntry) -> None:
+        if log:
+            append(log, entry)
+
+    def _land(self, entry: LogEntry, rate: float) -> None:
+        self._refuse_non_finite()
+        loss = self.state.loss_sum / self.state.loss_count if self.state.loss_count else None
+        self.state = self.state.model_copy(update={"loss_sum": 0.0, "loss_count": 0})
+        if self.accelerator.is_main_process:
+            record = land(
+                self.root,
+                self.lineage,
+                self.pipeline,
+                state=self.state,
+                moments=optimiser_tensors(self._inner_optimiser, self.names),
+                loss=loss,
+                validation_loss=entry.validation_loss,
+            )
+            clear_rolling(self.root)
+            self._tell_landed(record, rate)
+        self.accelerator.wait_for_everyone()
+
+    def _tell_landed(self, record: CheckpointRecord, rate: float) -> None:
+        self._event(
+            EventKind.CHECKPOINT,
+            loss=record.loss,
+            validation_loss=record.validation_loss,
+            learning_rate=learning_rate(self.state.step - 1, self.preset),
+            steps_per_second=rate,
+            checkpoint_id=record.checkpoint.checkpoint_id,
+            partition_key=record.partition_key,
+        )
+
+    def _keep(self) -> None:
+        if self.accelerator.is_main_process and self.state.step % self.lineage.checkpoint_interval:
+            self._refuse_non_finite()
+            moments = optimiser_tensors(self._inner_optimiser, self.names)
+            write_rolling(self.root, self.state, adapter_tensors(self.transformer), moments)
+
+
+def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:
+    tracks = encoded.side(split)
+    if split is Split.TRAIN and not tracks:
+        raise TrainingError(
+            "the data set has no track in its training split; add music and build the data set again"
+        )
+    return CropReader(root, tracks, preset)

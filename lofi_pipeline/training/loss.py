@@ -1,0 +1,129 @@
+"""The flow-matching loss of ACE-Step 1.5 over a batch of crops, without ever padding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.records import EncodedTrack
+from lofi_pipeline.training.sampling import crop_offset, generator, groups_of_equal_shape, timesteps
+from lofi_pipeline.training.weights import autocast
+
+if TYPE_CHECKING:
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One crop of one track with everything that is random about it."""
+
+    latents: torch.Tensor  # float32 [frames, channels]
+    noise: torch.Tensor  # float32 [frames, channels]
+    timestep: float
+    condition: torch.Tensor  # float32 [tokens, width]
+    unconditional: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.latents.shape[0], self.condition.shape[0]
+
+
+class CropReader:
+    """Draws crops from the cache. All that is random follows from the key it is asked with."""
+
+    def __init__(self, root: DataRoot, tracks: list[EncodedTrack], preset: TrainingPreset) -> None:
+        self.tracks = tracks
+        self._root = root
+        self._preset = preset
+
+    def draw(self, indices: list[int], *key: int | str, dropout: bool = True) -> list[Crop]:
+        """Crops of the tracks at `indices`; `key` decides offsets, posterior sample, noise, timesteps and
+        dropout.
+        """
+        preset = self._preset
+        rng = generator(*key)
+        steps = timesteps(
+            rng, len(indices), kind=preset.timestep, mean=preset.timestep_mean, std=preset.timestep_std
+        )
+        dropped = rng.random(len(indices)) < preset.condition_dropout
+        crops = []
+        for index, timestep, drop in zip(indices, steps, dropped, strict=True):
+            track = self.tracks[index]
+            start = crop_offset(rng, track.frames, track.crop_frames)
+            with safe_open(self._root.inside(track.latents), framework="numpy") as file:
+                mean = file.get_slice("mean")[start : start + track.crop_frames]
+                std = file.get_slice("std")[start : start + track.crop_frames]
+            latents = mean + std * rng.standard_normal(mean.shape, dtype=np.float32)
+            noise = rng.standard_normal(mean.shape, dtype=np.float32)
+            crops.append(
+                Crop(
+                    torch.from_numpy(latents),
+                    torch.from_numpy(noise),
+                    float(timestep),
+                    self._condition(track.condition),
+                    bool(drop) and dropout,
+                )
+            )
+        return crops
+
+    def _condition(self, path: str) -> torch.Tensor:
+        with safe_open(self._root.inside(path), framework="pt") as file:
+            return file.get_tensor("condition")
+
+
+def equal_groups(crops: list[Crop]) -> list[list[Crop]]:
+    """Crops of one shape together. Others never meet in one call: the transformer knows no masks, and padding
+    moves its answers.
+    """
+    return [
+        [crops[place] for place in group] for group in groups_of_equal_shape([crop.shape for crop in crops])
+    ]
+
+
+class FlowMatching:
+    """x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in
+    float32.
+    """
+
+    def __init__(self, pipeline: AceStepPipeline, preset: TrainingPreset, device: str) -> None:
+        encoder: Any = pipeline.condition_encoder
+        self._null = encoder.null_condition_emb.detach().float().to(device)
+        self._silence = encoder.silence_latent.detach().float().to(device)
+        self._preset = preset
+        self._device = device
+
+    def loss(self, transformer: Any, crops: list[Crop]) -> torch.Tensor:
+        """Mean loss over crops of one shape."""
+        device = self._device
+        clean = torch.stack([crop.latents for crop in crops]).to(device)
+        noise = torch.stack([crop.noise for crop in crops]).to(device)
+        condition = torch.stack([crop.condition for crop in crops]).to(device)
+        t = torch.tensor([crop.timestep for crop in crops], dtype=torch.float32, device=device)
+        dropped = torch.tensor([crop.unconditional for crop in crops], device=device)[:, None, None]
+        condition = torch.where(dropped, self._null.expand_as(condition), condition)
+        mixed = t[:, None, None] * noise + (1 - t[:, None, None]) * clean
+        with autocast(self._preset.precision, device):
+            answer = transformer(
+                hidden_states=mixed,
+                timestep=t,
+                timestep_r=t,
+                encoder_hidden_states=condition,
+                context_latents=self._context(clean),
+                return_dict=False,
+            )[0]
+        return torch.nn.functional.mse_loss(answer.float(), noise - clean)
+
+    def _context(self, clean: torch.Tensor) -> torch.Tensor:
+        """Encoded silence and a mask of ones, as the pipeline gives it for text to music: [batch, frames, 2
+        channels].
+        """
+        frames = clean.shape[1]
+        repeats = -(-frames // self._silence.shape[1])
+        silence = self._silence.repeat(1, repeats, 1)[:, :frames].expand(clean.shape[0], -1, -1)
+        return torch.cat([silence, torch.ones_like(clean)], dim=-1)

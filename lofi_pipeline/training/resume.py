@@ -1,0 +1,178 @@
+"""What exact resume needs beside the adapter: the optimiser's moments and two counters. All else follows from
+the step.
+
+It lies with each checkpoint in resume/, and between checkpoints in checkpoints/.rolling/step=N/.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+
+from lofi_pipeline.entities import CheckpointRecord, Entity, Lineage, RecordError
+from lofi_pipeline.entities.base import Sha256
+from lofi_pipeline.storage import (
+    DataRoot,
+    UnreadableRecord,
+    file_sha256,
+    landing_folder,
+    read_json,
+    write_json_atomic,
+)
+from lofi_pipeline.training.errors import CheckpointError
+from lofi_pipeline.training.manifest import RESUME_FOLDER, ROLLING_FOLDER, files_fault, scan_checkpoints
+from lofi_pipeline.training.weights import Tensors, read_adapter
+
+OPTIMISER_FILE = "optimizer.safetensors"
+STATE_FILE = "state.json"
+ADAPTER_FILE = "adapter.safetensors"
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+class TrainingState(Entity):
+    """Where a training stands. Learning rate and data follow from the step."""
+
+    lineage: Sha256
+    step: int = Field(ge=0, description="Steps done, skipped ones included")
+    skipped: int = Field(default=0, ge=0)
+    skipped_in_a_row: int = Field(default=0, ge=0)
+    loss_sum: float = Field(default=0.0, description="Of the finite steps since the last checkpoint")
+    loss_count: int = Field(default=0, ge=0)
+
+
+class RollingState(Entity):
+    """rolling.json: the state, and the hash of the tensors beside it."""
+
+    state: TrainingState
+    files: dict[str, Sha256]
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A place to go on from."""
+
+    state: TrainingState
+    adapter: Tensors
+    moments: Tensors
+    where: str
+
+
+def optimiser_tensors(optimiser: Any, names: dict[int, str]) -> Tensors:
+    """AdamW's state as `<parameter>/<moment>`; `names` maps id(parameter) to its name."""
+    found: Tensors = {}
+    for parameter, state in optimiser.state.items():
+        for moment in MOMENTS:
+            found[f"{names[id(parameter)]}/{moment}"] = state[moment].detach().cpu().clone().contiguous()
+    return found
+
+
+def restore_optimiser(optimiser: Any, names: dict[int, str], tensors: Tensors) -> None:
+    """Put AdamW's state back, strictly.
+
+    Raises:
+        CheckpointError: a moment is missing, left over or has another shape.
+    """
+    expected = {f"{name}/{moment}" for name in names.values() for moment in MOMENTS}
+    if tensors and set(tensors) != expected:
+        odd = min(set(tensors) ^ expected)
+        raise CheckpointError(f"the optimiser's state does not fit this preset and base, such as {odd}")
+    if not tensors:  # saved before the first step that counted
+        return
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            state = {moment: tensors[f"{names[id(parameter)]}/{moment}"] for moment in MOMENTS}
+            if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
+                raise CheckpointError(f"the optimiser's state of {names[id(parameter)]} has another shape")
+            device = parameter.device
+            step_device = device if group.get("fused") or group.get("capturable") else torch.device("cpu")
+            optimiser.state[parameter] = {
+                "step": state["step"].to(step_device),
+                "exp_avg": state["exp_avg"].to(device),
+                "exp_avg_sq": state["exp_avg_sq"].to(device),
+            }
+
+
+def write_resume(folder: Path, state: TrainingState, moments: Tensors) -> None:
+    """Write resume/ into a checkpoint folder that is about to land. The adapter itself lies beside it."""
+    target = folder / RESUME_FOLDER
+    target.mkdir()
+    save_file(moments, target / OPTIMISER_FILE)
+    write_json_atomic(target / STATE_FILE, state)
+
+
+def write_rolling(root: DataRoot, state: TrainingState, adapter: Tensors, moments: Tensors) -> None:
+    """Keep the state between checkpoints; the former one is removed when the new one is whole."""
+    place = root.checkpoints / ROLLING_FOLDER
+    target = place / f"step={state.step}"
+    if not target.exists():
+        with landing_folder(target) as folder:
+            save_file(adapter, folder / ADAPTER_FILE)
+            save_file(moments, folder / OPTIMISER_FILE)
+            files = {name: file_sha256(folder / name) for name in (ADAPTER_FILE, OPTIMISER_FILE)}
+            write_json_atomic(folder / STATE_FILE, RollingState(state=state, files=files))
+    for other in place.glob("step=*"):
+        if other != target:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def clear_rolling(root: DataRoot) -> None:
+    """Forget the rolling state: a checkpoint with the same or a later step has landed."""
+    shutil.rmtree(root.checkpoints / ROLLING_FOLDER, ignore_errors=True)
+
+
+def find_resume_point(root: DataRoot, lineage: Lineage, complain: Any = None) -> ResumePoint | None:
+    """The furthest whole state of this lineage, rolling or with a checkpoint; damaged ones are passed over.
+
+    `complain`, when given, is called with a sentence for each one passed over.
+    """
+    say = complain or (lambda _sentence: None)
+    candidates: list[tuple[int, Path, CheckpointRecord | None]] = []
+    for found in scan_checkpoints(root):
+        if found.record and found.record.lineage.lineage == lineage.lineage and not found.record.pruned:
+            candidates.append((found.step, found.folder, found.record))
+    for folder in (root.checkpoints / ROLLING_FOLDER).glob("step=*"):
+        if (number := folder.name.removeprefix("step=")).isdecimal():
+            candidates.append((int(number), folder, None))
+    for _step, folder, record in sorted(
+        candidates, key=lambda item: (item[0], item[2] is not None), reverse=True
+    ):
+        try:
+            point = _of_checkpoint(folder, record) if record else _of_rolling(folder)
+        except CheckpointError as error:
+            say(f"cannot go on from {folder.name}: {error}")
+            continue
+        if point.state.lineage == lineage.lineage:
+            return point
+    return None
+
+
+def _of_checkpoint(folder: Path, record: CheckpointRecord) -> ResumePoint:
+    if fault := files_fault(folder, record):
+        raise CheckpointError(fault)
+    try:
+        path = folder / RESUME_FOLDER / STATE_FILE
+        state = TrainingState.parse(read_json(path), where=str(path))
+        return ResumePoint(
+            state, read_adapter(folder), load_file(folder / RESUME_FOLDER / OPTIMISER_FILE), folder.name
+        )
+    except (OSError, UnreadableRecord, RecordError) as error:
+        raise CheckpointError(f"has no state to resume from: {error}") from error
+
+
+def _of_rolling(folder: Path) -> ResumePoint:
+    try:
+        path = folder / STATE_FILE
+        rolling = RollingState.parse(read_json(path), where=str(path))
+        for name, sha256 in rolling.files.items():
+            if file_sha256(folder / name) != sha256:
+                raise CheckpointError(f"{name} is damaged (its hash differs)")
+        adapter, moments = (load_file(folder / ADAPTER_FILE), load_file(folder / OPTIMISER_FILE))
+    except (OSError, UnreadableRecord, RecordError) as error:
+        raise CheckpointError(f"is not whole: {error}") from error
+    return ResumePoint(rolling.state, adapter, moments, f"the state kept at step {rolling.state.step}")

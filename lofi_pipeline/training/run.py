@@ -1,0 +1,194 @@
+"""The training process: `python -m lofi_pipeline.training.run --job job.json`.
+
+Standard output carries one TrainingEvent in JSON a line and nothing else; standard error a progress bar when
+it is a terminal, and whatever libraries have to say. Exit code 0: trained to the end (or stopped when asked
+to), 1: an error, its sentence last on standard error. SIGTERM or SIGINT: the state is kept and the process
+ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self, TextIO
+
+from filelock import Timeout
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lofi_pipeline.entities import DatasetVersion, RecordError
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json
+from lofi_pipeline.training.bases import describe_base
+from lofi_pipeline.training.errors import TrainingError
+from lofi_pipeline.training.lineage import last_step, lineage_of
+from lofi_pipeline.training.manifest import activate_lineage, remove_leftovers
+from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
+
+RANK_VARIABLE = "RANK"
+
+
+class Reporter:
+    """Events to one stream, a progress bar to the terminal if there is one."""
+
+    def __init__(self, events: TextIO) -> None:
+        self._events = events
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: TrainingEvent) -> None:
+        loss = f" loss {event.loss:.4f}" if event.loss is not None else ""
+        self._bar.update(
+            self._task, completed=event.step, total=event.max_steps, description=f"training{loss}"
+        )
+        self._events.write(event.model_dump_json(exclude_none=True) + "\n")
+        self._events.flush()
+
+
+class StopRequest:
+    """Set by SIGTERM and SIGINT: the step under way is finished, its state kept."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # asked twice: end at once
+        self._asked.set()
+
+    def __call__(self) -> bool:
+        return self._asked.is_set()
+
+
+def read_job(path: Path) -> TrainingJob:
+    """The job in a file; a RecordError names what is wrong with it."""
+    try:
+        return TrainingJob.parse(read_json(path), where=str(path))
+    except FileNotFoundError as error:
+        raise RecordError(f"{path}: no such job file") from error
+
+
+def read_version(root: DataRoot, dataset_hash: str) -> DatasetVersion:
+    """The data set version a job names.
+
+    Raises:
+        TrainingError: not kept in this data root.
+    """
+    path = root.dataset_version(dataset_hash)
+    try:
+        return DatasetVersion.parse(read_json(path), where=str(path))
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"data set version {dataset_hash[:8]} is not in {root.metadata}/datasets; build it"
+        ) from error
+
+
+def train(job: TrainingJob, emit: Reporter, stop: StopRequest) -> None:
+    """Train in this process. One training at a time works on a data root; a second one waits for the first."""
+    root = DataRoot(job.data_root)
+    base = describe_base(job.base)
+    version = read_version(root, job.dataset_hash)
+    lineage = lineage_of(version, job.preset_name, job.preset, base)
+    end = last_step(lineage)
+    is_first = os.environ.get(RANK_VARIABLE, "0") == "0"
+    with _alone(root, job, end, emit) if is_first else _nothing():
+        if is_first:
+            remove_leftovers(root)
+            activate_lineage(root, lineage)
+        from lofi_pipeline.training.loop import Trainer  # torch, diffusers and peft: seconds
+
+        Trainer(job, root, version, lineage, emit).run(stop)
+
+
+@contextmanager
+def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Reporter) -> Iterator[None]:
+    place = root.checkpoints / "training"
+    try:
+        with locked(place, timeout=0):
+            yield
+            return
+    except Timeout:
+        message = "another training works on this data root: waiting for it"
+        emit(TrainingEvent(kind=EventKind.PROGRESS, step=0, max_steps=end, message=message))
+    try:
+        with locked(place, timeout=job.wait_seconds):
+            yield
+    except Timeout as error:
+        raise TrainingError(
+            f"another training still works on {root.path} after {job.wait_seconds:.0f} s"
+        ) from error
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _end_with_parent() -> None:
+    """End this process when whoever started it is gone: its end of our standard input closes."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _events_apart() -> TextIO:
+    """A stream on the real standard output; everything else that is printed goes to standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return events
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--job", type=Path, required=True, help="a TrainingJob in JSON")
+    parser.add_argument("--end-with-parent", action="store_true", help="end when standard input closes")
+    arguments = parser.parse_args()
+    events = _events_apart()
+    if arguments.end_with_parent:
+        _end_with_parent()
+    stop = StopRequest()
+    try:
+        job = read_job(arguments.job)
+        with Reporter(events) as reporter:
+            train(job, reporter, stop)
+    except (TrainingError, RecordError, UnreadableRecord) as error:
+        print(f"training failed: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"training failed: {error}; is the disk full? What had landed is whole, and training goes on from it",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""The LoRA adapter: attach it, write it in the two forms other programs read, load it back, and prove that it
+works.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.training.errors import CheckpointError
+from lofi_pipeline.training.sampling import generator
+
+if TYPE_CHECKING:
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+LIVE_ADAPTER = "default"
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+PEFT_FILE = "adapter_model.safetensors"
+PEFT_CONFIG = "adapter_config.json"
+PROBE_FILE = "probe.safetensors"
+METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
+PROBE_FRAMES = 32
+PROBE_TOKENS = 16
+ACE_STEP_NAMES = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
+
+Tensors = dict[str, torch.Tensor]
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
+    """The arithmetic of a preset's precision: plain float32, or bfloat16 matrix products around float32
+    weights.
+    """
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Parameter]:
+    """Freeze the transformer and give it a float32 LoRA that changes nothing yet; its parameters are
+    returned.
+    """
+    transformer.requires_grad_(False)
+    torch.manual_seed(preset.seed)
+    transformer.add_adapter(
+        LoraConfig(
+            r=preset.lora_rank,
+            lora_alpha=preset.lora_alpha,
+            target_modules=list(preset.lora_targets),
+            init_lora_weights="gaussian",
+        ),
+        adapter_name=LIVE_ADAPTER,
+    )
+    parameters = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.data = parameter.data.float()
+    return parameters
+
+
+def adapter_tensors(transformer: Any, adapter: str = LIVE_ADAPTER) -> Tensors:
+    """The adapter's weights by diffusers' names, as contiguous copies on the CPU."""
+    found = get_peft_model_state_dict(transformer, adapter_name=adapter)
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in found.items()}
+
+
+def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
+    """Load weights into the live adapter, strictly.
+
+    Raises:
+        CheckpointError: a name or shape is not what this adapter has.
+    """
+    have = adapter_tensors(transformer)
+    wrong = sorted(set(have) ^ set(tensors)) or [n for n in have if have[n].shape != tensors[n].shape]
+    if wrong:
+        raise CheckpointError(
+            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]}; "
+            "resume with the preset and base of the checkpoint"
+        )
+    set_peft_model_state_dict(transformer, tensors, adapter_name=LIVE_ADAPTER)
+
+
+def _adapter_config(transformer: Any) -> dict[str, Any]:
+    config = transformer.peft_config[LIVE_ADAPTER].to_dict()
+    return {
+        key: sorted(value) if isinstance(value, set) else value
+        for key, value in config.items()
+        if value is None or isinstance(value, bool | int | float | str | list | tuple | set | dict)
+    }
+
+
+def _ace_step_name(name: str) -> str:
+    for ours, theirs in ACE_STEP_NAMES.items():
+        name = name.replace(f".{ours}.", f".{theirs}.")
+    return f"base_model.model.{name}"
+
+
+def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
+    """Write the live adapter for diffusers and for PEFT (ACE-Step's names); returns its weights by diffusers' names.
+
+    Both files carry rank and alpha in their header: without it diffusers guesses alpha, silently.
+    """
+    transformer: Any = pipeline.transformer
+    tensors = adapter_tensors(transformer)
+    config = _adapter_config(transformer)
+    pipeline.save_lora_weights(
+        str(folder), transformer_lora_layers=tensors, transformer_lora_adapter_metadata=dict(config)
+    )
+    header = {f"transformer.{key}": value for key, value in config.items()}
+    save_file(
+        {_ace_step_name(name): tensor for name, tensor in tensors.items()},
+        folder / PEFT_FILE,
+        metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
+    )
+    targets = [ACE_STEP_NAMES.get(name, name) for name in config["target_modules"]]
+    peft = config | {
+        "target_modules": sorted(targets),
+        "task_type": "FEATURE_EXTRACTION",
+        "inference_mode": True,
+    }
+    peft |= {"base_model_name_or_path": "", "peft_type": "LORA"}
+    (folder / PEFT_CONFIG).write_text(json.dumps(peft, indent=2, sort_keys=True) + "\n")
+    return tensors
+
+
+def read_adapter(folder: Path) -> Tensors:
+    """The adapter's weights by diffusers' names, as `write_adapter` wrote them."""
+    return {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in load_file(folder / DIFFUSERS_FILE).items()
+    }
+
+
+def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_name: str | None = None) -> None:
+    """Load a checkpoint's LoRA into a base model for generation.
+
+    Raises:
+        CheckpointError: the file does not load, or does not fit this base completely.
+    """
+    name = adapter_name or "lofi"
+    transformer: Any = pipeline.transformer
+    try:
+        saved = read_adapter(folder)
+        pipeline.load_lora_weights(
+            str(folder),
+            weight_name=DIFFUSERS_FILE,
+            adapter_name=name,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        loaded = adapter_tensors(transformer, name)
+    except (
+        Exception
+    ) as error:  # safetensors, diffusers and peft each raise their own; the reader needs one answer
+        raise CheckpointError(f"{folder.name}: does not load into this base model: {error}") from error
+    if set(loaded) != set(saved):
+        pipeline.delete_adapters(name)
+        raise CheckpointError(
+            f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model"
+        )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the transformer answers to a fixed question, with and without an adapter; float32 [1, frames,
+    channels].
+    """
+
+    with_adapter: torch.Tensor
+    without: torch.Tensor
+
+    def error_of(self, other: Probe) -> float:
+        """How far `other`'s adapter is from this one: 0 identical, 1 ignored. Other arithmetic of the base is
+        allowed for.
+        """
+        effect = (self.with_adapter - self.without).norm()
+        change = ((other.with_adapter - other.without) - (self.with_adapter - self.without)).norm()
+        noise = (other.without - self.without).norm()
+        scale = torch.maximum(effect, 1e-3 * self.without.norm())
+        return float((change - noise).clamp_min(0) / scale)
+
+    def base_error_of(self, other: Probe) -> float:
+        """How far the base itself is from the one this probe was taken with, relative to its answer."""
+        return float((other.without - self.without).norm() / self.without.norm())
+
+
+@torch.inference_mode()
+def take_probe(transformer: Any) -> Probe:
+    """Ask the transformer a fixed question, with its active adapter and without."""
+    config = transformer.config
+    device = next(transformer.parameters()).device
+    dtype = transformer.proj_in_conv.weight.dtype
+    width = config.encoder_hidden_size or config.hidden_size
+    channels = config.audio_acoustic_hidden_dim
+    rng = generator("probe")
+
+    def question(*shape: int) -> torch.Tensor:
+        return torch.from_numpy(rng.standard_normal(shape, dtype="float32")).to(device, dtype)
+
+    arguments = {
+        "hidden_states": question(1, PROBE_FRAMES, channels),
+        "encoder_hidden_states": question(1, PROBE_TOKENS, width),
+        "context_latents": question(1, PROBE_FRAMES, config.in_channels - channels),
+        "timestep": torch.full((1,), 0.5, device=device, dtype=dtype),
+        "timestep_r": torch.full((1,), 0.5, device=device, dtype=dtype),
+    }
+
+    def answer() -> torch.Tensor:
+        return transformer(**arguments, return_dict=False)[0].float().cpu()
+
+    training = transformer.training
+    transformer.eval()
+    try:
+        with_adapter = answer()
+        transformer.disable_adapters()
+        without = answer()
+        transformer.enable_adapters()
+    finally:
+        transformer.train(training)
+    return Probe(with_adapter, without)
+
+
+def write_probe(folder: Path, probe: Probe) -> None:
+    """Keep the answers with the checkpoint, so that it can be proven anywhere that it loads as it was
+    trained.
+    """
+    save_file(
+        {"with_adapter": probe.with_adapter.contiguous(), "without": probe.without.contiguous()},
+        folder / PROBE_FILE,
+    )
+
+
+def read_probe(folder: Path) -> Probe:
+    """The answers kept with a checkpoint."""
+    tensors = load_file(folder / PROBE_FILE)
+    return Probe(tensors["with_adapter"], tensors["without"])
