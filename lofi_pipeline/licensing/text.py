@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 _SEPARATORS = re.compile(r"[\s\-_/,;+]+")
-_DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00ad"}
+_DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"}
 _DROPPED = str.maketrans("", "", "()[]{}\"'\u2018\u2019\u201c\u201d")
 _CLOSING_WORD = re.compile(r"(?<=.) licen[cs]e$")
 

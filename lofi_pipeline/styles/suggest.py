@@ -48,6 +48,8 @@ USUAL_TEMPO = 80.0
 TEMPO_SPREAD = 0.06
 BRIGHTNESS_SPREAD = 0.7
 ONSET_SPREAD = 0.5
+FARTHEST = 3.0
+"""Spreads after which being further off says no more, so that one odd measurement does not decide alone."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def suggest(measurements: TrackMeasurements, presets: Mapping[str, StylePreset])
     scores = {preset.style_id: _log_fit(measurements, preset) for preset in audible}
     best = max(scores.values(), default=0.0)
     weights = {style_id: math.exp(score - best) for style_id, score in scores.items()}
-    total = sum(weights.values())
+    total = math.fsum(weights.values())
     ranked = sorted(weights, key=lambda style_id: (-weights[style_id], style_id))
     return [Suggestion(style_id, weights[style_id] / total) for style_id in ranked]
 
@@ -116,4 +118,4 @@ def _octaves(value: float, expected: float) -> float:
 
 
 def _normal(distance: float, spread: float) -> float:
-    return -0.5 * (distance / spread) ** 2
+    return -0.5 * min(abs(distance) / spread, FARTHEST) ** 2
