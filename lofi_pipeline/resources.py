@@ -1,7 +1,5 @@
 """What an asset is given: the data root and the configuration that belongs to it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,0 +1,83 @@
+"""lora_training: the trainer in a process of its own; each checkpoint it lands is told to Dagster at once."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from lofi_pipeline import progress
+from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
+from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
+from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.storage import DataRoot
+
+if TYPE_CHECKING:
+    from lofi_pipeline.training.records import TrainingEvent
+
+
+@dg.asset(
+    group_name="training",
+    kinds={"pytorch", "huggingface"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+    deps=["encoded_dataset"],
+)
+def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Trains the LoRA to the end of the preset, from where an interrupted training of the same lineage stopped."""
+    from lofi_pipeline.dataset import load_version
+    from lofi_pipeline.training.bases import describe_base
+    from lofi_pipeline.training.errors import TrainingError
+    from lofi_pipeline.training.launch import train_in_process
+    from lofi_pipeline.training.lineage import lineage_of
+    from lofi_pipeline.training.records import TrainingJob
+
+    config, root = workspace.config, workspace.root
+    name, settings = base_name(config), config.training
+    version = load_version(root)
+    lineage = lineage_of(version, settings.active, settings.preset, describe_base(name))
+    job = TrainingJob(
+        data_root=root.path,
+        dataset_hash=version.dataset.hash,
+        base=name,
+        preset_name=settings.active,
+        preset=settings.preset,
+    )
+    try:
+        last = train_in_process(job, _follower(context, root))
+    except TrainingError as error:
+        raise dg.Failure(str(error)) from error
+    facts = {"loss": last.loss, "validation_loss": last.validation_loss, "steps_per_second": last.steps_per_second}
+    return dg.MaterializeResult(
+        metadata={
+            "steps": last.step,
+            "lineage": lineage.lineage,
+            "dataset_hash": lineage.dataset_hash,
+            "config_hash": lineage.config_hash,
+            **{name: value for name, value in facts.items() if value is not None},
+        },
+        data_version=dg.DataVersion(f"{lineage.lineage}-{last.step}"),
+    )
+
+
+def _follower(context: dg.AssetExecutionContext, root: DataRoot) -> "Callable[[TrainingEvent], None]":
+    """What is done with each event of the training process: log it, and tell of checkpoints as they land."""
+    from lofi_pipeline.training.manifest import read_record
+    from lofi_pipeline.training.records import EventKind
+
+    told: set[str] = set()
+
+    def follow(event: "TrainingEvent") -> None:
+        losses = f" loss {event.loss:.4f}" if event.loss is not None else ""
+        losses += f" held out {event.validation_loss:.4f}" if event.validation_loss is not None else ""
+        speed = f" {event.steps_per_second:.2f} steps/s" if event.steps_per_second else ""
+        line = f"step {event.step}/{event.max_steps}{losses}{speed} {event.message}".rstrip()
+        context.log.info(f"{event.kind.value}: {line}")
+        progress.report("lora_training", event.step, event.max_steps, line)
+        if event.kind is EventKind.CHECKPOINT and event.checkpoint_id and event.checkpoint_id not in told:
+            told.add(event.checkpoint_id)
+            record = read_record(root.checkpoint(event.checkpoint_id))
+            context.instance.add_dynamic_partitions(str(CHECKPOINTS.name), [record.partition_key])
+            context.log_event(checkpoint_materialization(root, record))
+
+    return follow

@@ -1,0 +1,101 @@
+"""quality_metrics: samples, FAD, CLAP score and style coverage of one checkpoint; then retention."""
+
+import dagster as dg
+
+from lofi_pipeline import progress
+from lofi_pipeline.assets.metadata import picture, table
+from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
+from lofi_pipeline.entities import DatasetVersion, RecordError, Scores
+from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.storage import DataRoot, content_sha256
+
+BETTER = "better_than_the_base"
+
+
+@dg.asset(
+    group_name="evaluation",
+    kinds={"pytorch", "audio"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+    partitions_def=CHECKPOINTS,
+    deps=["lora_checkpoints", "dataset_manifest"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            BETTER,
+            asset="quality_metrics",
+            description="FAD below and text-audio alignment above those of the base model without LoRA.",
+        )
+    ],
+)
+def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
+    from lofi_pipeline.evaluation import EvaluationError
+    from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
+    from lofi_pipeline.training.errors import TrainingError
+    from lofi_pipeline.training.manifest import find_checkpoint, read_record
+    from lofi_pipeline.training.retention import prune
+
+    root, config = workspace.root, workspace.config
+    folder = find_checkpoint(root, context.partition_key)
+    if folder is None:
+        raise dg.Failure(f"no checkpoint {context.partition_key} under {root.checkpoints}", allow_retries=False)
+
+    def tell(message: str) -> None:
+        context.log.info(message)
+        progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
+
+    try:
+        version = _version_of(root, read_record(folder).checkpoint.dataset_hash)
+        found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, tell)
+    except (EvaluationError, TrainingError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    plan = prune(root, config.retention.keep_best)
+    metrics, base = found.scores.metrics, found.base.metrics
+    coverage = metrics.style_coverage or {}
+    return dg.MaterializeResult(
+        metadata={
+            "fad": metrics.fad_score,
+            "clap": metrics.clap_score,
+            "clap_shuffled": found.scores.clap_shuffled,
+            "base_fad": base.fad_score,
+            "base_clap": base.clap_score,
+            "floor_fad": found.scores.floor_fad if found.scores.floor_fad is not None else "not enough validation audio",
+            "step": found.scores.step,
+            "styles_generated": sum(outcome.generated for outcome in coverage.values()),
+            "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
+            "embedder": f"{found.scores.key.embedder} ({found.scores.key.embedder_sha256[:12]})",
+            "history": _picture(root, found.scores, found.base),
+            "kept": table(["checkpoint", "why"], sorted(plan.keep.items())),
+            "pruned": ", ".join(plan.prune) or "none",
+            "samples": dg.MetadataValue.path(str(folder / "samples")),
+        },
+        data_version=dg.DataVersion(content_sha256([found.scores.key, metrics.fad_score, metrics.clap_score])),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=BETTER,
+                passed=metrics.fad_score < base.fad_score and metrics.clap_score > base.clap_score,
+                severity=dg.AssetCheckSeverity.WARN,
+            )
+        ],
+    )
+
+
+def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
+    """The data set version the checkpoint was trained on; the current one when it came from a machine with another."""
+    from lofi_pipeline.dataset import load_version
+
+    try:
+        return load_version(root, dataset_hash)
+    except RecordError:
+        return load_version(root)
+
+
+def _picture(root: DataRoot, scores: Scores, base: Scores) -> dg.MetadataValue:
+    from lofi_pipeline.evaluation import LossPoint, plot_scores
+    from lofi_pipeline.training.manifest import scan_checkpoints
+
+    found = [item for item in scan_checkpoints(root) if item.record]
+    alike = [item.scores for item in found if item.scores and item.scores.key == scores.key]
+    losses = [LossPoint.of(item.record) for item in found if item.record]
+    return picture(plot_scores([base, *alike], losses))

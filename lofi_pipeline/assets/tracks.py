@@ -1,0 +1,136 @@
+"""raw_tracks, processed_audio, tagged_prompts: one step takes a batch of tracks all the way, each with its own truth."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from lofi_pipeline import progress
+from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, picture
+from lofi_pipeline.assets.partitions import OWNERS, TRACKS
+from lofi_pipeline.entities import TrackRecord, TrackStatus
+from lofi_pipeline.resources import Workspace
+from lofi_pipeline.storage import DataRoot, content_sha256
+
+STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
+
+
+def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        description=description,
+        deps=deps,
+        group_name="tracks",
+        kinds=kinds,
+        owners=OWNERS,
+        code_version="1",
+        skippable=True,
+    )
+
+
+@dg.multi_asset(
+    name="tracks",
+    specs=[
+        _spec(
+            "raw_tracks",
+            "One registered original: where it came from, its SHA-256, licence, declared styles and lyrics.",
+            deps=["source_records"],
+            kinds={"audio"},
+        ),
+        _spec(
+            "processed_audio",
+            "48 kHz stereo MP3 at the loudness target, with quality, tempo, key and fingerprint measured.",
+            deps=["raw_tracks"],
+            kinds={"audio", "scipy"},
+        ),
+        _spec(
+            "tagged_prompts",
+            "Styles, prompt from the controlled vocabulary, and lyrics.",
+            deps=["processed_audio", "style_presets", "tag_categories"],
+            kinds={"text"},
+        ),
+    ],
+    partitions_def=TRACKS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult]:
+    """Work on each track of the range on all cores. A refusal is data; a fault fails that track alone."""
+    from lofi_pipeline.dataset import work_batch
+
+    root, keys = workspace.root, list(context.partition_keys)
+    failed: list[TrackRecord] = []
+    for number, record in enumerate(work_batch(root, workspace.config, keys), start=1):
+        context.log.info(f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}")
+        progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
+        for event in _materializations(root, record):
+            context.log_event(event)
+        if record.status is TrackStatus.FAILED:
+            failed.append(record)
+    if failed:
+        names = "; ".join(f"{record.track_id} ({record.origins[0].path}): {record.reason}" for record in failed)
+        raise dg.Failure(f"{len(failed)} of {len(keys)} tracks failed: {names}", allow_retries=False)
+    yield from ()
+
+
+def _materializations(root: DataRoot, record: TrackRecord) -> Iterator[dg.AssetMaterialization]:
+    """One event for each stage that has an outcome: done, or refused by policy."""
+    for stage in STAGES:
+        if record.status is TrackStatus.FAILED and stage == record.failed_stage:
+            return
+        refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
+            record.failed_stage or STAGES[-1]
+        )
+        facts: dict[str, dg.MetadataValue | str | int | float] = {"status": "rejected" if refused else "ok"}
+        if refused:
+            facts["reason"] = record.reason or ""
+        facts |= _FACTS[stage](root, record)
+        version = content_sha256([record.inputs[stage.split("_")[0]], refused])
+        yield dg.AssetMaterialization(
+            stage, partition=record.track_id, metadata=facts, tags={DATA_VERSION_TAG: version}
+        )
+
+
+def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str]:
+    first = record.origins[0]
+    return {
+        "licence": first.licence,
+        "sources": ", ".join(origin.source_id for origin in record.origins),
+        "title": first.title or "",
+        "artist": first.artist or "",
+        "sha256": record.sha256,
+        "path": dg.MetadataValue.path(str(root.inside(first.path))),
+    }
+
+
+def _processed(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
+    if record.processed is None:
+        return {}
+    facts, heard = record.processed, record.processed.measurements
+    thumbnail = root.thumbnail(record.track_id)
+    return {
+        **({"waveform": picture(thumbnail.read_bytes())} if thumbnail.is_file() else {}),
+        "quality_score": facts.quality.score,
+        "quality": "; ".join(part.sentence for part in facts.quality.parts) or "nothing to complain of",
+        "duration": facts.duration,
+        "tempo_bpm": heard.tempo_bpm,
+        "key": f"{heard.key} {heard.mode}",
+        "loudness_lufs": facts.output_lufs,
+        "true_peak_dbtp": facts.true_peak_dbtp,
+        "path": dg.MetadataValue.path(str(root.inside(facts.audio_path))),
+    }
+
+
+def _tagged(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
+    if record.tagged is None:
+        return {}
+    return {
+        "prompt": record.tagged.prompt,
+        "styles": ", ".join(record.tagged.style_ids),
+        "styles_declared": str(record.tagged.styles_declared),
+        "style_confidence": record.tagged.style_confidence,
+        "state": record.state.value,
+        "path": dg.MetadataValue.path(str(Path(root.inside(record.tagged.prompt_path)))),
+    }
+
+
+_FACTS = {"raw_tracks": _raw, "processed_audio": _processed, "tagged_prompts": _tagged}
