@@ -83,6 +83,8 @@ def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -
             if not container.streams.audio:
                 raise UndecodableAudio(f"{path.name} holds no audio stream; export it as WAV or FLAC again")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:  # despite the type hint: a codec that this FFmpeg does not know
+                raise UndecodableAudio(f"{path.name} uses an unknown codec; export it as WAV or FLAC again")
             declared = _declared_seconds(path, container.format.name, stream)
             if declared is not None and declared > max_seconds:
                 raise TooLong(_too_long(path, declared, max_seconds))
@@ -130,20 +132,25 @@ class _Segment:
 
     def stereo(self, name: str) -> np.ndarray:
         """float32 [2, n] at 48 kHz."""
-        samples = _as_float(np.concatenate(self.blocks, axis=1), len(self.channels))
+        frames = np.concatenate(self.blocks, axis=1)
         self.blocks.clear()
-        if not np.isfinite(samples).all():
-            raise DamagedAudio(
-                f"{name} holds samples that are not numbers (NaN or infinity); export it again"
-            )
-        if samples.size and np.abs(samples).max() > _FAR_BEYOND_FULL_SCALE:
-            raise DamagedAudio(
-                f"{name} holds samples far beyond full scale; export it again with peaks within ±1.0"
-            )
+        samples = _as_float(frames, len(self.channels))
+        if not np.issubdtype(frames.dtype, np.integer):
+            _check_floats(samples, name)
         samples = _downmix(samples, self.channels)
         if self.rate == SAMPLE_RATE:
             return samples
-        return np.ascontiguousarray(soxr.resample(samples.T, self.rate, SAMPLE_RATE, quality="HQ").T)
+        return np.stack([soxr.resample(channel, self.rate, SAMPLE_RATE, quality="HQ") for channel in samples])
+
+
+def _check_floats(samples: np.ndarray, name: str) -> None:
+    highest = float(np.abs(samples).max(initial=0.0))  # NaN, too, where there is one
+    if not np.isfinite(highest):
+        raise DamagedAudio(f"{name} holds samples that are not numbers (NaN or infinity); export it again")
+    if highest > _FAR_BEYOND_FULL_SCALE:
+        raise DamagedAudio(
+            f"{name} holds samples far beyond full scale; export it again with peaks within ±1.0"
+        )
 
 
 def _decode(
@@ -183,7 +190,8 @@ def _decode(
             f"{path.name} holds no decodable audio{damage}; export it as WAV or FLAC again"
         )
     first = segments[0]
-    samples = np.concatenate([segment.stereo(path.name) for segment in segments], axis=1)
+    parts = [segment.stereo(path.name) for segment in segments]
+    samples = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     if complete:
         lost = _lost_share(stream.codec_context.name, declared, seconds, bad, good)
     else:
@@ -288,11 +296,10 @@ def _as_float(block: np.ndarray, channels: int) -> np.ndarray:
     """Frames as FFmpeg gives them, planar [c, n] or packed [1, n * c], to float32 [c, n] within ±1."""
     if block.shape[0] != channels:
         block = block.reshape(-1, channels).T
+    samples = np.ascontiguousarray(block, dtype=np.float32)
     if block.dtype == np.uint8:
-        return (block.astype(np.float32) - 128) / 128
-    if np.issubdtype(block.dtype, np.integer):
-        return np.ascontiguousarray(block, dtype=np.float32) * np.float32(
-            1 / -float(np.iinfo(block.dtype).min)
-        )
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(block, dtype=np.float32)
+        samples -= 128
+        samples /= 128
+    elif np.issubdtype(block.dtype, np.integer):
+        samples *= np.float32(1 / -float(np.iinfo(block.dtype).min))
+    return samples
