@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -137,7 +138,7 @@ def pick_device(wanted: str = "auto") -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """No progress bars of the loaders, nor diffusers' complaint about any codec class but its own."""
+    """No progress bars of the loaders, nor diffusers' complaints about its own VAE and about any other codec."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 
@@ -147,7 +148,9 @@ def _quietly() -> Iterator[None]:
     for log in bars:
         log.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         of_diffusers.set_verbosity(verbosity)
         for log in bars:

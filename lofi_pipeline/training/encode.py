@@ -24,7 +24,7 @@ from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, VersionTrack
 from lofi_pipeline.storage import DataRoot, content_sha256, replacing
 from lofi_pipeline.training.bases import base_folder, describe_base, load_base, pick_device
 from lofi_pipeline.training.encoder import Encoder
-from lofi_pipeline.training.errors import EncodingError
+from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.records import EncodedDataset, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
 
@@ -74,7 +74,7 @@ class _Cache:
             return shape
         if path.exists():
             self.rebuilt.append(self.root.relative(path))
-        with replacing(path) as temporary:
+        with replacing(path) as temporary, disk_faults(path.name):
             save_file(make(), temporary, metadata={"base": self.base.sha256, "version": ENCODER_VERSION})
         self.encoded += 1
         shape = _shape_of(path, names, self.base.sha256)

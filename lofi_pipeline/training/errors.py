@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from safetensors import SafetensorError
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on."""
@@ -21,3 +26,12 @@ class NonFiniteTraining(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint cannot be written, read or resumed from."""
+
+
+@contextmanager
+def disk_faults(what: str) -> Iterator[None]:
+    """Writing tensors fails as writing anything does: with an OSError, also when safetensors found out."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{what} cannot be written: {error}") from error

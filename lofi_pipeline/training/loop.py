@@ -303,7 +303,9 @@ class Trainer:
         )
 
     def _keep(self) -> None:
-        if self.accelerator.is_main_process and self.state.step % self.lineage.checkpoint_interval:
+        """Keep the state between checkpoints; not right after a skipped step: it may be where things went wrong."""
+        worth_it = self.state.step % self.lineage.checkpoint_interval and not self.state.skipped_in_a_row
+        if self.accelerator.is_main_process and worth_it:
             self._refuse_non_finite()
             moments = optimiser_tensors(self._inner_optimiser, self.names)
             write_rolling(self.root, self.state, adapter_tensors(self.transformer), moments)

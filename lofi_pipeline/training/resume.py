@@ -25,7 +25,7 @@ from lofi_pipeline.storage import (
     read_json,
     write_json_atomic,
 )
-from lofi_pipeline.training.errors import CheckpointError
+from lofi_pipeline.training.errors import CheckpointError, disk_faults
 from lofi_pipeline.training.manifest import RESUME_FOLDER, ROLLING_FOLDER, files_fault, scan_checkpoints
 from lofi_pipeline.training.weights import Tensors, read_adapter
 
@@ -111,7 +111,7 @@ def write_rolling(root: DataRoot, state: TrainingState, adapter: Tensors, moment
     place = root.checkpoints / ROLLING_FOLDER
     target = place / f"step={state.step}"
     if not target.exists():
-        with landing_folder(target) as folder:
+        with landing_folder(target) as folder, disk_faults(target.name):
             save_file(adapter, folder / ADAPTER_FILE)
             save_file(moments, folder / OPTIMISER_FILE)
             files = {name: file_sha256(folder / name) for name in (ADAPTER_FILE, OPTIMISER_FILE)}

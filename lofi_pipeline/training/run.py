@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TextIO
@@ -31,6 +31,9 @@ from lofi_pipeline.training.manifest import activate_lineage, remove_leftovers
 from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
 
 RANK_VARIABLE = "RANK"
+
+Emit = Callable[[TrainingEvent], None]
+Stop = Callable[[], bool]
 
 
 class Reporter:
@@ -104,7 +107,7 @@ def read_version(root: DataRoot, dataset_hash: str) -> DatasetVersion:
         ) from error
 
 
-def train(job: TrainingJob, emit: Reporter, stop: StopRequest) -> None:
+def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     """Train in this process. One training at a time works on a data root; a second one waits for the first."""
     root = DataRoot(job.data_root)
     base = describe_base(job.base)
@@ -122,7 +125,7 @@ def train(job: TrainingJob, emit: Reporter, stop: StopRequest) -> None:
 
 
 @contextmanager
-def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Reporter) -> Iterator[None]:
+def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Emit) -> Iterator[None]:
     place = root.checkpoints / "training"
     try:
         with locked(place, timeout=0):

@@ -174,6 +174,11 @@ class Probe:
     with_adapter: torch.Tensor
     without: torch.Tensor
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every answer is a number."""
+        return bool(torch.isfinite(self.with_adapter).all() and torch.isfinite(self.without).all())
+
     def error_of(self, other: Probe) -> float:
         """How far `other`'s adapter is from this one: 0 identical, 1 ignored. Other arithmetic of the base is
         allowed for.

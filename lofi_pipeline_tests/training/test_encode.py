@@ -1,0 +1,125 @@
+"""Latents and conditions: right, cached by content, rebuilt when damaged, refused when not finite."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, load_file, save_file
+
+from lofi_pipeline.entities import DatasetVersion, Split
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training import encoder as encoder_module
+from lofi_pipeline.training.bases import load_base
+from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline.training.encoder import Encoder
+from lofi_pipeline.training.errors import EncodingError
+from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH, make_dataset, toy_preset
+
+
+def test_what_is_cached_is_not_encoded_again(root: DataRoot, version: DatasetVersion, base: Path):
+    told: list[tuple[int, int, str]] = []
+    found = encode_dataset(version, root, str(base), toy_preset(), lambda *now: told.append(now))
+    assert (found.encoded, found.cached, found.rebuilt) == (0, 8, [])
+    assert [len(found.side(split)) for split in Split] == [3, 1]
+    assert told[0] == (0, 4, "track_001") and told[-1][:2] == (4, 4)
+    for track in found.tracks:
+        latents = load_file(root.inside(track.latents))
+        assert latents["mean"].shape == latents["std"].shape == (track.frames, CHANNELS)
+        assert (track.frames, track.crop_frames) == (100, 50)
+        assert bool((latents["std"] > 0).all())
+        assert load_file(root.inside(track.condition))["condition"].shape == (track.tokens, WIDTH)
+
+
+def test_damaged_cache_files_are_rebuilt_as_they_were(root: DataRoot, version: DatasetVersion, base: Path):
+    found = encode_dataset(version, root, str(base), toy_preset())
+    before = load(root.inside(found.tracks[0].latents).read_bytes())
+    truncated, wrong = root.inside(found.tracks[0].latents), root.inside(found.tracks[1].condition)
+    truncated.write_bytes(truncated.read_bytes()[:-100])
+    save_file({"condition": torch.zeros(3)}, wrong, metadata={"base": found.base_sha256})
+    again = encode_dataset(version, root, str(base), toy_preset())
+    assert (again.encoded, again.cached) == (2, 6)
+    assert set(again.rebuilt) == {found.tracks[0].latents, found.tracks[1].condition}
+    after = load_file(truncated)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_conditions_depend_on_prompt_tempo_and_crop_length(
+    root: DataRoot, version: DatasetVersion, base: Path
+):
+    track = version.tracks[0]
+    changed = track.model_copy(update={"bpm": track.bpm + 1})
+    other = version.model_copy(update={"tracks": [changed, *version.tracks[1:]]})
+    first, second = (encode_dataset(v, root, str(base), toy_preset()).tracks[0] for v in (version, other))
+    longer = encode_dataset(version, root, str(base), toy_preset(crop_seconds=3.0)).tracks[0]
+    assert len({first.condition, second.condition, longer.condition}) == 3
+    assert first.latents == second.latents == longer.latents
+
+
+def test_a_condition_is_what_the_pipeline_itself_attends_to(version: DatasetVersion, base: Path):
+    pipeline = load_base(str(base))
+    seen = []
+    pipeline.transformer.register_forward_pre_hook(
+        lambda _module, _args, given: seen.append(given["encoder_hidden_states"]), with_kwargs=True
+    )
+    track = version.tracks[0]
+    pipeline(
+        prompt=track.prompt,
+        lyrics=track.lyrics,
+        vocal_language=track.language,
+        bpm=track.bpm,
+        keyscale=track.keyscale,
+        timesignature=track.time_signature,
+        audio_duration=2.0,
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        output_type="latent",
+    )
+    torch.testing.assert_close(Encoder(pipeline).condition(track, 2.0), seen[0][0])
+
+
+def test_long_audio_is_encoded_in_chunks_without_seams(base: Path, monkeypatch: pytest.MonkeyPatch):
+    encoder = Encoder(load_base(str(base)))
+    samples = torch.from_numpy(
+        np.random.default_rng(0).standard_normal((2, 48_000 * 4 + 77), "float32") * 0.1
+    )
+    whole = encoder.posterior(samples)
+    monkeypatch.setattr(encoder_module, "CHUNK_SECONDS", 1)
+    monkeypatch.setattr(encoder_module, "CONTEXT_SECONDS", 1)
+    for one, other in zip(whole, encoder.posterior(samples), strict=True):
+        assert one.shape == (100, CHANNELS)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_track_shorter_than_the_crop_is_trained_whole(base: Path, tmp_path: Path):
+    root = DataRoot(tmp_path)
+    version = make_dataset(root, seconds=1.0, count=2)
+    found = encode_dataset(version, root, str(base), toy_preset())
+    assert all(track.crop_frames <= track.frames < 50 for track in found.tracks)
+
+
+def test_values_that_are_not_finite_stop_with_the_track_named(
+    base: Path, root: DataRoot, version: DatasetVersion, tmp_path: Path
+):
+    broken = shutil.copytree(base, tmp_path / "broken")
+    weights = broken / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    for name, tensor in tensors.items():
+        if name.startswith("encoder."):
+            tensor.fill_(float("nan"))
+    save_file(tensors, weights, metadata={"format": "pt"})
+    with pytest.raises(EncodingError, match="track_001.*not finite"):
+        encode_dataset(version, root, str(broken), toy_preset())
+    assert not list(root.cache.rglob(".tmp-*"))
+
+
+def test_audio_that_cannot_be_read_stops_with_the_track_named(
+    base: Path, root: DataRoot, version: DatasetVersion
+):
+    shutil.rmtree(root.cache)
+    root.inside(version.tracks[1].track.audio_path).write_bytes(b"no music")
+    with pytest.raises(EncodingError, match="track_002.*cannot be read"):
+        encode_dataset(version, root, str(base), toy_preset())
