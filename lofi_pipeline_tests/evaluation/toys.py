@@ -6,14 +6,15 @@ import hashlib
 import math
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import (  # pyright: ignore[reportPrivateImportUsage]
-    AceStepPipeline,
-    AceStepTransformer1DModel,
-    AutoencoderOobleck,
-    FlowMatchEulerDiscreteScheduler,
+from diffusers import (
+    AceStepPipeline,  # pyright: ignore[reportPrivateImportUsage]
+    AceStepTransformer1DModel,  # pyright: ignore[reportPrivateImportUsage]
+    AutoencoderOobleck,  # pyright: ignore[reportPrivateImportUsage]
+    FlowMatchEulerDiscreteScheduler,  # pyright: ignore[reportPrivateImportUsage]
 )
 from diffusers.pipelines.ace_step.modeling_ace_step import AceStepConditionEncoder
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -78,7 +79,12 @@ def toy_pipeline(*, oobleck: bool = False) -> AceStepPipeline:
         if oobleck
         else MelCodec(iterations=2)
     )
-    attention = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "sliding_window": 64}
+    attention: dict[str, Any] = {
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "sliding_window": 64,
+    }
     text = Qwen3Model(
         Qwen3Config(
             vocab_size=len(tokenizer),
