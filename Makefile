@@ -1,0 +1,58 @@
+# One target for each habit. From a bare clone: Python 3.11, make, and the package registries are all that is needed.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+export PYTHONPATH :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ui test lint format types schemas pins doctor clean-demo
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## Make .venv with the pinned packages and this project
+
+$(STAMP): requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	$(BIN)/python -m ensurepip --upgrade >/dev/null && $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $(STAMP)
+
+demo: setup ## The whole way in minutes: synthetic music in, a scored LoRA out (data root: demo-data/)
+	$(BIN)/lofi demo
+
+ui: setup ## Dagster's webserver and daemon on loopback (data root: LOFI_DATA_ROOT, else data/)
+	exec $(BIN)/lofi ui
+
+doctor: setup ## What is installed, which weights are there, and what to do about each
+	$(BIN)/lofi doctor
+
+test: lint ## Lint, types and the whole test suite
+	$(BIN)/python -m pytest
+
+lint: setup ## Formatting, lint, the contract between the rooms, schemas, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m lofi_pipeline.entities.schemas --check
+	$(BIN)/pyright
+
+format: setup ## Format and mend what can be mended by machine
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: setup ## Types alone
+	$(BIN)/pyright
+
+schemas: setup ## Generate config/schemas/*.json from the models
+	$(BIN)/python -m lofi_pipeline.entities.schemas
+
+pins: setup ## Compile requirements.txt from pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --all-extras --no-emit-index-url --no-header \
+		pyproject.toml -o requirements.txt
+
+clean-demo: ## Remove the demo's data root
+	rm -rf demo-data
