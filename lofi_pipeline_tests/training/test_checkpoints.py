@@ -151,13 +151,15 @@ def test_without_the_header_alpha_would_be_lost(folder: Path, base: Path, tmp_pa
 
 
 def test_the_peft_pair_loads_on_ace_steps_own_decoder(folder: Path, base: Path):
-    decoder: Any = torch.nn.Module()  # ACE-Step's names for the same modules
-    decoder.layers = load_base(str(base)).transformer.layers
+    decoder: Any = torch.nn.Module()
     decoder.config = {}
-    for layer in decoder.layers:
-        for attention in (layer.self_attn, layer.cross_attn):
+    decoder.layers = torch.nn.ModuleList()
+    for layer in load_base(str(base)).transformer.layers:
+        parts = {"self_attn": torch.nn.Module(), "cross_attn": torch.nn.Module()}
+        for name, part in parts.items():
             for ours, theirs in ACE_STEP_NAMES.items():
-                setattr(attention, theirs, attention.get_submodule(ours))
+                part.add_module(theirs, layer.get_submodule(f"{name}.{ours}"))
+        decoder.layers.append(torch.nn.ModuleDict(parts))
     model: Any = PeftModel.from_pretrained(decoder, str(folder))
     found = {
         name.replace(".default", ""): value for name, value in model.state_dict().items() if "lora_" in name
@@ -171,7 +173,7 @@ def test_the_peft_pair_loads_on_ace_steps_own_decoder(folder: Path, base: Path):
         "q_proj",
         "v_proj",
     ]
-    assert model.base_model.model.layers[0].self_attn.q_proj.scaling == {"default": 2.0}
+    assert model.base_model.model.layers[0]["self_attn"].q_proj.scaling == {"default": 2.0}
 
 
 def test_a_loaded_checkpoint_changes_what_is_generated(folder: Path, base: Path):

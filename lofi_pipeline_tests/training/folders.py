@@ -1,0 +1,102 @@
+"""Checkpoint folders for tests that need no model: real records and scores, small files in place of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from lofi_pipeline.entities import (
+    CHECKPOINT_RECORD,
+    SCORES_RECORD,
+    BaseModelFacts,
+    CheckpointRecord,
+    Lineage,
+    QualityMetrics,
+    Sample,
+    ScoreKey,
+    Scores,
+    checkpoint_id_of,
+    now,
+)
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_json_atomic
+
+INTERVAL = 10
+
+
+def make_lineage(name: str = "a") -> Lineage:
+    return Lineage(
+        dataset_hash=content_sha256("data set"),
+        config_hash=content_sha256(name),
+        lineage=content_sha256(["lineage", name]),
+        base=BaseModelFacts(
+            name="toy", sha256=content_sha256("base"), sampling_rate=48_000, latents_per_second=25
+        ),
+        preset="toy",
+        checkpoint_interval=INTERVAL,
+        max_steps=1000,
+    )
+
+
+def make_record(
+    step: int,
+    *,
+    lineage: str = "a",
+    is_valid: bool = True,
+    pruned: bool = False,
+    files: dict[str, str] | None = None,
+) -> CheckpointRecord:
+    line, name = make_lineage(lineage), checkpoint_id_of(step)
+    checkpoint = {
+        "checkpoint_id": name,
+        "step": step,
+        "path": f"checkpoints/{name}",
+        "timestamp": now(),
+        "is_valid": is_valid,
+        "config_hash": line.config_hash,
+        "dataset_hash": line.dataset_hash,
+    }
+    data = {"checkpoint": checkpoint, "lineage": line, "files": files or {}, "pruned": pruned}
+    return CheckpointRecord.parse(data, where=name, context={"checkpoint_interval": INTERVAL})
+
+
+def make_scores(step: int, fad: float, *, embedder: str = "nano") -> Scores:
+    name = checkpoint_id_of(step)
+    return Scores(
+        metrics=QualityMetrics(checkpoint_id=name, evaluation_date=now(), fad_score=fad, clap_score=0.5),
+        step=step,
+        key=ScoreKey(
+            embedder=embedder,
+            embedder_sha256=content_sha256(embedder),
+            dimension=16,
+            window_seconds=1.0,
+            reference_sha256=content_sha256("reference"),
+            prompts_sha256=content_sha256("prompts"),
+            versions={},
+        ),
+        clap_shuffled=0.1,
+        reference_windows=10,
+        generated_windows=10,
+        samples=[Sample(prompt="lofi", seed=0, path=f"checkpoints/{name}/samples/00.wav", clap=0.5)],
+    )
+
+
+def make_folder(root: DataRoot, step: int, *, lineage: str = "a", fad: float | None = None) -> Path:
+    """A checkpoint folder as it landed, evaluated when `fad` is given."""
+    folder = root.checkpoint(checkpoint_id_of(step))
+    (folder / "resume").mkdir(parents=True)
+    files = {}
+    for name in (
+        "pytorch_lora_weights.safetensors",
+        "adapter_model.safetensors",
+        "resume/optimizer.safetensors",
+    ):
+        save_file({"weight": np.full(3, step, np.float32)}, folder / name)
+        files[name] = file_sha256(folder / name)
+    write_json_atomic(folder / CHECKPOINT_RECORD, make_record(step, lineage=lineage, files=files))
+    if fad is not None:
+        write_json_atomic(folder / SCORES_RECORD, make_scores(step, fad))
+        (folder / "samples").mkdir()
+        (folder / "samples" / "00.wav").write_bytes(b"RIFF")
+    return folder

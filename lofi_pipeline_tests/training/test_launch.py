@@ -1,0 +1,51 @@
+"""The training process as assets start it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lofi_pipeline.entities import DatasetVersion
+from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.training.errors import TrainingError
+from lofi_pipeline.training.launch import train_in_process
+from lofi_pipeline.training.records import EventKind, TrainingEvent
+from lofi_pipeline_tests.training.conftest import job_for
+
+
+def test_events_arrive_as_it_trains(root: DataRoot, version: DatasetVersion, base: Path):
+    events: list[TrainingEvent] = []
+    last = train_in_process(job_for(root, version, base, preset={"max_steps": 2}), events.append)
+    assert (last.kind, last.step) == (EventKind.FINISHED, 2)
+    assert events[0].kind is EventKind.STARTED and events[-1] == last
+    assert root.checkpoint("epoch=0-step=2_lora").is_dir()
+
+
+def test_a_failure_says_why(root: DataRoot, version: DatasetVersion, base: Path):
+    job = job_for(root, version, base).model_copy(update={"dataset_hash": "0" * 64})
+    with pytest.raises(TrainingError, match=r"data set version 00000000 is not in .*build it"):
+        train_in_process(job, lambda _event: None)
+
+
+def test_it_ends_when_whoever_started_it_is_gone(root: DataRoot, version: DatasetVersion, base: Path):
+    path = root.path / "job.json"
+    preset = {"max_steps": 100_000, "checkpoint_interval": 50_000}
+    write_json_atomic(path, job_for(root, version, base, preset=preset))
+    command = [sys.executable, "-m", "lofi_pipeline.training.run", "--job", str(path), "--end-with-parent"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin and process.stdout
+    assert TrainingEvent.model_validate_json(process.stdout.readline()).kind is EventKind.STARTED
+    process.stdin.close()
+    assert process.wait(timeout=60) == 1
+    process.stdout.close()
+
+
+def test_light_modules_stay_light():
+    names = ("records", "lineage", "manifest", "retention", "history", "launch", "bases", "run", "sampling")
+    imports = ", ".join(f"lofi_pipeline.training.{name}" for name in names)
+    code = f"import sys, {imports}; print(sorted({{'torch', 'diffusers', 'peft'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
