@@ -13,4 +13,6 @@ defs = dg.Definitions(
     sensors=all_sensors,
     schedules=all_schedules,
     resources={"workspace": Workspace()},
+    # A process for each step would cost its imports anew; what is heavy starts processes of its own anyway.
+    executor=dg.in_process_executor,
 )
