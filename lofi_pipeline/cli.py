@@ -12,7 +12,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from lofi_pipeline import progress as progress_room
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, write_json_atomic
@@ -31,12 +38,19 @@ errors = Console(stderr=True)
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="The data root. Without it: LOFI_DATA_ROOT, else the project's data/.", show_default=False),
+    typer.Option(
+        "--data",
+        help="The data root. Without it: LOFI_DATA_ROOT, else the project's data/.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Write what the closing table shows to this file.")]
 Base = Annotated[
     str | None,
-    typer.Option("--base", help="Base model: nano, a hub id, or a folder in diffusers layout. Else the configuration's."),
+    typer.Option(
+        "--base",
+        help="Base model: nano, a hub id, or a folder in diffusers layout. Else the configuration's.",
+    ),
 ]
 
 
@@ -53,7 +67,13 @@ def _data(context: typer.Context, data: Path | None) -> Path | None:
 @contextmanager
 def _bars() -> Iterator[None]:
     """A bar for each stage that reports progress, in a terminal; else a line now and then."""
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    ]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, int] = {}
         told: dict[str, int] = {}
@@ -69,7 +89,12 @@ def _bars() -> Iterator[None]:
             if said.stage not in tasks:
                 tasks[said.stage] = bars.add_task(said.stage, total=said.total or None)
             text = f"{said.stage}: {escape(said.message[:60])}"
-            bars.update(bars.task_ids[list(tasks).index(said.stage)], description=text, completed=said.done, total=said.total or None)
+            bars.update(
+                bars.task_ids[list(tasks).index(said.stage)],
+                description=text,
+                completed=said.done,
+                total=said.total or None,
+            )
 
         with progress_room.listening(show):
             yield
@@ -84,12 +109,14 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> bool:
         with _bars():
             outcome = runner.run(last)
         reached = set(STAGES[: STAGES.index(last) + 1])
-        summary = summarize(root, runner.config, seconds=outcome.seconds, runs=outcome.dagster_runs, reached=reached)
+        summary = summarize(
+            root, runner.config, seconds=outcome.seconds, runs=outcome.dagster_runs, reached=reached
+        )
     show(summary, root, console)
     if json_file:
-        write_json_atomic(json_file, summary)
+        write_json_atomic(json_file, summary.model_dump(mode="json", exclude_unset=True))
     for failure in outcome.failures:
-        errors.print(f"[bold red]failed[/] {escape(failure)}", highlight=False)
+        errors.print(f"[bold red]failed[/] {escape(failure)}", highlight=False, soft_wrap=True)
     return not outcome.failures
 
 
@@ -140,7 +167,8 @@ def demo(
     else:
         with _bars():
             made = make_demo_drop(
-                root.raw, progress=lambda done, total, name: progress_room.report("demo drop", done, total, name)
+                root.raw,
+                progress=lambda done, total, name: progress_room.report("demo drop", done, total, name),
             )
         write_json_atomic(truth, made)
         console.print(f"Rendered the synthetic drop into {root.raw} in {time.monotonic() - start:.1f} s")
@@ -151,7 +179,9 @@ def demo(
     target = json_file or root.path / "demo.json"
     well = _run(root, "quality_metrics", target)
     summary = Summary.parse(_read(target), where=str(target))
-    console.print(f"Look at it: [bold]make ui[/] with LOFI_DATA_ROOT={root.path}; {time.monotonic() - start:.0f} s in all")
+    console.print(
+        f"Look at it: [bold]make ui[/] with LOFI_DATA_ROOT={root.path}; {time.monotonic() - start:.0f} s in all"
+    )
     best = summary.best()
     if not well:
         raise typer.Exit(1)
@@ -180,10 +210,13 @@ def generate(
     prompt: Annotated[str, typer.Option("--prompt", help="Tags, joined by commas.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A .wav or .flac file.")],
     checkpoint: Annotated[
-        str, typer.Option("--checkpoint", help="Checkpoint id, its partition key, `best`, or `base` for no LoRA.")
+        str,
+        typer.Option("--checkpoint", help="Checkpoint id, its partition key, `best`, or `base` for no LoRA."),
     ] = "best",
     seconds: Annotated[float, typer.Option(min=1, max=240, help="How long.")] = 10.0,
-    bpm: Annotated[int | None, typer.Option(min=30, max=300, help="Tempo; else the one the prompt names.")] = None,
+    bpm: Annotated[
+        int | None, typer.Option(min=30, max=300, help="Tempo; else the one the prompt names.")
+    ] = None,
     lyrics: Annotated[str, typer.Option(help="Lyrics.")] = "[instrumental]",
     seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 0,
     base: Base = None,
@@ -195,7 +228,13 @@ def generate(
     if base:
         os.environ["LOFI_BASE"] = base
     wanted = Request(
-        prompt=prompt, seconds=seconds, bpm=bpm, lyrics=lyrics, seed=seed, checkpoint=checkpoint, output=output
+        prompt=prompt,
+        seconds=seconds,
+        bpm=bpm,
+        lyrics=lyrics,
+        seed=seed,
+        checkpoint=checkpoint,
+        output=output,
     )
     with console.status("generating"):
         written = generate_to_file(DataRoot.find(_data(context, data)), wanted)
@@ -218,7 +257,9 @@ def doctor(context: typer.Context, json_file: Json = None, data: Data = None) ->
 @app.command()
 def ui(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Where to listen; loopback unless you know what you do.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; loopback unless you know what you do.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
     data: Data = None,
 ) -> None:
@@ -236,7 +277,7 @@ def main() -> None:
         ours = type(error).__module__.startswith("lofi_pipeline.")
         if not ours and not isinstance(error, OSError):
             raise
-        errors.print(f"[bold red]error[/] {escape(str(error))}", highlight=False)
+        errors.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
+from lofi_pipeline.automation.orphans import end_orphans, owner_tag
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
@@ -62,7 +63,9 @@ class Headless:
         if upto < STAGES.index("encoded_dataset") or failed:
             return self.outcome
         if last == "encoded_dataset":
-            self._timed("encoded_dataset", lambda: self._job("train", assets=["base_model", "encoded_dataset"]))
+            self._timed(
+                "encoded_dataset", lambda: self._job("train", assets=["base_model", "encoded_dataset"])
+            )
         else:
             self._train_and_evaluate(evaluate=last == "quality_metrics")
         return self.outcome
@@ -172,7 +175,9 @@ class Headless:
 
     def _asked_before(self, run_key: str | None) -> bool:
         """The daemon starts each run key once; so does this."""
-        return bool(run_key) and bool(self.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1))
+        return bool(run_key) and bool(
+            self.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
+        )
 
     def _job(
         self,
@@ -187,7 +192,7 @@ class Headless:
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
             partition_key=partition_key,
-            tags=dict(tags or {}),
+            tags={**owner_tag(), **(tags or {})},
             run_config=_QUIET,
             raise_on_error=False,
         )
@@ -218,7 +223,7 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 @contextmanager
 def headless(root: DataRoot) -> Iterator[Headless]:
     """A Headless for a data root, on the Dagster instance that lies in it."""
+    config = load_config()
     with open_instance(root) as instance:
-        yield Headless(root, load_config(), instance)
-
-
+        end_orphans(instance)
+        yield Headless(root, config, instance)

@@ -56,7 +56,7 @@ class CheckpointLine(Entity):
 
 
 class Summary(Entity):
-    """Everything the closing table shows; what was not reached is None or empty."""
+    """Everything the closing table shows. What was not reached is left out of the file."""
 
     tracks: list[TrackLine] = []
     refused: list[RefusedLine] = []
@@ -121,7 +121,8 @@ def _checkpoints(root: DataRoot) -> dict[str, object]:
     from lofi_pipeline.training.manifest import scan_checkpoints
 
     found = [(item.record, item.scores) for item in scan_checkpoints(root) if item.record]
-    fields: dict[str, object] = {"checkpoints": [_line(record, scores) for record, scores in found]}
+    lines = [_line(record, scores) for record, scores in found]
+    fields: dict[str, object] = {"checkpoints": lines, "base": None, "embedder": None}
     scored = [(record, scores) for record, scores in found if scores]
     if scored:
         record, scores = scored[-1]
@@ -161,16 +162,22 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
         )
     if summary.checkpoints:
         console.print(_score_table(summary))
-        console.print(f"Listen: {root.checkpoints}/<checkpoint>/samples/ (the base: {root.metadata}/base_scores/)")
+        console.print(
+            f"Listen: {root.checkpoints}/<checkpoint>/samples/ (the base: {root.metadata}/base_scores/)"
+        )
     spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in summary.seconds.items())
-    console.print(f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done.")
+    console.print(
+        f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done."
+    )
 
 
 def _score_table(summary: Summary) -> Table:
     title = f"Scores, embedder {summary.embedder or 'none yet'}"
     if summary.floor_fad is not None:
         title += f"; FAD between two halves of validation: {summary.floor_fad:.4f}"
-    table = Table("checkpoint", "FAD, lower is better", "CLAP, higher is better", "valid", "weights", title=title)
+    table = Table(
+        "checkpoint", "FAD, lower is better", "CLAP, higher is better", "valid", "weights", title=title
+    )
     if summary.base:
         table.add_row("base model, no LoRA", f"{summary.base.fad:.4f}", f"{summary.base.clap:.4f}", "", "")
     best = summary.best()

@@ -15,7 +15,8 @@ from types import FrameType
 import psutil
 from rich.console import Console
 
-from lofi_pipeline.instance import use_data_root
+from lofi_pipeline.automation.orphans import end_orphans
+from lofi_pipeline.instance import open_instance
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
 
 WORKSPACE_FILE = PROJECT_ROOT / "workspace.yaml"
@@ -39,7 +40,8 @@ def _fresh_signals() -> None:
 
 def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
     """Run webserver and daemon until a signal or until one of them ends. Returns the exit code."""
-    use_data_root(root)
+    with open_instance(root) as instance:
+        end_orphans(instance)
     _adopt_orphans()
     stopping = False
 
@@ -50,10 +52,24 @@ def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
     for number in _STOPPING:
         signal.signal(number, stop)
     children = [
-        _start([sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-w", str(WORKSPACE_FILE)]),
+        _start(
+            [
+                sys.executable,
+                "-m",
+                "dagster_webserver",
+                "-h",
+                host,
+                "-p",
+                str(port),
+                "-w",
+                str(WORKSPACE_FILE),
+            ]
+        ),
         _start([str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", str(WORKSPACE_FILE)]),
     ]
-    console.print(f"Dagster UI: http://{host}:{port}   data root: {root.path}   stop with Ctrl-C", highlight=False)
+    console.print(
+        f"Dagster UI: http://{host}:{port}   data root: {root.path}   stop with Ctrl-C", highlight=False
+    )
     try:
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.3)

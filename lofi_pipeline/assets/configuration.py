@@ -16,7 +16,14 @@ def style_presets() -> dg.MaterializeResult:
 
     presets = load_presets()
     rows = [
-        (p.style_id, p.name, p.category, p.extends or "", f"{p.tempo_range[0]}-{p.tempo_range[1]}", ", ".join(p.instruments))
+        (
+            p.style_id,
+            p.name,
+            p.category,
+            p.extends or "",
+            f"{p.tempo_range[0]}-{p.tempo_range[1]}",
+            ", ".join(p.instruments),
+        )
         for p in presets.values()
     ]
     return dg.MaterializeResult(

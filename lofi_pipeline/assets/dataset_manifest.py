@@ -39,7 +39,9 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
             "validation": dataset.validation_count,
             "hours": dataset.total_duration,
             "styles": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
-            "licences": table(["licence", "hours"], [(name, f"{value:.3f}") for name, value in sorted(hours.items())]),
+            "licences": table(
+                ["licence", "hours"], [(name, f"{value:.3f}") for name, value in sorted(hours.items())]
+            ),
             "left_out": table(["file", "reason"], [(item.file, item.reason) for item in built.left_out]),
             "path": dg.MetadataValue.path(str(workspace.root.dataset_version(dataset.hash))),
         },
@@ -58,10 +60,14 @@ def _current(workspace: Workspace) -> DatasetVersion:
 
 
 def _result(offenders: list[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=not offenders, metadata={"offenders": ", ".join(offenders), "count": len(offenders)})
+    return dg.AssetCheckResult(
+        passed=not offenders, metadata={"offenders": ", ".join(offenders), "count": len(offenders)}
+    )
 
 
-@_check("every_track_has_its_three_files", "MP3, prompt and lyrics of each track lie where the manifest says.")
+@_check(
+    "every_track_has_its_three_files", "MP3, prompt and lyrics of each track lie where the manifest says."
+)
 def every_track_has_its_three_files(workspace: Workspace) -> dg.AssetCheckResult:
     """Look for each published file."""
     root = workspace.root
@@ -77,17 +83,25 @@ def every_track_has_its_three_files(workspace: Workspace) -> dg.AssetCheckResult
     )
 
 
-@_check("every_licence_permits_training", "Each track's sources are on record, with a licence that permits AI training.")
+@_check(
+    "every_licence_permits_training",
+    "Each track's sources are on record, with a licence that permits AI training.",
+)
 def every_licence_permits_training(workspace: Workspace) -> dg.AssetCheckResult:
     """Judge every source of the version once more."""
     from lofi_pipeline.licensing import judge_source
 
     version = _current(workspace)
-    permitted = {s.source_id for s in version.sources if judge_source(s, workspace.config.licensing).permitted}
+    permitted = {
+        s.source_id for s in version.sources if judge_source(s, workspace.config.licensing).permitted
+    }
     return _result([item.track.track_id for item in version.tracks if not set(item.source_ids) <= permitted])
 
 
-@_check("validation_share_is_near_its_target", "The share of validation tracks is within one track a category of its target.")
+@_check(
+    "validation_share_is_near_its_target",
+    "The share of validation tracks is within one track a category of its target.",
+)
 def validation_share_is_near_its_target(workspace: Workspace) -> dg.AssetCheckResult:
     """Compare the split with the configured ratio."""
     version = _current(workspace)
@@ -95,7 +109,7 @@ def validation_share_is_near_its_target(workspace: Workspace) -> dg.AssetCheckRe
     got = len(version.side(Split.VALIDATION))
     slack = max(1, len(version.dataset.style_distribution))
     return dg.AssetCheckResult(
-        passed=0 < got and abs(got - wanted) <= slack,
+        passed=got > 0 and abs(got - wanted) <= slack,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"validation": got, "wanted": wanted},
     )

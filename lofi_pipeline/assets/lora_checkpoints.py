@@ -11,10 +11,16 @@ from lofi_pipeline.storage import DataRoot, content_sha256
 INTEGRITY = "checkpoint_is_what_landed"
 
 
-def checkpoint_facts(root: DataRoot, record: CheckpointRecord) -> dict[str, dg.MetadataValue | str | int | float]:
+def checkpoint_facts(
+    root: DataRoot, record: CheckpointRecord
+) -> dict[str, dg.MetadataValue | str | int | float]:
     """What the UI shows of a checkpoint."""
     checkpoint = record.checkpoint
-    facts = {"loss": record.loss, "validation_loss": record.validation_loss, "invalid_reason": record.invalid_reason}
+    facts = {
+        "loss": record.loss,
+        "validation_loss": record.validation_loss,
+        "invalid_reason": record.invalid_reason,
+    }
     return {
         "checkpoint_id": checkpoint.checkpoint_id,
         "step": checkpoint.step,
@@ -83,7 +89,9 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
         data_version=dg.DataVersion(_data_version(record)),
         check_results=[
             dg.AssetCheckResult(
-                check_name=INTEGRITY, passed=verification.is_valid, metadata={"reason": verification.reason or "whole"}
+                check_name=INTEGRITY,
+                passed=verification.is_valid,
+                metadata={"reason": verification.reason or "whole"},
             )
         ],
     )

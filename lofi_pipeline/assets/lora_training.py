@@ -47,7 +47,11 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         last = train_in_process(job, _follower(context, root))
     except TrainingError as error:
         raise dg.Failure(str(error)) from error
-    facts = {"loss": last.loss, "validation_loss": last.validation_loss, "steps_per_second": last.steps_per_second}
+    facts = {
+        "loss": last.loss,
+        "validation_loss": last.validation_loss,
+        "steps_per_second": last.steps_per_second,
+    }
     return dg.MaterializeResult(
         metadata={
             "steps": last.step,

@@ -39,7 +39,9 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     root, config = workspace.root, workspace.config
     folder = find_checkpoint(root, context.partition_key)
     if folder is None:
-        raise dg.Failure(f"no checkpoint {context.partition_key} under {root.checkpoints}", allow_retries=False)
+        raise dg.Failure(
+            f"no checkpoint {context.partition_key} under {root.checkpoints}", allow_retries=False
+        )
 
     def tell(message: str) -> None:
         context.log.info(message)
@@ -60,7 +62,9 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
             "clap_shuffled": found.scores.clap_shuffled,
             "base_fad": base.fad_score,
             "base_clap": base.clap_score,
-            "floor_fad": found.scores.floor_fad if found.scores.floor_fad is not None else "not enough validation audio",
+            "floor_fad": found.scores.floor_fad
+            if found.scores.floor_fad is not None
+            else "not enough validation audio",
             "step": found.scores.step,
             "styles_generated": sum(outcome.generated for outcome in coverage.values()),
             "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
@@ -70,7 +74,9 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
             "pruned": ", ".join(plan.prune) or "none",
             "samples": dg.MetadataValue.path(str(folder / "samples")),
         },
-        data_version=dg.DataVersion(content_sha256([found.scores.key, metrics.fad_score, metrics.clap_score])),
+        data_version=dg.DataVersion(
+            content_sha256([found.scores.key, metrics.fad_score, metrics.clap_score])
+        ),
         check_results=[
             dg.AssetCheckResult(
                 check_name=BETTER,

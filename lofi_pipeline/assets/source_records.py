@@ -74,13 +74,17 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         data_version=dg.DataVersion(content_sha256(found.sources)),
         check_results=[
             dg.AssetCheckResult(
-                check_name=NOTHING_UNACCOUNTED, passed=not forbidden, metadata={"forbidden": ", ".join(forbidden)}
+                check_name=NOTHING_UNACCOUNTED,
+                passed=not forbidden,
+                metadata={"forbidden": ", ".join(forbidden)},
             ),
             dg.AssetCheckResult(
                 check_name="no_drop_waits_or_is_refused",
                 passed=not not_taken,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"drops": table(["drop", "reason"], [(d.folder, d.reason or "") for d in not_taken])},
+                metadata={
+                    "drops": table(["drop", "reason"], [(d.folder, d.reason or "") for d in not_taken])
+                },
             ),
         ],
     )

@@ -8,6 +8,7 @@ import dagster as dg
 from lofi_pipeline import progress
 from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, picture
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
+from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import TrackRecord, TrackStatus
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
@@ -55,21 +56,33 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
 )
 def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult]:
     """Work on each track of the range on all cores. A refusal is data; a fault fails that track alone."""
-    from lofi_pipeline.dataset import work_batch
-
     root, keys = workspace.root, list(context.partition_keys)
     failed: list[TrackRecord] = []
-    for number, record in enumerate(work_batch(root, workspace.config, keys), start=1):
-        context.log.info(f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}")
+    for number, record in enumerate(_worked(root, workspace.config, keys), start=1):
+        context.log.info(
+            f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
+        )
         progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
         for event in _materializations(root, record):
             context.log_event(event)
         if record.status is TrackStatus.FAILED:
             failed.append(record)
     if failed:
-        names = "; ".join(f"{record.track_id} ({record.origins[0].path}): {record.reason}" for record in failed)
+        names = "; ".join(
+            f"{record.track_id} ({record.origins[0].path}): {record.reason}" for record in failed
+        )
         raise dg.Failure(f"{len(failed)} of {len(keys)} tracks failed: {names}", allow_retries=False)
     yield from ()
+
+
+def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator[TrackRecord]:
+    from lofi_pipeline.dataset import work_batch
+
+    try:
+        yield from work_batch(root, config, keys)
+    except OSError as error:
+        reason = f"cannot write ({error}); make room under {root.path}, then run again: what was done is kept"
+        raise dg.Failure(reason, allow_retries=False) from error
 
 
 def _materializations(root: DataRoot, record: TrackRecord) -> Iterator[dg.AssetMaterialization]:

@@ -55,7 +55,9 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
             selection.insert(0, dg.AssetKey("lora_checkpoints"))
         attempt = _failures(context.instance, key)
         if attempt >= MAX_ATTEMPTS:
-            waiting.append(f"{name}: its evaluation failed {attempt} times; see the runs, then evaluate it by hand")
+            waiting.append(
+                f"{name}: its evaluation failed {attempt} times; see the runs, then evaluate it by hand"
+            )
             continue
         if key not in known_keys:
             new_keys.append(key)
@@ -65,7 +67,9 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
         )
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else dg.SkipReason("; ".join(waiting) or "every checkpoint has its scores"),
+        skip_reason=None
+        if requests
+        else dg.SkipReason("; ".join(waiting) or "every checkpoint has its scores"),
         dynamic_partitions_requests=[CHECKPOINTS.build_add_request(new_keys)] if new_keys else None,
         cursor=Watch(seen=seen).model_dump_json(),
     )

@@ -7,12 +7,14 @@ import dagster as dg
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.jobs import ingest, register
 from lofi_pipeline.automation.ranges import ranges_of
-from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.entities import track_number
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, content_sha256
 
 TICK_SECONDS = 10
+WORK_TAG = "lofi/work"
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -26,6 +28,17 @@ def _is_active(instance: dg.DagsterInstance, job_name: str) -> bool:
     return bool(instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_ACTIVE), limit=1))
 
 
+def _request(
+    instance: dg.DagsterInstance, job_name: str, work: object, attempts: int, tags: dict[str, str]
+) -> dg.RunRequest | None:
+    """A run for this very work, unless as many runs for it have failed as are to be tried."""
+    digest = content_sha256(work)[:16]
+    failed = dg.RunsFilter(job_name=job_name, tags={WORK_TAG: digest}, statuses=[dg.DagsterRunStatus.FAILURE])
+    if len(instance.get_run_records(failed, limit=attempts)) >= attempts:
+        return None
+    return dg.RunRequest(job_name=job_name, tags={**tags, WORK_TAG: digest})
+
+
 @dg.sensor(
     jobs=[register, ingest],
     minimum_interval_seconds=TICK_SECONDS,
@@ -33,39 +46,56 @@ def _is_active(instance: dg.DagsterInstance, job_name: str) -> bool:
     description="Registers drops that are complete and stable, then has every track worked on that needs it.",
 )
 def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick: what has changed on disk is registered; what is registered and not done yet is worked on."""
-    from lofi_pipeline.dataset import pending_tracks
+    """One tick: what has changed on disk is registered; what is registered and not done yet is worked on.
 
-    root, config = workspace.root, workspace.config
+    One run at a time: it has all cores. What comes meanwhile waits for a later tick.
+    """
+    from lofi_pipeline.dataset import load_registry, pending_tracks
+
+    root, config, instance = workspace.root, workspace.config, context.instance
     cursor, ready, waiting = _look(root, config, Watch.load(context.cursor), time.time())
-    requests: list[dg.RunRequest] = []
-    # One at a time: what comes while a drop is registered, or worked on, waits for a later tick.
-    if not _is_active(context.instance, register.name):
+    ordered = list(instance.get_dynamic_partitions(str(TRACKS.name)))
+    unknown = sorted({t.track_id for t in load_registry(root).tracks} - set(ordered), key=track_number)
+    request, asked = None, ""
+    if not _is_active(instance, register.name) and not _is_active(instance, ingest.name):
+        attempts = config.ingest.max_attempts
         if ready:
-            requests.append(dg.RunRequest(job_name=register.name, tags={"lofi/drops": ", ".join(ready)[:200]}))
-        elif not _is_active(context.instance, ingest.name):
-            ordered = context.instance.get_dynamic_partitions(str(TRACKS.name))
-            pending = pending_tracks(root, config) if ordered else []
-            pieces = ranges_of(pending, ordered, most=config.ingest.batch_size)
-            requests += [dg.RunRequest(job_name=ingest.name, tags=tags) for tags in pieces]
-    skip = None if requests else dg.SkipReason("; ".join(waiting) or "nothing new in data/raw")
-    return dg.SensorResult(run_requests=requests, skip_reason=skip, cursor=cursor.model_dump_json())
+            asked, tags = register.name, {"lofi/drops": ", ".join(ready)[:200]}
+            request = _request(instance, asked, list(ready.items()), attempts, tags)
+        elif pending := pending_tracks(root, config):
+            asked, pieces = (
+                ingest.name,
+                ranges_of(pending, [*ordered, *unknown], most=config.ingest.batch_size),
+            )
+            request = _request(instance, asked, pending, attempts, pieces[0])
+        if asked and request is None:
+            waiting.append(
+                f"{asked} failed {attempts} times over the same work; see its runs, mend, and start it by hand"
+            )
+    return dg.SensorResult(
+        run_requests=[request] if request else [],
+        skip_reason=None if request else dg.SkipReason("; ".join(waiting) or "nothing new in data/raw"),
+        # Dagster's history was lost, or another data root's files were copied here.
+        dynamic_partitions_requests=[TRACKS.build_add_request(unknown)] if unknown else None,
+        cursor=cursor.model_dump_json(),
+    )
 
 
 def _look(
     root: DataRoot, config: PipelineConfig, before: Watch, moment: float
-) -> tuple[Watch, list[str], list[str]]:
-    """The new cursor, the drops to register (new, changed or gone), and why others wait."""
+) -> tuple[Watch, dict[str, str], list[str]]:
+    """The new cursor, the drops to register (new, changed or gone) with their signatures, and why others wait."""
     from lofi_pipeline.dataset import changed_drops, drop_signature, incomplete_reason, load_scan
     from lofi_pipeline.styles import load_presets
 
     style_ids = set(load_presets())
     seen: dict[str, tuple[str, float]] = {}
-    ready, waiting = [], []
+    ready: dict[str, str] = {}
+    waiting: list[str] = []
     for name in changed_drops(root, load_scan(root), style_ids=style_ids, licensing=config.licensing):
         folder = root.inside(name)
         if not folder.is_dir():
-            ready.append(name)
+            ready[name] = "gone"
             continue
         signature = drop_signature(folder)
         since = before.since(name, signature, moment)
@@ -75,5 +105,5 @@ def _look(
         elif moment - since < config.ingest.stable_seconds:
             waiting.append(f"{name}: still changing")
         else:
-            ready.append(name)
+            ready[name] = signature
     return Watch(seen=seen), ready, waiting

@@ -1,8 +1,22 @@
 """From drops to data sets: scanning, track ids, the work on each track, the split, and hashed versions."""
 
 from lofi_pipeline.dataset.batch import pending_tracks, work_batch
-from lofi_pipeline.dataset.drops import changed_drops, drop_folders, drop_signature, incomplete_reason, scan_drops
-from lofi_pipeline.dataset.manifest import BuiltDataset, LeftOut, NoTracks, build_dataset, dataset_is_current, left_out, load_version
+from lofi_pipeline.dataset.drops import (
+    changed_drops,
+    drop_folders,
+    drop_signature,
+    incomplete_reason,
+    scan_drops,
+)
+from lofi_pipeline.dataset.manifest import (
+    BuiltDataset,
+    LeftOut,
+    NoTracks,
+    build_dataset,
+    dataset_is_current,
+    left_out,
+    load_version,
+)
 from lofi_pipeline.dataset.registry import Registration, load_registry, load_scan, register_sources
 from lofi_pipeline.dataset.track_work import Workshop, load_record, needs_work, work_on
 

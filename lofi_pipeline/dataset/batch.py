@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from lofi_pipeline.config import PipelineConfig
@@ -14,7 +15,8 @@ from lofi_pipeline.dataset.track_work import Workshop, failed_record, needs_work
 from lofi_pipeline.entities import RegisteredTrack, TrackRecord
 from lofi_pipeline.storage import DataRoot
 
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+AHEAD = 2
+"""Tracks handed out for each worker: one in work, one waiting."""
 
 
 def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
@@ -24,37 +26,50 @@ def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
 
 
 def _work(root: DataRoot, track: RegisteredTrack, config: PipelineConfig) -> TrackRecord:
-    os.environ.update(_ONE_THREAD)
     return work_on(root, track, Workshop.open(config))
 
 
 def work_batch(root: DataRoot, config: PipelineConfig, track_ids: list[str]) -> Iterator[TrackRecord]:
-    """Work on each track; yield its record as soon as it is done, in any order."""
+    """Work on each track; yield its record as soon as it is done, in any order.
+
+    Raises:
+        OSError: the disk is full or cannot be written; what was done until then is kept.
+    """
     known = load_registry(root).by_id()
     tracks = [known[track_id] for track_id in track_ids if track_id in known and known[track_id].origins]
     workers = min(config.ingest.workers or os.cpu_count() or 1, len(tracks)) or 1
     open_tracks = {track.track_id: track for track in tracks}
-    try:
-        for record in _parallel(root, config, tracks, workers):
-            del open_tracks[record.track_id]
-            yield record
-    except TerminatedWorkerError:
-        yield from _one_by_one(root, config, list(open_tracks.values()))
+    while open_tracks:
+        try:
+            for record in _parallel(root, config, list(open_tracks.values()), workers):
+                del open_tracks[record.track_id]
+                yield record
+        except TerminatedWorkerError:
+            # Tracks are handed out in order: whoever killed the worker is most likely among the first.
+            suspects = list(islice(open_tracks.values(), AHEAD * workers))
+            for record in _one_by_one(root, config, suspects):
+                del open_tracks[record.track_id]
+                yield record
 
 
 def _parallel(
     root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack], workers: int
 ) -> Iterator[TrackRecord]:
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-    yield from parallel(delayed(_work)(root, track, config) for track in tracks)
+    # At least two workers, even if one has nothing to do: with one, joblib works in this very process.
+    with parallel_config(backend="loky", n_jobs=max(2, workers), inner_max_num_threads=1):
+        ahead = AHEAD * workers if workers > 1 else 1
+        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
+        records = parallel(delayed(_work)(root, track, config) for track in tracks)
+    yield from records
 
 
-def _one_by_one(root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack]) -> Iterator[TrackRecord]:
-    """After a worker died: each remaining track in a worker of its own, so that the deadly one is known."""
+def _one_by_one(
+    root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack]
+) -> Iterator[TrackRecord]:
+    """After a worker died: each track in a worker of its own, so that the deadly one is known."""
     for track in tracks:
         try:
-            # Two workers even for one task: with one, joblib works in this very process.
-            yield from _parallel(root, config, [track], 2)
+            yield from _parallel(root, config, [track], 1)
         except TerminatedWorkerError:
             reason = "the worker process died over this file (decoder crash or out of memory); convert it and drop it again"
             yield failed_record(root, track, Workshop.open(config), reason)

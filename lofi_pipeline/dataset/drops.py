@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,25 +34,41 @@ def drop_folders(root: DataRoot) -> list[Path]:
     """The drop folders under data/raw, sorted; hidden ones are still being copied or belong to somebody else."""
     kinds = [root.raw / name for name in RAW_FOLDER.values()]
     folders = [entry for kind in kinds if kind.is_dir() for entry in kind.iterdir()]
-    return sorted(entry for entry in folders if entry.is_dir() and not entry.is_symlink() and not _hidden(entry))
+    return sorted(
+        entry for entry in folders if entry.is_dir() and not entry.is_symlink() and not _hidden(entry)
+    )
 
 
 def _hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def _files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files, links and what else is not a plain folder; and folders that pose as audio."""
     for directory, names, files in os.walk(folder, followlinks=False):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                path = Path(directory) / name
+        posing = [name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES]
+        for name in sorted([*posing, *(name for name in files if not name.startswith("."))]):
+            path = Path(directory) / name
+            with suppress(FileNotFoundError):  # removed while we looked
                 yield path, path.lstat()
+
+
+def _shown(text: str) -> str:
+    """A name as records can hold it: a name on disk may be no UTF-8, or hold what leads out of a folder elsewhere."""
+    return text.encode("utf-8", "replace").decode().replace("\\", "?")
+
+
+def _folder_name(root: DataRoot, folder: Path) -> str:
+    return _shown(folder.relative_to(root.path).as_posix())
 
 
 def drop_signature(folder: Path) -> str:
     """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened."""
-    listing = [(str(path.relative_to(folder)), info.st_size, info.st_mtime_ns) for path, info in _files_below(folder)]
+    listing = [
+        (ascii(str(path.relative_to(folder))), info.st_size, info.st_mtime_ns)
+        for path, info in _entries_below(folder)
+    ]
     return content_sha256(listing)
 
 
@@ -69,7 +86,7 @@ def scan_drops(
     """
     hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
     scanner = _Scanner(root, style_ids, licensing, hashes, progress)
-    drops = _one_meaning_per_source([scanner.scan(folder) for folder in drop_folders(root)])
+    drops = _one_meaning_per_source([scanner.scan(folder) for folder in drop_folders(root)], known)
     return Scan(drops=drops, judged_with=judging_hash(style_ids, licensing))
 
 
@@ -84,16 +101,19 @@ def changed_drops(
     """The drops (relative to the data root) that are new, changed, gone, or judged by other rules since `scan`."""
     same_rules = scan is not None and scan.judged_with == judging_hash(style_ids, licensing)
     scanned = {drop.folder: drop.signature for drop in scan.drops} if scan is not None else {}
-    present = {root.relative(folder): drop_signature(folder) for folder in drop_folders(root)}
-    changed = [name for name, signature in present.items() if not same_rules or scanned.get(name) != signature]
+    present = {_folder_name(root, folder): drop_signature(folder) for folder in drop_folders(root)}
+    changed = [
+        name for name, signature in present.items() if not same_rules or scanned.get(name) != signature
+    ]
     return sorted([*changed, *(set(scanned) - set(present))])
 
 
-def _one_meaning_per_source(drops: list[Drop]) -> list[Drop]:
-    """Two drops may share a source_id only when they say the same of the source."""
+def _one_meaning_per_source(drops: list[Drop], known: Scan | None) -> list[Drop]:
+    """Two drops may share a source_id only when they say the same of the source; who was there first is right."""
+    settled = {drop.folder for drop in (known.drops if known else []) if drop.status is DropStatus.ACCEPTED}
     first: dict[str, Drop] = {}
     result = []
-    for drop in drops:
+    for drop in sorted(drops, key=lambda drop: (drop.folder not in settled, drop.folder)):
         if drop.status is DropStatus.ACCEPTED and drop.manifest is not None:
             earlier = first.setdefault(drop.manifest.source_id, drop)
             assert earlier.manifest is not None
@@ -104,7 +124,7 @@ def _one_meaning_per_source(drops: list[Drop]) -> list[Drop]:
                 )
                 drop = drop.model_copy(update={"status": DropStatus.REFUSED, "reason": reason})
         result.append(drop)
-    return result
+    return sorted(result, key=lambda drop: drop.folder)
 
 
 @dataclass(frozen=True)
@@ -117,7 +137,7 @@ class _Scanner:
 
     def scan(self, folder: Path) -> Drop:
         """One drop, whatever is in it."""
-        name = folder.relative_to(self.root.path).as_posix()
+        name = _folder_name(self.root, folder)
         if self.progress:
             self.progress(name)
         # Taken first: what changes during the scan makes another signature, and another scan.
@@ -127,12 +147,16 @@ class _Scanner:
         try:
             manifest = self._manifest(folder)
         except RecordError as error:
-            return found(status=DropStatus.REFUSED, reason=str(error))
+            return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
+        found = partial(found, files=[*files, *self._not_audio(folder, manifest)])
         verdict = judge_source(manifest, self.licensing)
         drop = found(
-            status=DropStatus.ACCEPTED, manifest=manifest, licence=verdict.licence, strictness=verdict.strictness
+            status=DropStatus.ACCEPTED,
+            manifest=manifest,
+            licence=verdict.licence,
+            strictness=verdict.strictness,
         )
         if not verdict.permitted:
             reason = f"{name}/{SOURCE_JSON}: license_type: {verdict.reason}"
@@ -145,15 +169,23 @@ class _Scanner:
 
     def _manifest(self, folder: Path) -> DropManifest:
         path = folder / SOURCE_JSON
-        where = path.relative_to(self.root.path).as_posix()
+        where = f"{_folder_name(self.root, folder)}/{SOURCE_JSON}"
+        if where != path.relative_to(self.root.path).as_posix():
+            raise RecordError(
+                f"{where}: the name of the folder is not UTF-8 text, or holds a backslash; rename it"
+            )
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise RecordError(f"{where}: must be a regular file")
-        if not path.exists():
-            raise FileNotFoundError(f"{where}: missing; write one with the fields of a SourceRecord")
         try:
             data = read_json(path)
         except UnreadableRecord as error:
             raise RecordError(f"{where}: is not JSON: {error.__cause__}") from error
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{where}: missing; write one with the fields of a SourceRecord"
+            ) from error
+        except OSError as error:
+            raise RecordError(f"{where}: cannot be read ({error.strerror}); check its permissions") from error
         manifest = DropManifest.parse(data, where=where, context={"style_ids": self.style_ids})
         expected = SOURCE_TYPE_OF_FOLDER[folder.parent.name]
         if manifest.source_type is not expected:
@@ -169,19 +201,30 @@ class _Scanner:
         return sorted(name for name in named if not _regular_inside(folder / name, folder))
 
     def _audio_files(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-        for path, info in _files_below(folder):
+        for path, info in _entries_below(folder):
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 yield path, info
-        for path in sorted(folder.rglob("*")):
-            # A folder that poses as audio: say so, rather than pass over it in silence.
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_dir() and not path.is_symlink():
-                yield path, path.lstat()
+
+    def _not_audio(self, folder: Path, manifest: DropManifest) -> Iterator[DropAudio]:
+        """Files that source.json names as music although their kind is not taken."""
+        for name in sorted(manifest.files):
+            if Path(name).suffix.lower() not in AUDIO_SUFFIXES and _regular_inside(folder / name, folder):
+                relative = f"{_folder_name(self.root, folder)}/{_shown(name)}"
+                kinds = ", ".join(sorted(AUDIO_SUFFIXES))
+                reason = f"{relative}: files: is no kind of audio that is taken ({kinds}); convert it"
+                yield DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
 
     def _audio(self, path: Path, info: os.stat_result) -> DropAudio:
-        relative = path.relative_to(self.root.path).as_posix()
+        exact = path.relative_to(self.root.path).as_posix()
+        relative = _shown(exact)
+        if relative != exact:
+            reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
+            return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
         if not stat.S_ISREG(info.st_mode):
             kind = "a link" if stat.S_ISLNK(info.st_mode) else "not a regular file"
-            return DropAudio(path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself")
+            return DropAudio(
+                path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself"
+            )
         known = self.hashes.get(relative)
         if known and known.sha256 and (known.size, known.modified_ns) == (info.st_size, info.st_mtime_ns):
             return known
@@ -194,7 +237,15 @@ class _Scanner:
 
 
 def _regular_inside(path: Path, folder: Path) -> bool:
-    return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
+    try:
+        return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
+    except OSError:  # a name that is longer than names can be
+        return False
+
+
+def _printable(text: str) -> str:
+    """JSON may spell half a character, which no file can hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> str | None:

@@ -27,6 +27,7 @@ from lofi_pipeline.entities import (
     VersionTrack,
     category_of_style,
     now,
+    track_number,
 )
 from lofi_pipeline.entities.base import Sha256, TrackId
 from lofi_pipeline.storage import (
@@ -86,7 +87,9 @@ def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVers
     if dataset_hash is None:
         manifest = root.dataset_manifest_json
         if not manifest.is_file():
-            raise NoTracks(f"{manifest}: no data set yet; materialize dataset_manifest (lofi run --to dataset_manifest)")
+            raise NoTracks(
+                f"{manifest}: no data set yet; materialize dataset_manifest (lofi run --to dataset_manifest)"
+            )
         dataset_hash = Dataset.parse(read_json(manifest), where=str(manifest)).hash
     path = root.dataset_version(dataset_hash)
     if not path.is_file():
@@ -103,7 +106,9 @@ def left_out(root: DataRoot) -> list[LeftOut]:
         if not track.origins:
             continue
         first, *copies = [origin.path.removeprefix(raw) for origin in track.origins]
-        found += [LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies]
+        found += [
+            LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
+        ]
         reason = _not_ready(load_record(root, track.track_id))
         if reason:
             found.append(LeftOut(first, reason, track.track_id))
@@ -134,11 +139,17 @@ def build_dataset(
     with locked(root.dataset_manifest_json):
         records = _ready_records(root)
         if not records:
-            raise NoTracks("no track is ready for training; see what was refused, and drop music into data/raw")
+            _withdraw(root)
+            raise NoTracks(
+                "no track is ready for training; see what was refused, and drop music into data/raw"
+            )
         progress(f"{len(records)} tracks are ready")
         sides = _split(root, config, records)
         sources = _sources(root)
-        tracks = [_version_track(root, record, sides[record.track_id], set(Workshop.open(config).presets)) for record in records]
+        tracks = [
+            _version_track(root, record, sides[record.track_id], set(Workshop.open(config).presets))
+            for record in records
+        ]
         version, is_new = _version(root, tracks, sources)
         for number, (record, track) in enumerate(zip(records, tracks, strict=True), start=1):
             _publish(root, record, track.track)
@@ -155,7 +166,16 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig) -> bool:
     path = root.metadata / "built_from.json"
     if not path.is_file() or not root.dataset_manifest_json.is_file():
         return False
-    return BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(root, config, _ready_records(root))
+    records = _ready_records(root)
+    same = BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(root, config, records)
+    return same and all(_is_published(root, record.track_id) for record in records)
+
+
+def _is_published(root: DataRoot, track_id: str) -> bool:
+    return any(
+        all((folder / f"{track_id}{kind}").is_file() for kind in FILE_KINDS)
+        for folder in (root.final, root.validation)
+    )
 
 
 def _inputs(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -> str:
@@ -173,7 +193,7 @@ def _ready_records(root: DataRoot) -> list[TrackRecord]:
             # A record older than its drop's latest facts waits until the track was worked on again.
             if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
         ),
-        key=lambda record: int(record.track_id.removeprefix("track_")),
+        key=lambda record: track_number(record.track_id),
     )
 
 
@@ -190,9 +210,12 @@ def _split(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -
     groups = group_related(root, ids, known)
     decided = _load(SplitDecisions, root.splits_json).sides
     candidates = [
-        Candidate(record.track_id, record.sha256, _category(record), groups[record.track_id]) for record in records
+        Candidate(record.track_id, record.sha256, _category(record), groups[record.track_id])
+        for record in records
     ]
-    sides = assign_splits(candidates, decided, ratio=config.dataset.validation_ratio, seed=config.dataset.seed)
+    sides = assign_splits(
+        candidates, decided, ratio=config.dataset.validation_ratio, seed=config.dataset.seed
+    )
     write_json_atomic(groups_path, KnownGroups(groups={**known, **groups}))
     write_json_atomic(root.splits_json, SplitDecisions(sides={**decided, **sides}))
     return sides
@@ -210,7 +233,9 @@ def _category(record: TrackRecord) -> StyleCategory:
 def _version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> VersionTrack:
     assert record.processed is not None and record.tagged is not None
     folder = root.final if split is Split.TRAIN else root.validation
-    audio_path, prompt_path, lyrics_path = (root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS)
+    audio_path, prompt_path, lyrics_path = (
+        root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS
+    )
     measured = record.processed.measurements
     track = Track.checked(
         {
@@ -292,6 +317,13 @@ def _publish(root: DataRoot, record: TrackRecord, track: Track) -> None:
         (record.tagged.lyrics_path, track.lyrics_path),
     ):
         link_or_copy(root.inside(source), root.inside(published))
+
+
+def _withdraw(root: DataRoot) -> None:
+    """No track may be used any more: nothing stays published. Versions stay, for the audit; so does each track's side."""
+    _unpublish_others(root, {})
+    for path in (root.dataset_manifest_json, root.style_mapping_json, root.quality_scores_json):
+        path.unlink(missing_ok=True)
 
 
 def _unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:

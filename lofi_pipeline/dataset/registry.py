@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset.drops import scan_drops
 from lofi_pipeline.entities import (
     Drop,
     DropAudio,
@@ -16,8 +17,8 @@ from lofi_pipeline.entities import (
     Scan,
     SourceRecord,
     TrackOrigin,
+    track_number,
 )
-from lofi_pipeline.dataset.drops import scan_drops
 from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, write_json_atomic
 
 
@@ -91,10 +92,10 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
         origin = _origin(drop, file)
         origins.setdefault(file.sha256, []).append(origin)
         if file.sha256 not in lyrics:
-            lyrics[file.sha256] = file_sha256(root.inside(origin.lyrics_path)) if origin.lyrics_path else None
+            lyrics[file.sha256] = _sha256_if_readable(root, origin.lyrics_path)
         arrival[file.sha256] = min(file.path, arrival.get(file.sha256, file.path))
     ids = {track.sha256: track.track_id for track in before.tracks}
-    number = max((int(track_id.removeprefix("track_")) for track_id in ids.values()), default=0)
+    number = max((track_number(track_id) for track_id in ids.values()), default=0)
     for sha256 in sorted(set(origins) - set(ids), key=lambda sha: arrival[sha]):
         number += 1
         ids[sha256] = f"track_{number:03d}"
@@ -109,6 +110,13 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
             for sha256, track_id in ids.items()
         ]
     )
+
+
+def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
+    try:
+        return file_sha256(root.inside(path)) if path else None
+    except OSError:
+        return None  # the track's own work says what is wrong with it
 
 
 def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:

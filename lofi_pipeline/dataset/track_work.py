@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from lofi_pipeline import audio, styles
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
+    ProcessedFacts,
     RegisteredTrack,
     StyleCategory,
     StylePreset,
@@ -28,6 +30,7 @@ from lofi_pipeline.storage import (
     DataRoot,
     content_sha256,
     file_sha256,
+    locked,
     read_json,
     replacing,
     write_bytes_atomic,
@@ -35,7 +38,9 @@ from lofi_pipeline.storage import (
 )
 
 # Raise a number when the code behind a stage changes what it produces: every track then goes through it again.
-STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 1}
+STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 2}
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 class TrackRefused(Exception):
@@ -67,7 +72,9 @@ class Workshop:
 
     def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
         """The hash of everything each stage depends on: bytes, what the drop says, configuration, code version."""
-        raw = content_sha256([STAGE_VERSIONS["raw"], track.sha256, [origin.model_dump() for origin in track.origins]])
+        raw = content_sha256(
+            [STAGE_VERSIONS["raw"], track.sha256, [origin.model_dump() for origin in track.origins]]
+        )
         processed = content_sha256([self._audio_hash, track.sha256])
         tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256])
         return {"raw": raw, "processed": processed, "tagged": tagged}
@@ -101,20 +108,36 @@ def _outputs_there(root: DataRoot, record: TrackRecord) -> bool:
     return (
         record.processed is not None
         and record.tagged is not None
-        and root.inside(record.processed.audio_path).is_file()
+        and _processed_there(root, record.track_id, record.processed)
         and root.inside(record.tagged.prompt_path).is_file()
         and root.inside(record.tagged.lyrics_path).is_file()
     )
 
 
-def work_on(root: DataRoot, track: RegisteredTrack, workshop: Workshop) -> TrackRecord:
-    """Take a track through what it still needs and write its record.
+def _processed_there(root: DataRoot, track_id: str, facts: ProcessedFacts) -> bool:
+    return root.inside(facts.audio_path).is_file() and root.fingerprint(track_id).is_file()
 
-    A refusal (too short, silent, no lyrics, ...) or a fault is written to the record, never raised.
+
+def work_on(root: DataRoot, track: RegisteredTrack, workshop: Workshop) -> TrackRecord:
+    """Take a track through what it still needs and write its record. Of two at once, one waits for the other.
+
+    A refusal (too short, silent, no lyrics, ...) or a fault is written to the record, never raised. A track that failed
+    is tried again, however often it did: whether to ask once more is the caller's choice.
+
+    Raises:
+        OSError: the disk is full or cannot be written: no track's fault, and none is blamed for it.
     """
-    before = load_record(root, track.track_id)
-    if before is not None and not needs_work(root, track, workshop):
-        return before
+    with locked(root.track_record(track.track_id)):
+        before = load_record(root, track.track_id)
+        failed = before is not None and before.status is TrackStatus.FAILED
+        if before is not None and not failed and not needs_work(root, track, workshop):
+            return before
+        return _worked_on(root, track, workshop, before)
+
+
+def _worked_on(
+    root: DataRoot, track: RegisteredTrack, workshop: Workshop, before: TrackRecord | None
+) -> TrackRecord:
     inputs = workshop.inputs_of(track)
     attempts = before.attempts if before is not None and before.inputs == inputs else 0
     record = TrackRecord(
@@ -127,13 +150,19 @@ def work_on(root: DataRoot, track: RegisteredTrack, workshop: Workshop) -> Track
         updated=now(),
     )
     step = _Steps(root, track, workshop, before)
-    for stage, work in (("raw_tracks", step.check_raw), ("processed_audio", step.process), ("tagged_prompts", step.tag)):
+    for stage, work in (
+        ("raw_tracks", step.check_raw),
+        ("processed_audio", step.process),
+        ("tagged_prompts", step.tag),
+    ):
         try:
             record = work(record)
         except (TrackRefused, audio.RefusedAudio, styles.LyricsError) as refusal:
             record = _ended(record, TrackStatus.REJECTED, stage, str(refusal))
             break
         except Exception as fault:
+            if isinstance(fault, OSError) and fault.errno in NO_ROOM:
+                raise
             where = traceback.extract_tb(fault.__traceback__)[-1]
             reason = f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
             record = _ended(record, TrackStatus.FAILED, stage, reason)
@@ -183,22 +212,34 @@ class _Steps:
         """The bytes are still those that were registered."""
         path = self.root.inside(self.track.origins[0].path)
         if file_sha256(path) != self.track.sha256:
-            raise TrackRefused(f"{self.track.origins[0].path}: changed since it was registered; scan the drops again")
+            raise TrackRefused(
+                f"{self.track.origins[0].path}: changed since it was registered; scan the drops again"
+            )
         return record
 
     def process(self, record: TrackRecord) -> TrackRecord:
         """Decode, measure, normalise and encode, unless that very work is already there."""
         before = self.before.processed if self.before else None
-        if before and self._unchanged("processed", record) and self.root.inside(before.audio_path).is_file():
-            return record.model_copy(update={"processed": before, "state": record.state.to(TrackState.PROCESSED)})
+        if (
+            before
+            and self._unchanged("processed", record)
+            and _processed_there(self.root, record.track_id, before)
+        ):
+            return record.model_copy(
+                update={"processed": before, "state": record.state.to(TrackState.PROCESSED)}
+            )
         declared = record.origins[0].style_ids
         category = category_of_style(declared[0]) if declared else StyleCategory.CORE
         destination = self.root.processed / category / f"{record.track_id}.mp3"
-        result = audio.process(self.root.inside(record.origins[0].path), destination, self.workshop.config.audio)
+        result = audio.process(
+            self.root.inside(record.origins[0].path), destination, self.workshop.config.audio
+        )
         with replacing(self.root.fingerprint(record.track_id)) as temporary, temporary.open("wb") as handle:
             np.save(handle, result.fingerprint, allow_pickle=False)
         write_bytes_atomic(self.root.thumbnail(record.track_id), result.thumbnail)
         facts = result.facts(self.root.relative(destination))
+        if before and before.audio_path != facts.audio_path:
+            _remove_outputs(self.root.inside(before.audio_path))
         return record.model_copy(update={"processed": facts, "state": record.state.to(TrackState.PROCESSED)})
 
     def tag(self, record: TrackRecord) -> TrackRecord:
@@ -209,8 +250,15 @@ class _Steps:
         if not style_ids:
             best = styles.suggest(measured, self.workshop.presets)[0]
             style_ids, confidence = [best.style_id], best.confidence
-        presets, vocals = self.workshop.presets, origin.vocals
+        presets = self.workshop.presets
         lyrics_file = self.root.inside(origin.lyrics_path) if origin.lyrics_path else None
+        vocals = origin.vocals
+        if (
+            vocals is None
+            and lyrics_file
+            and styles.read_lyrics(lyrics_file) not in ("", styles.INSTRUMENTAL_LYRICS)
+        ):
+            vocals = True  # who hands in words says that somebody sings them
         lyrics = styles.lyrics_of(lyrics_file, has_words=styles.has_words(style_ids, presets, vocals))
         prompt = styles.build_prompt(
             style_ids, measured, presets, self.workshop.vocabulary, vocals=vocals, key=record.sha256
@@ -242,7 +290,9 @@ class _Steps:
             return _ended(record, TrackStatus.REJECTED, "tagged_prompts", reason)
         if record.human_verified:
             record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})
-        return record.model_copy(update={"status": TrackStatus.OK, "state": record.state.to(TrackState.TRAINING_READY)})
+        return record.model_copy(
+            update={"status": TrackStatus.OK, "state": record.state.to(TrackState.TRAINING_READY)}
+        )
 
     def _moved(self, record: TrackRecord, category: StyleCategory) -> TrackRecord:
         """The processed audio in the folder of its style's category."""
@@ -253,9 +303,13 @@ class _Steps:
             return record
         here.parent.mkdir(parents=True, exist_ok=True)
         there.replace(here)
-        for kind in ("prompt", "lyrics"):
-            there.with_name(f"{there.stem}_{kind}.txt").unlink(missing_ok=True)
+        _remove_outputs(there)
         facts = record.processed.model_copy(update={"audio_path": self.root.relative(here)})
         return record.model_copy(update={"processed": facts})
 
 
+def _remove_outputs(audio_path: Path) -> None:
+    """Remove the three files of a track from a folder that it has left."""
+    audio_path.unlink(missing_ok=True)
+    for kind in ("prompt", "lyrics"):
+        audio_path.with_name(f"{audio_path.stem}_{kind}.txt").unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The data model: every record the pipeline reads or writes, as frozen pydantic models."""
 
-from lofi_pipeline.entities.base import Entity, RecordError, describe_errors, now
+from lofi_pipeline.entities.base import Entity, RecordError, describe_errors, now, track_number
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -93,4 +93,5 @@ __all__ = [
     "checkpoint_id_of",
     "describe_errors",
     "now",
+    "track_number",
 ]

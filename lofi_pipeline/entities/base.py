@@ -71,6 +71,11 @@ RelativePath = Annotated[
 Timestamp = AwareDatetime
 
 
+def track_number(track_id: str) -> int:
+    """The number in a track id, for the order in which ids were given: 1000 comes after 999."""
+    return int(track_id.removeprefix("track_"))
+
+
 def now() -> datetime:
     """The present moment in UTC, to the second (what records store)."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -60,7 +60,7 @@ class _Licensed(Entity):
     @classmethod
     def _iso_8601(cls, value: object) -> object:
         # pydantic would read a number as seconds since 1970
-        if isinstance(value, str) and ISO_DATE.fullmatch(value) or isinstance(value, date):
+        if (isinstance(value, str) and ISO_DATE.fullmatch(value)) or isinstance(value, date):
             return value
         raise ValueError("must be an ISO 8601 date such as 2025-12-22")
 
@@ -100,7 +100,7 @@ def _plain_file_name(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or not path.name:
         raise ValueError("must be a file inside the drop: no '..', no absolute path")
-    return value
+    return path.as_posix()  # "./a.mp3" is a.mp3
 
 
 DropFileName = Annotated[str, AfterValidator(_plain_file_name)]

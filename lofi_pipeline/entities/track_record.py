@@ -7,7 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from lofi_pipeline.entities.base import Entity, Identifier, Name, RelativePath, Sha256, StyleId, Timestamp, TrackId
+from lofi_pipeline.entities.base import (
+    Entity,
+    Identifier,
+    Name,
+    RelativePath,
+    Sha256,
+    StyleId,
+    Timestamp,
+    TrackId,
+)
 from lofi_pipeline.entities.track import TrackState
 
 

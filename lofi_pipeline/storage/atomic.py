@@ -112,7 +112,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers too long, and brackets too deep, to be read
         raise UnreadableRecord(f"{path}: is not JSON ({error}); repair or remove the file") from error
 
 

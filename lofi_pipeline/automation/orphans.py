@@ -1,0 +1,46 @@
+"""Runs whose process was killed: Dagster takes them for running for ever, and everything that waits for them waits too."""
+
+import os
+import platform
+
+import dagster as dg
+import psutil
+
+OWNER_TAG = "lofi/process"
+_RUNNING = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def owner_tag() -> dict[str, str]:
+    """Tags for a run that lives in this process: host, process id and when the process began."""
+    return {OWNER_TAG: _identity(psutil.Process(os.getpid()))}
+
+
+def _identity(process: psutil.Process) -> str:
+    return f"{platform.node()} {process.pid} {process.create_time():.0f}"
+
+
+def _is_gone(owner: str) -> bool:
+    """Whether the process certainly is no more; that of another machine is left in peace."""
+    host, pid, _ = owner.rsplit(" ", 2)
+    if host != platform.node():
+        return False
+    try:
+        return _identity(psutil.Process(int(pid))) != owner
+    except psutil.NoSuchProcess:
+        return True
+
+
+def end_orphans(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs failed whose process was killed, so that their work is asked for again. Returns their ids."""
+    ended = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
+        owner = run.tags.get(OWNER_TAG)
+        if owner and _is_gone(owner):
+            instance.report_run_failed(run, "The process of this run was killed; what it had done is kept.")
+            ended.append(run.run_id)
+    return ended
