@@ -12,6 +12,7 @@ import copy
 import csv
 import json
 import math
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import distributed, nn
 
 from lofi_pipeline.evaluation.embedders.nano import FOLDER as EMBEDDER_FOLDER
 from lofi_pipeline.pretraining import corpus
@@ -111,20 +113,20 @@ class _FixedTimbre(nn.Module):
 
 
 def texts(
-    pipeline: Any, examples: list, rng: np.random.Generator
+    pipeline: Any, examples: list, told: NDArray[np.float64]
 ) -> tuple[list[str], str]:
     """Each example in the pipeline's own format; tempo, key and metre are told as metadata only some of the time."""
     formatted = []
     lyric = ""
-    for example in examples:
+    for example, (tempo, key, metre) in zip(examples, told, strict=True):
         spec = example.spec
         text, lyric = pipeline._format_prompt(
             example.prompt,
             LYRICS,
             audio_duration=FRAMES / 50,
-            bpm=round(spec.bpm) if rng.random() < 0.6 else None,
-            keyscale=f"{spec.key} {spec.mode}" if rng.random() < 0.5 else None,
-            timesignature="4" if rng.random() < 0.5 else None,
+            bpm=round(spec.bpm) if tempo < 0.6 else None,
+            keyscale=f"{spec.key} {spec.mode}" if key < 0.5 else None,
+            timesignature="4" if metre < 0.5 else None,
         )
         formatted.append(text)
     return formatted, lyric
@@ -199,7 +201,23 @@ class _State:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
+    """Train in `arguments.workers` processes of one thread each: they share each batch and meet once a step.
+
+    One process with many threads would meet at every operation, which a busy machine does not forgive.
+    """
+    if arguments.workers == 1:
+        _train(0, arguments, None)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"file://{folder}/meeting"
+        torch.multiprocessing.spawn(_train, args=(arguments, meeting), nprocs=arguments.workers)
+
+
+def _train(rank: int, arguments: argparse.Namespace, meeting: str | None) -> None:
+    world = 1 if meeting is None else arguments.workers
+    if meeting is not None:
+        distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
+    torch.set_num_threads(1 if world > 1 else arguments.threads)
     torch.manual_seed(arguments.seed)
     work, embedder = Path(arguments.work), Path(arguments.embedder)
     pipeline = build(embedder)
@@ -246,14 +264,17 @@ def train(arguments: argparse.Namespace) -> None:
         rng = np.random.default_rng([arguments.seed, state.step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         rows = rng.choice(len(latents), arguments.batch, replace=False)
+        t = timesteps(len(rows), generator)
+        noise = torch.randn(len(rows), FRAMES, 64, generator=generator)
+        dropped = torch.rand(len(rows), 1, 1, generator=generator) < 0.15
+        told = rng.random((len(rows), 3))
+        mine = slice(rank, None, world)
+        rows, t, noise, dropped, told = rows[mine], t[mine], noise[mine], dropped[mine], told[mine]
         clean = (latents[rows].float() - centre) / spread
         conditioner.timbre_encoder = _FixedTimbre(answer)
-        condition = _condition(pipeline, [data.examples[row] for row in rows], rng)
+        condition = _condition(pipeline, [data.examples[row] for row in rows], told)
         conditioner.timbre_encoder = timbre
-        dropped = torch.rand(len(rows), 1, 1, generator=generator) < 0.15
         condition = torch.where(dropped, conditioner.null_condition_emb, condition)
-        t = timesteps(len(rows), generator)
-        noise = torch.randn(clean.shape, generator=generator)
         mixed = t[:, None, None] * noise + (1 - t)[:, None, None] * clean
         velocity = transformer(
             hidden_states=mixed, timestep=t, timestep_r=t, encoder_hidden_states=condition,
@@ -266,12 +287,16 @@ def train(arguments: argparse.Namespace) -> None:
             )
         optimiser.zero_grad()
         loss.backward()
+        if world > 1:
+            loss = _average(parameters, loss.detach(), world)
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)
         if torch.isfinite(norm):
             optimiser.step()
         state.step += 1
         state.follow()
         state.history.append((state.step, round(loss.item(), 5), round(float(norm), 3)))
+        if rank:
+            continue
         if state.step % 50 == 0:
             recent = np.mean([row[1:] for row in state.history[-50:]], axis=0)
             pace = (time.time() - began) / (state.step - start)
@@ -285,9 +310,25 @@ def train(arguments: argparse.Namespace) -> None:
             export(state, data.sha256, arguments, Path(arguments.out))
 
 
-def _condition(pipeline: Any, examples: list, rng: np.random.Generator) -> torch.Tensor:
+def _average(parameters: list[nn.Parameter], loss: torch.Tensor, world: int) -> torch.Tensor:
+    """Make every process's gradients the mean of all; returns the mean loss."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([loss.reshape(1), *(p.grad.reshape(-1) for p in parameters if p.grad is not None)])
+    distributed.all_reduce(flat)
+    flat /= world
+    at = 1
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.copy_(flat[at : at + parameter.numel()].view_as(parameter))
+            at += parameter.numel()
+    return flat[0]
+
+
+def _condition(pipeline: Any, examples: list, told: NDArray[np.float64]) -> torch.Tensor:
     """Conditions [batch, tokens, width] as encode_prompt makes them for a list: padded to the longest, no masks later."""
-    formatted, lyric = texts(pipeline, examples, rng)
+    formatted, lyric = texts(pipeline, examples, told)
     tokens = pipeline.tokenizer(formatted, padding="longest", return_tensors="pt")
     lyrics = pipeline.tokenizer(
         [lyric] * len(examples), padding="longest", return_tensors="pt"
@@ -363,7 +404,8 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=8000)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="processes that share each batch")
+    parser.add_argument("--threads", type=int, default=2, help="threads, with one worker")
     parser.add_argument(
         "--compile",
         action="store_true",

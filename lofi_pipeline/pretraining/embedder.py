@@ -159,7 +159,7 @@ def train(arguments: argparse.Namespace) -> None:
             )
 
 
-def _loss(model, words, frames, examples, truth, rows, rng, generator):  # noqa: ANN001, ANN202
+def _loss(model, words, frames, examples, truth, rows, rng, generator):
     start = int(rng.integers(0, corpus.FRAMES - WINDOW + 1))
     raw = augment(frames[rows, start : start + WINDOW].float(), generator)
     prompts = [examples[row].prompt for row in rows]
@@ -188,7 +188,7 @@ def _loss(model, words, frames, examples, truth, rows, rng, generator):  # noqa:
 
 
 @torch.no_grad()
-def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, float]:  # noqa: ANN001
+def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, float]:
     """On pieces held out: own prompt first of 8, tempo heard and read within 8 % (octaves folded)."""
     model.eval()
     figures: dict[str, float] = {}
@@ -238,7 +238,7 @@ def export(
     facts: dict,
     history: list,
     folder: Path,
-) -> None:  # noqa: ANN001
+) -> None:
     """Write the folder that NanoEmbedder.load reads, with the auxiliary heads of the audio tower beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     towers = {

@@ -14,15 +14,8 @@ if TYPE_CHECKING:
 
 END, UNKNOWN = "<|endoftext|>", "<unk>"
 NUMBERS = range(301)
-TEMPLATE_WORDS = """
-fill the audio semantic mask based on given conditions repaint area generate tokens extract track from complete input
-instruction caption metas bpm timesignature keyscale duration seconds n a languages lyric en ja es fr de pt it zh ko
-unknown instrumental verse chorus bridge intro outro hook drop break pre post inst c d e f g b major minor sharp flat
-# / : - , . [ ] ( ) & ' ! ? ; and of with in to for on by slow medium fast no
-hum humming ooh ah la oh mm i you we my your me is it night rain light window city moon stars dream sleep home love
-time day morning coffee quiet soft slow down away stay
-""".split()
-EXTRA_WORDS = "techno pop music song beat beats drum bass guitar piano keys acid minimal ambient jazz rock classical hip hop lo fi".split()
+TEMPLATE_WORDS = ["fill", "the", "audio", "semantic", "mask", "based", "on", "given", "conditions", "repaint", "area", "generate", "tokens", "extract", "track", "from", "complete", "input", "instruction", "caption", "metas", "bpm", "timesignature", "keyscale", "duration", "seconds", "n", "a", "languages", "lyric", "en", "ja", "es", "fr", "de", "pt", "it", "zh", "ko", "unknown", "instrumental", "verse", "chorus", "bridge", "intro", "outro", "hook", "drop", "break", "pre", "post", "inst", "c", "d", "e", "f", "g", "b", "major", "minor", "sharp", "flat", "#", "/", ":", "-", ",", ".", "[", "]", "(", ")", "&", "'", "!", "?", ";", "and", "of", "with", "in", "to", "for", "on", "by", "slow", "medium", "fast", "no", "hum", "humming", "ooh", "ah", "la", "oh", "mm", "i", "you", "we", "my", "your", "me", "is", "it", "night", "rain", "light", "window", "city", "moon", "stars", "dream", "sleep", "home", "love", "time", "day", "morning", "coffee", "quiet", "soft", "slow", "down", "away", "stay"]
+EXTRA_WORDS = ["techno", "pop", "music", "song", "beat", "beats", "drum", "bass", "guitar", "piano", "keys", "acid", "minimal", "ambient", "jazz", "rock", "classical", "hip", "hop", "lo", "fi"]
 
 
 def words(vocabulary_file: Path) -> list[str]:
@@ -41,7 +34,7 @@ def words(vocabulary_file: Path) -> list[str]:
     ]
 
 
-def _pre_tokenizer():  # noqa: ANN202 - the type lives in a compiled module
+def _pre_tokenizer():
     from tokenizers import pre_tokenizers
 
     return pre_tokenizers.Sequence(

@@ -1,0 +1,248 @@
+"""What the shipped nano models can do, in figures: python -m lofi_pipeline.pretraining.measure
+
+Prompts are held out: drawn from seeds, and worded as, the training never saw. Writes docs/nano-measurements.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lofi_pipeline.demo.distributions import Example, Kind, draw
+from lofi_pipeline.demo.synth import render
+from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
+from lofi_pipeline.evaluation.frechet import frechet_distance
+from lofi_pipeline.pretraining import base, corpus, labels
+from lofi_pipeline.pretraining.listen import octave_error, tempo
+
+REPORT = Path(__file__).parents[2] / "docs" / "nano-measurements.json"
+SECONDS, GROUP = 5.0, 8
+TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+def held_out(kind: Kind, count: int, known: set[str]) -> list[Example]:
+    """Examples whose prompts name a tempo and are not among the `known` ones."""
+    found: list[Example] = []
+    seed = 2 * corpus.HELD_OUT
+    while len(found) < count:
+        example = draw(kind, seed, SECONDS)
+        if " bpm" in example.prompt and example.prompt not in known:
+            found.append(example)
+        seed += 1
+    return found
+
+
+def generate(pipeline: Any, prompts: list[str], seed: int, steps: int, guidance: float) -> NDArray[np.float32]:
+    """Clips, mono float32 [prompts, frames] at the codec's rate, in batches of eight, tempo told by the tag alone."""
+    clips = []
+    for start in range(0, len(prompts), GROUP):
+        part = prompts[start : start + GROUP]
+        noise = [torch.Generator().manual_seed(seed + start + i) for i in range(len(part))]
+        audio = pipeline(
+            prompt=part, lyrics=[base.LYRICS] * len(part), audio_duration=SECONDS, num_inference_steps=steps,
+            guidance_scale=guidance, generator=noise,
+        ).audios  # fmt: skip
+        clips.append(audio.mean(1).numpy())
+    return np.concatenate(clips)
+
+
+def following(embedder: NanoEmbedder, clips: NDArray[np.float32], examples: list[Example]) -> dict[str, float]:
+    """How well clips follow the prompts of `examples`: own prompt first of eight, tempo within 8 %, mean cosine."""
+    audio = embedder.embed_audio(clips)
+    text = embedder.embed_text([example.prompt for example in examples])
+    first = []
+    for start in range(0, len(clips), GROUP):
+        similar = audio[start : start + GROUP] @ text[start : start + GROUP].T
+        first += (similar.argmax(1) == np.arange(len(similar))).tolist()
+    errors = [octave_error(tempo(clip, embedder.sample_rate), e.spec.bpm) for clip, e in zip(clips, examples, strict=True)]
+    return {
+        "own prompt first of 8": round(float(np.mean(first)), 3),
+        "tempo within 8 %": round(float(np.mean(np.array(errors) <= 1.08)), 3),
+        "clap": round(float((audio * text).sum(1).mean()), 3),
+        "clap shuffled": round(float((audio * np.roll(text, 3, axis=0)).sum(1).mean()), 3),
+    }
+
+
+def contrasts(pipeline: Any, embedder: NanoEmbedder, examples: list[Example], steps: int, guidance: float) -> dict[str, Any]:
+    """The same seed with one tag changed: how often each of the two clips fits its own prompt better than the other's."""
+    rng, figures = np.random.default_rng(5), {}
+    for what in ("instrument", "mood", "tempo"):
+        pairs = []
+        for example in examples:
+            tags = example.prompt.split(", ")
+            places = [i for i, tag in enumerate(tags) if _kind(tag) == what]
+            if places:
+                other = labels._other(tags[places[0]], rng)
+                pairs.append((example.prompt, ", ".join([*tags[: places[0]], str(other), *tags[places[0] + 1 :]])))
+        left = generate(pipeline, [a for a, _ in pairs], 77, steps, guidance)
+        right = generate(pipeline, [b for _, b in pairs], 77, steps, guidance)
+        text = [embedder.embed_text([p[side] for p in pairs]) for side in (0, 1)]
+        audio = [embedder.embed_audio(side) for side in (left, right)]
+        wins = [
+            float((a * own).sum() > (a * other).sum())
+            for a, own, other in [*zip(audio[0], text[0], text[1]), *zip(audio[1], text[1], text[0])]
+        ]
+        differs = np.abs(left - right).mean() / np.abs(left).mean()
+        figures[what] = {"pairs": len(pairs), "fits its own prompt": round(float(np.mean(wins)), 3), "relative difference": round(float(differs), 3)}  # fmt: skip
+    return figures
+
+
+def _kind(tag: str) -> str:
+    if tag.endswith(" bpm"):
+        return "tempo"
+    if any(tag in role for role in labels.ROLES):
+        return "instrument"
+    return "mood" if tag in labels.MOODS else "other"
+
+
+def adapt(pipeline: Any, tracks: list[Example], steps: int, rate: float, rank: int, mean: float) -> None:
+    """Train a LoRA on 30 s tracks rendered from `tracks`, on crops from anywhere, as the trainer does."""
+    from peft import LoraConfig
+
+    torch.manual_seed(0)
+    pipeline.transformer.requires_grad_(False)
+    pipeline.transformer.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS))
+    parameters = [p for p in pipeline.transformer.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+    latents, conditions = [], []
+    silence = pipeline.condition_encoder.silence_latent
+    with torch.no_grad():
+        for example in tracks:
+            audio = render(replace(example.spec, seconds=30.0), corpus.RATE).samples
+            latents.append(pipeline.vae.encode(torch.from_numpy(audio)[None]).latent_dist.mean[0].T)
+            encoded = pipeline.encode_prompt(
+                prompt=example.prompt, lyrics=base.LYRICS, device="cpu", audio_duration=SECONDS, bpm=round(example.spec.bpm),
+                keyscale=f"{example.spec.key} {example.spec.mode}", timesignature="4",
+            )  # fmt: skip
+            conditions.append(pipeline.condition_encoder(*encoded, silence[:, :1500], torch.zeros(1, dtype=torch.long))[0])
+    frames = base.FRAMES
+    context = torch.cat((silence[:, :frames], torch.ones(1, frames, 64)), dim=-1)
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    null = pipeline.condition_encoder.null_condition_emb.detach()
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 20) * max(0.01, 0.5 * (1 + np.cos(np.pi * step / steps)))
+        optimiser.zero_grad()
+        rows = rng.choice(len(tracks), 8, replace=False)
+        by_length: dict[int, list[int]] = {}
+        for row in rows:
+            by_length.setdefault(conditions[row].shape[1], []).append(int(row))
+        for members in by_length.values():
+            clean = torch.stack([_crop(latents[row], frames, rng) for row in members])
+            t = (torch.randn(len(members), generator=generator) + mean).sigmoid()
+            noise = torch.randn(clean.shape, generator=generator)
+            condition = torch.cat([conditions[row] for row in members])
+            dropped = torch.rand(len(members), 1, 1, generator=generator) < 0.15
+            mixed = t[:, None, None] * noise + (1 - t)[:, None, None] * clean
+            velocity = pipeline.transformer(
+                hidden_states=mixed, timestep=t, timestep_r=t, encoder_hidden_states=torch.where(dropped, null, condition),
+                context_latents=context.expand(len(members), -1, -1), return_dict=False,
+            )[0]  # fmt: skip
+            ((velocity - (noise - clean)).square().mean() * len(members) / len(rows)).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+
+
+def _crop(latents: torch.Tensor, frames: int, rng: np.random.Generator) -> torch.Tensor:
+    start = int(rng.integers(0, len(latents) - frames + 1))
+    return latents[start : start + frames]
+
+
+def reference(examples: list[Example]) -> NDArray[np.float32]:
+    """Two windows of each of `examples`, mono float32 [2 x examples, frames]."""
+    long = [render(replace(example.spec, seconds=15.0), corpus.RATE).samples.mean(0) for example in examples]
+    frames = int(SECONDS * corpus.RATE)
+    return np.stack([clip[start : start + frames] for clip in long for start in (0, 2 * frames)])
+
+
+def load(folder: Path) -> Any:
+    """The pipeline in `folder`, in float32."""
+    from diffusers import AceStepPipeline
+
+    import lofi_pipeline.training.nano.codec  # noqa: F401 - diffusers only loads classes that are imported
+
+    pipeline = AceStepPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures, in the order they are worked out; the adapted model comes last."""
+    torch.set_num_threads(arguments.threads)
+    embedder, pipeline = NanoEmbedder.load(Path(arguments.embedder)), load(Path(arguments.base))
+    known = {draw("bright", seed, SECONDS).prompt for seed in range(arguments.pieces)}
+    bright = held_out("bright", arguments.clips, known)
+    steps, guidance = arguments.steps, arguments.guidance
+    report: dict[str, Any] = {"settings": {"inference_steps": steps, "guidance_scale": guidance, "clips": len(bright)}}
+    began = time.time()
+    clips = generate(pipeline, [example.prompt for example in bright], 0, steps, guidance)
+    report["seconds a clip"] = round((time.time() - began) / len(clips), 2)
+    report["base, bright prompts"] = following(embedder, clips, bright)
+    real = np.stack([render(e.spec, corpus.RATE).samples.mean(0) for e in bright])
+    report["rendered audio, the same prompts"] = following(embedder, real, bright)
+    _show(report)
+    if not arguments.quick:
+        report["base, same seed with one tag changed"] = contrasts(pipeline, embedder, bright[:24], steps, guidance)
+        _show(report)
+    if arguments.lora_steps:
+        report |= _adaptation(pipeline, embedder, arguments)
+    return report
+
+
+def _adaptation(pipeline: Any, embedder: NanoEmbedder, arguments: argparse.Namespace) -> dict[str, Any]:
+    lofi = held_out("lofi", 48 + 30 + 24, set())
+    asked, tracks, others = lofi[:48], lofi[48:78], lofi[78:]
+    target = embedder.embed_audio(reference(others))
+    own = embedder.embed_audio(reference(tracks))
+    report: dict[str, Any] = {"floor: lofi tracks against held-out lofi": round(frechet_distance(own, target), 4)}
+    prompts, settings = [example.prompt for example in asked], (arguments.steps, arguments.guidance)
+    for name in ("base", "lora"):
+        if name == "lora":
+            began = time.time()
+            adapt(pipeline, tracks, arguments.lora_steps, arguments.lora_rate, 16, arguments.lora_mean)
+            report["LoRA training"] = {
+                "steps": arguments.lora_steps, "rank": 16, "learning_rate": arguments.lora_rate,
+                "timestep_mean": arguments.lora_mean, "seconds": round(time.time() - began),
+            }  # fmt: skip
+        clips = generate(pipeline, prompts, 0, *settings)
+        fad = round(frechet_distance(embedder.embed_audio(clips), target), 4)
+        report[f"{name}, lofi prompts"] = {"fad": fad, **following(embedder, clips, asked)}
+        _show(report)
+    return report
+
+
+def _show(report: dict[str, Any]) -> None:
+    print(json.dumps(report, indent=1), flush=True)
+
+
+def main() -> None:
+    """Measure, print and write the report."""
+    parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.measure", description=__doc__)
+    parser.add_argument("--base", default=str(base.FOLDER))
+    parser.add_argument("--embedder", default=str(base.EMBEDDER_FOLDER))
+    parser.add_argument("--out", default=str(REPORT))
+    parser.add_argument("--clips", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--lora-steps", type=int, default=240, help="0: do not adapt")
+    parser.add_argument("--lora-rate", type=float, default=1.5e-3)
+    parser.add_argument("--lora-mean", type=float, default=-0.4)
+    parser.add_argument("--pieces", type=int, default=10_000, help="training pieces, whose prompts are left out")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="only the base's clips")
+    arguments = parser.parse_args()
+    report = measure(arguments)
+    Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)
+    Path(arguments.out).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
