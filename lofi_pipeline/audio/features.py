@@ -6,7 +6,7 @@ import numpy as np
 
 from lofi_pipeline.audio.rhythm import RATE, onset_strength, onsets_per_second, tempo_of
 from lofi_pipeline.audio.spectrum import frequencies, magnitudes
-from lofi_pipeline.audio.tonality import chroma, key_of
+from lofi_pipeline.audio.tonality import key_of
 from lofi_pipeline.entities import TrackMeasurements
 
 _MOST_CERTAIN_METRE = 0.5
@@ -17,7 +17,7 @@ def measure(mono: np.ndarray) -> TrackMeasurements:
     """Measure float32 [n] at 22.05 kHz. The tempo lies in 55..110, not yet folded into a style's range."""
     strength = onset_strength(mono)
     tempo = tempo_of(strength)
-    key = key_of(chroma(mono))
+    key = key_of(mono)
     return TrackMeasurements(
         tempo_bpm=round(tempo.bpm, 2),
         tempo_confidence=round(tempo.confidence, 3),

@@ -235,7 +235,7 @@ def _bandwidth(spectrum_db: np.ndarray) -> float:
 
 
 def _brick_wall(spectrum_db: np.ndarray) -> float:
-    """The frequency, in Hz, of a fall by more than 25 dB within 600 Hz with nothing above it; or 24 kHz.
+    """The frequency, in Hz, of a fall by more than 40 dB within 600 Hz with nothing above it; or 24 kHz.
 
     The soft low-pass of lofi falls by 9 dB there at most, resamplers and lossy encoders by 60 and more.
     """
@@ -247,7 +247,7 @@ def _brick_wall(spectrum_db: np.ndarray) -> float:
     above = spectrum_db[at + step + 8 : np.searchsorted(hertz, 22500)]
     reference = spectrum_db[(hertz > 100) & (hertz < 4000)].max()
     nothing_above = len(above) > 0 and float(np.median(above)) < reference - 80
-    return float(hertz[at + step // 2]) if fall[at] > 25 and nothing_above else _RATE / 2
+    return float(hertz[at + step // 2]) if fall[at] > 40 and nothing_above else _RATE / 2
 
 
 def _loudness_range(power_db: np.ndarray) -> float:
