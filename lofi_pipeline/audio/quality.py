@@ -200,12 +200,14 @@ def _flat_top_share(samples: np.ndarray) -> float:
         peak = float(size.max(initial=0.0))
         if peak < 0.05:
             continue
-        edges = np.diff((size >= 0.985 * peak).astype(np.int8), prepend=0, append=0)
-        first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+        top = np.flatnonzero(size >= 0.985 * peak)
+        begins = np.flatnonzero(np.diff(top, prepend=-2) > 1)
+        ends = np.append(begins[1:], len(top)) - 1
+        first, last = top[begins], top[ends]
         whole = (last - first >= 2) & (first >= 2) & (last < len(size) - 2)
-        first, last = first[whole], last[whole]
-        travelled = np.cumsum(np.abs(np.diff(channel, prepend=channel[:1])), dtype=np.float64)
-        within = (travelled[last] - travelled[first]) / (last - first)
+        first, last, begins, ends = first[whole], last[whole], begins[whole], ends[whole]
+        travelled = np.cumsum(np.abs(np.diff(channel[top], prepend=channel[top[:1]])), dtype=np.float64)
+        within = (travelled[ends] - travelled[begins]) / (last - first)
         around = [np.abs(channel[first] - channel[first - 2]), np.abs(channel[last + 2] - channel[last])]
         is_flat = (np.maximum(*around) / 2 > 5 * within) & (within < 0.003 * peak)
         flat += int((last - first + 1)[is_flat].sum())

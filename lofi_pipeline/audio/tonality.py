@@ -27,8 +27,8 @@ _PROFILES = {
     "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
 }
 _BASS_WEIGHT = 0.3
-"""What the tonic's share of the bass adds to a key's fit, over the track and again over its opening bars. Chords
-alone hardly tell a minor key from its relative major, but pieces begin at home and the bass returns there."""
+"""What the tonic's share of the bass adds to a key's fit, over the track and again over its opening bars.
+Chords hardly tell a minor key from its relative major, but pieces begin at home and the bass comes back."""
 _OPENING_SECONDS = 3.0
 _CLEAR_MARGIN = 0.15
 """Correlation by which the best key leads the second best where there is no doubt left."""
