@@ -78,7 +78,7 @@ def evaluate_checkpoint(
         )
     embedder = _open_embedder(settings.model_dump_json())
     key = score_key(root, version, embedder, settings)
-    base = _base_scores(root, version, facts, embedder, settings, key, progress)
+    base = _base_scores(root, version, base_name, facts, embedder, settings, key, progress)
     there = read_scores(folder)
     if there is not None and there.key == key:
         return Evaluated(record, there, base, fresh=False)
@@ -86,9 +86,9 @@ def evaluate_checkpoint(
         raise EvaluationError(f"{folder.name}: its weights were pruned; only its record is left")
     from lofi_pipeline.training.weights import load_checkpoint_into
 
-    pipeline: Any = _open_base(facts.name, facts.sha256, pick_device())
-    load_checkpoint_into(pipeline, folder)
+    pipeline: Any = _open_base(base_name, facts.sha256, pick_device())
     try:
+        load_checkpoint_into(pipeline, folder)
         scores = evaluate(
             root,
             version,
@@ -110,6 +110,7 @@ def evaluate_checkpoint(
 def _base_scores(
     root: DataRoot,
     version: DatasetVersion,
+    base_name: str,
     facts: BaseModelFacts,
     embedder: Embedder,
     settings: EvaluationSettings,
@@ -125,7 +126,7 @@ def _base_scores(
         scores = evaluate(
             root,
             version,
-            _open_base(facts.name, facts.sha256, pick_device()),
+            _open_base(base_name, facts.sha256, pick_device()),
             embedder,
             settings,
             step=BASE_STEP,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.evaluation.embedders.files import missing_weights, weights_folder
+from lofi_pipeline.evaluation.embedders.files import missing_weights, require_weights, weights_folder
 from lofi_pipeline.evaluation.embedders.protocol import BadWeights, Embedder, MissingFile, WeightsMissing
 
 __all__ = [
@@ -27,9 +27,8 @@ def open_embedder(settings: EvaluationSettings) -> Embedder:
     """
     match settings.embedder:
         case "nano":
-            from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
-
-            return NanoEmbedder.load()
+            require_weights(settings)
+            return _nano()
         case "vggish":
             from lofi_pipeline.evaluation.embedders.hub import VggishEmbedder
 
@@ -48,6 +47,10 @@ def open_text_embedder(embedder: Embedder) -> Embedder:
     """`embedder` itself where it knows text, else nano: text and audio must be judged in one space."""
     if embedder.embed_text(["lofi"]) is not None:
         return embedder
+    return _nano()
+
+
+def _nano() -> Embedder:
     from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
 
     return NanoEmbedder.load()

@@ -57,9 +57,13 @@ class WeightsMissing(EvaluationError):
         self.embedder = embedder
         self.missing = missing
         files = "\n".join(f"  {file}" for file in missing)
+        advice = (
+            ""
+            if embedder == "nano"
+            else "\nor set evaluation.embedder to nano, which comes with this project"
+        )
         super().__init__(
-            f"the weights of the embedder {embedder!r} are not in place; put there:\n{files}\n"
-            "or set evaluation.embedder to nano, which comes with this project"
+            f"the weights of the embedder {embedder!r} are not in place; put there:\n{files}{advice}"
         )
 
 

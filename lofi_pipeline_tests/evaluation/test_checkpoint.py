@@ -1,0 +1,115 @@
+"""A trained checkpoint on disk, of a base in a folder of the user's: scored beside its base, once, with nano."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
+from lofi_pipeline.evaluation import EvaluationError, read_scores
+from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.manifest import compile_manifest, read_record, write_record
+from lofi_pipeline_tests.training.conftest import job_for, run_job
+from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base
+
+SETTINGS = EvaluationSettings(
+    clip_seconds=1.0, validation_prompts=4, style_prompts=False, inference_steps=2, guidance_scale=1.0
+)
+Trained = tuple[DataRoot, DatasetVersion, Path, Path]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataRoot, DatasetVersion, Path]:
+    folder = tmp_path_factory.mktemp("trained")
+    base = save_toy_base(folder / "base")
+    root = DataRoot(folder / "data")
+    version = make_dataset(root)
+    run_job(job_for(root, version, base, preset={"max_steps": 2}))
+    return root, version, base
+
+
+@pytest.fixture
+def trained(original, tmp_path: Path) -> Trained:
+    """Data root, version, base, and the checkpoint's folder; a copy for each test."""
+    root, version, base = original
+    shutil.copytree(root.path, tmp_path / "data")
+    copied = DataRoot(tmp_path / "data")
+    return copied, version, base, copied.checkpoint("epoch=0-step=2_lora")
+
+
+def _evaluate(trained: Trained, settings: EvaluationSettings = SETTINGS):
+    root, version, base, folder = trained
+    return evaluate_checkpoint(root, folder, version, str(base), settings)
+
+
+def _rewrite(folder: Path, **changes: object) -> None:
+    """Change the record's own fields, or its checkpoint's."""
+    record = read_record(folder)
+    checkpoint = record.checkpoint.model_copy(
+        update={
+            name: value for name, value in changes.items() if name in type(record.checkpoint).model_fields
+        }
+    )
+    own = {name: value for name, value in changes.items() if name in CheckpointRecord.model_fields}
+    write_record(folder, record.model_copy(update={"checkpoint": checkpoint, **own}))
+
+
+def test_a_checkpoint_is_scored_beside_its_base(trained: Trained) -> None:
+    root, _, _, folder = trained
+    found = _evaluate(trained)
+    assert found.fresh
+    assert (found.base.step, found.scores.step) == (0, 2)
+    assert found.scores.key == found.base.key
+    assert found.scores.metrics.fad_score != found.base.metrics.fad_score
+    assert found.scores.key.embedder == "nano"
+    assert read_scores(folder) == found.scores
+    for sample in [*found.scores.samples, *found.base.samples]:
+        assert soundfile.info(str(root.inside(str(sample.path)))).duration == 1.0
+    (listed,) = compile_manifest(root)
+    assert (listed.fad_score, listed.clap_score) == (
+        found.scores.metrics.fad_score,
+        found.scores.metrics.clap_score,
+    )
+
+
+def test_what_was_scored_is_not_scored_again_until_a_setting_changes(trained: Trained) -> None:
+    first = _evaluate(trained)
+    again = _evaluate(trained)
+    assert (again.fresh, again.scores, again.base) == (False, first.scores, first.base)
+    other = _evaluate(trained, SETTINGS.model_copy(update={"seed": 1}))
+    assert other.fresh
+    assert other.scores.key != first.scores.key
+    assert other.base != first.base
+
+
+def test_the_adapter_is_gone_before_the_next_is_scored(trained: Trained) -> None:
+    """The base is kept in memory; scored after a checkpoint it is still the base."""
+    before = _evaluate(trained)
+    shutil.rmtree(trained[0].metadata / "base_scores")
+    after = _evaluate(trained)
+    assert after.base.metrics.fad_score == before.base.metrics.fad_score
+
+
+def test_invalid_pruned_and_foreign_checkpoints_are_refused(trained: Trained, tmp_path: Path) -> None:
+    root, version, _, folder = trained
+    other = save_toy_base(tmp_path / "other", seed=7)
+    with pytest.raises(EvaluationError, match="was trained on"):
+        evaluate_checkpoint(root, folder, version, str(other), SETTINGS)
+    _rewrite(folder, pruned=True)
+    with pytest.raises(EvaluationError, match="pruned"):
+        _evaluate(trained)
+    _rewrite(folder, is_valid=False, invalid_reason="swapped")
+    with pytest.raises(EvaluationError, match=r"not valid \(swapped\)"):
+        _evaluate(trained)
+
+
+def test_a_pruned_checkpoint_keeps_the_scores_it_has(trained: Trained) -> None:
+    first = _evaluate(trained)
+    _rewrite(trained[3], pruned=True)
+    again = _evaluate(trained)
+    assert (again.fresh, again.scores) == (False, first.scores)
