@@ -161,7 +161,7 @@ def encode_dataset(
     cache = _Cache(root, facts)
     lazy = _LazyEncoder(base_name, device, pipeline)
     patch = patch_size(base_name)
-    wanted = crop_frames(*[math.floor(preset.crop_seconds * facts.latents_per_second)] * 2, patch)
+    wanted = math.floor(preset.crop_seconds * facts.latents_per_second) // patch * patch
     tracks: list[EncodedTrack] = []
     channels = 0
     for done, track in enumerate(version.tracks):

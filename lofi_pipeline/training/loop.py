@@ -194,10 +194,19 @@ class Trainer:
                 if moment - kept >= self.job.rolling_minutes * 60:
                     kept = moment
                     self._keep()
-            if stop():
+            if self._asked_to(stop):
                 self._keep()
                 self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
                 return
+
+    def _asked_to(self, stop: Stop) -> bool:
+        """Whether any of the processes was asked to stop: all of them end at the same step."""
+        if self.accelerator.num_processes == 1:
+            return stop()
+        asked: Any = self.accelerator.reduce(
+            torch.tensor(float(stop()), device=self.accelerator.device), "sum"
+        )
+        return float(asked) > 0
 
     def _step(self) -> float | None:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""

@@ -30,7 +30,7 @@ PROBE_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
 PROBE_FRAMES = 32
 PROBE_TOKENS = 16
-ACE_STEP_NAMES = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
+ACE_STEP_NAMES: dict[str, str] = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
 
 Tensors = dict[str, torch.Tensor]
 
@@ -86,7 +86,7 @@ def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
 
 
 def _adapter_config(transformer: Any) -> dict[str, Any]:
-    config = transformer.peft_config[LIVE_ADAPTER].to_dict()
+    config: dict[str, Any] = transformer.peft_config[LIVE_ADAPTER].to_dict()
     return {
         key: sorted(value) if isinstance(value, set) else value
         for key, value in config.items()
@@ -109,7 +109,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     tensors = adapter_tensors(transformer)
     config = _adapter_config(transformer)
     pipeline.save_lora_weights(
-        str(folder), transformer_lora_layers=tensors, transformer_lora_adapter_metadata=dict(config)
+        str(folder), transformer_lora_layers=dict(tensors), transformer_lora_adapter_metadata=dict(config)
     )
     header = {f"transformer.{key}": value for key, value in config.items()}
     save_file(
@@ -117,7 +117,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
-    targets = [ACE_STEP_NAMES.get(name, name) for name in config["target_modules"]]
+    targets: list[str] = [ACE_STEP_NAMES.get(name, name) for name in config["target_modules"]]
     peft = config | {
         "target_modules": sorted(targets),
         "task_type": "FEATURE_EXTRACTION",

@@ -177,7 +177,7 @@ def test_the_peft_pair_loads_on_ace_steps_own_decoder(folder: Path, base: Path):
 
 
 def test_a_loaded_checkpoint_changes_what_is_generated(folder: Path, base: Path):
-    pipeline = load_base(str(base))
+    pipeline: Any = load_base(str(base))
 
     def generate() -> torch.Tensor:
         return pipeline(

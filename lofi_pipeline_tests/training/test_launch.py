@@ -35,12 +35,10 @@ def test_it_ends_when_whoever_started_it_is_gone(root: DataRoot, version: Datase
     preset = {"max_steps": 100_000, "checkpoint_interval": 50_000}
     write_json_atomic(path, job_for(root, version, base, preset=preset))
     command = [sys.executable, "-m", "lofi_pipeline.training.run", "--job", str(path), "--end-with-parent"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin and process.stdout
-    assert TrainingEvent.model_validate_json(process.stdout.readline()).kind is EventKind.STARTED
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin
     process.stdin.close()
-    assert process.wait(timeout=60) == 1
-    process.stdout.close()
+    assert process.wait(timeout=120) == 1
 
 
 def test_light_modules_stay_light():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from diffusers import AceStepPipeline
+from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
-from diffusers import (
-    AceStepPipeline,
-    AceStepTransformer1DModel,
-    AutoencoderOobleck,
-    FlowMatchEulerDiscreteScheduler,
-)
+from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+from diffusers.models.transformers.ace_step_transformer import AceStepTransformer1DModel
 from diffusers.pipelines.ace_step.modeling_ace_step import AceStepConditionEncoder
+from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
@@ -69,7 +68,7 @@ def save_toy_base(folder: Path, *, seed: int = 0) -> Path:
             bos_token_id=None,
         )
     ).eval()
-    vae = AutoencoderOobleck(
+    vae: Any = AutoencoderOobleck(
         encoder_hidden_size=2 * CHANNELS,
         downsampling_ratios=[10, 6, 4, 4, 2],
         channel_multiples=[1, 1, 1, 1, 1],
@@ -78,7 +77,7 @@ def save_toy_base(folder: Path, *, seed: int = 0) -> Path:
         audio_channels=2,
         sampling_rate=48_000,
     ).eval()
-    attention = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
+    attention: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
     transformer = AceStepTransformer1DModel(
         hidden_size=WIDTH,
         intermediate_size=WIDTH * 2,
