@@ -87,6 +87,7 @@ def scan_drops(
     hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
     scanner = _Scanner(root, style_ids, licensing, hashes, progress)
     drops = _one_meaning_per_source([scanner.scan(folder) for folder in drop_folders(root)], known)
+    drops = _strictest_licence_holds(drops)
     return Scan(drops=drops, judged_with=judging_hash(style_ids, licensing))
 
 
@@ -127,6 +128,27 @@ def _one_meaning_per_source(drops: list[Drop], known: Scan | None) -> list[Drop]
     return sorted(result, key=lambda drop: drop.folder)
 
 
+def _strictest_licence_holds(drops: list[Drop]) -> list[Drop]:
+    """The same bytes under a licence that forbids training, in whichever drop, give no track."""
+    forbidden = {
+        file.sha256: drop for drop in drops if drop.status is DropStatus.FORBIDDEN for file in drop.files if file.sha256
+    }
+
+    def judged(file: DropAudio) -> DropAudio:
+        other = forbidden.get(file.sha256 or "")
+        if other is None:
+            return file
+        reason = f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
+        return file.model_copy(update={"refusal": reason})
+
+    return [
+        drop.model_copy(update={"files": [judged(file) for file in drop.files]})
+        if drop.status is DropStatus.ACCEPTED
+        else drop
+        for drop in drops
+    ]
+
+
 @dataclass(frozen=True)
 class _Scanner:
     root: DataRoot
@@ -160,7 +182,7 @@ class _Scanner:
         )
         if not verdict.permitted:
             reason = f"{name}/{SOURCE_JSON}: license_type: {verdict.reason}"
-            return drop.model_copy(update={"status": DropStatus.REFUSED, "reason": reason})
+            return drop.model_copy(update={"status": DropStatus.FORBIDDEN, "reason": reason})
         absent = self._absent(folder, manifest)
         if absent:
             reason = f"{name}/{SOURCE_JSON}: files: named but not in the drop: {', '.join(absent)}"
@@ -227,7 +249,7 @@ class _Scanner:
             )
         known = self.hashes.get(relative)
         if known and known.sha256 and (known.size, known.modified_ns) == (info.st_size, info.st_mtime_ns):
-            return known
+            return known.model_copy(update={"refusal": None})
         try:
             sha256 = file_sha256(path)
         except OSError as error:

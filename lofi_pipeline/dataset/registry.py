@@ -78,7 +78,7 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
         for drop in scan.drops
         if drop.status is DropStatus.ACCEPTED
         for file in drop.files
-        if file.sha256 is not None
+        if file.sha256 is not None and file.refusal is None
     ]
     return sorted(pairs, key=lambda pair: (-pair[0].strictness, pair[1].path))
 

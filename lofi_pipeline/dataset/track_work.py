@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -211,7 +212,7 @@ class _Steps:
     def check_raw(self, record: TrackRecord) -> TrackRecord:
         """The bytes are still those that were registered."""
         path = self.root.inside(self.track.origins[0].path)
-        if file_sha256(path) != self.track.sha256:
+        if not stat.S_ISREG(path.lstat().st_mode) or file_sha256(path) != self.track.sha256:
             raise TrackRefused(
                 f"{self.track.origins[0].path}: changed since it was registered; scan the drops again"
             )

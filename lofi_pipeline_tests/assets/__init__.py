@@ -1,0 +1,1 @@
+"""Tests of the assets, through a real Dagster instance."""

@@ -1,0 +1,1 @@
+"""Tests of jobs, sensors and schedules, through a real Dagster instance."""

@@ -1,0 +1,1 @@
+"""Tests of the data set room, on real drops."""

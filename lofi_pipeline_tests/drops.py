@@ -1,0 +1,90 @@
+"""Drops for tests: short real songs, rendered once a session, and folders with a source.json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from lofi_pipeline.config import PipelineConfig, load_config
+from lofi_pipeline.dataset import Registration, register_sources
+from lofi_pipeline.entities import RAW_FOLDER, SourceType, TrackRecord
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.audio.music import loop, write
+
+SECONDS = 30.5
+
+
+@cache
+def song(seed: int = 0, seconds: float = SECONDS) -> Path:
+    """A WAV file of a loop that follows from `seed`; copy it, do not change it."""
+    folder = Path(mkdtemp(prefix="lofi-songs-"))
+    tonic, bpm = (9 + 5 * seed) % 12, 74 + 4 * (seed % 5)
+    mode = "minor" if seed % 2 else "major"
+    return write(folder / f"song-{seed}.wav", loop(seconds, bpm=bpm, tonic=tonic, mode=mode, seed=seed))
+
+
+def facts(source_type: SourceType = SourceType.CREATIVE_COMMONS, **changes: object) -> dict[str, object]:
+    """A source.json that is in order; a change to None removes the field."""
+    given = {
+        "source_id": f"tests-{source_type}",
+        "source_type": str(source_type),
+        "provider": "tests",
+        "license_type": "CC0 1.0",
+        "date_acquired": "2025-01-15",
+        **({"cost": 10.0} if source_type is SourceType.COMMISSIONED else {}),
+        "defaults": {"style_ids": ["CORE-01"]},
+        **changes,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def make_drop(
+    root: DataRoot,
+    name: str,
+    files: dict[str, Path | bytes],
+    source: dict[str, object] | str | None = None,
+    *,
+    kind: SourceType = SourceType.CREATIVE_COMMONS,
+) -> Path:
+    """Write a drop: its files (copied, or these bytes), and its source.json (text is written as it is)."""
+    folder = root.raw / RAW_FOLDER[kind] / name
+    for file, content in files.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copyfile(content, path)
+        else:
+            path.write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    if source is not None:
+        text = source if isinstance(source, str) else json.dumps(source)
+        (folder / "source.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def settings(**rooms: dict[str, object]) -> PipelineConfig:
+    """The shipped configuration with changes: settings(ingest={"workers": 1})."""
+    given = load_config().model_dump()
+    return PipelineConfig.model_validate(
+        {**given, **{name: given[name] | change for name, change in rooms.items()}}
+    )
+
+
+def register(root: DataRoot, config: PipelineConfig | None = None) -> Registration:
+    """Register all drops."""
+    return register_sources(root, config or load_config(), style_ids=set(load_presets()))
+
+
+def work(root: DataRoot, config: PipelineConfig | None = None) -> dict[str, TrackRecord]:
+    """Register, then work on everything pending in this process; the records by the files' names."""
+    from lofi_pipeline.dataset import Workshop, load_registry, pending_tracks, work_on
+
+    config = config or load_config()
+    register(root, config)
+    workshop, known = Workshop.open(config), load_registry(root).by_id()
+    records = [work_on(root, known[track_id], workshop) for track_id in pending_tracks(root, config)]
+    return {record.filename: record for record in records}
