@@ -170,7 +170,7 @@ def demo(
                 root.raw,
                 progress=lambda done, total, name: progress_room.report("demo drop", done, total, name),
             )
-        write_json_atomic(truth, made)
+        made.write(truth)
         console.print(f"Rendered the synthetic drop into {root.raw} in {time.monotonic() - start:.1f} s")
     if drop_only:
         return

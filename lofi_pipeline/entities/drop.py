@@ -17,6 +17,8 @@ class DropStatus(StrEnum):
     ACCEPTED = "accepted"
     INCOMPLETE = "incomplete"
     REFUSED = "refused"
+    FORBIDDEN = "forbidden"
+    """Refused because its licence does not permit AI training."""
 
 
 class DropAudio(Entity):
