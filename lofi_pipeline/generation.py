@@ -47,33 +47,58 @@ def find_folder(root: DataRoot, checkpoint: str) -> Path | None:
     if checkpoint == "base":
         return None
     found = [item for item in scan_checkpoints(root) if item.record]
-    there = ", ".join(item.folder.name for item in found if item.record and not item.record.pruned) or "none yet"
+    there = (
+        ", ".join(item.folder.name for item in found if item.record and not item.record.pruned) or "none yet"
+    )
     if checkpoint == "best":
-        scored = [item for item in found if item.scores and item.record and not item.record.pruned]
+        scored = [
+            item
+            for item in found
+            if item.scores and item.record and item.record.checkpoint.is_valid and not item.record.pruned
+        ]
         if not scored:
-            raise RecordError(f"{root.checkpoints}: no checkpoint was scored yet; train first (lofi run), or use --checkpoint base")
+            raise RecordError(
+                f"{root.checkpoints}: no checkpoint was scored yet; train first (lofi run), or use --checkpoint base"
+            )
         return min(scored, key=lambda item: item.scores.metrics.fad_score if item.scores else 0.0).folder
     folder = next((item.folder for item in found if item.folder.name == checkpoint), None)
     folder = folder or find_checkpoint(root, checkpoint)
     if folder is None:
-        raise RecordError(f"--checkpoint: no checkpoint {checkpoint!r} in {root.checkpoints}; there are: {there}")
+        raise RecordError(
+            f"--checkpoint: no checkpoint {checkpoint!r} in {root.checkpoints}; there are: {there}"
+        )
     if any(item.folder == folder and item.record and item.record.pruned for item in found):
         raise RecordError(f"--checkpoint: the weights of {checkpoint} were pruned; there are: {there}")
     return folder
+
+
+def _refuse_other_base(folder: Path, base: str) -> None:
+    """LoRAs of another base of the same shape would load, and play noise."""
+    from lofi_pipeline.training.bases import describe_base
+    from lofi_pipeline.training.manifest import read_record
+
+    trained_on, given = read_record(folder).lineage.base, describe_base(base)
+    if trained_on.sha256 != given.sha256:
+        raise RecordError(
+            f"{folder.name}: was trained on the base {trained_on.name} ({trained_on.sha256[:8]}), this is "
+            f"{given.name} ({given.sha256[:8]}); give --base, or set training.base, to the one it was trained on"
+        )
 
 
 def generate_to_file(root: DataRoot, wanted: Request) -> Path:
     """Generate and write a WAV or FLAC file, whole or not at all.
 
     Raises:
-        RecordError: unknown checkpoint or file type.
-        CheckpointError: the checkpoint does not fit the base model.
+        RecordError: unknown checkpoint or file type, or the checkpoint is of another base model.
+        CheckpointError: the checkpoint's files are damaged.
     """
     kind = FORMATS.get(wanted.output.suffix.lower())
     if kind is None:
         raise RecordError(f"--output: {wanted.output.name}: write to a file ending in {' or '.join(FORMATS)}")
     folder = find_folder(root, wanted.checkpoint)
     config = load_config()
+    if folder is not None:
+        _refuse_other_base(folder, base_name(config))
 
     import numpy as np
     import soundfile

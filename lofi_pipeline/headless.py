@@ -13,6 +13,7 @@ from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.orphans import end_orphans, owner_tag
 from lofi_pipeline.automation.ranges import ranges_of
+from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.instance import open_instance
@@ -50,6 +51,7 @@ class Headless:
     def __init__(self, root: DataRoot, config: PipelineConfig, instance: dg.DagsterInstance) -> None:
         self.root, self.config, self.instance = root, config, instance
         self.outcome = Outcome()
+        self._cursor: str | None = None
 
     def run(self, last: str) -> Outcome:
         """Run what is needed. A failure ends the way there, but never what does not depend on it."""
@@ -152,11 +154,10 @@ class Headless:
     def _score_landed(self) -> float:
         """Carry out what one tick of checkpoint_sensor asks for; the seconds it took, 0.0 when nothing was asked."""
         start = time.monotonic()
-        cursor = getattr(self, "_cursor", None)
-        with dg.build_sensor_context(
-            instance=self.instance, cursor=cursor, definitions=defs, resources={"workspace": Workspace()}
-        ) as context:
-            tick = checkpoint_sensor.evaluate_tick(context)
+        if self._cursor is None:
+            # What lies there when the command is given was copied in before: nobody waits for it to settle.
+            self._cursor = Watch.load(self._tick().cursor).settled().model_dump_json()
+        tick = self._tick()
         self._cursor = tick.cursor
         for request in tick.dynamic_partitions_requests or []:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
@@ -172,6 +173,16 @@ class Headless:
                 tags={RUN_KEY_TAG: request.run_key or ""},
             )
         return time.monotonic() - start if worked else 0.0
+
+    def _tick(self) -> Any:
+        """What one tick of checkpoint_sensor gives."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self._cursor,
+            definitions=defs,
+            resources={"workspace": Workspace()},
+        ) as context:
+            return checkpoint_sensor.evaluate_tick(context)
 
     def _asked_before(self, run_key: str | None) -> bool:
         """The daemon starts each run key once; so does this."""
@@ -207,7 +218,13 @@ def _job_of(failure: str) -> str:
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
     """Why a run failed: the words of whoever raised, without Dagster's frames around them."""
-    reasons = []
+    reasons = [
+        str(check.metadata["reason"].value)
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and "reason" in check.metadata
+    ]
+    if reasons:  # the step's own error would only count the checks
+        return "; ".join(reasons)
     for event in result.get_step_failure_events():
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -45,7 +46,7 @@ def facts(source_type: SourceType = SourceType.CREATIVE_COMMONS, **changes: obje
 def make_drop(
     root: DataRoot,
     name: str,
-    files: dict[str, Path | bytes],
+    files: Mapping[str, Path | bytes],
     source: dict[str, object] | str | None = None,
     *,
     kind: SourceType = SourceType.CREATIVE_COMMONS,

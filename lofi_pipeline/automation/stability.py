@@ -27,3 +27,7 @@ class Watch(Entity):
         """When `name` was first seen with this signature: `moment` if that is now."""
         known = self.seen.get(name)
         return known[1] if known and known[0] == signature else moment
+
+    def settled(self) -> Watch:
+        """The same folders, taken as unchanged since ever."""
+        return Watch(seen={name: (signature, 0.0) for name, (signature, _) in self.seen.items()})
