@@ -150,7 +150,7 @@ def test_a_removed_drop_is_unpublished_and_foreign_files_stay(ready: DataRoot) -
     aside = shutil.move(ready.raw / "commissioned" / "second", ready.path / "aside")
     register(ready)
     version = build(ready).version
-    gone = {"track_004", "track_005"}
+    gone = {"track_001", "track_002"}
     assert not gone & {item.track.track_id for item in version.tracks}
     left = [path.name for folder in (ready.final, ready.validation) for path in folder.iterdir()]
     assert not [name for name in left if name.startswith(tuple(gone))]

@@ -1,0 +1,66 @@
+"""What Dagster loads: complete, described, on by default, and light."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from lofi_pipeline.assets.metadata import escape_markdown, table
+from lofi_pipeline.definitions import defs
+
+HEAVY = ("torch", "librosa", "diffusers", "laion_clap", "transformers", "matplotlib", "peft", "accelerate")
+ASSETS = {
+    "style_presets",
+    "tag_categories",
+    "source_records",
+    "raw_tracks",
+    "processed_audio",
+    "tagged_prompts",
+    "dataset_manifest",
+    "base_model",
+    "encoded_dataset",
+    "lora_training",
+    "lora_checkpoints",
+    "quality_metrics",
+}
+
+
+def test_definitions_load_with_everything_in_them() -> None:
+    dg.Definitions.validate_loadable(defs)
+    repository = defs.get_repository_def()
+    jobs = {job.name for job in repository.get_all_jobs()}
+    assert {"register", "ingest", "build_dataset", "train", "evaluate"} <= jobs
+    sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
+    assert set(sensors) == {"source_drop_sensor", "checkpoint_sensor"}
+    assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
+    schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
+    assert set(schedules) == {"nightly_dataset"}
+    assert schedules["nightly_dataset"].default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_every_asset_says_what_it_is() -> None:
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    assert set(specs) == ASSETS
+    for name, spec in specs.items():
+        for fact in ("description", "group_name", "kinds", "owners", "code_version"):
+            assert getattr(spec, fact), f"{name} has no {fact}"
+    assert all(spec.group_name != "default" for spec in specs.values())
+    upstream = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()}
+    assert upstream["quality_metrics"] == {"lora_checkpoints", "dataset_manifest"}
+    assert upstream["tagged_prompts"] == {"processed_audio", "style_presets", "tag_categories"}
+
+
+def test_loading_the_definitions_loads_nothing_heavy() -> None:
+    program = f"import sys, lofi_pipeline.definitions; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>x</script>", "a|b", "![](http://x)", "`x`", "line\nline", "[a](b)", "&lt;"]
+)
+def test_text_from_drops_cannot_be_markup(text: str) -> None:
+    escaped = escape_markdown(text)
+    assert not set("<>|[]()`!\n") & set(escaped)
+    assert str(table(["x"], [[text]]).value).count("\n") == 2

@@ -1,0 +1,140 @@
+"""Real ticks of source_drop_sensor on a real instance."""
+
+import shutil
+
+import dagster as dg
+import pytest
+
+from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.automation.drop_sensor import source_drop_sensor
+from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
+from lofi_pipeline.definitions import defs
+from lofi_pipeline.instance import open_instance
+from lofi_pipeline.resources import Workspace
+from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
+from lofi_pipeline_tests.drops import facts, make_drop, song
+
+
+class Ticks:
+    """The daemon's part: ticks with the cursor of the one before, partitions added, runs carried out."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance, self.cursor = instance, None
+
+    def tick(self) -> dg.SensorResult:
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            definitions=defs,
+            resources={"workspace": Workspace()},
+        ) as context:
+            data = source_drop_sensor.evaluate_tick(context)
+        self.cursor = data.cursor
+        for request in data.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        return data  # pyright: ignore[reportReturnType]
+
+    def jobs(self) -> list[str]:
+        return [request.job_name for request in self.tick().run_requests or []]
+
+    def carry_out(self) -> dg.ExecuteInProcessResult:
+        (request,) = self.tick().run_requests or []
+        job = defs.resolve_job_def(request.job_name)
+        return job.execute_in_process(instance=self.instance, tags=request.tags, raise_on_error=False)
+
+    def reason(self) -> str:
+        return str(self.tick().skip_message or "")  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.fixture
+def stable_seconds() -> float:
+    return 0.0
+
+
+@pytest.fixture
+def ticks(root: DataRoot, stable_seconds: float, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(PROJECT_ROOT / "config", tmp_path / "config")
+    file = tmp_path / "config" / "pipeline.yaml"
+    text = file.read_text()
+    assert "stable_seconds: 10.0" in text
+    file.write_text(text.replace("stable_seconds: 10.0", f"stable_seconds: {stable_seconds}"))
+    monkeypatch.setenv("LOFI_CONFIG_ROOT", str(tmp_path / "config"))
+    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
+        monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
+    with open_instance(root) as instance:
+        yield Ticks(instance)
+
+
+@pytest.mark.parametrize("stable_seconds", [3600.0])
+def test_a_drop_that_still_changes_waits(root: DataRoot, ticks: Ticks) -> None:
+    assert ticks.reason() == "nothing new in data/raw"
+    make_drop(root, "one", {"a.wav": b"x"}, facts())
+    assert "raw/creative-commons/one: still changing" in ticks.reason()
+    first = ticks.cursor
+    assert ticks.jobs() == []
+    assert ticks.cursor == first
+    make_drop(root, "one", {"b.wav": b"y"})
+    assert ticks.jobs() == []
+    assert ticks.cursor != first
+    ticks.cursor = "not a cursor"
+    assert ticks.jobs() == []
+
+
+def test_from_incomplete_to_done_each_thing_once(root: DataRoot, ticks: Ticks) -> None:
+    make_drop(root, "one", {"a.wav": song(9, 5.0)})
+    assert "source.json: missing" in ticks.reason()
+    make_drop(root, "one", {}, facts(files={"b.wav": {}}))
+    assert "waiting for b.wav" in ticks.reason()
+    make_drop(root, "one", {"b.wav": song(8, 4.0)})
+    make_drop(root, "broken", {"c.wav": b"x"}, "not JSON")
+    first = ticks.carry_out()
+    assert first.job_def.name == "register"
+    assert first.success
+    second = ticks.carry_out()
+    assert second.job_def.name == "ingest"
+    assert second.success
+    assert second.dagster_run.tags["dagster/asset_partition_range_start"] == "track_001"
+    assert second.dagster_run.tags["dagster/asset_partition_range_end"] == "track_002"
+    assert ticks.reason() == "nothing new in data/raw"
+    shutil.rmtree(root.raw / "creative-commons" / "one")
+    assert ticks.jobs() == ["register"]
+
+
+def test_a_lost_history_is_filled_again(
+    ready: DataRoot, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOFI_DATA_ROOT", str(ready.path))
+    assert ticks.jobs() == []
+    assert len(ticks.instance.get_dynamic_partitions(str(TRACKS.name))) == 5
+
+
+def test_work_that_fails_is_not_asked_for_for_ever(root: DataRoot, ticks: Ticks) -> None:
+    make_drop(root, "one", {"a.wav": b"x"}, facts())
+    root.drops_json.mkdir()  # nothing can be registered while this stands in the way
+    with pytest.raises(OSError, match=r"drops\.json"):
+        (root.drops_json / "x").read_text()
+    for _ in range(3):
+        assert not ticks.carry_out().success
+    assert "register failed 3 times over the same work" in ticks.reason()
+    root.drops_json.rmdir()
+    make_drop(root, "two", {"b.wav": b"y"}, facts(source_id="two"))
+    assert ticks.jobs() == ["register"]
+
+
+def test_a_run_whose_process_was_killed_does_not_block_for_ever(root: DataRoot, ticks: Ticks) -> None:
+    make_drop(root, "one", {"a.wav": b"x"}, facts())
+    job = defs.resolve_job_def("register")
+
+    def started(tags: dict[str, str]) -> dg.DagsterRun:
+        return ticks.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+
+    host, pid, _ = owner_tag()[OWNER_TAG].rsplit(" ", 2)
+    dead = started({OWNER_TAG: f"{host} {pid} 12345"})
+    assert ticks.jobs() == []
+    assert end_orphans(ticks.instance) == [dead.run_id]
+    assert ticks.jobs() == ["register"]
+    alive, elsewhere = started(owner_tag()), started({OWNER_TAG: "another-host 1 1"})
+    assert end_orphans(ticks.instance) == []
+    for run in (alive, elsewhere):
+        found = ticks.instance.get_run_by_id(run.run_id)
+        assert found and found.status is dg.DagsterRunStatus.STARTED
