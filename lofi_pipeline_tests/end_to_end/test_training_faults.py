@@ -1,0 +1,133 @@
+"""Training that is killed, and checkpoints that are not what landed: named, contained, and nothing else lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline_tests.end_to_end.conftest import Way
+from lofi_pipeline_tests.end_to_end.lofi import CHECKPOINTS, INTERVAL, STEPS, Lofi, Running, materialized
+from lofi_pipeline_tests.training.toy import save_toy_base
+
+ADAPTERS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
+
+
+def folder_of(root: DataRoot, step: int) -> Path:
+    return root.checkpoint(f"epoch=0-step={step}_lora")
+
+
+def start_and_kill(lofi: Lofi, step: int, *, whole_command: bool) -> Running:
+    """Start `lofi run`; when the checkpoint of `step` has landed, kill -9 the training, or the command itself."""
+    running = lofi.start("run", "--base", str(lofi.base))
+    trainer = running.wait_for(running.trainer, "training process")
+    running.wait_for(folder_of(lofi.root, step).exists, f"checkpoint of step {step}")
+    victim = running.family()[0] if whole_command else trainer
+    victim.kill()
+    trainer.wait(timeout=60)  # it ends with the command that started it
+    assert not folder_of(lofi.root, STEPS).exists(), "was too late to be killed in the middle"
+    return running
+
+
+def kept(way: Way) -> list[int]:
+    return [line["step"] for line in way.said["checkpoints"] if line["kept"]]
+
+
+def test_training_killed_twice_ends_with_the_bytes_and_scores_of_an_undisturbed_one(
+    prepared: Way, trained: Way, tmp_path: Path
+) -> None:
+    lofi = prepared.lofi.copy(tmp_path / "data")
+    done = start_and_kill(lofi, INTERVAL, whole_command=False).finish()
+    assert done.code == 1, done.said
+    assert "failed train: " in done.said and "Traceback" not in done.said
+    # Scored though training never ended.
+    assert folder_of(lofi.root, INTERVAL).joinpath("scores.json").exists()
+    assert len(materialized(lofi.root, "quality_metrics")) < CHECKPOINTS
+
+    after = len(list(lofi.root.checkpoints.glob("epoch=0-step=*_lora")))
+    killed = start_and_kill(lofi, INTERVAL * (after + 1), whole_command=True).finish()
+    assert killed.code == -9
+
+    said = lofi.run()
+    assert [without_kept(line) for line in said["checkpoints"]] == [
+        without_kept(line) for line in trained.said["checkpoints"]
+    ]
+    assert said["base"] == trained.said["base"]
+    for step in kept(trained):
+        for name in ADAPTERS:
+            ours, theirs = (folder_of(root, step) / name for root in (lofi.root, trained.root))
+            assert file_sha256(ours) == file_sha256(theirs)
+    assert [line["kept"] for line in said["checkpoints"]] == [
+        line["kept"] for line in trained.said["checkpoints"]
+    ]
+    assert lofi.run()["dagster_runs"] == 0
+
+
+def without_kept(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name != "kept"}
+
+
+def copy_in(way: Way, root: DataRoot, step: int) -> Path:
+    """A checkpoint as it comes from another machine: its folder, without what was made of it there."""
+    ignored = shutil.ignore_patterns("scores.json", "samples")
+    return Path(shutil.copytree(folder_of(way.root, step), folder_of(root, step), ignore=ignored))
+
+
+def test_damaged_checkpoints_that_are_copied_in_are_refused_and_the_whole_one_is_scored(
+    prepared: Way, trained: Way, tmp_path: Path
+) -> None:
+    lofi = prepared.lofi.copy(tmp_path / "data")
+    *earlier, last = kept(trained)
+    assert last == STEPS and len(earlier) >= 2
+    cut, swapped = (copy_in(trained, lofi.root, step) for step in earlier[:2])
+    whole = copy_in(trained, lofi.root, last)
+    weights = cut / ADAPTERS[0]
+    weights.write_bytes(weights.read_bytes()[:-100])
+    tensors = load_file(swapped / ADAPTERS[1])
+    save_file({name: tensor * 2 for name, tensor in tensors.items()}, swapped / ADAPTERS[1])
+    before = {path.name: file_sha256(path) for path in whole.glob("*.safetensors")}
+    lofi.root.checkpoint_manifest_json.write_text("{ this was a manifest", encoding="utf-8")
+
+    done = lofi("run", "--base", str(lofi.base))
+    assert done.code == 1
+    assert f"{cut.name}: {ADAPTERS[0]} is truncated or damaged" in done.said
+    assert f"{swapped.name}: {ADAPTERS[1]} is not the file that landed" in done.said
+    assert "Traceback" not in done.said
+
+    entries = json.loads(lofi.root.checkpoint_manifest_json.read_bytes())
+    valid = {entry["checkpoint_id"]: entry["is_valid"] for entry in entries}
+    assert valid == {cut.name: False, swapped.name: False, whole.name: True}
+    scored = [entry["checkpoint_id"] for entry in entries if entry["fad_score"] is not None]
+    assert scored == [whole.name]
+    assert {path.name: file_sha256(path) for path in whole.glob("*.safetensors")} == before
+    assert all((folder / ADAPTERS[0]).is_file() for folder in (cut, swapped))  # left for a person to look at
+    aside = lofi.root.checkpoints / "set-aside" / "manifest.json"
+    assert aside.read_text(encoding="utf-8") == "{ this was a manifest"
+    # Said once: what is known to be damaged is not tried again.
+    assert lofi.run()["dagster_runs"] == 0
+
+
+@pytest.fixture(scope="module")
+def other_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_toy_base(tmp_path_factory.mktemp("bases") / "other", seed=1)
+
+
+def test_a_checkpoint_of_another_base_is_named_and_neither_played_nor_lost(
+    trained: Way, other_base: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "x.wav"
+    name = f"epoch=0-step={STEPS}_lora"
+    done = trained.lofi(
+        *("generate", "--base", str(other_base), "--checkpoint", name, "-o", str(target)),
+        *("--prompt", "lofi, mellow, rhodes, 80 bpm", "--seconds", "1"),
+    )
+    assert done.code == 1
+    assert f"{name}: was trained on the base toy" in done.said and "this is other" in done.said
+    assert "Traceback" not in done.said
+    assert not target.exists()
+    assert folder_of(trained.root, STEPS).is_dir()

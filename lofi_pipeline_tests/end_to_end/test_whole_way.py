@@ -1,0 +1,162 @@
+"""From drops to scored checkpoints on a base with the real Oobleck and Qwen3 classes, through the commands people use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import soundfile
+
+from lofi_pipeline.assets import all_assets
+from lofi_pipeline.entities import Checkpoint
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.end_to_end.conftest import TRACKS, Way
+from lofi_pipeline_tests.end_to_end.lofi import (
+    CHECKPOINTS,
+    INTERVAL,
+    SMALL,
+    STEPS,
+    history,
+    materialized,
+)
+
+REFUSED = {
+    "creative-commons/commons/short.wav",
+    "commissioned/sessions/text.mp3",
+    "creative-commons/forbidden/nd.wav",
+}
+DATASET_KEYS = {"tracks", "refused", "dataset", "seconds", "dagster_runs"}
+ALL_KEYS = DATASET_KEYS | {"base", "checkpoints", "embedder"}
+CHECKPOINT_FILES = {
+    "checkpoint.json",
+    "pytorch_lora_weights.safetensors",
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "resume/optimizer.safetensors",
+    "resume/state.json",
+}
+
+
+def files_of(root: DataRoot) -> dict[str, tuple[int, int]]:
+    """Size and time of each file in a data root, Dagster's own and locks left out."""
+    return {
+        str(path.relative_to(root.path)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in root.path.rglob("*")
+        if path.is_file() and root.dagster_home not in path.parents and path.suffix != ".lock"
+    }
+
+
+def test_it_stops_after_the_stage_asked_for_and_says_what_it_reached(prepared: Way) -> None:
+    said = prepared.said
+    assert set(said) >= DATASET_KEYS and not {"base", "checkpoints"} & set(said)
+    assert said["dataset"]["train_count"] + said["dataset"]["validation_count"] == TRACKS
+    assert said["dataset"]["validation_count"] == 2
+    assert {line["file"] for line in said["refused"]} == REFUSED
+    assert all(line["reason"] for line in said["refused"])
+    good = [line for line in said["tracks"] if line["status"] == "ok"]
+    assert len(good) == TRACKS
+    assert all(0 <= line["quality_score"] <= 100 and line["reason"] is None for line in good)
+    assert not list(prepared.root.checkpoints.glob("epoch=*"))
+
+
+def test_the_json_holds_what_scripts_rely_on(trained: Way) -> None:
+    said = trained.said
+    assert set(said) >= ALL_KEYS
+    assert said["dagster_runs"] == 1 + CHECKPOINTS  # train, and one evaluation for each checkpoint
+    assert said["embedder"].startswith("nano ")
+    assert set(said["base"]) == {"fad", "clap"}
+    assert said["base"]["fad"] > 0
+    steps = [line["step"] for line in said["checkpoints"]]
+    assert steps == list(range(INTERVAL, STEPS + 1, INTERVAL))
+    for line in said["checkpoints"]:
+        assert line["checkpoint_id"] == f"epoch=0-step={line['step']}_lora"
+        assert line["is_valid"] is True
+        assert line["fad"] >= 0 and -1 <= line["clap"] <= 1
+
+
+def test_the_best_and_the_latest_keep_their_weights_and_every_record_stays(trained: Way) -> None:
+    lines = trained.said["checkpoints"]
+    best = sorted(lines, key=lambda line: (line["fad"], line["step"]))[: SMALL["retention"]["keep_best"]]
+    wanted = {line["step"] for line in best} | {STEPS}
+    assert {line["step"] for line in lines if line["kept"]} == wanted
+    for line in lines:
+        folder = trained.root.checkpoint(line["checkpoint_id"])
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert {"checkpoint.json", "scores.json"} <= files
+        if line["kept"]:
+            assert files >= CHECKPOINT_FILES
+        else:
+            assert not [name for name in files if name.endswith(".safetensors")]
+
+
+def test_the_manifest_is_an_array_of_checkpoints_with_their_scores(trained: Way) -> None:
+    entries = json.loads(trained.root.checkpoint_manifest_json.read_bytes())
+    found = [
+        Checkpoint.checked(entry, where="manifest.json", checkpoint_interval=INTERVAL) for entry in entries
+    ]
+    assert [item.step for item in found] == [line["step"] for line in trained.said["checkpoints"]]
+    for item, line in zip(found, trained.said["checkpoints"], strict=True):
+        assert (item.fad_score, item.clap_score) == (line["fad"], line["clap"])
+        assert item.is_valid and item.samples_generated
+        assert item.dataset_hash == trained.said["dataset"]["hash"]
+
+
+def test_samples_of_every_style_can_be_listened_to(trained: Way) -> None:
+    samples = trained.root.checkpoint(trained.said["checkpoints"][0]["checkpoint_id"]) / "samples"
+    names = sorted(path.stem for path in samples.glob("*.flac"))
+    styles = [name for name in names if not name.startswith("validation-")]
+    assert len(styles) == 38 and len(names) == 38 + SMALL["evaluation"]["validation_prompts"]
+    audio, rate = soundfile.read(samples / f"{styles[0]}.flac")
+    assert (rate, audio.shape) == (48_000, (48_000 * SMALL["evaluation"]["clip_seconds"], 2))
+    assert np.abs(audio).max() > 0
+
+
+def test_dagster_knows_every_asset_and_every_partition(trained: Way) -> None:
+    with history(trained.root) as instance:
+        keys = {spec.key for asset in all_assets for spec in asset.specs}
+        missing = [key.to_user_string() for key in keys if not instance.get_latest_materialization_event(key)]
+        assert not missing
+        unfinished = [
+            run.job_name for run in instance.get_runs() if run.status is not dg.DagsterRunStatus.SUCCESS
+        ]
+        assert not unfinished
+    checkpoints = materialized(trained.root, "lora_checkpoints")
+    assert len(checkpoints) == CHECKPOINTS
+    assert materialized(trained.root, "quality_metrics") == checkpoints
+    good = {line["track_id"] for line in trained.said["tracks"] if line["status"] == "ok"}
+    assert good <= materialized(trained.root, "tagged_prompts")
+
+
+def test_each_checkpoint_is_scored_once(trained: Way) -> None:
+    with history(trained.root) as instance:
+        events = instance.fetch_materializations(dg.AssetKey("quality_metrics"), limit=100).records
+    assert sorted(record.partition_key or "" for record in events) == sorted(
+        materialized(trained.root, "quality_metrics")
+    )
+
+
+def test_a_second_run_does_no_work(trained: Way, tmp_path: Path) -> None:
+    again = trained.lofi.copy(tmp_path / "data")
+    before = files_of(again.root)
+    said = again.run()
+    assert said["dagster_runs"] == 0
+    assert files_of(again.root) == before
+    assert said["checkpoints"] == trained.said["checkpoints"]
+
+
+def test_generating_with_the_best_checkpoint_and_with_the_base_alone(trained: Way, tmp_path: Path) -> None:
+    clips = {}
+    for checkpoint in ("best", "base"):
+        target = tmp_path / f"{checkpoint}.wav"
+        done = trained.lofi(
+            "generate",
+            *("--base", str(trained.lofi.base), "--checkpoint", checkpoint, "-o", str(target)),
+            *("--prompt", "lofi hip hop, mellow, rhodes, 82 bpm, instrumental", "--seconds", "2"),
+        )
+        assert done.code == 0, done.said
+        clips[checkpoint], rate = soundfile.read(target)
+        assert rate == 48_000
+        assert abs(len(clips[checkpoint]) / rate - 2) < 0.1
+    assert not np.array_equal(clips["best"], clips["base"])  # the LoRA is heard
