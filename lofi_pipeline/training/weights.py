@@ -117,7 +117,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
-    targets: list[str] = [ACE_STEP_NAMES.get(name, name) for name in config["target_modules"]]
+    targets = [ACE_STEP_NAMES.get(str(name), str(name)) for name in config["target_modules"]]
     peft = config | {
         "target_modules": sorted(targets),
         "task_type": "FEATURE_EXTRACTION",
