@@ -43,33 +43,32 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         preset_name=settings.active,
         preset=settings.preset,
     )
+    landed: "dict[str, TrainingEvent]" = {}
     try:
-        last = train_in_process(job, _follower(context, root))
+        last = train_in_process(job, _follower(context, root, landed))
     except TrainingError as error:
         raise dg.Failure(str(error)) from error
-    facts = {
-        "loss": last.loss,
-        "validation_loss": last.validation_loss,
-        "steps_per_second": last.steps_per_second,
-    }
+    # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
+    newest = max(landed.values(), key=lambda event: event.step, default=last)
+    facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)
     return dg.MaterializeResult(
         metadata={
             "steps": last.step,
             "lineage": lineage.lineage,
             "dataset_hash": lineage.dataset_hash,
             "config_hash": lineage.config_hash,
-            **{name: value for name, value in facts.items() if value is not None},
+            **facts,
         },
         data_version=dg.DataVersion(f"{lineage.lineage}-{last.step}"),
     )
 
 
-def _follower(context: dg.AssetExecutionContext, root: DataRoot) -> "Callable[[TrainingEvent], None]":
-    """What is done with each event of the training process: log it, and tell of checkpoints as they land."""
+def _follower(
+    context: dg.AssetExecutionContext, root: DataRoot, landed: "dict[str, TrainingEvent]"
+) -> "Callable[[TrainingEvent], None]":
+    """What is done with each event: log it, tell of checkpoints as they land, and note them in `landed` by id."""
     from lofi_pipeline.training.manifest import read_record
     from lofi_pipeline.training.records import EventKind
-
-    told: set[str] = set()
 
     def follow(event: "TrainingEvent") -> None:
         losses = f" loss {event.loss:.4f}" if event.loss is not None else ""
@@ -78,8 +77,8 @@ def _follower(context: dg.AssetExecutionContext, root: DataRoot) -> "Callable[[T
         line = f"step {event.step}/{event.max_steps}{losses}{speed} {event.message}".rstrip()
         context.log.info(f"{event.kind.value}: {line}")
         progress.report("lora_training", event.step, event.max_steps, line)
-        if event.kind is EventKind.CHECKPOINT and event.checkpoint_id and event.checkpoint_id not in told:
-            told.add(event.checkpoint_id)
+        if event.kind is EventKind.CHECKPOINT and event.checkpoint_id and event.checkpoint_id not in landed:
+            landed[event.checkpoint_id] = event
             record = read_record(root.checkpoint(event.checkpoint_id))
             context.instance.add_dynamic_partitions(str(CHECKPOINTS.name), [record.partition_key])
             context.log_event(checkpoint_materialization(root, record))

@@ -171,6 +171,8 @@ def load_base(
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
     """
+    # Diffusers takes a class of ours by its module path only when that module was imported before.
+    import lofi_pipeline.training.nano.codec  # noqa: F401
     import torch
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
