@@ -95,6 +95,7 @@ def test_from_incomplete_to_done_each_thing_once(root: DataRoot, ticks: Ticks) -
     assert second.success
     assert second.dagster_run.tags["dagster/asset_partition_range_start"] == "track_001"
     assert second.dagster_run.tags["dagster/asset_partition_range_end"] == "track_002"
+    assert ticks.jobs() == []
     assert ticks.reason() == "nothing new in data/raw"
     shutil.rmtree(root.raw / "creative-commons" / "one")
     assert ticks.jobs() == ["register"]

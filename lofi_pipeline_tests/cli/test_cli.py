@@ -41,9 +41,22 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     )
 
 
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill a process and all below it, whatever became of them."""
+    with suppress(psutil.NoSuchProcess):
+        for below in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                below.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def lofi(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     process = start(*arguments, **environment)
-    out, err = process.communicate(timeout=580)
+    try:
+        out, err = process.communicate(timeout=580)
+    finally:
+        end(process)
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
@@ -113,16 +126,13 @@ def test_killed_in_the_middle_of_ingest_it_goes_on_to_the_same_data_set(
     root = DataRoot(tmp_path / "data")
     fill(root)
     process = start("run", "--to", "dataset_manifest", "--data", root.path)
-    while not any(workers_at_work(psutil.Process(process.pid), root)):
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        while not any(workers_at_work(psutil.Process(process.pid), root)):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.05)
+    finally:
+        end(process)
     process.communicate()
-    for straggler in psutil.process_iter(["cmdline", "environ"]):
-        # loky's workers have sessions of their own: they die with their queue, or here
-        if (straggler.info["environ"] or {}).get("LOFI_DATA_ROOT") == str(root.path):
-            with suppress(psutil.Error):
-                straggler.kill()
     assert len(load_registry(root).tracks) == 3
     done = lofi("run", "--to", "dataset_manifest", "--data", root.path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -133,7 +143,11 @@ def test_two_runs_at_once_lose_nothing(undisturbed: tuple[DataRoot, dict], tmp_p
     root = DataRoot(tmp_path / "data")
     fill(root)
     runs = [start("run", "--to", "dataset_manifest", "--data", root.path) for _ in range(2)]
-    outcomes = [(process.communicate(), process.returncode) for process in runs]
+    try:
+        outcomes = [(process.communicate(timeout=580), process.returncode) for process in runs]
+    finally:
+        for process in runs:
+            end(process)
     assert [code for _, code in outcomes] == [0, 0], outcomes
     assert load_version(root).dataset.hash == undisturbed[1]["dataset"]["hash"]
 
