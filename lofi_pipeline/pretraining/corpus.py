@@ -33,9 +33,7 @@ class Corpus:
     def sha256(self) -> str:
         """Hash of every frame and prompt."""
         digest = hashlib.sha256(np.ascontiguousarray(self.frames).tobytes())
-        digest.update(
-            json.dumps([example.prompt for example in self.examples]).encode()
-        )
+        digest.update(json.dumps([example.prompt for example in self.examples]).encode())
         return digest.hexdigest()
 
 
@@ -46,30 +44,20 @@ def build(kind: Kind, first: int, count: int, cache: Path, workers: int = 0) -> 
     missing = [start for start in starts if not _file(cache, kind, start).exists()]
     if missing:
         with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
-            for done, _ in enumerate(
-                pool.map(_render, [(kind, start, cache) for start in missing]), 1
-            ):
+            for done, _ in enumerate(pool.map(_render, [(kind, start, cache) for start in missing]), 1):
                 if done % 10 == 0 or done == len(missing):
                     print(
                         f"{kind}: {done * BATCH} of {len(missing) * BATCH} pieces rendered",
                         flush=True,
                     )
-    frames = np.concatenate([np.load(_file(cache, kind, start)) for start in starts])[
-        :count
-    ]
-    return Corpus(
-        frames, [draw(kind, seed, SECONDS) for seed in range(first, first + count)]
-    )
+    frames = np.concatenate([np.load(_file(cache, kind, start)) for start in starts])[:count]
+    return Corpus(frames, [draw(kind, seed, SECONDS) for seed in range(first, first + count)])
 
 
 def band_statistics(corpora: Iterable[Corpus]) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each of the 64 bands, for the codec's configuration."""
-    sample = np.concatenate(
-        [corpus.frames[::7].reshape(-1, 64).astype(np.float32) for corpus in corpora]
-    )
-    return [round(float(x), 4) for x in sample.mean(0)], [
-        round(float(x), 4) for x in sample.std(0)
-    ]
+    sample = np.concatenate([corpus.frames[::7].reshape(-1, 64).astype(np.float32) for corpus in corpora])
+    return [round(float(x), 4) for x in sample.mean(0)], [round(float(x), 4) for x in sample.std(0)]
 
 
 def _file(cache: Path, kind: Kind, start: int) -> Path:
@@ -88,9 +76,7 @@ def _render(job: tuple[Kind, int, Path]) -> None:
     rows = []
     for seed in range(start, start + BATCH):
         samples = render(draw(kind, seed, SECONDS).spec, RATE).samples
-        rows.append(
-            raw.encode(torch.from_numpy(samples)[None]).latent_dist.mean[0].T.numpy()
-        )
+        rows.append(raw.encode(torch.from_numpy(samples)[None]).latent_dist.mean[0].T.numpy())
     path = _file(cache, kind, start)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:

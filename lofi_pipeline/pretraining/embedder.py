@@ -43,16 +43,12 @@ WEIGHTS = {
 class Embedder(nn.Module):
     """Both towers, their auxiliary heads, and the temperature."""
 
-    def __init__(
-        self, vocabulary_size: int, band_mean: list[float], band_std: list[float]
-    ) -> None:
+    def __init__(self, vocabulary_size: int, band_mean: list[float], band_std: list[float]) -> None:
         super().__init__()
         from transformers import Qwen3Config
 
         self.audio = AudioTower(DIMENSION, WIDTH, band_mean, band_std)
-        self.text = TextTower(
-            DIMENSION, WIDTH, Qwen3Config(vocab_size=vocabulary_size, **TEXT_CONFIG)
-        )
+        self.text = TextTower(DIMENSION, WIDTH, Qwen3Config(vocab_size=vocabulary_size, **TEXT_CONFIG))
         self.audio_heads = Heads(WIDTH, labels.SIZES)
         self.text_heads = Heads(WIDTH, labels.SIZES)
         self.temperature = nn.Parameter(torch.tensor(2.3))
@@ -68,9 +64,7 @@ def smooth_numbers(embedding: nn.Embedding, words: object) -> None:
         embedding.weight.mul_(5.0)
         for number in tokenizer.NUMBERS:
             index = words.convert_tokens_to_ids(str(number))  # pyright: ignore[reportAttributeAccessIssue]
-            embedding.weight[index] = 0.14 * torch.sin(
-                frequency * np.log2(max(number, 1) + 1) + phase
-            )
+            embedding.weight[index] = 0.14 * torch.sin(frequency * np.log2(max(number, 1) + 1) + phase)
 
 
 def auxiliary(
@@ -108,9 +102,7 @@ def train(arguments: argparse.Namespace) -> None:
         corpus.build("lofi", 0, arguments.lofi, cache),
         corpus.build("bright", 0, arguments.bright, cache),
     ]
-    held = [
-        corpus.build(kind, corpus.HELD_OUT, 400, cache) for kind in ("lofi", "bright")
-    ]
+    held = [corpus.build(kind, corpus.HELD_OUT, 400, cache) for kind in ("lofi", "bright")]
     band_mean, band_std = corpus.band_statistics(held)
     words = tokenizer.build(VOCABULARY)
     model = Embedder(len(words), band_mean, band_std)
@@ -129,9 +121,7 @@ def train(arguments: argparse.Namespace) -> None:
     history, began = [], time.time()
     for step in range(1, arguments.steps + 1):
         rows = rng.choice(len(examples), arguments.batch, replace=False)
-        loss, parts_of_loss = _loss(
-            model, words, frames, examples, truth, rows, rng, generator
-        )
+        loss, parts_of_loss = _loss(model, words, frames, examples, truth, rows, rng, generator)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -139,9 +129,7 @@ def train(arguments: argparse.Namespace) -> None:
         schedule.step()
         history.append((step, round(loss.item(), 4), *parts_of_loss))
         if step % 50 == 0 or step == arguments.steps:
-            recent = (
-                np.mean([row[1:] for row in history[-50:]], axis=0).round(3).tolist()
-            )
+            recent = np.mean([row[1:] for row in history[-50:]], axis=0).round(3).tolist()
             print(
                 f"step {step}/{arguments.steps} {time.time() - began:.0f}s loss {recent}",
                 flush=True,
@@ -154,9 +142,7 @@ def train(arguments: argparse.Namespace) -> None:
                 "data_sha256": [part.sha256 for part in parts], "held_out": figures,
                 "parameters": sum(p.numel() for tower in (model.audio, model.text) for p in tower.parameters()),
             }  # fmt: skip
-            export(
-                model, words, band_mean, band_std, facts, history, Path(arguments.out)
-            )
+            export(model, words, band_mean, band_std, facts, history, Path(arguments.out))
 
 
 def _loss(model, words, frames, examples, truth, rows, rng, generator):
@@ -206,9 +192,7 @@ def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, floa
                     similar[i, i]
                     > similar[
                         i,
-                        torch.from_numpy(
-                            rng.choice(np.delete(np.arange(len(prompts)), i), 7)
-                        ),
+                        torch.from_numpy(rng.choice(np.delete(np.arange(len(prompts)), i), 7)),
                     ]
                 ).all()
             )
@@ -223,9 +207,7 @@ def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, floa
         ):
             guess = labels.TEMPO_BINS[heads(features)["tempo"].argmax(1).numpy()]
             off = np.abs((np.log2(guess / bpm) + 0.5) % 1 - 0.5)
-            figures[f"{kind} tempo {name}"] = round(
-                float((off < np.log2(1.08))[rows].mean()), 3
-            )
+            figures[f"{kind} tempo {name}"] = round(float((off < np.log2(1.08))[rows].mean()), 3)
     model.train()
     return figures
 
@@ -241,14 +223,9 @@ def export(
 ) -> None:
     """Write the folder that NanoEmbedder.load reads, with the auxiliary heads of the audio tower beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    towers = {
-        f"audio.{name}": value for name, value in model.audio.state_dict().items()
-    }
+    towers = {f"audio.{name}": value for name, value in model.audio.state_dict().items()}
     towers |= {f"text.{name}": value for name, value in model.text.state_dict().items()}
-    towers |= {
-        f"audio_heads.{name}": value
-        for name, value in model.audio_heads.state_dict().items()
-    }
+    towers |= {f"audio_heads.{name}": value for name, value in model.audio_heads.state_dict().items()}
     save_file(
         {name: value.to(torch.bfloat16).contiguous() for name, value in towers.items()},
         folder / "model.safetensors",
@@ -259,38 +236,22 @@ def export(
         "band_mean": band_mean, "band_std": band_std, "tempo_bins": [round(float(b), 3) for b in labels.TEMPO_BINS],
         "text_encoder": {"vocab_size": len(words), **TEXT_CONFIG},
     }  # fmt: skip
-    (folder / "config.json").write_text(
-        json.dumps(config, indent=1) + "\n", encoding="utf-8"
-    )
-    (folder / "training.json").write_text(
-        json.dumps(facts, indent=1) + "\n", encoding="utf-8"
-    )
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     with (folder / "loss.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(
-            ("step", "loss", "contrastive", "audio_questions", "text_questions")
-        )
+        rows.writerow(("step", "loss", "contrastive", "audio_questions", "text_questions"))
         rows.writerows(history)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m lofi_pipeline.pretraining.embedder", description=__doc__
-    )
-    parser.add_argument(
-        "--work", default="/tmp/nano", help="where the rendered corpus is kept"
-    )
-    parser.add_argument(
-        "--out", default=str(FOLDER), help="folder of the trained model"
-    )
+    parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.embedder", description=__doc__)
+    parser.add_argument("--work", default="/tmp/nano", help="where the rendered corpus is kept")
+    parser.add_argument("--out", default=str(FOLDER), help="folder of the trained model")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument(
-        "--lofi", type=int, default=4000, help="lofi pieces to train on"
-    )
-    parser.add_argument(
-        "--bright", type=int, default=4000, help="bright pieces to train on"
-    )
+    parser.add_argument("--lofi", type=int, default=4000, help="lofi pieces to train on")
+    parser.add_argument("--bright", type=int, default=4000, help="bright pieces to train on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     train(parser.parse_args())

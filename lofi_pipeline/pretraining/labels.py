@@ -59,20 +59,12 @@ def of(examples: list[Example]) -> Labels:
     heard = [{*spec.instruments, spec.vocal_type} for spec in specs]
     return Labels(
         tempo=torch.tensor(soft / soft.sum(1, keepdims=True)).float(),
-        instruments=torch.tensor(
-            [[float(tag in tags) for tag in INSTRUMENTS] for tags in heard]
-        ),
+        instruments=torch.tensor([[float(tag in tags) for tag in INSTRUMENTS] for tags in heard]),
         production=torch.tensor(
-            [
-                [float(tag in spec.production) for tag in LOFI_PRODUCTION]
-                for spec in specs
-            ]
+            [[float(tag in spec.production) for tag in LOFI_PRODUCTION] for spec in specs]
         ),
         atmosphere=torch.tensor(
-            [
-                TEXTURES.index(TEXTURE_OF[s.atmosphere] if s.atmosphere else "none")
-                for s in specs
-            ]
+            [TEXTURES.index(TEXTURE_OF[s.atmosphere] if s.atmosphere else "none") for s in specs]
         ),
         mood=torch.tensor([MOOD_GROUPS.index(MOODS[spec.mood]) for spec in specs]),
         mode=torch.tensor([int(spec.mode == "major") for spec in specs]),
@@ -107,9 +99,7 @@ def _other(tag: str, rng: np.random.Generator) -> str | None:
         rest = [other for other in LOFI_PRODUCTION if other != tag]
         return rest[int(rng.integers(len(rest)))]
     if tag in TEXTURE_OF:
-        rest = [
-            other for other, texture in TEXTURE_OF.items() if texture != TEXTURE_OF[tag]
-        ]
+        rest = [other for other, texture in TEXTURE_OF.items() if texture != TEXTURE_OF[tag]]
         return rest[int(rng.integers(len(rest)))]
     if tag in VOICES:
         rest = [other for other in sorted(VOICES) if other != tag]

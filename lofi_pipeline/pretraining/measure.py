@@ -40,7 +40,9 @@ def held_out(kind: Kind, count: int, known: set[str]) -> list[Example]:
     return found
 
 
-def generate(pipeline: Any, prompts: list[str], seed: int, steps: int, guidance: float) -> NDArray[np.float32]:
+def generate(
+    pipeline: Any, prompts: list[str], seed: int, steps: int, guidance: float
+) -> NDArray[np.float32]:
     """Clips, mono float32 [prompts, frames] at the codec's rate, in batches of eight, tempo told by the tag alone."""
     clips = []
     for start in range(0, len(prompts), GROUP):
@@ -54,7 +56,9 @@ def generate(pipeline: Any, prompts: list[str], seed: int, steps: int, guidance:
     return np.concatenate(clips)
 
 
-def following(embedder: NanoEmbedder, clips: NDArray[np.float32], examples: list[Example]) -> dict[str, float]:
+def following(
+    embedder: NanoEmbedder, clips: NDArray[np.float32], examples: list[Example]
+) -> dict[str, float]:
     """How well clips follow the prompts of `examples`: own prompt first of eight, tempo within 8 %, mean cosine."""
     audio = embedder.embed_audio(clips)
     text = embedder.embed_text([example.prompt for example in examples])
@@ -62,7 +66,10 @@ def following(embedder: NanoEmbedder, clips: NDArray[np.float32], examples: list
     for start in range(0, len(clips), GROUP):
         similar = audio[start : start + GROUP] @ text[start : start + GROUP].T
         first += (similar.argmax(1) == np.arange(len(similar))).tolist()
-    errors = [octave_error(tempo(clip, embedder.sample_rate), e.spec.bpm) for clip, e in zip(clips, examples, strict=True)]
+    errors = [
+        octave_error(tempo(clip, embedder.sample_rate), e.spec.bpm)
+        for clip, e in zip(clips, examples, strict=True)
+    ]
     return {
         "own prompt first of 8": round(float(np.mean(first)), 3),
         "tempo within 8 %": round(float(np.mean(np.array(errors) <= 1.08)), 3),
@@ -71,7 +78,9 @@ def following(embedder: NanoEmbedder, clips: NDArray[np.float32], examples: list
     }
 
 
-def contrasts(pipeline: Any, embedder: NanoEmbedder, examples: list[Example], steps: int, guidance: float) -> dict[str, Any]:
+def contrasts(
+    pipeline: Any, embedder: NanoEmbedder, examples: list[Example], steps: int, guidance: float
+) -> dict[str, Any]:
     """The same seed with one tag changed: how often each of the two clips fits its own prompt better than the other's."""
     rng, figures = np.random.default_rng(5), {}
     for what in ("instrument", "mood", "tempo"):
@@ -81,7 +90,9 @@ def contrasts(pipeline: Any, embedder: NanoEmbedder, examples: list[Example], st
             places = [i for i, tag in enumerate(tags) if _kind(tag) == what]
             if places:
                 other = labels._other(tags[places[0]], rng)
-                pairs.append((example.prompt, ", ".join([*tags[: places[0]], str(other), *tags[places[0] + 1 :]])))
+                pairs.append(
+                    (example.prompt, ", ".join([*tags[: places[0]], str(other), *tags[places[0] + 1 :]]))
+                )
         left = generate(pipeline, [a for a, _ in pairs], 77, steps, guidance)
         right = generate(pipeline, [b for _, b in pairs], 77, steps, guidance)
         text = [embedder.embed_text([p[side] for p in pairs]) for side in (0, 1)]
@@ -122,7 +133,9 @@ def adapt(pipeline: Any, tracks: list[Example], steps: int, rate: float, rank: i
                 prompt=example.prompt, lyrics=base.LYRICS, device="cpu", audio_duration=SECONDS, bpm=round(example.spec.bpm),
                 keyscale=f"{example.spec.key} {example.spec.mode}", timesignature="4",
             )  # fmt: skip
-            conditions.append(pipeline.condition_encoder(*encoded, silence[:, :1500], torch.zeros(1, dtype=torch.long))[0])
+            conditions.append(
+                pipeline.condition_encoder(*encoded, silence[:, :1500], torch.zeros(1, dtype=torch.long))[0]
+            )
     frames = base.FRAMES
     context = torch.cat((silence[:, :frames], torch.ones(1, frames, 64)), dim=-1)
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
@@ -181,7 +194,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     known = {draw("bright", seed, SECONDS).prompt for seed in range(arguments.pieces)}
     bright = held_out("bright", arguments.clips, known)
     steps, guidance = arguments.steps, arguments.guidance
-    report: dict[str, Any] = {"settings": {"inference_steps": steps, "guidance_scale": guidance, "clips": len(bright)}}
+    report: dict[str, Any] = {
+        "settings": {"inference_steps": steps, "guidance_scale": guidance, "clips": len(bright)}
+    }
     began = time.time()
     clips = generate(pipeline, [example.prompt for example in bright], 0, steps, guidance)
     report["seconds a clip"] = round((time.time() - began) / len(clips), 2)
@@ -190,7 +205,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     report["rendered audio, the same prompts"] = following(embedder, real, bright)
     _show(report)
     if not arguments.quick:
-        report["base, same seed with one tag changed"] = contrasts(pipeline, embedder, bright[:24], steps, guidance)
+        report["base, same seed with one tag changed"] = contrasts(
+            pipeline, embedder, bright[:24], steps, guidance
+        )
         _show(report)
     if arguments.lora_steps:
         report |= _adaptation(pipeline, embedder, arguments)
@@ -202,7 +219,9 @@ def _adaptation(pipeline: Any, embedder: NanoEmbedder, arguments: argparse.Names
     asked, tracks, others = lofi[:48], lofi[48:78], lofi[78:]
     target = embedder.embed_audio(reference(others))
     own = embedder.embed_audio(reference(tracks))
-    report: dict[str, Any] = {"floor: lofi tracks against held-out lofi": round(frechet_distance(own, target), 4)}
+    report: dict[str, Any] = {
+        "floor: lofi tracks against held-out lofi": round(frechet_distance(own, target), 4)
+    }
     prompts, settings = [example.prompt for example in asked], (arguments.steps, arguments.guidance)
     for name in ("base", "lora"):
         if name == "lora":
@@ -235,7 +254,9 @@ def main() -> None:
     parser.add_argument("--lora-steps", type=int, default=240, help="0: do not adapt")
     parser.add_argument("--lora-rate", type=float, default=1.5e-3)
     parser.add_argument("--lora-mean", type=float, default=-0.4)
-    parser.add_argument("--pieces", type=int, default=10_000, help="training pieces, whose prompts are left out")
+    parser.add_argument(
+        "--pieces", type=int, default=10_000, help="training pieces, whose prompts are left out"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="only the base's clips")
     arguments = parser.parse_args()
