@@ -174,15 +174,17 @@ class Headless:
             )
         return time.monotonic() - start if worked else 0.0
 
-    def _tick(self) -> Any:
-        """What one tick of checkpoint_sensor gives."""
+    def _tick(self) -> dg.SensorResult:
+        """What one tick of checkpoint_sensor gives; evaluate_tick would look partitions up in no instance."""
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self._cursor,
             definitions=defs,
             resources={"workspace": Workspace()},
         ) as context:
-            return checkpoint_sensor.evaluate_tick(context)
+            result = checkpoint_sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        return result
 
     def _asked_before(self, run_key: str | None) -> bool:
         """The daemon starts each run key once; so does this."""

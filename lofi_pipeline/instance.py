@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from lofi_pipeline.storage import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot, write_bytes_atomic
+from lofi_pipeline.storage import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot, locked, write_bytes_atomic
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -33,5 +33,11 @@ def open_instance(root: DataRoot) -> Iterator[dg.DagsterInstance]:
     use_data_root(root)
     import dagster as dg
 
-    with dg.DagsterInstance.get() as instance:
+    with ExitStack() as opened:
+        with locked(root.dagster_home / INSTANCE_FILE):
+            # The first to come makes SQLite's tables; two at once would both try.
+            instance = opened.enter_context(dg.DagsterInstance.get())
+            instance.get_runs_count()
+            instance.event_log_storage.get_maximum_record_id()
+            instance.all_instigator_state()
         yield instance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import islice
+from typing import cast
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -58,9 +59,9 @@ def _parallel(
     # At least two workers, even if one has nothing to do: with one, joblib works in this very process.
     with parallel_config(backend="loky", n_jobs=max(2, workers), inner_max_num_threads=1):
         ahead = AHEAD * workers if workers > 1 else 1
-        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
+        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=str(ahead))  # pyright: ignore[reportArgumentType]
         records = parallel(delayed(_work)(root, track, config) for track in tracks)
-    yield from records
+    yield from cast(Iterator[TrackRecord], records)
 
 
 def _one_by_one(

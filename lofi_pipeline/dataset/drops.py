@@ -131,14 +131,20 @@ def _one_meaning_per_source(drops: list[Drop], known: Scan | None) -> list[Drop]
 def _strictest_licence_holds(drops: list[Drop]) -> list[Drop]:
     """The same bytes under a licence that forbids training, in whichever drop, give no track."""
     forbidden = {
-        file.sha256: drop for drop in drops if drop.status is DropStatus.FORBIDDEN for file in drop.files if file.sha256
+        file.sha256: drop
+        for drop in drops
+        if drop.status is DropStatus.FORBIDDEN
+        for file in drop.files
+        if file.sha256
     }
 
     def judged(file: DropAudio) -> DropAudio:
         other = forbidden.get(file.sha256 or "")
         if other is None:
             return file
-        reason = f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
+        reason = (
+            f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
+        )
         return file.model_copy(update={"refusal": reason})
 
     return [

@@ -265,8 +265,9 @@ class _Steps:
             style_ids, measured, presets, self.workshop.vocabulary, vocals=vocals, key=record.sha256
         )
         record = self._moved(record, category_of_style(style_ids[0]))
-        assert record.processed is not None
-        stem = self.root.inside(record.processed.audio_path).with_suffix("")
+        processed = record.processed
+        assert processed is not None
+        stem = self.root.inside(processed.audio_path).with_suffix("")
         prompt_path = stem.with_name(f"{stem.name}_prompt.txt")
         lyrics_path = stem.with_name(f"{stem.name}_lyrics.txt")
         write_bytes_atomic(prompt_path, prompt.encode())
@@ -283,11 +284,11 @@ class _Steps:
             lyrics_path=self.root.relative(lyrics_path),
         )
         record = record.model_copy(update={"tagged": tagged, "state": record.state.to(TrackState.TAGGED)})
-        least = self.workshop.config.quality.min_score
-        if record.processed.quality.score < least:
-            worst = max(record.processed.quality.parts, key=lambda part: part.penalty, default=None)
+        least, quality = self.workshop.config.quality.min_score, processed.quality
+        if quality.score < least:
+            worst = max(quality.parts, key=lambda part: part.penalty, default=None)
             because = f": {worst.sentence}" if worst else ""
-            reason = f"quality score {record.processed.quality.score} is below {least}{because}"
+            reason = f"quality score {quality.score} is below {least}{because}"
             return _ended(record, TrackStatus.REJECTED, "tagged_prompts", reason)
         if record.human_verified:
             record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})

@@ -35,11 +35,11 @@ class Ticks:
         return data  # pyright: ignore[reportReturnType]
 
     def jobs(self) -> list[str]:
-        return [request.job_name for request in self.tick().run_requests or []]
+        return [request.job_name or "" for request in self.tick().run_requests or []]
 
     def carry_out(self) -> dg.ExecuteInProcessResult:
         (request,) = self.tick().run_requests or []
-        job = defs.resolve_job_def(request.job_name)
+        job = defs.resolve_job_def(request.job_name or "")
         return job.execute_in_process(instance=self.instance, tags=request.tags, raise_on_error=False)
 
     def reason(self) -> str:

@@ -72,7 +72,8 @@ def test_bad_source_json_refuses_its_drop_by_file_field_and_rule(root: DataRoot,
     make_drop(root, "good", {"a.mp3": b"y"}, facts())
     found = register(root)
     bad, good = sorted(found.scan.drops, key=lambda drop: drop.folder)
-    assert bad.status is DropStatus.REFUSED
+    by_licence = "licence" in case
+    assert bad.status is (DropStatus.FORBIDDEN if by_licence else DropStatus.REFUSED)
     assert bad.reason
     for word in ["raw/creative-commons/bad/source.json", *wanted]:
         assert word in bad.reason
@@ -218,3 +219,14 @@ def test_what_has_not_changed_is_not_hashed_again_and_what_has_is_noticed(root: 
     assert after.files[0].sha256 != before.files[0].sha256
     assert after.files[1] == before.files[1]
     assert drop_signature(folder) == after.signature != before.signature
+
+
+def test_what_one_drop_forbids_no_other_allows(root: DataRoot) -> None:
+    make_drop(root, "open", {"a.mp3": b"same", "b.mp3": b"other"}, facts())
+    forbidding = facts(source_id="no", license_type="CC BY-NC 4.0")
+    folder = make_drop(root, "closed", {"c.mp3": b"same"}, forbidding)
+    found = register(root)
+    assert [track.origins[0].path for track in found.registry.tracks] == ["raw/creative-commons/open/b.mp3"]
+    assert "does not permit AI training" in dict(found.scan.refusals())["raw/creative-commons/open/a.mp3"]
+    (folder / "c.mp3").unlink()
+    assert len([track for track in register(root).registry.tracks if track.origins]) == 2

@@ -81,10 +81,10 @@ def test_another_style_moves_the_files_without_another_encoding(ready: DataRoot)
     assert after.pop("short.wav").status is TrackStatus.REJECTED
     for name, record in after.items():
         assert record.processed and record.processed.audio_path == f"processed/thematic/{record.track_id}.mp3"
-        old = before[name].processed
+        old, told = before[name].processed, before[name].tagged
         assert old and old.audio_sha256 == record.processed.audio_sha256
         assert not list((ready.processed / "core").glob(f"{record.track_id}*"))
-        assert record.tagged and before[name].tagged and record.tagged.prompt != before[name].tagged.prompt
+        assert record.tagged and told and record.tagged.prompt != told.prompt
 
 
 def test_other_audio_settings_encode_again_and_leave_nothing_behind(ready: DataRoot) -> None:

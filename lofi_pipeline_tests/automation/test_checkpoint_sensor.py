@@ -1,0 +1,123 @@
+"""Real ticks of checkpoint_sensor: each checkpoint is asked for once, whoever trained it."""
+
+from typing import cast
+
+import dagster as dg
+import pytest
+
+from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
+from lofi_pipeline.assets.partitions import CHECKPOINTS
+from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
+from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.definitions import defs
+from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, checkpoint_id_of
+from lofi_pipeline.instance import open_instance
+from lofi_pipeline.resources import Workspace
+from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.training.manifest import read_record
+from lofi_pipeline_tests.training.folders import make_folder, make_record, make_scores
+
+
+class Ticks:
+    """Ticks with the cursor of the one before; partitions are added as the daemon adds them."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance, self.cursor, self.reason = instance, None, ""
+
+    def __call__(self) -> list[tuple[str, str, list[str]]]:
+        """Run key, partition and assets of each request."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            definitions=defs,
+            resources={"workspace": Workspace()},
+        ) as context:
+            data = cast(dg.SensorResult, checkpoint_sensor(context))
+        self.cursor, self.reason = data.cursor, getattr(data.skip_reason, "skip_message", "")
+        for request in data.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        return [
+            (
+                request.run_key or "",
+                request.partition_key or "",
+                [key.to_user_string() for key in request.asset_selection or []],
+            )
+            for request in data.run_requests or []
+        ]
+
+    def later(self) -> list[tuple[str, str, list[str]]]:
+        """A tick when everything has stood still for long enough."""
+        self.cursor = Watch.load(self.cursor).settled().model_dump_json()
+        return self()
+
+
+@pytest.fixture
+def tick(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
+    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
+        monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
+    with open_instance(root) as instance:
+        yield Ticks(instance)
+
+
+def landed(root: DataRoot, instance: dg.DagsterInstance, step: int) -> str:
+    """A checkpoint as this machine's training lands and tells it."""
+    record = read_record(make_folder(root, step))
+    instance.add_dynamic_partitions(str(CHECKPOINTS.name), [record.partition_key])
+    instance.report_runless_asset_event(checkpoint_materialization(root, record))
+    return record.partition_key
+
+
+def scored(instance: dg.DagsterInstance, key: str) -> None:
+    instance.report_runless_asset_event(dg.AssetMaterialization("quality_metrics", partition=key))
+
+
+def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick: Ticks) -> None:
+    assert tick() == []
+    assert tick.reason == "every checkpoint has its scores"
+    key = landed(root, tick.instance, 10)
+    first = tick()
+    assert [request[1:] for request in first] == [(key, ["quality_metrics"])]
+    assert tick() == first  # the same run key: the daemon starts it once
+    scored(tick.instance, key)
+    write_json_atomic(root.checkpoint(checkpoint_id_of(10)) / SCORES_RECORD, make_scores(10, 1.0))
+    assert tick() == []
+
+
+def test_a_copied_checkpoint_is_verified_and_scored_when_it_stands_still(root: DataRoot, tick: Ticks) -> None:
+    folder = make_folder(root, 20)
+    assert tick() == []
+    assert "epoch=0-step=20_lora: still changing" in tick.reason
+    (folder / "more.bin").write_bytes(b"x")
+    before = tick.cursor
+    assert tick() == []
+    assert tick.cursor != before
+    ((_, key, assets),) = tick.later()
+    assert assets == ["lora_checkpoints", "quality_metrics"]
+    assert key in tick.instance.get_dynamic_partitions(str(CHECKPOINTS.name))
+    (folder / "more.bin").write_bytes(b"longer")
+    assert tick() == []
+
+
+def test_invalid_pruned_and_unreadable_ones_are_passed_over(root: DataRoot, tick: Ticks) -> None:
+    for record in (make_record(10, is_valid=False), make_record(20, pruned=True)):
+        write_json_atomic(make_folder(root, record.checkpoint.step) / CHECKPOINT_RECORD, record)
+    (make_folder(root, 30) / CHECKPOINT_RECORD).write_text("{half")
+    tick()
+    assert tick.later() == []
+    assert "epoch=0-step=30_lora: checkpoint.json is not readable" in tick.reason
+
+
+def test_evaluations_that_fail_stop_after_three(root: DataRoot, tick: Ticks) -> None:
+    key = landed(root, tick.instance, 10)
+    run_keys = []
+    for _ in range(MAX_ATTEMPTS):
+        ((run_key, _, _),) = tick()
+        run_keys.append(run_key)
+        tick.instance.create_run_for_job(
+            defs.resolve_job_def("evaluate"),
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={PARTITION_TAG: key},
+        )
+    assert len(set(run_keys)) == MAX_ATTEMPTS
+    assert tick() == []
+    assert "its evaluation failed 3 times" in tick.reason
