@@ -108,7 +108,7 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> bool:
     with headless(root) as runner:
         with _bars():
             outcome = runner.run(last)
-        reached = set(STAGES[: STAGES.index(last) + 1])
+        reached: set[str] = set(STAGES[: STAGES.index(last) + 1])
         summary = summarize(
             root, runner.config, seconds=outcome.seconds, runs=outcome.dagster_runs, reached=reached
         )

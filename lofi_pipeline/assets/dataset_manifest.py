@@ -1,6 +1,6 @@
 """dataset_manifest: final/, validation/, the metadata files and an immutable, hashed version of the data set."""
 
-from collections import Counter
+from collections import defaultdict
 
 import dagster as dg
 
@@ -26,7 +26,7 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
     except NoTracks as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     version, dataset = built.version, built.version.dataset
-    hours = Counter[str]()
+    hours: defaultdict[str, float] = defaultdict(float)
     for track in version.tracks:
         hours[track.licence] += track.track.duration / 3600
     return dg.MaterializeResult(
