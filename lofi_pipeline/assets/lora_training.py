@@ -43,7 +43,7 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         preset_name=settings.active,
         preset=settings.preset,
     )
-    landed: "dict[str, TrainingEvent]" = {}
+    landed: dict[str, TrainingEvent] = {}
     try:
         last = train_in_process(job, _follower(context, root, landed))
     except TrainingError as error:
