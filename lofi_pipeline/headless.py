@@ -1,5 +1,6 @@
 """`lofi run`: the same jobs on the same Dagster instance, without webserver or daemon; only what is needed runs."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from lofi_pipeline.definitions import defs
 from lofi_pipeline.instance import open_instance
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.bases import THREADS_VARIABLE
 
 STAGES = (
     "source_records",
@@ -119,6 +121,7 @@ class Headless:
             finally:
                 training.result()
         self.outcome.seconds["lora_training"] = round(time.monotonic() - start, 2)
+        os.environ.setdefault(THREADS_VARIABLE, str(os.cpu_count() or 1))  # nobody shares the cores any more
         while evaluate:
             spent = self._score_landed()
             scoring += spent

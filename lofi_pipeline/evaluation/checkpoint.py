@@ -22,7 +22,7 @@ from lofi_pipeline.evaluation.records import (
 )
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
 from lofi_pipeline.storage import DataRoot, locked
-from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.bases import describe_base, load_base, pick_device, torch_threads
 from lofi_pipeline.training.manifest import compile_manifest, read_record
 
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ def evaluate_checkpoint(
         raise EvaluationError(
             f"{folder.name}: was trained on {record.lineage.base.name}, not on {facts.name}; set training.base to that"
         )
+    import torch
+
+    torch.set_num_threads(torch_threads())
     embedder = _open_embedder(settings.model_dump_json())
     key = score_key(root, version, embedder, settings)
     base = _base_scores(root, version, base_name, facts, embedder, settings, key, progress)

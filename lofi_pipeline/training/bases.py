@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 NANO = "nano"
+THREADS_VARIABLE = "LOFI_TORCH_THREADS"
 NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
 PIPELINE_CLASS = "AceStepPipeline"
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
@@ -155,6 +156,14 @@ def _quietly() -> Iterator[None]:
         of_diffusers.set_verbosity(verbosity)
         for log in bars:
             log.enable_progress_bar()
+
+
+def torch_threads() -> int:
+    """Threads for torch: LOFI_TORCH_THREADS, else half the cores.
+
+    Training and scoring go on side by side, and two processes that each want all cores wait for each other's threads.
+    """
+    return max(1, int(os.environ.get(THREADS_VARIABLE) or (os.cpu_count() or 2) // 2))
 
 
 def load_base(

@@ -7,7 +7,6 @@ from the step. So adapter, AdamW's moments and the step are all there is to keep
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
@@ -41,7 +40,6 @@ from lofi_pipeline.training.weights import adapter_tensors, add_adapter, set_ada
 if TYPE_CHECKING:
     from lofi_pipeline.entities import DatasetVersion
 
-THREADS_VARIABLE = "LOFI_TORCH_THREADS"
 PROGRESS_SECONDS = 1.0
 FINAL_LEARNING_RATE = 0.01
 
@@ -60,9 +58,8 @@ def learning_rate(step: int, preset: TrainingPreset) -> float:
 
 
 def prepare_process(device: str) -> None:
-    """Thread count from LOFI_TORCH_THREADS; on the CPU only operations that give the same bits each time."""
-    if threads := os.environ.get(THREADS_VARIABLE):
-        torch.set_num_threads(max(1, int(threads)))
+    """This process's share of the cores; on the CPU only operations that give the same bits each time."""
+    torch.set_num_threads(torch_threads())
     if device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
 
