@@ -87,14 +87,18 @@ class TrainingPreset(Entity):
 class TrainingSettings(Entity):
     """The training presets, and the one in use."""
 
-    base: str = Field(default="nano", min_length=1, description="nano, a hub id, or a folder in diffusers layout")
+    base: str = Field(
+        default="nano", min_length=1, description="nano, a hub id, or a folder in diffusers layout"
+    )
     active: str = "nano"
     presets: dict[str, TrainingPreset]
 
     @model_validator(mode="after")
     def _active_exists(self) -> TrainingSettings:
         if self.active not in self.presets:
-            raise ValueError(f"active: no preset {self.active!r}; there are: {', '.join(sorted(self.presets))}")
+            raise ValueError(
+                f"active: no preset {self.active!r}; there are: {', '.join(sorted(self.presets))}"
+            )
         return self
 
     @property
@@ -107,7 +111,9 @@ class EvaluationSettings(Entity):
     """How every checkpoint is scored. Scores with different settings are never compared."""
 
     embedder: Literal["nano", "vggish", "pann", "clap"] = "nano"
-    weights_dir: str | None = Field(default=None, description="Folder with the weights of vggish, pann or clap")
+    weights_dir: str | None = Field(
+        default=None, description="Folder with the weights of vggish, pann or clap"
+    )
     clip_seconds: Positive = 5.0
     validation_prompts: Count = 16
     style_prompts: bool = True
@@ -164,6 +170,8 @@ def read_yaml(path: Path) -> object:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RecordError(f"{path}: no such file; set {CONFIG_VARIABLE} to the folder of the configuration") from error
+        raise RecordError(
+            f"{path}: no such file; set {CONFIG_VARIABLE} to the folder of the configuration"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: is not YAML: {error}") from error

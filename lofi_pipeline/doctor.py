@@ -17,7 +17,17 @@ from lofi_pipeline.entities import Entity, RecordError
 from lofi_pipeline.resources import base_name
 from lofi_pipeline.storage import DataRoot
 
-PACKAGES = ("dagster", "torch", "torchaudio", "diffusers", "peft", "accelerate", "av", "lameenc", "laion-clap")
+PACKAGES = (
+    "dagster",
+    "torch",
+    "torchaudio",
+    "diffusers",
+    "peft",
+    "accelerate",
+    "av",
+    "lameenc",
+    "laion-clap",
+)
 LEAST_FREE_GB = 10
 Level = Literal["good", "optional", "broken"]
 
@@ -46,7 +56,9 @@ def _packages() -> list[Finding]:
         try:
             findings.append(Finding(what=name, level="good", found=version(name)))
         except PackageNotFoundError:
-            findings.append(Finding(what=name, level="broken", found="not installed", advice="run: make setup"))
+            findings.append(
+                Finding(what=name, level="broken", found="not installed", advice="run: make setup")
+            )
     return findings
 
 
@@ -65,7 +77,12 @@ def _disk(root: DataRoot) -> Finding:
     free = shutil.disk_usage(folder).free / 1e9
     found = f"{root.path}: {free:.0f} GB free"
     if not os.access(folder, os.W_OK):
-        return Finding(what="data root", level="broken", found=found, advice="make it writable, or choose another with --data")
+        return Finding(
+            what="data root",
+            level="broken",
+            found=found,
+            advice="make it writable, or choose another with --data",
+        )
     if free < LEAST_FREE_GB:
         advice = f"make room: at least {LEAST_FREE_GB} GB, or choose another data root with --data"
         return Finding(what="data root", level="broken", found=found, advice=advice)
@@ -79,7 +96,9 @@ def _config() -> Finding:
         load_config()
         presets = len(load_presets())
     except RecordError as error:
-        return Finding(what="configuration", level="broken", found=str(error), advice="mend the file that is named")
+        return Finding(
+            what="configuration", level="broken", found=str(error), advice="mend the file that is named"
+        )
     return Finding(what="configuration", level="good", found=f"valid, {presets} style presets")
 
 
@@ -92,9 +111,13 @@ def _base() -> Finding:
         facts = describe_base(name)
     except TrainingError as error:
         return Finding(what=f"base model {name}", level="broken", found="not there", advice=str(error))
-    advice = "" if name != "nano" else (
-        "for real music use ACE-Step 1.5: download ACE-Step/acestep-v15-xl-turbo-diffusers with the hub's client where "
-        "there is internet, then --base <folder> and training.active: ace-step"
+    advice = (
+        ""
+        if name != "nano"
+        else (
+            "for real music use ACE-Step 1.5: download ACE-Step/acestep-v15-xl-turbo-diffusers with the hub's client where "
+            "there is internet, then --base <folder> and training.active: ace-step"
+        )
     )
     found = f"{facts.sha256[:12]}, {facts.sampling_rate} Hz, {facts.latents_per_second:g} latents/s"
     return Finding(what=f"base model {name}", level="good", found=found, advice=advice)
@@ -106,7 +129,9 @@ def _embedders() -> list[Finding]:
     settings = load_config().evaluation
     findings = []
     for name in ("nano", "vggish", "pann", "clap"):
-        missing = missing_weights(EvaluationSettings.model_validate({**settings.model_dump(), "embedder": name}))
+        missing = missing_weights(
+            EvaluationSettings.model_validate({**settings.model_dump(), "embedder": name})
+        )
         if not missing:
             findings.append(Finding(what=f"embedder {name}", level="good", found="weights in place"))
             continue

@@ -28,7 +28,7 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
     unchanged for `stable_seconds`, and is verified before it is scored.
     """
     from lofi_pipeline.dataset import drop_signature
-    from lofi_pipeline.training.manifest import scan_checkpoints
+    from lofi_pipeline.training.manifest import missing_files, scan_checkpoints
 
     root, moment = workspace.root, time.time()
     before, seen = Watch.load(context.cursor), {}
@@ -49,6 +49,9 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
             signature = drop_signature(found.folder)
             since = before.since(name, signature, moment)
             seen[name] = (signature, since)
+            if absent := missing_files(found.folder, record):
+                waiting.append(f"{name}: {absent[0]} is not there yet")
+                continue
             if moment - since < workspace.config.ingest.stable_seconds:
                 waiting.append(f"{name}: still changing")
                 continue

@@ -18,16 +18,8 @@ from lofi_pipeline.demo.synth import KEYS, MOODS, SongSpec
 Kind = Literal["lofi", "bright"]
 Rng = np.random.Generator
 
-CHORDS = tuple(
-    tag
-    for tag, timbre in TIMBRES.items()
-    if timbre.role is Role.CHORDS and tag not in VOICES
-)
-LEADS = tuple(
-    tag
-    for tag, timbre in TIMBRES.items()
-    if timbre.role is Role.LEAD and tag not in VOICES
-)
+CHORDS = tuple(tag for tag, timbre in TIMBRES.items() if timbre.role is Role.CHORDS and tag not in VOICES)
+LEADS = tuple(tag for tag, timbre in TIMBRES.items() if timbre.role is Role.LEAD and tag not in VOICES)
 BASSES = tuple(tag for tag, timbre in TIMBRES.items() if timbre.role is Role.BASS)
 DRUMS = tuple(tag for tag, timbre in TIMBRES.items() if timbre.role is Role.DRUMS)
 
@@ -100,9 +92,7 @@ def _lofi(rng: Rng, seed: int, seconds: float) -> SongSpec:
     if no_drums:
         wanted -= {"swung drums", "dusty drums", "half-time drums"}
     production = tuple(tag for tag in LOFI_PRODUCTION if tag in wanted)
-    vocals = (
-        _pick(rng, tuple(sorted(VOICES))) if rng.random() < 0.12 else "instrumental"
-    )
+    vocals = _pick(rng, tuple(sorted(VOICES))) if rng.random() < 0.12 else "instrumental"
     return SongSpec(
         seed=seed,
         bpm=float(rng.integers(60, 96)),
@@ -124,9 +114,7 @@ def _bright(rng: Rng, seed: int, seconds: float) -> SongSpec:
     genre = _pick(rng, tuple(BRIGHT_GENRES))
     production = () if rng.random() < 0.6 else (_pick(rng, BRIGHT_PRODUCTION),)
     no_drums = "no drums" in production
-    vocals = (
-        _pick(rng, tuple(sorted(VOICES))) if rng.random() < 0.08 else "instrumental"
-    )
+    vocals = _pick(rng, tuple(sorted(VOICES))) if rng.random() < 0.08 else "instrumental"
     return SongSpec(
         seed=seed,
         bpm=float(rng.integers(96, 169)),
@@ -151,9 +139,7 @@ def describe(kind: Kind, spec: SongSpec, rng: Rng) -> str:
     tags += [tag for tag in spec.instruments if keep(0.9)]
     tags += [f"{spec.bpm:.0f} bpm"] if keep(0.85) else []
     tags += [tag for tag in spec.production if keep(0.85)]
-    tags += (
-        [_pick(rng, BRIGHT_WORDS)] if kind == "bright" and rng.random() < 0.4 else []
-    )
+    tags += [_pick(rng, BRIGHT_WORDS)] if kind == "bright" and rng.random() < 0.4 else []
     tags += [spec.atmosphere] if spec.atmosphere and keep(0.9) else []
     if spec.vocal_type and (spec.vocal_type != "instrumental" or keep(0.7)):
         tags.append(spec.vocal_type)

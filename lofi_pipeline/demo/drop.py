@@ -135,7 +135,10 @@ def make_demo_drop(
     shutil.copyfile(raw_root / jobs[0].path, twin)
 
     extras = {
-        DROPS[2].folder: [(broken.name, "Broken Tape", "CORE-01"), (short_job.name, short_job.title, short_job.style_id)],
+        DROPS[2].folder: [
+            (broken.name, "Broken Tape", "CORE-01"),
+            (short_job.name, short_job.title, short_job.style_id),
+        ],
         DROPS[3].folder: [(twin.name, "Reissue", jobs[0].style_id)],
         NO_DERIVATIVES.folder: [(refused_job.name, refused_job.title, refused_job.style_id)],
     }
@@ -186,9 +189,13 @@ def _track(number: int, presets: dict[str, StylePreset], seed: int) -> _Job:
     return _Job(drop, name, title, style_id, spec)
 
 
-def _extra(presets: dict[str, StylePreset], seed: int, drop: _Drop, name: str, seconds: float, number: int) -> _Job:
+def _extra(
+    presets: dict[str, StylePreset], seed: int, drop: _Drop, name: str, seconds: float, number: int
+) -> _Job:
     title = Path(name).stem.replace("-", " ").title()
-    return _Job(drop, name, title, "CORE-01", spec_of(presets["CORE-01"], seed * 1000 + 900 + number, seconds))
+    return _Job(
+        drop, name, title, "CORE-01", spec_of(presets["CORE-01"], seed * 1000 + 900 + number, seconds)
+    )
 
 
 def _render_all(jobs: list[_Job], raw_root: Path, workers: int, progress: Progress | None) -> None:

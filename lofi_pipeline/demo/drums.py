@@ -24,9 +24,7 @@ class Hit:
 def _noise(rng: Rng, seconds: float, rate: int, low: float, high: float) -> Mono:
     raw = rng.standard_normal(int(seconds * rate))
     band = [low, min(high, 0.45 * rate)]
-    return sosfilt(butter(2, band, "band", fs=rate, output="sos"), raw).astype(
-        np.float32
-    )
+    return sosfilt(butter(2, band, "band", fs=rate, output="sos"), raw).astype(np.float32)
 
 
 def _time(seconds: float, rate: int) -> Mono:
@@ -36,28 +34,21 @@ def _time(seconds: float, rate: int) -> Mono:
 def _kick(rate: int, pitch: float, drop: float, decay: float) -> Mono:
     t = _time(0.35, rate)
     sweep = pitch + drop * np.exp(-t / 0.03)
-    return (np.sin(2 * np.pi * np.cumsum(sweep) / rate) * np.exp(-t / decay)).astype(
-        np.float32
-    )
+    return (np.sin(2 * np.pi * np.cumsum(sweep) / rate) * np.exp(-t / decay)).astype(np.float32)
 
 
-def _burst(
-    rng: Rng, rate: int, low: float, high: float, decay: float, tone: float = 0.0
-) -> Mono:
+def _burst(rng: Rng, rate: int, low: float, high: float, decay: float, tone: float = 0.0) -> Mono:
     t = _time(min(0.5, 6 * decay), rate)
-    noise = _noise(rng, min(0.5, 6 * decay), rate, low, high)[: len(t)] * np.exp(
-        -t / decay
-    )
+    noise = _noise(rng, min(0.5, 6 * decay), rate, low, high)[: len(t)] * np.exp(-t / decay)
     body = np.sin(2 * np.pi * tone * t) * np.exp(-t / (0.7 * decay)) if tone else 0.0
     return (noise + 0.6 * body).astype(np.float32)
 
 
 def _drop(rate: int, pitch: float, decay: float) -> Mono:
     t = _time(0.3, rate)
-    return (
-        np.sin(2 * np.pi * pitch * t * (1 + 0.15 * np.exp(-t / 0.02)))
-        * np.exp(-t / decay)
-    ).astype(np.float32)
+    return (np.sin(2 * np.pi * pitch * t * (1 + 0.15 * np.exp(-t / 0.02))) * np.exp(-t / decay)).astype(
+        np.float32
+    )
 
 
 def kit(name: str, rng: Rng, rate: int) -> dict[str, Mono]:
@@ -114,18 +105,13 @@ def pattern(kit_name: str, groove: str, swing: float, bar: int, rng: Rng) -> lis
         "boom bap": (0, 1.5, 2.5),
         "half": (0, 2.5),
     }[groove]
-    snares = {"four": (1, 3), "backbeat": (1, 3), "boom bap": (1, 3), "half": (2,)}[
-        groove
-    ]
+    snares = {"four": (1, 3), "backbeat": (1, 3), "boom bap": (1, 3), "half": (2,)}[groove]
     late = lambda beat: beat + (swing - 0.5) if beat % 1 == 0.5 else beat  # noqa: E731 - one line, used thrice
     hits = [Hit(late(k), "kick", 1.0 if k == 0 else 0.85) for k in kicks]
     hits += [Hit(s, "snare", 0.9) for s in snares]
     hat_level = 0.9 if kit_name in ("shaker", "bongos") else 0.7
     steps = np.arange(0, 4, 0.5)
-    hits += [
-        Hit(late(float(s)), "hat", hat_level * (1.0 if s % 1 == 0 else 0.75))
-        for s in steps
-    ]
+    hits += [Hit(late(float(s)), "hat", hat_level * (1.0 if s % 1 == 0 else 0.75)) for s in steps]
     if groove == "four":
         hits += [Hit(s + 0.5, "open", 0.9) for s in range(4)]
     elif bar % 4 == 3 and rng.random() < 0.7:

@@ -14,9 +14,9 @@ Rng = np.random.Generator
 
 def lowpass(mix: Stereo, rate: int, cutoff: float, order: int = 2) -> Stereo:
     """Everything above `cutoff` Hz taken away."""
-    return sosfilt(
-        butter(order, min(cutoff, 0.45 * rate), fs=rate, output="sos"), mix, axis=1
-    ).astype(np.float32)
+    return sosfilt(butter(order, min(cutoff, 0.45 * rate), fs=rate, output="sos"), mix, axis=1).astype(
+        np.float32
+    )
 
 
 def reverb(mix: Stereo, rate: int, seconds: float, wet: float, rng: Rng) -> Stereo:
@@ -35,9 +35,7 @@ def wobble(mix: Stereo, rate: int) -> Stereo:
     """Tape wow and flutter: the time axis bent by slow and fast sines."""
     frames = mix.shape[1]
     t = np.arange(frames) / rate
-    bend = 0.0022 * np.sin(2 * np.pi * 0.6 * t + 1) + 0.00015 * np.sin(
-        2 * np.pi * 6.3 * t
-    )
+    bend = 0.0022 * np.sin(2 * np.pi * 0.6 * t + 1) + 0.00015 * np.sin(2 * np.pi * 6.3 * t)
     where = np.clip(np.arange(frames) + bend * rate, 0, frames - 2)
     left = where.astype(np.int64)
     share = (where - left).astype(np.float32)
@@ -54,21 +52,15 @@ def crackle(
     """Vinyl: sparse clicks of uneven loudness."""
     count = max(1, int(clicks_per_second * frames / rate))
     clicks = np.zeros(frames)
-    clicks[rng.integers(0, frames, count)] = rng.standard_normal(count) * (
-        0.5 + rng.pareto(3, count)
-    )
+    clicks[rng.integers(0, frames, count)] = rng.standard_normal(count) * (0.5 + rng.pareto(3, count))
     band = butter(1, [1000, min(7000, 0.45 * rate)], "band", fs=rate, output="sos")
-    return np.repeat(
-        (level * sosfilt(band, clicks))[None].astype(np.float32), 2, axis=0
-    )
+    return np.repeat((level * sosfilt(band, clicks))[None].astype(np.float32), 2, axis=0)
 
 
 def hiss(frames: int, rate: int, rng: Rng, level: float = 0.012) -> Stereo:
     """Tape: a steady breath of bright noise."""
     noise = rng.standard_normal((2, frames)).astype(np.float32)
-    return (
-        level * sosfilt(butter(1, 2500, "high", fs=rate, output="sos"), noise, axis=1)
-    ).astype(np.float32)
+    return (level * sosfilt(butter(1, 2500, "high", fs=rate, output="sos"), noise, axis=1)).astype(np.float32)
 
 
 def crush(mix: Stereo, rate: int) -> Stereo:
@@ -88,9 +80,7 @@ def chop(mix: Stereo, rate: int, beat: float) -> Stereo:
 def widen(mix: Stereo, rate: int) -> Stereo:
     """The sides louder, and a little later on the right."""
     middle, side = mix.mean(axis=0), 0.5 * (mix[0] - mix[1])
-    late = np.concatenate((np.zeros(int(0.012 * rate), np.float32), middle))[
-        : len(middle)
-    ]
+    late = np.concatenate((np.zeros(int(0.012 * rate), np.float32), middle))[: len(middle)]
     return np.stack(
         (
             0.7 * middle + 1.5 * side + 0.25 * late,
@@ -117,22 +107,13 @@ def atmosphere(tag: str, frames: int, rate: int) -> Stereo:
     rng = np.random.default_rng(zlib.crc32(tag.encode()))
     texture = TEXTURE_OF.get(tag, "room")
     mono = _texture(texture, frames, rate, rng)
-    mono = (
-        mono
-        / max(1e-9, float(np.sqrt(np.mean(mono**2))))
-        * 0.03
-        * LEVEL_OF_TEXTURE.get(texture, 1.0)
-    )
+    mono = mono / max(1e-9, float(np.sqrt(np.mean(mono**2)))) * 0.03 * LEVEL_OF_TEXTURE.get(texture, 1.0)
     shift = int(0.013 * rate)
     return np.stack((mono, np.roll(mono, shift))).astype(np.float32)
 
 
-def _band(
-    noise: NDArray[np.floating], rate: int, low: float, high: float
-) -> NDArray[np.floating]:
-    return sosfilt(
-        butter(1, [low, min(high, 0.45 * rate)], "band", fs=rate, output="sos"), noise
-    )
+def _band(noise: NDArray[np.floating], rate: int, low: float, high: float) -> NDArray[np.floating]:
+    return sosfilt(butter(1, [low, min(high, 0.45 * rate)], "band", fs=rate, output="sos"), noise)
 
 
 def _events(
@@ -161,10 +142,7 @@ def _texture(texture: str, frames: int, rate: int, rng: Rng) -> NDArray[np.float
         rumble = _band(noise, rate, 30, 120) * (1 + np.sin(2 * np.pi * 0.21 * t)) * 2.5
         return _band(rng.standard_normal(frames), rate, 2500, 9000) * 0.4 + rumble
     if texture == "waves":
-        return (
-            _band(noise, rate, 300, 3500)
-            * (0.5 - 0.5 * np.cos(2 * np.pi * t / 4.0)) ** 2
-        )
+        return _band(noise, rate, 300, 3500) * (0.5 - 0.5 * np.cos(2 * np.pi * t / 4.0)) ** 2
     if texture == "wind":
         return _band(noise, rate, 300, 900) * (0.6 + 0.4 * np.sin(2 * np.pi * 0.3 * t))
     if texture == "leaves":
@@ -181,17 +159,11 @@ def _texture(texture: str, frames: int, rate: int, rng: Rng) -> NDArray[np.float
         )
         return 4 * pops + 0.4 * _band(noise, rate, 80, 400)
     if texture == "birds":
-        chirp = np.sin(2 * np.pi * (3800 * short + 9000 * short**2)) * np.sin(
-            np.pi * short / short[-1]
-        )
+        chirp = np.sin(2 * np.pi * (3800 * short + 9000 * short**2)) * np.sin(np.pi * short / short[-1])
         return _events(frames, rate, rng, 2.5, chirp) + 0.02 * noise
     if texture == "water":
-        drip = np.sin(2 * np.pi * (900 * short + 4000 * short**2)) * np.exp(
-            -short / 0.03
-        )
-        return _events(frames, rate, rng, 5, drip) + 0.05 * _band(
-            noise, rate, 400, 2000
-        )
+        drip = np.sin(2 * np.pi * (900 * short + 4000 * short**2)) * np.exp(-short / 0.03)
+        return _events(frames, rate, rng, 5, drip) + 0.05 * _band(noise, rate, 400, 2000)
     if texture == "crickets":
         return (
             np.sin(2 * np.pi * 4600 * t)
@@ -212,14 +184,12 @@ def _texture(texture: str, frames: int, rate: int, rng: Rng) -> NDArray[np.float
         syllables = _events(frames, rate, rng, 12, np.sin(np.pi * short / short[-1]))
         return _band(noise, rate, 250, 1200) * (0.15 + syllables)
     if texture == "traffic":
-        return _band(noise, rate, 50, 350) * (
-            0.55 + 0.45 * np.sin(2 * np.pi * 0.16 * t)
-        )
+        return _band(noise, rate, 50, 350) * (0.55 + 0.45 * np.sin(2 * np.pi * 0.16 * t))
     if texture == "train":
         clack = np.exp(-((t % 0.9) / 0.03)) + np.exp(-(((t - 0.16) % 0.9) / 0.03))
         return _band(noise, rate, 200, 1500) * (0.12 + clack)
     if texture == "beeps":
-        return np.sign(
-            np.sin(2 * np.pi * 880 * 2 ** (np.floor(t * 3) * 5 % 12 / 12) * t)
-        ) * (t * 3 % 1 < 0.15)
+        return np.sign(np.sin(2 * np.pi * 880 * 2 ** (np.floor(t * 3) * 5 % 12 / 12) * t)) * (
+            t * 3 % 1 < 0.15
+        )
     return _band(noise, rate, 60, 500)

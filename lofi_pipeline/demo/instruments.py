@@ -146,9 +146,7 @@ def _table_tone(timbre: Timbre, frequency: float, time: Mono, rate: int) -> Mono
     phase = frequency * time
     if timbre.vibrato:
         late = np.minimum(1.0, time / 0.25)
-        phase = phase + frequency * timbre.vibrato / (2 * np.pi * 5.4) * late * np.sin(
-            2 * np.pi * 5.4 * time
-        )
+        phase = phase + frequency * timbre.vibrato / (2 * np.pi * 5.4) * late * np.sin(2 * np.pi * 5.4 * time)
     body = _table(frequency, rate, timbre.body, timbre.formants)
     sound = _read(body, phase)
     if timbre.detune:
@@ -159,18 +157,10 @@ def _table_tone(timbre: Timbre, frequency: float, time: Mono, rate: int) -> Mono
         shine = _read(_table(frequency, rate, timbre.shine, ()), phase)
         sound = sound + 0.7 * shine * np.exp(-time / timbre.shine_decay)
     if timbre.breath:
-        noise = (
-            np.random.default_rng(int(frequency * 8))
-            .standard_normal(len(time))
-            .astype(np.float32)
-        )
-        centre = min(
-            timbre.formants[1] if timbre.formants else 3.0 * frequency, rate * 0.3
-        )
+        noise = np.random.default_rng(int(frequency * 8)).standard_normal(len(time)).astype(np.float32)
+        centre = min(timbre.formants[1] if timbre.formants else 3.0 * frequency, rate * 0.3)
         band = np.array([0.6, 1.5]) * centre
-        sound = sound + timbre.breath * 3 * sosfilt(
-            butter(1, band, "band", fs=rate, output="sos"), noise
-        )
+        sound = sound + timbre.breath * 3 * sosfilt(butter(1, band, "band", fs=rate, output="sos"), noise)
     return sound.astype(np.float32)
 
 
@@ -186,8 +176,7 @@ def _table(
     if formants:
         harmonics = frequency * np.arange(1, count + 1)
         peaks = [
-            np.exp(-(((harmonics - f) / (0.12 * f + 60)) ** 2)) * g
-            for f, g in zip(formants, (1, 0.7, 0.35))
+            np.exp(-(((harmonics - f) / (0.12 * f + 60)) ** 2)) * g for f, g in zip(formants, (1, 0.7, 0.35))
         ]
         weights = weights * (0.03 + np.sum(peaks, axis=0))
     spectrum = np.zeros(TABLE // 2 + 1, complex)
@@ -209,25 +198,17 @@ def _struck(
     sound = np.zeros_like(time)
     for ratio, amplitude, decay in partials:
         if ratio * frequency < 0.45 * rate:
-            sound += (
-                amplitude
-                * np.sin(2 * np.pi * ratio * frequency * time)
-                * np.exp(-time / decay)
-            )
+            sound += amplitude * np.sin(2 * np.pi * ratio * frequency * time) * np.exp(-time / decay)
     return sound
 
 
-def _plucked(
-    frequency: float, frames: int, rate: int, brightness: float, decay: float
-) -> Mono:
+def _plucked(frequency: float, frames: int, rate: int, brightness: float, decay: float) -> Mono:
     """Karplus-Strong, one period at a time: each period is the former one, slightly low-passed and quieter."""
     period = max(8, round(rate / frequency))
     burst = np.random.default_rng(period).uniform(-1, 1, period)
     burst -= burst.mean()
     cutoff = min(0.45, (0.05 + 0.4 * brightness) * 24000 / rate) * rate
-    burst = sosfilt(butter(1, cutoff, fs=rate, output="sos"), np.tile(burst, 2))[
-        period:
-    ]
+    burst = sosfilt(butter(1, cutoff, fs=rate, output="sos"), np.tile(burst, 2))[period:]
     burst /= np.abs(burst).max()
     rounds = frames // period + 1
     loss = np.exp(-period / rate / decay)
@@ -235,7 +216,5 @@ def _plucked(
     out = np.empty((rounds, period))
     for k in range(rounds):
         out[k] = burst
-        burst = loss * (
-            (1 - blend) * burst + blend * np.concatenate((burst[-1:], burst[:-1]))
-        )
+        burst = loss * ((1 - blend) * burst + blend * np.concatenate((burst[-1:], burst[:-1])))
     return out.reshape(-1)[:frames].astype(np.float32)

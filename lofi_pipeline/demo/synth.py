@@ -59,9 +59,7 @@ _AIRY = Mood(shift=5, density=0.5, stabs=False, room=0.6, drums=0.6, cutoff=9000
 _LIVELY = Mood(shift=7, density=1.5, stabs=True, room=0.1, drums=1.0, cutoff=12000)
 MOODS: dict[str, Mood] = {
     **dict.fromkeys(("calm", "peaceful", "relaxing", "sleepy", "focused"), _STILL),
-    **dict.fromkeys(
-        ("melancholic", "sad", "lonely", "bittersweet", "mysterious"), _DARK
-    ),
+    **dict.fromkeys(("melancholic", "sad", "lonely", "bittersweet", "mysterious"), _DARK),
     **dict.fromkeys(("chill", "mellow", "cozy", "warm", "soulful", "romantic"), _WARM),
     **dict.fromkeys(("dreamy", "nostalgic", "hopeful"), _AIRY),
     **dict.fromkeys(("uplifting", "playful", "groovy", "festive", "happy"), _LIVELY),
@@ -93,13 +91,9 @@ class SongSpec:
     def __post_init__(self) -> None:
         unknown = [tag for tag in self.instruments if tag not in TIMBRES]
         if unknown or not self.instruments:
-            raise ValueError(
-                f"instruments: no timbre for {', '.join(unknown) or 'an empty list'}"
-            )
+            raise ValueError(f"instruments: no timbre for {', '.join(unknown) or 'an empty list'}")
         if self.mood not in MOODS:
-            raise ValueError(
-                f"mood: {self.mood!r} is not one of {', '.join(sorted(MOODS))}"
-            )
+            raise ValueError(f"mood: {self.mood!r} is not one of {', '.join(sorted(MOODS))}")
         if self.key not in KEYS or self.mode not in SCALES:
             raise ValueError(f"key: {self.key} {self.mode} is not a key")
 
@@ -154,19 +148,13 @@ class _Bus:
             self._notes[key] = note(TIMBRES[instrument], midi, seconds, self.rate)
         self.add(self._notes[key], at, level, pan)
 
-    def add(
-        self, sound: NDArray[np.float32], at: float, level: float, pan: float = 0.0
-    ) -> None:
+    def add(self, sound: NDArray[np.float32], at: float, level: float, pan: float = 0.0) -> None:
         start = round(at * self.rate)
         sound = sound[: max(0, self.mix.shape[1] - start)]
         if len(sound):
             angle = (pan + 1) * np.pi / 4
-            self.mix[0, start : start + len(sound)] += sound * np.float32(
-                level * 1.414 * np.cos(angle)
-            )
-            self.mix[1, start : start + len(sound)] += sound * np.float32(
-                level * 1.414 * np.sin(angle)
-            )
+            self.mix[0, start : start + len(sound)] += sound * np.float32(level * 1.414 * np.cos(angle))
+            self.mix[1, start : start + len(sound)] += sound * np.float32(level * 1.414 * np.sin(angle))
 
 
 @dataclass(frozen=True)
@@ -190,9 +178,7 @@ def _cast(spec: SongSpec) -> _Cast:
     # A second chord instrument takes the melody, so that each tag is heard alone at times.
     if len(chords) > 1 and not leads:
         chords, leads = chords[:1], chords[1:]
-    return _Cast(
-        tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums)
-    )
+    return _Cast(tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums))
 
 
 def _stream(spec: SongSpec, part: str) -> np.random.Generator:
@@ -210,11 +196,7 @@ def render(spec: SongSpec, rate: int = RATE) -> Song:
     _play_melody(music, spec, cast, mood, beat, bars, swing)
     if cast.bass:
         _play_bass(low, cast.bass, spec, mood, beat, bars)
-    kicks = [
-        time
-        for name in cast.drums
-        for time in _play_drums(drums, name, spec, beat, bars, swing)
-    ]
+    kicks = [time for name in cast.drums for time in _play_drums(drums, name, spec, beat, bars, swing)]
     return Song(
         _produce(music.mix, low.mix, drums.mix, kicks, spec, mood, beat, rate),
         rate,
@@ -264,9 +246,7 @@ def _play_harmony(
             sustained = TIMBRES[player].attack > 0.1
             if mood.stabs and not sustained:
                 strokes = [
-                    (b + off, 0.4)
-                    for b in range(4)
-                    for off in ((0.0, swing) if index == 0 else (0.0,))
+                    (b + off, 0.4) for b in range(4) for off in ((0.0, swing) if index == 0 else (0.0,))
                 ]
             elif mood.density >= 0.5 and not sustained:
                 strokes = [(0.0, 1.9), (2.0, 1.9)]
@@ -310,9 +290,7 @@ def _play_melody(
                 bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.42, 0.25)
 
 
-def _phrase(
-    rng: np.random.Generator, places: list[float], wanted: int
-) -> list[tuple[float, int]]:
+def _phrase(rng: np.random.Generator, places: list[float], wanted: int) -> list[tuple[float, int]]:
     chosen = {
         0,
         *rng.choice(len(places), min(wanted, len(places)) - 1, replace=False).tolist(),
@@ -320,9 +298,7 @@ def _phrase(
     return [(places[i], int(rng.integers(1, 6))) for i in sorted(chosen)]
 
 
-def _play_bass(
-    bus: _Bus, player: str, spec: SongSpec, mood: Mood, beat: float, bars: int
-) -> None:
+def _play_bass(bus: _Bus, player: str, spec: SongSpec, mood: Mood, beat: float, bars: int) -> None:
     progression = _progression(spec)
     if mood.density >= 1:
         strokes = [(0.5 * k, 0.42) for k in range(8)]
@@ -337,9 +313,7 @@ def _play_bass(
             bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.5)
 
 
-def _play_drums(
-    bus: _Bus, name: str, spec: SongSpec, beat: float, bars: int, swing: float
-) -> list[float]:
+def _play_drums(bus: _Bus, name: str, spec: SongSpec, beat: float, bars: int, swing: float) -> list[float]:
     rng = _stream(spec, name)
     sounds = kit(name, rng, bus.rate)
     groove = "half" if "half-time drums" in spec.production else spec.groove
@@ -374,9 +348,7 @@ def _produce(
         music.shape[1],
     )
     room, wet = (
-        (2.6, 0.9)
-        if "spacious reverb" in tags
-        else (0.9, 0.0 if "dry close mix" in tags else mood.room)
+        (2.6, 0.9) if "spacious reverb" in tags else (0.9, 0.0 if "dry close mix" in tags else mood.room)
     )
     music = effects.lowpass(music, rate, mood.cutoff, order=1)
     if "chopped samples" in tags:
@@ -418,9 +390,7 @@ def _produce(
 
 def _ducking(frames: int, rate: int, beat: float) -> NDArray[np.float32]:
     t = np.arange(frames, dtype=np.float32) / rate
-    return (
-        1 - 0.75 * np.exp(-(t % np.float32(beat)) / np.float32(0.35 * beat))
-    ).astype(np.float32)
+    return (1 - 0.75 * np.exp(-(t % np.float32(beat)) / np.float32(0.35 * beat))).astype(np.float32)
 
 
 def _finish(mix: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

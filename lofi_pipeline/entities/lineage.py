@@ -48,7 +48,9 @@ class CheckpointRecord(Entity):
     files: dict[RelativePath, Sha256] = Field(description="Relative to the checkpoint folder")
     loss: float | None = Field(default=None, description="Mean training loss since the last checkpoint")
     validation_loss: float | None = None
-    skipped_steps: int = Field(default=0, ge=0, description="Non-finite steps so far, skipped and never saved")
+    skipped_steps: int = Field(
+        default=0, ge=0, description="Non-finite steps so far, skipped and never saved"
+    )
     invalid_reason: str | None = None
     pruned: bool = Field(default=False, description="Weights removed by retention; the record stays")
 
@@ -86,8 +88,12 @@ class Scores(Entity):
     metrics: QualityMetrics
     step: int
     key: ScoreKey
-    clap_shuffled: float = Field(description="CLAP score of the same clips with shuffled prompts: the chance level")
-    floor_fad: float | None = Field(default=None, description="FAD between two halves of the validation split")
+    clap_shuffled: float = Field(
+        description="CLAP score of the same clips with shuffled prompts: the chance level"
+    )
+    floor_fad: float | None = Field(
+        default=None, description="FAD between two halves of the validation split"
+    )
     reference_windows: int
     generated_windows: int
     samples: list[Sample]

@@ -93,11 +93,15 @@ class ProcessedFacts(Entity):
     output_lufs: float
     true_peak_dbtp: float
     gain_db: float
-    loudness_shortfall_db: float = Field(default=0.0, ge=0, description="How far the target was missed, on purpose")
+    loudness_shortfall_db: float = Field(
+        default=0.0, ge=0, description="How far the target was missed, on purpose"
+    )
     source_rate: int
     source_channels: int
     source_codec: str
-    lost_share: float = Field(default=0.0, ge=0, le=1, description="Share of the declared audio that was damaged")
+    lost_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the declared audio that was damaged"
+    )
     cut: CutInfo | None = None
 
 

@@ -81,7 +81,9 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
 
 def canonical_json(value: Any) -> str:
     """One spelling for one value: sorted keys, no spaces, UTF-8. What content hashes are taken of."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def write_json_atomic(path: Path, value: Any) -> None:

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import load_base, pick_device
+from lofi_pipeline.training.bases import load_base, pick_device, torch_threads
 from lofi_pipeline.training.checkpoints import land
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError

@@ -69,19 +69,12 @@ class NanoEmbedder:
             config["band_mean"],
             config["band_std"],
         )
-        text = TextTower(
-            config["dimension"], config["width"], Qwen3Config(**config["text_encoder"])
-        )
-        weights = {
-            name: tensor.float()
-            for name, tensor in load_file(folder / "model.safetensors").items()
-        }
+        text = TextTower(config["dimension"], config["width"], Qwen3Config(**config["text_encoder"]))
+        weights = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
         audio.load_state_dict(_part(weights, "audio."))
         text.load_state_dict(_part(weights, "text."))
         digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(
-            folder, local_files_only=True
-        )
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         return cls(audio, text, tokenizer, config, digest)
 
     @torch.no_grad()
@@ -94,18 +87,12 @@ class NanoEmbedder:
         level = windows.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-5)
         parts = (windows * (LOUDNESS / level)).split(BATCH)
         rows = [self._audio(self._log_mel(part))[1] for part in parts]
-        return (
-            torch.cat(rows).numpy()
-            if rows
-            else np.zeros((0, self.dimension), np.float32)
-        )
+        return torch.cat(rows).numpy() if rows else np.zeros((0, self.dimension), np.float32)
 
     @torch.no_grad()
     def embed_text(self, prompts: list[str]) -> NDArray[np.float32]:
         """Unit vectors [prompts, dimension] of prompts by the project's convention."""
-        tokens = self._tokenizer(
-            prompts, padding=True, truncation=True, max_length=256, return_tensors="pt"
-        )
+        tokens = self._tokenizer(prompts, padding=True, truncation=True, max_length=256, return_tensors="pt")
         return self._text(tokens["input_ids"], tokens["attention_mask"])[1].numpy()
 
     def text_encoder_weights(self) -> dict[str, torch.Tensor]:
@@ -117,8 +104,4 @@ class NanoEmbedder:
 
 
 def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in weights.items()
-        if name.startswith(prefix)
-    }
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}

@@ -35,9 +35,7 @@ class Heads(nn.Module):
 
     def __init__(self, width: int, sizes: HeadSizes) -> None:
         super().__init__()
-        self.answers = nn.ModuleDict(
-            {name: nn.Linear(width, count) for name, count in vars(sizes).items()}
-        )
+        self.answers = nn.ModuleDict({name: nn.Linear(width, count) for name, count in vars(sizes).items()})
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits by question, each [batch, outputs]."""
@@ -60,9 +58,7 @@ def tempogram(raw: torch.Tensor) -> torch.Tensor:
 class AudioTower(nn.Module):
     """Convolutions over log-mel frames, statistics over time, and a tempogram, to features and a unit vector."""
 
-    def __init__(
-        self, dimension: int, width: int, band_mean: list[float], band_std: list[float]
-    ) -> None:
+    def __init__(self, dimension: int, width: int, band_mean: list[float], band_std: list[float]) -> None:
         super().__init__()
         self.register_buffer("centre", torch.tensor(band_mean), persistent=False)
         self.register_buffer("spread", torch.tensor(band_std), persistent=False)
@@ -80,9 +76,7 @@ class AudioTower(nn.Module):
             nn.Linear(192, 128),
             nn.GELU(),
         )
-        self.features = nn.Sequential(
-            nn.Linear(3 * 192 + 128, width), nn.GELU(), nn.Dropout(0.1)
-        )
+        self.features = nn.Sequential(nn.Linear(3 * 192 + 128, width), nn.GELU(), nn.Dropout(0.1))
         self.project = nn.Linear(width, dimension)
 
     def forward(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,9 +108,7 @@ class TextTower(nn.Module):
         self.features = nn.Sequential(nn.Linear(config.hidden_size, width), nn.GELU())
         self.project = nn.Linear(width, dimension)
 
-    def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and mask [batch, tokens] to features [batch, width] and unit embeddings [batch, dimension]."""
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         weights = mask.unsqueeze(-1).to(hidden.dtype)

@@ -48,9 +48,7 @@ class Decoded:
 
 # Constants, not buffers: a pipeline cast to bfloat16 must not round its filters.
 @cache
-def _filters(
-    size: int, rate: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _filters(size: int, rate: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The mel filters [size // 2 + 1, 64] and their pseudo-inverse [64, size // 2 + 1]."""
     filters = torchaudio.functional.melscale_fbanks(
         size // 2 + 1, 0.0, rate / 2, BANDS, rate, norm="slaney", mel_scale="slaney"
@@ -99,17 +97,15 @@ class MelCodec(ModelMixin, ConfigMixin):
         magnitude = self._stft(mono).abs()[..., :frames]
         filters, _ = _filters(self.size, self.rate, mono.device)
         mel = torch.einsum("...ft,fm->...mt", magnitude, filters)
-        latents = (
-            (mel + self.quiet).log() - self._column(self.centre, mono)
-        ) / self._column(self.spread, mono)
+        latents = ((mel + self.quiet).log() - self._column(self.centre, mono)) / self._column(
+            self.spread, mono
+        )
         return Encoded(Posterior(latents, torch.zeros_like(latents)))
 
     def decode(self, latents: torch.Tensor) -> Decoded:
         """Audio of latents: float [batch, 64, frames] to [batch, 2, 480 x frames] at 24 kHz."""
         latents = latents.float()
-        logs = latents * self._column(self.spread, latents) + self._column(
-            self.centre, latents
-        )
+        logs = latents * self._column(self.spread, latents) + self._column(self.centre, latents)
         mel = (logs.clamp(max=8.0).exp() - self.quiet).clamp_min(0)
         _, inverse = _filters(self.size, self.rate, mel.device)
         magnitude = torch.einsum("...mt,mf->...ft", mel, inverse).clamp_min(1e-5)
@@ -144,16 +140,10 @@ class MelCodec(ModelMixin, ConfigMixin):
             length=length,
         )
 
-    def _griffin_lim(
-        self, magnitude: torch.Tensor, length: int, momentum: float = 0.99
-    ) -> torch.Tensor:
+    def _griffin_lim(self, magnitude: torch.Tensor, length: int, momentum: float = 0.99) -> torch.Tensor:
         """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013, doi:10.1109/WASPAA.2013.6701851)."""
         generator = torch.Generator().manual_seed(0)
-        phases = (
-            torch.rand(magnitude.shape[-2:], generator=generator).to(magnitude.device)
-            * 2
-            * torch.pi
-        )
+        phases = torch.rand(magnitude.shape[-2:], generator=generator).to(magnitude.device) * 2 * torch.pi
         angles = torch.polar(torch.ones_like(phases), phases).expand_as(magnitude)
         former = torch.zeros_like(angles)
         for _ in range(self.rounds):
