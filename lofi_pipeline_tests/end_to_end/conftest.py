@@ -14,7 +14,7 @@ from lofi_pipeline_tests.drops import facts, make_drop, song
 from lofi_pipeline_tests.end_to_end.lofi import Lofi, write_config
 from lofi_pipeline_tests.training.toy import save_toy_base
 
-TRACKS = 8
+TRACKS = 6
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Way:
-    """Eight good tracks of two licences, and one of each thing that is refused: made a data set. Do not change it."""
+    """Six good tracks of two licences and three files that are refused, encoded for the toy base. Do not change it."""
     folder = tmp_path_factory.mktemp("prepared")
     root = DataRoot(folder / "data").create()
     make_drop(
-        root, "commons", {f"c{n}.wav": song(n) for n in range(5)} | {"short.wav": song(20, 6.0)}, facts()
+        root, "commons", {f"c{n}.wav": song(n) for n in range(4)} | {"short.wav": song(20, 6.0)}, facts()
     )
     commissioned = facts(
         SourceType.COMMISSIONED,
@@ -49,12 +49,12 @@ def prepared(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Way:
         verified_by="tests",
         defaults={"style_ids": ["INST-01"]},
     )
-    files: dict[str, Path | bytes] = {f"m{n}.wav": song(n) for n in range(5, TRACKS)}
+    files: dict[str, Path | bytes] = {f"m{n}.wav": song(n) for n in range(4, TRACKS)}
     files["text.mp3"] = b"no music at all\n" * 500
     make_drop(root, "sessions", files, commissioned, kind=SourceType.COMMISSIONED)
     make_drop(root, "forbidden", {"nd.wav": song(21)}, facts(source_id="nd", license_type="CC BY-NC-ND 4.0"))
     lofi = Lofi(root, write_config(folder / "config"), base)
-    return Way(lofi, lofi.run("--to", "dataset_manifest"))
+    return Way(lofi, lofi.run("--to", "encoded_dataset"))
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ TRAINER = "lofi_pipeline.training.run"
 INTERVAL, STEPS = 6, 30
 CHECKPOINTS = STEPS // INTERVAL
 SMALL: dict[str, dict[str, Any]] = {
-    "dataset": {"validation_ratio": 0.25},
+    "dataset": {"validation_ratio": 0.34},
     "ingest": {"stable_seconds": 1.0},
     "training": {
         "base": "nano",
@@ -51,7 +51,7 @@ SMALL: dict[str, dict[str, Any]] = {
         },
     },
     "evaluation": {"clip_seconds": 1.0, "inference_steps": 2, "validation_prompts": 2},
-    "retention": {"keep_best": 2},
+    "retention": {"keep_best": 3},
 }
 
 
@@ -106,7 +106,7 @@ class Running:
         while not (found := condition()):
             assert self.process.poll() is None, f"ended before {what}:\n{self.said}"
             assert time.monotonic() < deadline, f"no {what} after {PATIENCE:.0f} s:\n{self.said}"
-            time.sleep(0.01)
+            time.sleep(0.05)
         return found
 
     def finish(self) -> Finished:
