@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
@@ -242,10 +243,22 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return "; ".join(reasons) or "the run did not start; see it in the Dagster UI (make ui)"
 
 
+def _let_runs_share_a_process(instance: dg.DagsterInstance) -> None:
+    """Keep Dagster's hands off what belongs to the whole process: training and scoring run in two threads of it.
+
+    Each run that starts would configure Python's logging anew, for handlers that dagster.yaml may name and ours does not:
+    that locks logging against the other run for ever. And each step would turn standard output into a file, whose
+    restoring needs the order of a stack.
+    """
+    instance.get_yaml_python_handlers = list  # pyright: ignore[reportAttributeAccessIssue]
+    instance._compute_log_manager = NoOpComputeLogManager()
+
+
 @contextmanager
 def headless(root: DataRoot) -> Iterator[Headless]:
     """A Headless for a data root, on the Dagster instance that lies in it."""
     config = load_config()
     with open_instance(root) as instance:
+        _let_runs_share_a_process(instance)
         end_orphans(instance)
         yield Headless(root, config, instance)
