@@ -117,6 +117,8 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
+    for name in (DIFFUSERS_FILE, PEFT_FILE):
+        _order_header(folder / name)
     targets = [ACE_STEP_NAMES.get(str(name), str(name)) for name in config["target_modules"]]
     peft = config | {
         "target_modules": sorted(targets),
@@ -126,6 +128,19 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     peft |= {"base_model_name_or_path": "", "peft_type": "LORA"}
     (folder / PEFT_CONFIG).write_text(json.dumps(peft, indent=2, sort_keys=True) + "\n")
     return tensors
+
+
+def _order_header(path: Path) -> None:
+    """Put a safetensors file's own metadata in order: the library writes it in another one in each process, and the
+    same weights shall be the same bytes.
+    """
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
 
 
 def read_adapter(folder: Path) -> Tensors:

@@ -27,7 +27,7 @@ PATIENCE = 540.0
 T = TypeVar("T")
 TRAINER = "lofi_pipeline.training.run"
 
-INTERVAL, STEPS = 6, 30
+INTERVAL, STEPS = 12, 60
 CHECKPOINTS = STEPS // INTERVAL
 SMALL: dict[str, dict[str, Any]] = {
     "dataset": {"validation_ratio": 0.34},
