@@ -30,7 +30,8 @@ def _is_gone(owner: str) -> bool:
     if host != platform.node():
         return False
     try:
-        return _identity(psutil.Process(int(pid))) != owner
+        process = psutil.Process(int(pid))
+        return _identity(process) != owner or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
@@ -43,4 +44,16 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
         if owner and _is_gone(owner):
             instance.report_run_failed(run, "The process of this run was killed; what it had done is kept.")
             ended.append(run.run_id)
+    _free_pools(instance)
     return ended
+
+
+def _free_pools(instance: dg.DagsterInstance) -> None:
+    """Give back the pool slots of runs that are over: a killed one held them, and others would wait for ever."""
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    for run_id in storage.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            storage.free_concurrency_slots_for_run(run_id)

@@ -208,7 +208,7 @@ def _render_all(jobs: list[_Job], raw_root: Path, workers: int, progress: Progre
     )
     for count, path in enumerate(done, 1):
         if progress:
-            progress(count, len(jobs), path)
+            progress(count, len(jobs), str(path))
 
 
 def _render(job: _Job, raw_root: Path) -> str:

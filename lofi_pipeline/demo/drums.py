@@ -24,7 +24,7 @@ class Hit:
 def _noise(rng: Rng, seconds: float, rate: int, low: float, high: float) -> Mono:
     raw = rng.standard_normal(int(seconds * rate))
     band = [low, min(high, 0.45 * rate)]
-    return sosfilt(butter(2, band, "band", fs=rate, output="sos"), raw).astype(np.float32)
+    return np.asarray(sosfilt(butter(2, band, "band", fs=rate, output="sos"), raw), dtype=np.float32)
 
 
 def _time(seconds: float, rate: int) -> Mono:

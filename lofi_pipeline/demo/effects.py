@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,8 @@ Rng = np.random.Generator
 
 def lowpass(mix: Stereo, rate: int, cutoff: float, order: int = 2) -> Stereo:
     """Everything above `cutoff` Hz taken away."""
-    return sosfilt(butter(order, min(cutoff, 0.45 * rate), fs=rate, output="sos"), mix, axis=1).astype(
-        np.float32
-    )
+    sections = butter(order, min(cutoff, 0.45 * rate), fs=rate, output="sos")
+    return np.asarray(sosfilt(sections, mix, axis=1), dtype=np.float32)
 
 
 def reverb(mix: Stereo, rate: int, seconds: float, wet: float, rng: Rng) -> Stereo:
@@ -54,13 +54,15 @@ def crackle(
     clicks = np.zeros(frames)
     clicks[rng.integers(0, frames, count)] = rng.standard_normal(count) * (0.5 + rng.pareto(3, count))
     band = butter(1, [1000, min(7000, 0.45 * rate)], "band", fs=rate, output="sos")
-    return np.repeat((level * sosfilt(band, clicks))[None].astype(np.float32), 2, axis=0)
+    return np.repeat((level * np.asarray(sosfilt(band, clicks)))[None].astype(np.float32), 2, axis=0)
 
 
 def hiss(frames: int, rate: int, rng: Rng, level: float = 0.012) -> Stereo:
     """Tape: a steady breath of bright noise."""
     noise = rng.standard_normal((2, frames)).astype(np.float32)
-    return (level * sosfilt(butter(1, 2500, "high", fs=rate, output="sos"), noise, axis=1)).astype(np.float32)
+    return (
+        level * np.asarray(sosfilt(butter(1, 2500, "high", fs=rate, output="sos"), noise, axis=1))
+    ).astype(np.float32)
 
 
 def crush(mix: Stereo, rate: int) -> Stereo:
@@ -112,20 +114,18 @@ def atmosphere(tag: str, frames: int, rate: int) -> Stereo:
     return np.stack((mono, np.roll(mono, shift))).astype(np.float32)
 
 
-def _band(noise: NDArray[np.floating], rate: int, low: float, high: float) -> NDArray[np.floating]:
-    return sosfilt(butter(1, [low, min(high, 0.45 * rate)], "band", fs=rate, output="sos"), noise)
+def _band(noise: NDArray[Any], rate: int, low: float, high: float) -> NDArray[Any]:
+    return np.asarray(sosfilt(butter(1, [low, min(high, 0.45 * rate)], "band", fs=rate, output="sos"), noise))
 
 
-def _events(
-    frames: int, rate: int, rng: Rng, per_second: float, shape: NDArray[np.floating]
-) -> NDArray[np.floating]:
+def _events(frames: int, rate: int, rng: Rng, per_second: float, shape: NDArray[Any]) -> NDArray[Any]:
     train = np.zeros(frames)
     count = max(1, int(per_second * frames / rate))
     train[rng.integers(0, frames, count)] = rng.uniform(0.3, 1, count)
     return fftconvolve(train, shape)[:frames]
 
 
-def _texture(texture: str, frames: int, rate: int, rng: Rng) -> NDArray[np.floating]:
+def _texture(texture: str, frames: int, rate: int, rng: Rng) -> NDArray[Any]:
     t = np.arange(frames) / rate
     noise = rng.standard_normal(frames)
     short = np.arange(int(0.12 * rate)) / rate
@@ -171,7 +171,7 @@ def _texture(texture: str, frames: int, rate: int, rng: Rng) -> NDArray[np.float
             * (np.sin(2 * np.pi * 1.1 * t) > 0.1)
         )
     if texture == "shimmer":
-        return sum(np.sin(2 * np.pi * f * t) * (0.5 + 0.5 * np.sin(2 * np.pi * r * t + r)) for f, r in ((5200, 0.7), (6600, 1.1), (7900, 0.4)))  # fmt: skip
+        return sum((np.sin(2 * np.pi * f * t) * (0.5 + 0.5 * np.sin(2 * np.pi * r * t + r)) for f, r in ((5200, 0.7), (6600, 1.1), (7900, 0.4))), np.zeros(frames))  # fmt: skip
     if texture == "sleigh":
         return _events(
             frames,

@@ -160,7 +160,9 @@ def _table_tone(timbre: Timbre, frequency: float, time: Mono, rate: int) -> Mono
         noise = np.random.default_rng(int(frequency * 8)).standard_normal(len(time)).astype(np.float32)
         centre = min(timbre.formants[1] if timbre.formants else 3.0 * frequency, rate * 0.3)
         band = np.array([0.6, 1.5]) * centre
-        sound = sound + timbre.breath * 3 * sosfilt(butter(1, band, "band", fs=rate, output="sos"), noise)
+        sound = sound + timbre.breath * 3 * np.asarray(
+            sosfilt(butter(1, band, "band", fs=rate, output="sos"), noise)
+        )
     return sound.astype(np.float32)
 
 

@@ -16,7 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ def build(embedder: Path) -> Any:
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(embedder, local_files_only=True)
     return AceStepPipeline(
-        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, transformer=transformer,
+        vae=cast(Any, vae), text_encoder=text_encoder, tokenizer=tokenizer, transformer=transformer,
         condition_encoder=condition_encoder, scheduler=scheduler,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import csv
 import json
 import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -106,7 +107,7 @@ def train(arguments: argparse.Namespace) -> None:
     band_mean, band_std = corpus.band_statistics(held)
     words = tokenizer.build(VOCABULARY)
     model = Embedder(len(words), band_mean, band_std)
-    smooth_numbers(model.text.encoder.get_input_embeddings(), words)
+    smooth_numbers(cast(nn.Embedding, model.text.encoder.get_input_embeddings()), words)
     frames = torch.from_numpy(np.concatenate([part.frames for part in parts]))
     examples = [example for part in parts for example in part.examples]
     truth = labels.of(examples)

@@ -139,3 +139,17 @@ def test_a_run_whose_process_was_killed_does_not_block_for_ever(root: DataRoot, 
     for run in (alive, elsewhere):
         found = ticks.instance.get_run_by_id(run.run_id)
         assert found and found.status is dg.DagsterRunStatus.STARTED
+
+
+def test_a_killed_run_gives_its_pool_back(root: DataRoot, ticks: Ticks) -> None:
+    """Found by hand: after kill -9 the next run waited for the pool of the dead one for ever."""
+    instance = ticks.instance
+    job = defs.resolve_job_def("register")
+    run = instance.create_run_for_job(job, tags={OWNER_TAG: "elsewhere 1 1"})
+    instance.report_run_failed(run)
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("gpu", 1)
+    assert storage.claim_concurrency_slot("gpu", run.run_id, "training").is_claimed
+    end_orphans(instance)
+    assert storage.get_concurrency_run_ids() == set()
+    assert storage.claim_concurrency_slot("gpu", "another", "scoring").is_claimed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lofi_pipeline.demo.distributions import draw
+from lofi_pipeline.demo.distributions import Kind, draw
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.evaluation.embedders.nano import FOLDER as EMBEDDER_FOLDER
 from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
@@ -28,7 +28,7 @@ def embedder():
     return NanoEmbedder.load()
 
 
-def sound(seed: int, kind="bright", seconds: float = 5.0) -> torch.Tensor:
+def sound(seed: int, kind: Kind = "bright", seconds: float = 5.0) -> torch.Tensor:
     return torch.from_numpy(render(draw(kind, seed, seconds).spec, corpus.RATE).samples)
 
 

@@ -58,6 +58,9 @@ def tempogram(raw: torch.Tensor) -> torch.Tensor:
 class AudioTower(nn.Module):
     """Convolutions over log-mel frames, statistics over time, and a tempogram, to features and a unit vector."""
 
+    centre: torch.Tensor
+    spread: torch.Tensor
+
     def __init__(self, dimension: int, width: int, band_mean: list[float], band_std: list[float]) -> None:
         super().__init__()
         self.register_buffer("centre", torch.tensor(band_mean), persistent=False)
