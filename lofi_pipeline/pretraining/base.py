@@ -1,4 +1,4 @@
-"""Train the nano base: python -m lofi_pipeline.pretraining.base --work /tmp/nano
+"""Train the nano base: python -m lofi_pipeline.pretraining.base --work build/nano
 
 An AceStepPipeline from nothing, on synthetic music that is not lofi; only its text encoder starts from the embedder's
 text tower. Crops start on the first downbeat, and high-noise steps, where tempo and instruments are decided, get more
@@ -420,7 +420,7 @@ def _forget_paths(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.base", description=__doc__)
-    parser.add_argument("--work", default="/tmp/nano", help="where the corpus and the progress are kept")
+    parser.add_argument("--work", default="build/nano", help="where the corpus and the progress are kept")
     parser.add_argument("--out", default=str(FOLDER), help="folder of the trained pipeline")
     parser.add_argument(
         "--embedder",

@@ -1,4 +1,4 @@
-"""Train the nano embedder: python -m lofi_pipeline.pretraining.embedder --work /tmp/nano
+"""Train the nano embedder: python -m lofi_pipeline.pretraining.embedder --work build/nano
 
 Contrastive between audio and prompts, with negatives that differ in one tag, and auxiliary questions (tempo,
 instruments, production, atmosphere, mood, mode, lofi or not) to both towers, so that each really hears or reads them.
@@ -247,7 +247,7 @@ def export(
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.embedder", description=__doc__)
-    parser.add_argument("--work", default="/tmp/nano", help="where the rendered corpus is kept")
+    parser.add_argument("--work", default="build/nano", help="where the rendered corpus is kept")
     parser.add_argument("--out", default=str(FOLDER), help="folder of the trained model")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=96)
