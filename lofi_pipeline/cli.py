@@ -17,12 +17,14 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 
 from lofi_pipeline import progress as progress_room
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, write_json_atomic
+from lofi_pipeline.config import BASE_VARIABLE
+from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, read_json, write_json_atomic
 
 DEMO_ROOT = PROJECT_ROOT / "demo-data"
 
@@ -75,7 +77,7 @@ def _bars() -> Iterator[None]:
         TimeElapsedColumn(),
     ]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
         told: dict[str, int] = {}
 
         def show(said: progress_room.Progress) -> None:
@@ -90,7 +92,7 @@ def _bars() -> Iterator[None]:
                 tasks[said.stage] = bars.add_task(said.stage, total=said.total or None)
             text = f"{said.stage}: {escape(said.message[:60])}"
             bars.update(
-                bars.task_ids[list(tasks).index(said.stage)],
+                tasks[said.stage],
                 description=text,
                 completed=said.done,
                 total=said.total or None,
@@ -138,7 +140,7 @@ def run(
     if to not in STAGES:
         raise typer.BadParameter(f"{to!r} is no stage; there are: {', '.join(STAGES)}", param_hint="--to")
     if base:
-        os.environ["LOFI_BASE"] = base
+        os.environ[BASE_VARIABLE] = base
     if not _run(DataRoot.find(_data(context, data)), to, json_file):
         raise typer.Exit(1)
 
@@ -178,7 +180,7 @@ def demo(
 
     target = json_file or root.path / "demo.json"
     well = _run(root, "quality_metrics", target)
-    summary = Summary.parse(_read(target), where=str(target))
+    summary = Summary.parse(read_json(target), where=str(target))
     console.print(
         f"Look at it: [bold]make ui[/] with LOFI_DATA_ROOT={root.path}; {time.monotonic() - start:.0f} s in all"
     )
@@ -196,12 +198,6 @@ def demo(
     if not (halved and clearer):
         errors.print("[bold red]The demo failed:[/] the LoRA did not improve on the base as it should")
         raise typer.Exit(1)
-
-
-def _read(path: Path) -> object:
-    from lofi_pipeline.storage import read_json
-
-    return read_json(path)
 
 
 @app.command()
@@ -226,7 +222,7 @@ def generate(
     from lofi_pipeline.generation import Request, generate_to_file
 
     if base:
-        os.environ["LOFI_BASE"] = base
+        os.environ[BASE_VARIABLE] = base
     wanted = Request(
         prompt=prompt,
         seconds=seconds,

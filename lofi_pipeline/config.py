@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from lofi_pipeline.entities import Entity, RecordError
 
 CONFIG_VARIABLE = "LOFI_CONFIG_ROOT"
+BASE_VARIABLE = "LOFI_BASE"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from lofi_pipeline.config import PipelineConfig, load_config
-from lofi_pipeline.storage import DATA_ROOT_VARIABLE, DataRoot
+from lofi_pipeline.config import BASE_VARIABLE, PipelineConfig, load_config
+from lofi_pipeline.storage import DataRoot
 
 
 class Workspace(dg.ConfigurableResource):
@@ -27,7 +27,4 @@ class Workspace(dg.ConfigurableResource):
 
 def base_name(config: PipelineConfig) -> str:
     """The base model asked for: LOFI_BASE (what `lofi run --base` sets), else the configuration's."""
-    return os.environ.get("LOFI_BASE") or config.training.base
-
-
-__all__ = ["DATA_ROOT_VARIABLE", "Workspace", "base_name"]
+    return os.environ.get(BASE_VARIABLE) or config.training.base
