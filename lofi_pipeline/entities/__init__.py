@@ -11,6 +11,15 @@ from lofi_pipeline.entities.checkpoint import (
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.dataset_version import DatasetVersion, VersionTrack
 from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
+from lofi_pipeline.entities.grant import (
+    Evidence,
+    EvidenceFile,
+    Grant,
+    Permission,
+    Right,
+    Use,
+    Validity,
+)
 from lofi_pipeline.entities.lineage import (
     CHECKPOINT_RECORD,
     SCORES_RECORD,
@@ -42,6 +51,7 @@ from lofi_pipeline.entities.track_record import (
     TrackRecord,
     TrackStatus,
 )
+from lofi_pipeline.entities.verdict import Obligation, Provenance, Verdict
 
 __all__ = [
     "CHECKPOINT_RECORD",
@@ -60,15 +70,22 @@ __all__ = [
     "DropManifest",
     "DropStatus",
     "Entity",
+    "Evidence",
+    "EvidenceFile",
+    "Grant",
     "HumanEvaluation",
     "Lineage",
+    "Obligation",
+    "Permission",
     "ProcessedFacts",
+    "Provenance",
     "QualityMetrics",
     "QualityPart",
     "QualityReport",
     "RecordError",
     "RegisteredTrack",
     "Registry",
+    "Right",
     "Sample",
     "Scan",
     "ScoreKey",
@@ -88,6 +105,9 @@ __all__ = [
     "TrackRecord",
     "TrackState",
     "TrackStatus",
+    "Use",
+    "Validity",
+    "Verdict",
     "VersionTrack",
     "category_of_style",
     "checkpoint_id_of",

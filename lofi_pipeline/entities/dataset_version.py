@@ -8,6 +8,7 @@ from lofi_pipeline.entities.base import Entity, Identifier, Sha256
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split, Track
+from lofi_pipeline.entities.verdict import Provenance
 
 
 class VersionTrack(Entity):
@@ -29,6 +30,7 @@ class VersionTrack(Entity):
     source_ids: list[Identifier] = Field(min_length=1)
     title: str | None = None
     artist: str | None = None
+    url: str | None = None
 
 
 class DatasetVersion(Entity):
@@ -37,6 +39,7 @@ class DatasetVersion(Entity):
     dataset: Dataset
     tracks: list[VersionTrack]
     sources: list[SourceRecord]
+    provenance: list[Provenance] = Field(default_factory=list, description="Of each source, in their order")
 
     def side(self, split: Split) -> list[VersionTrack]:
         """The tracks on one side of the split."""

@@ -7,8 +7,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
+from lofi_pipeline.entities.grant import EvidenceFile
 from lofi_pipeline.entities.source import DropManifest
 from lofi_pipeline.entities.track_record import TrackOrigin
+from lofi_pipeline.entities.verdict import Verdict
 
 
 class DropStatus(StrEnum):
@@ -43,6 +45,8 @@ class Drop(Entity):
     manifest: DropManifest | None = None
     licence: str | None = Field(default=None, description="Canonical licence id, where it could be judged")
     strictness: int = 0
+    verdict: Verdict | None = Field(default=None, description="What the policy said when it was scanned")
+    evidence: list[EvidenceFile] = Field(default_factory=list)
     files: list[DropAudio] = Field(default_factory=list)
 
 

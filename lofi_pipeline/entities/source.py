@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from pathlib import PurePosixPath
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId
+from lofi_pipeline.entities.drop_file import DropFileName
+from lofi_pipeline.entities.grant import Grant
 
 
 class SourceType(StrEnum):
@@ -96,16 +97,6 @@ class SourceRecord(_Licensed):
         return self
 
 
-def _plain_file_name(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or not path.name:
-        raise ValueError("must be a file inside the drop: no '..', no absolute path")
-    return path.as_posix()  # "./a.mp3" is a.mp3
-
-
-DropFileName = Annotated[str, AfterValidator(_plain_file_name)]
-
-
 class DropFile(Entity):
     """What a source.json may say about one audio file, or about all of them under `defaults`."""
 
@@ -115,6 +106,7 @@ class DropFile(Entity):
     lyrics: DropFileName | None = Field(default=None, description="A text file in the drop")
     language: str | None = Field(default=None, max_length=40)
     vocals: bool | None = Field(default=None, description="Whether somebody sings")
+    url: str | None = Field(default=None, max_length=2_000, pattern=r"^https?://\S+$")
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
@@ -133,6 +125,10 @@ class DropManifest(_Licensed):
 
     files: dict[DropFileName, DropFile] = Field(default_factory=dict)
     defaults: DropFile = Field(default_factory=DropFile)
+    grant: Grant | None = Field(default=None, description="What was granted beside the licence")
+    url: str | None = Field(
+        default=None, max_length=2_000, pattern=r"^https?://\S+$", description="Where the source can be found"
+    )
 
     @model_validator(mode="after")
     def _known_styles(self, info: ValidationInfo) -> Self:
@@ -151,5 +147,5 @@ class DropManifest(_Licensed):
 
     def record(self, track_ids: list[str]) -> SourceRecord:
         """The SourceRecord of this drop."""
-        fields = self.model_dump(exclude={"files", "defaults"})
+        fields = self.model_dump(exclude={"files", "defaults", "grant", "url"})
         return SourceRecord.model_validate({**fields, "track_ids": track_ids})

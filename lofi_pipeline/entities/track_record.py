@@ -41,6 +41,7 @@ class TrackOrigin(Entity):
     lyrics_path: RelativePath | None = Field(default=None, description="Relative to the data root")
     language: str | None = None
     vocals: bool | None = None
+    url: str | None = None
 
 
 class QualityPart(Entity):

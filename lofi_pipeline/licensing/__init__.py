@@ -1,14 +1,12 @@
 """Licensing: what the policy says about the licence of a source. A working tool, not legal advice."""
 
 from lofi_pipeline.licensing.errors import PolicyError
-from lofi_pipeline.licensing.judge import Verdict, judge, judge_source, training_rule
-from lofi_pipeline.licensing.policy import Obligation, Policy, load_policy
+from lofi_pipeline.licensing.judge import judge, judge_source, training_rule
+from lofi_pipeline.licensing.policy import Policy, load_policy
 
 __all__ = [
-    "Obligation",
     "Policy",
     "PolicyError",
-    "Verdict",
     "judge",
     "judge_source",
     "load_policy",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import Field
-
 from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import DropManifest, Entity, SourceRecord, SourceType
-from lofi_pipeline.licensing.policy import LicenceRule, Need, Obligation, Policy, Profile, load_policy
+from lofi_pipeline.entities import DropManifest, Obligation, SourceRecord, SourceType, Verdict
+from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
 from lofi_pipeline.licensing.text import UnreadableLicence, bans_training, plain, without_grant
 
 UNKNOWN = "LicenseRef-Unknown"
@@ -25,17 +23,6 @@ ASK = {
     SourceType.PARTNERSHIP: "write AI training rights into the agreement",
 }
 EVIDENCE = "say in verified_by who checked the contract, or in notes what it grants"
-
-
-class Verdict(Entity):
-    """What the policy says about one licence, with one sentence for people."""
-
-    permitted: bool
-    licence: str = Field(description='Canonical id, such as "CC-BY-4.0"; LicenseRef-... where SPDX has none')
-    reason: str = Field(description="One sentence: why, and if refused what to do")
-    obligations: tuple[Obligation, ...] = ()
-    strictness: int = Field(description="Orders licences: of several for one recording, the highest holds")
-    url: str | None = Field(default=None, description="Where the licence's text is public")
 
 
 def judge(

@@ -11,21 +11,12 @@ from typing import Literal
 from pydantic import Field
 
 from lofi_pipeline.config import config_root, read_yaml
-from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities import Entity, Obligation
 from lofi_pipeline.licensing.errors import PolicyError
 
 FILE_NAME = "licence_policy.yaml"
 NEWEST_VERSION = "4.0"
 Profile = Literal["cc", "strict"]
-
-
-class Obligation(StrEnum):
-    """What a licence asks of whoever trains on the music or publishes the weights."""
-
-    ATTRIBUTION = "attribution"
-    SHARE_ALIKE = "share-alike"
-    NON_COMMERCIAL = "non-commercial"
-    CONTRACT_TERMS = "contract terms"
 
 
 class Need(StrEnum):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import DropManifest, RecordError, SourceRecord, SourceType
-from lofi_pipeline.licensing import Verdict, judge, judge_source, training_rule
+from lofi_pipeline.entities import DropManifest, RecordError, SourceRecord, SourceType, Verdict
+from lofi_pipeline.licensing import judge, judge_source, training_rule
 
 CC = SourceType.CREATIVE_COMMONS
 
