@@ -126,6 +126,7 @@ class TrackRow(Entity):
     url: str | None = None
     original_sha256: Sha256
     audio_sha256: Sha256 = Field(description="Of the processed MP3")
+    audio_path: RelativePath | None = Field(default=None, description="Of the processed MP3")
     prompt_sha256: Sha256
     prompt: str
     has_lyrics: bool = False
@@ -230,6 +231,12 @@ class AuditReport(Entity):
     captions: CaptionFacts
     caches: list[CacheFacts] = Field(default_factory=list)
     training: TrainingFacts | None = None
+    configuration: dict[str, str] = Field(
+        default_factory=dict, description="The training preset's settings, where the lineage's hash is theirs"
+    )
+    base_metrics: QualityMetrics | None = Field(
+        default=None, description="Of the base model without the LoRA, measured with the subject's score_key"
+    )
     reference: list[TrackId] = Field(
         default_factory=list, description="Tracks whose clips were used as reference of the evaluation"
     )
