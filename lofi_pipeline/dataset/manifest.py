@@ -37,6 +37,8 @@ from lofi_pipeline.storage import (
     link_or_copy,
     locked,
     read_json,
+    seal,
+    version_hash,
     write_json_atomic,
 )
 
@@ -283,9 +285,12 @@ def _version(
         )
         for source_id in sorted(used)
     ]
-    # The MP3's own hash is left out: encoders round differently on different processors, the original's bytes do not.
-    content = [track.model_dump(mode="json", exclude={"audio_sha256"}) for track in tracks]
-    digest = content_sha256([content, records])
+    digest = version_hash(
+        {
+            "tracks": [track.model_dump(mode="json") for track in tracks],
+            "sources": [record.model_dump(mode="json") for record in records],
+        }
+    )
     path = root.dataset_version(digest)
     if path.is_file():
         return load_version(root, digest), False
@@ -301,6 +306,7 @@ def _version(
     )
     version = DatasetVersion(dataset=dataset, tracks=tracks, sources=records)
     write_json_atomic(path, version)
+    seal(root, {root.relative(path): file_sha256(path)})
     return version, True
 
 

@@ -15,21 +15,28 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.seals import Seals, ledger, read_seals, seal
+from lofi_pipeline.storage.version_hash import version_hash
 
 __all__ = [
     "DATA_ROOT_VARIABLE",
     "PROJECT_ROOT",
     "TEMPORARY_PREFIX",
     "DataRoot",
+    "Seals",
     "UnreadableRecord",
     "canonical_json",
     "content_sha256",
     "file_sha256",
     "landing_folder",
+    "ledger",
     "link_or_copy",
     "locked",
     "read_json",
+    "read_seals",
     "replacing",
+    "seal",
+    "version_hash",
     "write_bytes_atomic",
     "write_json_atomic",
 ]

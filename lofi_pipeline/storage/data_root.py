@@ -73,6 +73,11 @@ class DataRoot:
         return self.path / "cache"
 
     @property
+    def audits(self) -> Path:
+        """What audits wrote, a folder for each."""
+        return self.path / "audit"
+
+    @property
     def dagster_home(self) -> Path:
         return self.path / ".dagster"
 
