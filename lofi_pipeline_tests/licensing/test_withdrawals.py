@@ -1,0 +1,55 @@
+"""Taking a source out: what is kept on the ledger, and that it only grows."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+
+import pytest
+
+from lofi_pipeline.entities import RecordError
+from lofi_pipeline.licensing import load_withdrawals, withdraw
+from lofi_pipeline.licensing.withdrawals import withdrawals_json, withdrawn_contents, withdrawn_sources
+from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline_tests.drops import facts, make_drop, register
+
+DAY = date(2026, 3, 1)
+
+
+def test_a_withdrawal_keeps_who_when_why_and_the_bytes(root: DataRoot) -> None:
+    folder = make_drop(root, "one", {"a.mp3": b"A", "b.mp3": b"B"}, facts(source_id="one"))
+    make_drop(root, "two", {"c.mp3": b"C"}, facts(source_id="two"))
+    register(root)
+    withdrawal = withdraw(root, "one", reason="the author asked", day=DAY)
+    assert (withdrawal.provider, withdrawal.day, withdrawal.reason) == ("tests", DAY, "the author asked")
+    assert withdrawal.sha256s == sorted(file_sha256(folder / name) for name in ("a.mp3", "b.mp3"))
+    assert load_withdrawals(root) == [withdrawal]
+    assert withdraw(root, "one", reason="again", day=DAY) == withdrawal
+    assert load_withdrawals(root) == [withdrawal]
+
+
+def test_the_ledger_only_grows(root: DataRoot) -> None:
+    folder = make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one"))
+    register(root)
+    first = withdraw(root, "one", reason="the author asked", day=DAY)
+    shutil.rmtree(folder)
+    register(root)
+    earlier = withdraw(root, "one", reason="it held before", day=date(2026, 1, 1))
+    assert load_withdrawals(root) == [first, earlier]
+    assert earlier.sha256s == first.sha256s
+    assert withdrawn_sources(load_withdrawals(root), date(2026, 2, 1)) == {"one": earlier}
+    assert not withdrawn_contents(load_withdrawals(root), date(2025, 12, 31))
+    assert set(withdrawn_contents(load_withdrawals(root), DAY)) == set(first.sha256s)
+
+
+def test_only_a_source_that_was_seen_can_be_withdrawn_and_only_with_a_reason(root: DataRoot) -> None:
+    make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one"))
+    register(root)
+    with pytest.raises(RecordError, match="no such source"):
+        withdraw(root, "nobody", reason="x", day=DAY)
+    with pytest.raises(RecordError, match="say why"):
+        withdraw(root, "one", reason="  ", day=DAY)
+    assert not withdrawals_json(root).exists()
+    withdrawals_json(root).write_text('{"withdrawals": [{"source_id": "one"}]}')
+    with pytest.raises(RecordError, match="withdrawals.json"):
+        load_withdrawals(root)
