@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from lofi_pipeline.entities import Entity, RecordError
+from lofi_pipeline.storage import content_sha256
 
 CONFIG_VARIABLE = "LOFI_CONFIG_ROOT"
 BASE_VARIABLE = "LOFI_BASE"
@@ -83,6 +84,15 @@ class TrainingPreset(Entity):
     precision: Literal["fp32", "bf16"] = "bf16"
     gradient_checkpointing: bool = False
     validation_batches: Count = 4
+
+
+TRAINER_VERSION = "1"
+"""Raise it when the trainer makes other weights of the same settings."""
+
+
+def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
+    """Hash of all that decides the result beside the data set: preset, base weights, version of the trainer."""
+    return content_sha256({"preset": preset, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
 class TrainingSettings(Entity):

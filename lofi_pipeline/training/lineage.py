@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.config import TrainingPreset, config_hash
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, Lineage
 from lofi_pipeline.storage import content_sha256
 from lofi_pipeline.training.errors import TrainingError
-
-TRAINER_VERSION = "1"
-
-
-def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
-    """Hash of all that decides the result beside the data set: preset, base weights, version of the trainer."""
-    return content_sha256({"preset": preset, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
 def lineage_of(
