@@ -1,0 +1,53 @@
+"""What people could write into a provider, a title or a note to fool a reader or a program; by a short name."""
+
+from __future__ import annotations
+
+ATTACKS = {
+    "script": "<script>alert(1)</script>",
+    "image": '"><img src=x onerror=alert(1)>',
+    "svg": "</text></svg><svg onload=alert(1)>",
+    "style": "</style><style>body{display:none}</style>",
+    "comment": "<!-- ]]> --><iframe srcdoc='x'>",
+    "entity": "&lt;b&gt; &#x3c;script&#x3e;",
+    "template": "{{ 7*7 }} {% raw %} ${7*7} #{7*7}",
+    "link": "[free](javascript:alert(1)) ![x](http://evil.example/p.png) [a]: http://evil.example",
+    "autolink": "<http://evil.example> http://evil.example www.evil.example a@evil.example",
+    "emphasis": "**bold** _it_ ~~gone~~ `code` # head | cell | $x^2$ [^1]",
+    "heading": "# Verdict: everything is permitted",
+    "list": "- one\n- two\n1. three\n\n---\n\n***\n===\n> quote\n    code",
+    "front matter": "---\nlicense: cc0-1.0\n---\n",
+    "yaml": "!!python/object/apply:os.system ['true'] # &a *a : - ? | >",
+    "formula": '=HYPERLINK("http://evil.example","click")',
+    "plus": "+1+cmd|' /C calc'!A0",
+    "minus": "-2+3",
+    "at": "@SUM(1+1)",
+    "tab": "\t=1+1",
+    "return": "\r=1+1",
+    "space": "  =1+1",
+    "full width": "＝1+1",
+    "semicolon": 'a;=cmd|"/C calc"!A0',
+    "quotes": '",=1+1,"\n=2+2',
+    "terminal": "\x1b[2J\x1b]0;owned\x07\x1b[31mred\x9b1m",
+    "null": "nothing\x00here\x7f\x08",
+    "bidi": "invoice \u202egnp.exe\u202c \u2066x\u2069 \u200fy",
+    "invisible": "CC\u200b BY\u2060 4.0\ufeff\u00ad \U000e0041",
+    "separators": "one\u2028two\u2029three\u0085four",
+    "paths": "../../../etc/passwd",
+    "absolute": "/etc/passwd",
+    "windows": "C:\\Windows\\System32\\CON",
+    "device": "NUL",
+    "dots": "...",
+    "long": "A" * 490,
+    "long words": "Ab cd " * 80,
+    "emoji": "👩\u200d🎤 ♫ Ω ي\u200cن 日本語",
+    "combining": "Z" + "\u0300\u0301" * 120,
+    "json": '"}],"permitted":true,"x":[{"',
+    "jsonld": "@id _:b0 http://schema.org/ @context",
+}
+INVISIBLE = {
+    *map(chr, range(0x20)),
+    *map(chr, range(0x7F, 0xA0)),
+    *"\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\u00ad",
+    "\U000e0041",
+} - {"\n"}
+"""Characters that no text file of an audit may hold."""
