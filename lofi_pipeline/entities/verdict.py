@@ -30,6 +30,7 @@ class Verdict(Entity):
     )
     reason: str = Field(description="One sentence: why, and if refused what to do")
     obligations: tuple[Obligation, ...] = ()
+    terms: tuple[str, ...] = Field(default=(), description="What the grant limits, one sentence each")
     strictness: int = Field(description="Orders licences: of several for one recording, the highest holds")
     url: str | None = Field(default=None, description="Where the licence's text is public")
     commercial_use: bool = Field(default=True, description="Whether what is trained may be used commercially")

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 
 from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import DropManifest, Obligation, SourceRecord, SourceType, Verdict
-from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
+from lofi_pipeline.entities import (
+    DropManifest,
+    EvidenceFile,
+    Grant,
+    Obligation,
+    SourceRecord,
+    SourceType,
+    Use,
+    Verdict,
+)
+from lofi_pipeline.licensing import grants
+from lofi_pipeline.licensing.expression import Every, Node, Side, read_expression
+from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, Proof, load_policy
 from lofi_pipeline.licensing.text import UnreadableLicence, bans_training, plain, without_grant
 
 UNKNOWN = "LicenseRef-Unknown"
@@ -22,7 +35,12 @@ ASK = {
     SourceType.CREATIVE_COMMONS: "ask the author for AI training rights, or choose CC0 or CC BY music",
     SourceType.PARTNERSHIP: "write AI training rights into the agreement",
 }
-EVIDENCE = "say in verified_by who checked the contract, or in notes what it grants"
+EVIDENCE = {
+    Proof.WORDS: "say in verified_by who checked the contract, or in notes what it grants",
+    Proof.DOCUMENT: "put the document into the drop and name it in source.json under grant.evidence",
+}
+
+UNPROVED = f"A grant counts only with evidence: {EVIDENCE[Proof.DOCUMENT]}."
 
 
 def judge(
@@ -32,55 +50,87 @@ def judge(
     profile: Profile = "cc",
     commercial: bool = True,
     grant: bool = False,
+    commercial_grant: bool = False,
     evidenced: bool = False,
+    proof: Proof = Proof.WORDS,
     policy: Policy | None = None,
 ) -> Verdict:
     """May music under this licence be trained on?
 
-    `license_type` is free text such as "CC BY 4.0" or "Royalty Free with AI Training Rights"; `grant`: AI training was
-    granted elsewhere than in that text, and was checked; `evidenced`: somebody said how the rights are known.
+    `license_type` is free text such as "CC BY 4.0" or "Royalty Free with AI Training Rights", or an SPDX expression;
+    `grant`, `commercial_grant`: AI training and commercial use were granted elsewhere than in that text, and it is proved;
+    `evidenced`: the contract is proved, by `proof` (which only words the refusals).
     """
-    policy = policy or load_policy()
+    judging = _Judging(
+        policy or load_policy(),
+        source_type,
+        profile,
+        commercial and not commercial_grant,
+        grant,
+        commercial_grant,
+        evidenced,
+        proof,
+    )
     try:
         text = plain(license_type)
+        if bans_training(text):
+            reason = f'"{license_type:.200}" excludes AI training.'
+            return _banned(reason)
+        found = judging.text(text)
+        tree = None if found else read_expression(license_type)
+        found = found or (judging.node(tree) if tree is not None else None)
     except UnreadableLicence as error:
         return _unknown(license_type, str(error))
-    if bans_training(text):
-        reason = f'"{license_type}" excludes AI training.'
-        return Verdict(permitted=False, licence=AI_TRAINING_BAN, reason=reason, strictness=BAN_STRICTNESS)
-    found, granted_in_text = policy.find(text), False
-    if found is None:
-        rest, granted_in_text = without_grant(text)
-        found = policy.find(rest or "ai training rights") if granted_in_text else None
-    if found is None:
-        return _unknown(license_type, "the policy does not know it; " + ASK[source_type])
-    rule, version = found
-    refusal = _refusal(rule, rule.needs[profile], source_type, commercial, grant, granted_in_text, evidenced)
-    by_grant = refusal is None and rule.needs[profile] is Need.GRANT
-    licence = rule.id_of(version)
-    contract = [Obligation.CONTRACT_TERMS] if by_grant else []
-    return Verdict(
-        permitted=refusal is None,
-        licence=f"{licence} AND {AI_TRAINING_RIGHTS}" if by_grant else licence,
-        reason=refusal or (GRANTED if by_grant else rule.reason),
-        obligations=tuple(dict.fromkeys([*rule.obligations, *contract])),
-        strictness=rule.strictness,
-        url=rule.url_of(version),
-    )
+    return found or _unknown(license_type, "the policy does not know it; " + ASK[source_type])
 
 
 def judge_source(
-    source: SourceRecord | DropManifest, settings: LicensingSettings, *, policy: Policy | None = None
+    source: SourceRecord | DropManifest,
+    settings: LicensingSettings,
+    *,
+    grant: Grant | None = None,
+    evidence: Sequence[EvidenceFile] = (),
+    day: date | None = None,
+    base: str | None = None,
+    policy: Policy | None = None,
 ) -> Verdict:
-    """Judge a source.json or a source's record under the configured profile; verified_by or notes are its evidence."""
-    return judge(
-        source.license_type,
-        source.source_type,
-        profile=settings.profile,
-        commercial=settings.commercial,
-        evidenced=any(text and text.strip() for text in (source.verified_by, source.notes)),
-        policy=policy,
-    )
+    """Judge a source.json or a source's record under the configured profile, for a day (default: today).
+
+    Args:
+        grant: what was granted beside the licence; a source.json brings its own.
+        evidence: the documents of the grant that are there. Without a grant, verified_by or notes are evidence where the
+            policy takes words.
+        base: the base model to be trained on, by name: a grant may be limited to others.
+    """
+    policy, day = policy or load_policy(), day or date.today()
+    if grant is None and isinstance(source, DropManifest):
+        grant = source.grant
+    proof = Proof.DOCUMENT if grant else policy.evidence[settings.profile]
+    said = any(text and text.strip() for text in (source.verified_by, source.notes))
+    proved = bool(evidence) or (proof is Proof.WORDS and said)
+
+    def judged(*, proved: bool) -> Verdict:
+        return judge(
+            source.license_type,
+            source.source_type,
+            profile=settings.profile,
+            commercial=settings.commercial,
+            grant=proved and grants.gives(grant, Use.TRAIN),
+            commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
+            evidenced=proved,
+            proof=proof,
+            policy=policy,
+        )
+
+    verdict = judged(proved=proved)
+    if grant is not None and not proved and not verdict.permitted and judged(proved=True).permitted:
+        verdict = verdict.model_copy(update={"reason": UNPROVED})
+    if grant is not None:
+        verdict = grants.limited(verdict, grant, base=base)
+        against = grants.lapsed(grant, day) or grants.forbids(grant, commercial=settings.commercial)
+        if verdict.permitted and against:
+            verdict = verdict.model_copy(update={"permitted": False, "reason": against})
+    return verdict.model_copy(update={"policy": policy.hash_with(settings), "day": day})
 
 
 def training_rule(settings: LicensingSettings) -> Callable[[SourceRecord], str | None]:
@@ -96,28 +146,158 @@ def training_rule(settings: LicensingSettings) -> Callable[[SourceRecord], str |
     return why_not
 
 
-def _refusal(
-    rule: LicenceRule,
-    need: Need,
-    source_type: SourceType,
-    commercial: bool,
-    grant: bool,
-    granted_in_text: bool,
-    evidenced: bool,
-) -> str | None:
-    if need is Need.REFUSED:
-        return rule.reason
-    if commercial and not rule.commercial_use:
-        return f"{rule.reason} The configuration says commercial: true."
-    if need is Need.EVIDENCE and not (evidenced or grant):
-        return f"{rule.name} count only with evidence: {EVIDENCE}."
-    if need is Need.GRANT and granted_in_text and not (evidenced or grant):
-        return f"The AI training rights that come with it count only with evidence: {EVIDENCE}."
-    if need is Need.GRANT and not (granted_in_text or grant):
-        return f"{rule.reason} To train on it, {ASK[source_type]}."
-    return None
+def stricter(one: Verdict, other: Verdict) -> bool:
+    """Whether one verdict allows less, or asks for more, than another."""
+    if one.permitted is not other.permitted:
+        return other.permitted
+    if one.strictness != other.strictness:
+        return one.strictness > other.strictness
+    if one.commercial_use is not other.commercial_use:
+        return other.commercial_use
+    return set(one.obligations) > set(other.obligations)
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """The circumstances of one judgement; its methods give None for what is not recognised."""
+
+    policy: Policy
+    source_type: SourceType
+    profile: Profile
+    commercial: bool
+    """Whether the use is commercial and no grant allows that."""
+    grant: bool
+    commercial_grant: bool
+    evidenced: bool
+    proof: Proof
+    granted_in_text: bool = False
+
+    def text(self, text: str) -> Verdict | None:
+        """A plain text that names one licence, with or without a grant in words."""
+        found = self.policy.find(text)
+        if found is not None:
+            return self._rule(*found)
+        rest, granted = without_grant(text)
+        found = self.policy.find(rest or "ai training rights") if granted else None
+        return replace(self, granted_in_text=True)._rule(*found) if found else None
+
+    def node(self, node: Node) -> Verdict | None:
+        """A side of an expression, or several."""
+        if isinstance(node, Side):
+            return self._side(node)
+        if isinstance(node, Every):
+            return self._every(node)
+        verdicts = [self.node(side) for side in node.sides]
+        return _choice([v for v in verdicts if v]) if all(verdicts) else None
+
+    def _side(self, side: Side) -> Verdict | None:
+        judging = self
+        if side.addition is not None:
+            if plain(side.addition) not in (
+                "licenseref ai training rights",
+                "additionref ai training rights",
+            ):
+                reason = f'The policy does not know the addition "{side.addition:.80}".'
+                return _not_known(f"{side.text} WITH {side.addition}", reason) if side.registered else None
+            judging = replace(self, granted_in_text=True)
+        verdict = judging.text(plain(side.text))
+        if verdict is None and side.registered:
+            return _not_known(side.text, f'The policy does not know "{side.text:.80}".')
+        return verdict
+
+    def _every(self, node: Every) -> Verdict | None:
+        rights = [side for side in node.sides if self._is_training_rights(side)]
+        judging = replace(self, granted_in_text=True) if 0 < len(rights) < len(node.sides) else self
+        verdicts = [(self if side in rights else judging).node(side) for side in node.sides]
+        return _all_of([v for v in verdicts if v]) if all(verdicts) else None
+
+    def _is_training_rights(self, side: Node) -> bool:
+        found = self.policy.find(plain(side.text)) if isinstance(side, Side) and not side.addition else None
+        return found is not None and found[0].id == AI_TRAINING_RIGHTS
+
+    def _rule(self, rule: LicenceRule, version: str | None) -> Verdict:
+        need = rule.needs[self.profile]
+        refusal = self._refusal(rule, need)
+        by_grant = refusal is None and need is Need.GRANT
+        licence = rule.id_of(version)
+        obligations = [
+            item
+            for item in rule.obligations
+            if not (self.commercial_grant and item is Obligation.NON_COMMERCIAL)
+        ]
+        contract = [Obligation.CONTRACT_TERMS] if by_grant else []
+        return Verdict(
+            permitted=refusal is None,
+            licence=f"{licence} AND {AI_TRAINING_RIGHTS}" if by_grant else licence,
+            reason=refusal or (GRANTED if by_grant else rule.reason),
+            obligations=tuple(dict.fromkeys([*obligations, *contract])),
+            strictness=rule.strictness,
+            url=rule.url_of(version),
+            commercial_use=rule.commercial_use or self.commercial_grant,
+        )
+
+    def _refusal(self, rule: LicenceRule, need: Need) -> str | None:
+        if need is Need.REFUSED:
+            return rule.reason
+        if self.commercial and not rule.commercial_use:
+            return f"{rule.reason} The configuration says commercial: true."
+        proved = self.evidenced or self.grant
+        if need is Need.EVIDENCE and not proved:
+            return f"{rule.name} count only with evidence: {EVIDENCE[self.proof]}."
+        if need is Need.GRANT and self.granted_in_text and not proved:
+            return (
+                f"The AI training rights that come with it count only with evidence: {EVIDENCE[self.proof]}."
+            )
+        if need is Need.GRANT and not (self.granted_in_text or self.grant):
+            return f"{rule.reason} To train on it, {ASK[self.source_type]}."
+        return None
+
+
+def _all_of(verdicts: list[Verdict]) -> Verdict:
+    """Every side holds: the strictest speaks, what any asks for is asked for."""
+    first = max(verdicts, key=lambda verdict: (not verdict.permitted, verdict.strictness))
+    parts = [part for verdict in verdicts for part in _parts(verdict.licence)]
+    return first.model_copy(
+        update={
+            "permitted": all(verdict.permitted for verdict in verdicts),
+            "licence": " AND ".join(dict.fromkeys(parts)),
+            "obligations": tuple(dict.fromkeys(o for verdict in verdicts for o in verdict.obligations)),
+            "strictness": max(verdict.strictness for verdict in verdicts),
+            "commercial_use": all(verdict.commercial_use for verdict in verdicts),
+        }
+    )
+
+
+def _parts(licence: str) -> list[str]:
+    return [f"({licence})"] if " OR " in licence else licence.split(" AND ")
+
+
+def _choice(verdicts: list[Verdict]) -> Verdict:
+    """The side that asks for least of those that are permitted; none: the refusal of the mildest."""
+    best = min(verdicts, key=lambda v: (not v.permitted, v.strictness, len(v.obligations)))
+    if best.permitted:
+        return best.model_copy(
+            update={"reason": f"Of the licences to choose from, {best.licence} is taken. {best.reason}"}
+        )
+    sides = [f"({v.licence})" if " AND " in v.licence else v.licence for v in verdicts]
+    return best.model_copy(update={"licence": " OR ".join(dict.fromkeys(sides))})
+
+
+def _banned(reason: str) -> Verdict:
+    return Verdict(
+        permitted=False,
+        licence=AI_TRAINING_BAN,
+        reason=reason,
+        strictness=BAN_STRICTNESS,
+        commercial_use=False,
+    )
+
+
+def _not_known(licence: str, reason: str) -> Verdict:
+    return Verdict(
+        permitted=False, licence=licence, reason=reason, strictness=UNKNOWN_STRICTNESS, commercial_use=False
+    )
 
 
 def _unknown(license_type: str, why: str) -> Verdict:
-    reason = f'No licence is recognised in "{license_type:.120}": {why}.'
-    return Verdict(permitted=False, licence=UNKNOWN, reason=reason, strictness=UNKNOWN_STRICTNESS)
+    return _not_known(UNKNOWN, f'No licence is recognised in "{license_type:.120}": {why}.')

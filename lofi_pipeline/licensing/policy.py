@@ -10,9 +10,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from lofi_pipeline.config import config_root, read_yaml
+from lofi_pipeline.config import LicensingSettings, config_root, read_yaml
 from lofi_pipeline.entities import Entity, Obligation
 from lofi_pipeline.licensing.errors import PolicyError
+from lofi_pipeline.licensing.text import TEXT_RULES
+from lofi_pipeline.storage import content_sha256
 
 FILE_NAME = "licence_policy.yaml"
 NEWEST_VERSION = "4.0"
@@ -26,6 +28,13 @@ class Need(StrEnum):
     EVIDENCE = "evidence"
     GRANT = "grant"
     REFUSED = "refused"
+
+
+class Proof(StrEnum):
+    """What counts as evidence where no document is named in a grant."""
+
+    WORDS = "words"
+    DOCUMENT = "document"
 
 
 class LicenceRule(Entity):
@@ -43,6 +52,9 @@ class LicenceRule(Entity):
     obligations: list[Obligation]
     reason: str
     url: str | None = Field(description="Where the licence's text is public, with {version} likewise")
+    source: str | None = Field(
+        default=None, pattern=r"^https://\S+$", description="Where the reason can be read up"
+    )
 
     def id_of(self, version: str | None) -> str:
         """The canonical id of a version, such as CC-BY-4.0; LicenseRef-CC-BY when nobody said which version."""
@@ -57,14 +69,20 @@ class LicenceRule(Entity):
 
 class _PolicyFile(Entity):
     macros: dict[str, str]
+    evidence: dict[Profile, Proof] = {"cc": Proof.WORDS, "strict": Proof.DOCUMENT}
     licences: list[LicenceRule]
 
 
 class Policy:
     """The compiled policy: `find("cc by 4.0")` gives the rule and the version."""
 
-    def __init__(self, rules: list[LicenceRule], macros: dict[str, str], *, where: str) -> None:
+    def __init__(
+        self, rules: list[LicenceRule], macros: dict[str, str], evidence: dict[Profile, Proof], *, where: str
+    ) -> None:
         self.rules = tuple(rules)
+        self.evidence = evidence
+        self.sha256 = content_sha256([rules, macros, evidence, TEXT_RULES])
+        self._by_reference = {_plain_reference(rule): rule for rule in rules}
         # A group name may occur once in an expression; a second mention of the version is there to be matched only
         macros = {**macros, "version2": macros.get("version", "").replace("?P<version>", "?:")}
         self._compiled = [
@@ -77,7 +95,17 @@ class Policy:
             if match := pattern.fullmatch(text):
                 version = (match.groupdict().get("version") or "").strip()
                 return rule, (f"{version}.0" if version.isdigit() else version) or None
-        return None
+        reference = self._by_reference.get(text)
+        return (reference, None) if reference else None
+
+    def hash_with(self, settings: LicensingSettings) -> str:
+        """The hash of all that a verdict depends on beside the source: the policy, the settings and the text rules."""
+        return content_sha256([self.sha256, settings])
+
+
+def _plain_reference(rule: LicenceRule) -> str:
+    """The plain text of a rule's own id without a version, such as "licenseref cc by": verdicts hold such ids."""
+    return rule.id_of(None).casefold().replace("-", " ")
 
 
 def _compiled(pattern: str, macros: dict[str, str], rule: LicenceRule, where: str) -> re.Pattern[str]:
@@ -105,4 +133,6 @@ def _load(path: Path) -> Policy:
     missing = [rule.id for rule in file.licences if set(rule.needs) != {"cc", "strict"}]
     if missing:
         raise PolicyError(f"{path}: needs of {', '.join(missing)}: say what each of cc and strict needs")
-    return Policy(file.licences, file.macros, where=str(path))
+    if set(file.evidence) != {"cc", "strict"}:
+        raise PolicyError(f"{path}: evidence: say for each of cc and strict what counts: words or document")
+    return Policy(file.licences, file.macros, file.evidence, where=str(path))

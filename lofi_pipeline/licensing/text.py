@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+TEXT_RULES = 2
+"""Raise it when what this room's code makes of a text changes: every source is then judged anew."""
+
 _SEPARATORS = re.compile(r"[\s\-_/,;+]+")
 _DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"}
 _DROPPED = str.maketrans("", "", "()[]{}\"'\u2018\u2019\u201c\u201d")
@@ -39,13 +42,29 @@ def plain(license_type: str) -> str:
     """
     text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
     text = _SEPARATORS.sub(" ", text.translate(_DROPPED).casefold()).strip(" .:")
+    _refuse_odd(text)
+    return _CLOSING_WORD.sub("", text)
+
+
+def readable(license_type: str) -> str:
+    """The text with its case, brackets and punctuation, for parsers: one space where there were several.
+
+    Raises:
+        UnreadableLicence: as `plain`.
+    """
+    text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
+    text = " ".join(text.split())
+    _refuse_odd(text)
+    return text
+
+
+def _refuse_odd(text: str) -> None:
     odd = sorted({char for char in text if not char.isascii() or not char.isprintable()})
     if odd:
         names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in odd[:3])
         raise UnreadableLicence(
             f"it holds characters that no licence's name has ({names}); type it again by hand"
         )
-    return _CLOSING_WORD.sub("", text)
 
 
 def bans_training(text: str) -> bool:

@@ -41,6 +41,7 @@ def test_public_licences_name_their_text_and_every_id_is_there_once() -> None:
     for rule in rules:
         assert (rule.url is not None) == rule.id.startswith("CC"), rule.id
         assert rule.url is None or rule.url.startswith("https://creativecommons.org/")
+        assert rule.source, f"{rule.id}: where can the reason be read up?"
 
 
 def test_a_policy_of_ones_own(tmp_path: Path) -> None:
@@ -57,6 +58,7 @@ def test_a_policy_of_ones_own(tmp_path: Path) -> None:
         ({"needs": {"cc": "nothing"}}, "needs of LicenseRef-House"),
         ({"needs": {"cc": "nothing", "strict": "luck"}}, "licences.0.needs.strict"),
         ({"obligations": ["applause"]}, "licences.0.obligations.0"),
+        ({"source": "hearsay"}, "licences.0.source"),
         ({"id": "House licence"}, "licences.0.id"),
         ({"colour": "red"}, "licences.0.colour"),
     ],
