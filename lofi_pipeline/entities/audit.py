@@ -200,6 +200,11 @@ class IntegrityFacts(Entity):
     absent_originals: int = Field(
         default=0, ge=0, description="Originals that no longer lie under raw/; their hashes stay"
     )
+    seals: int = Field(default=0, ge=0, description="Lines of the ledger of seals")
+    seals_head: Sha256 | None = Field(
+        default=None,
+        description="End of its chain: proves the ledger of this day to whoever keeps this report",
+    )
 
 
 class AuditReport(Entity):

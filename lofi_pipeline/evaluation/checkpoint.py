@@ -21,6 +21,7 @@ from lofi_pipeline.evaluation.records import (
     write_scores,
 )
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
+from lofi_pipeline.licensing.audit import seal_scores
 from lofi_pipeline.storage import DataRoot, locked
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device, torch_threads
 from lofi_pipeline.training.manifest import compile_manifest, read_record
@@ -106,6 +107,7 @@ def evaluate_checkpoint(
     finally:
         pipeline.unload_lora_weights()
     write_scores(folder, scores)
+    seal_scores(root, folder, record, scores)
     compile_manifest(root, folder.parent)
     return Evaluated(record, scores, base, fresh=True)
 

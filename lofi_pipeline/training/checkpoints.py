@@ -19,6 +19,7 @@ from lofi_pipeline.entities import (
     checkpoint_id_of,
     now,
 )
+from lofi_pipeline.licensing.audit import seal_landed
 from lofi_pipeline.storage import DataRoot, file_sha256, landing_folder, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
 from lofi_pipeline.training.errors import BaseModelError, CheckpointError, NonFiniteTraining, disk_faults
@@ -159,6 +160,7 @@ def land(
             context={"checkpoint_interval": lineage.checkpoint_interval},
         )
         write_json_atomic(folder / CHECKPOINT_RECORD, record)
+    seal_landed(root, record)
     return record
 
 

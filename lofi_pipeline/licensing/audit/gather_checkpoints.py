@@ -1,0 +1,101 @@
+"""Checkpoints as they lie under a data root, among the active ones and in the archive. Reads records, loads no weights."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_pipeline.entities import (
+    CHECKPOINT_RECORD,
+    SCORES_RECORD,
+    Checkpoint,
+    CheckpointRecord,
+    RecordError,
+    Scores,
+)
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, read_json
+
+CHECKPOINT_PATTERN = "epoch=0-step=*_lora"
+SAMPLES_FOLDER = "samples"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A checkpoint's folder, with its records or why they can't be read."""
+
+    folder: Path
+    record: CheckpointRecord | None = None
+    error: str | None = None
+    scores: Scores | None = None
+    scores_error: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The partition key, or the folder's name where the record can't be read."""
+        return self.record.partition_key if self.record else self.folder.name
+
+    @property
+    def step(self) -> int:
+        """The step that the folder's name says."""
+        return int(self.folder.name.removeprefix("epoch=0-step=").removesuffix("_lora"))
+
+    def entry(self) -> Checkpoint | None:
+        """What manifest.json beside it should say: the record, where it lies now, with its scores."""
+        if self.record is None or self.scores is None:
+            return self.record.checkpoint if self.record else None
+        metrics = self.scores.metrics
+        return self.record.checkpoint.model_copy(
+            update={
+                "fad_score": metrics.fad_score,
+                "clap_score": metrics.clap_score,
+                "samples_generated": any(sample.path for sample in self.scores.samples),
+            }
+        )
+
+
+def all_checkpoints(root: DataRoot) -> list[Landed]:
+    """Every checkpoint folder, the active ones first, by step."""
+    places = [root.checkpoints, *sorted(root.archived_lineage("any").parent.glob("*"))]
+    return [read_landed(root, folder) for place in places for folder in _folders(place)]
+
+
+def _folders(place: Path) -> list[Path]:
+    found = [
+        path
+        for path in place.glob(CHECKPOINT_PATTERN)
+        if path.is_dir()
+        and not path.is_symlink()
+        and path.name.removeprefix("epoch=0-step=").removesuffix("_lora").isdecimal()
+    ]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def read_landed(root: DataRoot, folder: Path) -> Landed:
+    """The records in one folder; the checkpoint's path is where it lies now."""
+    path = folder / CHECKPOINT_RECORD
+    where = root.relative(path)
+    try:
+        data = read_json(path)
+        interval = 1
+        with suppress(TypeError, KeyError, ValueError):
+            interval = max(1, int(data["lineage"]["checkpoint_interval"]))
+        record = CheckpointRecord.parse(data, where=where, context={"checkpoint_interval": interval})
+        if record.checkpoint.checkpoint_id != folder.name:
+            raise RecordError(f"{where}: is the record of {record.checkpoint.checkpoint_id}")
+    except FileNotFoundError:
+        return Landed(folder, error=f"{where}: is missing; copy the whole folder again")
+    except (OSError, UnreadableRecord, RecordError) as error:
+        return Landed(folder, error=f"{where}: can't be read: {error}")
+    moved = record.checkpoint.model_copy(update={"path": root.relative(folder)})
+    scores, scores_error = _scores(root, folder / SCORES_RECORD)
+    return Landed(folder, record.model_copy(update={"checkpoint": moved}), None, scores, scores_error)
+
+
+def _scores(root: DataRoot, path: Path) -> tuple[Scores | None, str | None]:
+    if not path.is_file():
+        return None, None
+    try:
+        return Scores.parse(read_json(path), where=root.relative(path)), None
+    except (OSError, UnreadableRecord, RecordError) as error:
+        return None, f"{root.relative(path)}: can't be read: {error}"

@@ -1,0 +1,155 @@
+"""What else holds something of the music, or shaped the checkpoint: base model, caches, training log, evaluation clips."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lofi_pipeline.config import PipelineConfig, config_hash
+from lofi_pipeline.entities import (
+    BaseModelFacts,
+    BaseModelRow,
+    CacheFacts,
+    DatasetVersion,
+    Lineage,
+    QualityMetrics,
+    RecordError,
+    Scores,
+    TrainingFacts,
+)
+from lofi_pipeline.licensing.audit.gather_checkpoints import Landed
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, read_json
+
+EMBEDDED_BASE = "nano"
+LOG_NAME = "training_log.jsonl"
+LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING")
+LICENCE_LINE = re.compile(r"^license:\s*[\"']?([\w.+-]+)", re.MULTILINE)
+MAX_LICENCE_BYTES = 200_000
+RESUMED = (
+    "Whether it was interrupted is not recorded, and makes no difference to what fed it: a resumed training goes on only "
+    "within its lineage, whose hash is that of data set, settings and base model, and gives the same weights."
+)
+
+
+@dataclass(frozen=True)
+class BaseAtHand:
+    """The base model as it lies on this machine: its facts now, and its folder."""
+
+    facts: BaseModelFacts
+    folder: Path
+
+
+def base_row(lineage: Lineage, at_hand: BaseAtHand | None) -> BaseModelRow:
+    """The base model a lineage names, with its licence where its folder tells it."""
+    facts = lineage.base
+    same = at_hand is not None and at_hand.facts.sha256 == facts.sha256
+    if facts.name == EMBEDDED_BASE and same:
+        sentence = (
+            "The embedded base model of this project, by its hash the one installed here: trained from nothing on music "
+            "that a program synthesised. It holds no recording of anybody and brings no licence of its own."
+        )
+        return BaseModelRow(facts=facts, licence="LicenseRef-This-Project", sentence=sentence)
+    if at_hand is None:
+        return BaseModelRow(
+            facts=facts,
+            sentence=f"The base model {facts.name} is known by its hash only: it does not lie here. Look its licence up.",
+        )
+    if not same:
+        return BaseModelRow(
+            facts=facts,
+            sentence=f"The base model named {facts.name} that lies here has another hash ({at_hand.facts.sha256[:12]}): it is "
+            "not the one that was trained on. Look up the licence of the one that was.",
+        )
+    licence, text = _licence_of(at_hand.folder)
+    told = f"its folder says {licence}" if licence else "its folder does not name a licence: look it up"
+    return BaseModelRow(
+        facts=facts,
+        licence=licence,
+        licence_text=text,
+        sentence=f"The base model {facts.name}, by its hash the one that lies here; {told}.",
+    )
+
+
+def _licence_of(folder: Path) -> tuple[str | None, str | None]:
+    """SPDX id of the model card's front matter, and the text of the licence file, where there are any."""
+    text = next((_text(folder / name) for name in LICENCE_FILES if (folder / name).is_file()), None)
+    card = _text(folder / "README.md") if (folder / "README.md").is_file() else None
+    found = LICENCE_LINE.search(card.split("\n---", 1)[0]) if card and card.startswith("---") else None
+    return (found[1] if found else None), text
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(MAX_LICENCE_BYTES).decode("utf-8", "replace")
+
+
+def base_metrics(root: DataRoot, landed: Landed) -> QualityMetrics | None:
+    """Scores of the base without the LoRA that were measured with exactly the checkpoint's key."""
+    if landed.record is None or landed.scores is None:
+        return None
+    name = content_sha256([landed.record.lineage.base.sha256, landed.scores.key])
+    path = root.metadata / "base_scores" / f"{name}.json"
+    try:
+        return Scores.parse(read_json(path), where=str(path)).metrics
+    except (OSError, UnreadableRecord, RecordError):
+        return None
+
+
+def configuration_of(lineage: Lineage, config: PipelineConfig) -> dict[str, str]:
+    """The settings of the training preset, where one of today's gives the lineage's hash; else nothing is known."""
+    for preset in config.training.presets.values():
+        if config_hash(preset, lineage.base.sha256) == lineage.config_hash:
+            return {name: json.dumps(value) for name, value in preset.model_dump(mode="json").items()}
+    return {}
+
+
+def cache_facts(root: DataRoot, version: DatasetVersion, base: BaseModelFacts | None) -> list[CacheFacts]:
+    """Latents of this version's tracks, and what was embedded of its validation clips."""
+    found = []
+    hashes = {item.audio_sha256 for item in version.tracks}
+    latents = root.cache / "latents"
+    folders = [latents / base.sha256[:16]] if base else sorted(latents.glob("*"))
+    for folder in folders:
+        files = [path for path in folder.glob("*.safetensors") if path.stem in hashes]
+        found.append(
+            _cache(root, folder, files, "Encoded audio of these tracks: goes when a source is withdrawn.")
+        )
+    for folder in sorted((root.cache / "reference").glob("*")):
+        files = [path for path in folder.glob("*.npy") if path.stem in hashes]
+        found.append(_cache(root, folder, files, "Embeddings of validation clips, for the scores only."))
+    return [facts for facts in found if facts.files]
+
+
+def _cache(root: DataRoot, folder: Path, files: Iterable[Path], sentence: str) -> CacheFacts:
+    sizes = [path.stat().st_size for path in files]
+    return CacheFacts(path=root.relative(folder), files=len(sizes), bytes=sum(sizes), sentence=sentence)
+
+
+def training_facts(landed: Landed) -> TrainingFacts | None:
+    """How far the training went, and how much of it the log beside the checkpoint tells."""
+    if landed.record is None:
+        return None
+    logged = sum(1 for step in _logged_steps(landed.folder.parent / LOG_NAME) if 0 < step <= landed.step)
+    return TrainingFacts(
+        steps=landed.step,
+        skipped_steps=landed.record.skipped_steps,
+        logged_steps=logged,
+        sentence=RESUMED,
+    )
+
+
+def _logged_steps(path: Path) -> set[int]:
+    steps: set[int] = set()
+    if not path.is_file():
+        return steps
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            steps.add(int(json.loads(line)["step"]))
+        except (ValueError, KeyError, TypeError, ValidationError):
+            continue
+    return steps

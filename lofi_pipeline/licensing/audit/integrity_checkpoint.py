@@ -1,0 +1,132 @@
+"""A checkpoint's folder: its record, every file it names, scores and samples, and manifest.json beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, Severity
+from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, Landed
+from lofi_pipeline.licensing.audit.integrity_prover import Prover
+from lofi_pipeline.licensing.audit.integrity_seals import record_seals, scored_files
+from lofi_pipeline.storage import TEMPORARY_PREFIX, Seals, UnreadableRecord, content_sha256, read_json
+
+WEIGHTS = ".safetensors"
+RESUME = "resume/"
+COPY = "copy the whole checkpoint folder again from where it was trained"
+SCORE_AGAIN = "remove scores.json, and have the checkpoint scored again"
+
+
+def prove_checkpoint(prover: Prover, landed: Landed, seals: Seals) -> None:
+    """Prove the checkpoint that was asked for."""
+    _record(prover, landed, seals)
+    _files(prover, landed)
+    _scores(prover, landed, seals)
+    _manifest(prover, landed)
+
+
+def _where(prover: Prover, path: Path) -> str:
+    return prover.root.relative(path)
+
+
+def _record(prover: Prover, landed: Landed, seals: Seals) -> None:
+    """checkpoint.json against the arithmetic of its lineage, and against its seal."""
+    record = landed.record
+    assert record is not None
+    where, lineage, checkpoint = (
+        _where(prover, landed.folder / CHECKPOINT_RECORD),
+        record.lineage,
+        record.checkpoint,
+    )
+    arithmetic = content_sha256({"dataset": lineage.dataset_hash, "config": lineage.config_hash})
+    faults = []
+    if lineage.lineage != arithmetic:
+        faults.append("its lineage is not the hash of its data set and configuration")
+    if checkpoint.dataset_hash != lineage.dataset_hash or checkpoint.config_hash != lineage.config_hash:
+        faults.append("its checkpoint and its lineage name different data sets or configurations")
+    if checkpoint.step % lineage.checkpoint_interval or checkpoint.step > lineage.max_steps:
+        faults.append("its step does not belong to its lineage")
+    expected = record_seals(record)
+    if not faults and any(seals.hashes.get(name, sha256) != sha256 for name, sha256 in expected.items()):
+        faults.append("it is not what was sealed when the checkpoint landed")
+    for fault in faults:
+        prover.error("record-changed", where, f"{where} was changed: {fault}; {COPY}.")
+
+
+def _files(prover: Prover, landed: Landed) -> None:
+    record = landed.record
+    assert record is not None
+    for name, sha256 in sorted(record.files.items()):
+        relative = _where(prover, landed.folder) + f"/{name}"
+        weights = name.endswith(WEIGHTS)
+        prover.step(f"{landed.folder.name}/{name}")
+        if record.pruned and (weights or name.startswith(RESUME)) and not prover.exists(relative):
+            continue
+        if prover.quick and weights:
+            if not prover.exists(relative):
+                prover.error("file-missing", relative, f"{relative} is missing: {COPY}.")
+            continue
+        prover.expect(relative, sha256, f"a file of {landed.key}", advice=COPY)
+    ours = {*record.files, CHECKPOINT_RECORD, SCORES_RECORD}
+    for path in sorted(landed.folder.rglob("*")):
+        name = path.relative_to(landed.folder).as_posix()
+        hidden = path.name.endswith(".lock") or path.name.startswith(TEMPORARY_PREFIX)
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if name not in ours and not hidden and not name.startswith(f"{SAMPLES_FOLDER}/"):
+            where = _where(prover, landed.folder) + f"/{name}"
+            sentence = f"{where} is not among the files that landed: look what it is, and remove it."
+            prover.tell(Severity.WARNING, "file-foreign", where, sentence)
+
+
+def _scores(prover: Prover, landed: Landed, seals: Seals) -> None:
+    """scores.json against itself, and it and the samples against their seals."""
+    where = _where(prover, landed.folder / SCORES_RECORD)
+    if landed.scores_error:
+        prover.error("record-broken", where, f"{landed.scores_error}; {SCORE_AGAIN}.")
+        return
+    scores = landed.scores
+    assert landed.record is not None
+    if scores is None:
+        if f"{landed.key}/{SCORES_RECORD}" in seals.hashes:
+            prover.error("file-missing", where, f"{where} is missing, but was sealed: {SCORE_AGAIN}.")
+        return
+    if scores.step != landed.step or scores.metrics.checkpoint_id != landed.folder.name:
+        prover.error("record-changed", where, f"{where} is of another checkpoint: {SCORE_AGAIN}.")
+        return
+    for name, path in scored_files(landed.folder, landed.record, scores).items():
+        if (digest := seals.hashes.get(name)) is not None:
+            what = f"scores of {landed.key}, as they were sealed"
+            prover.expect(_where(prover, path), digest, what, advice=SCORE_AGAIN)
+
+
+def _manifest(prover: Prover, landed: Landed) -> None:
+    """The entry in manifest.json must say what the records do."""
+    path = landed.folder.parent / prover.root.checkpoint_manifest_json.name
+    where = _where(prover, path)
+    again = "run `lofi run` to compile it anew"
+    try:
+        entries = read_json(path)
+    except FileNotFoundError:
+        prover.error("file-missing", where, f"{where} is missing: {again}.")
+        return
+    except (OSError, UnreadableRecord) as error:
+        prover.error("record-broken", where, f"{where} can't be read: {error}; {again}.")
+        return
+    expected = landed.entry()
+    found = (
+        [
+            entry
+            for entry in entries
+            if isinstance(entry, dict) and entry.get("checkpoint_id") == landed.folder.name
+        ]
+        if isinstance(entries, list)
+        else []
+    )
+    if not found:
+        prover.error("record-changed", where, f"{where} does not list {landed.folder.name}: {again}.")
+    elif expected is not None and found != [expected.model_dump(mode="json")]:
+        wrong = [
+            name for name, value in expected.model_dump(mode="json").items() if found[0].get(name) != value
+        ]
+        sentence = f"{where} says otherwise of {landed.folder.name} than its records ({', '.join(wrong) or 'it is listed twice'}): {again}."
+        prover.error("record-changed", where, sentence)

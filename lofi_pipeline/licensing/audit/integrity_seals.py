@@ -1,0 +1,92 @@
+"""What is sealed of an audited checkpoint and version, and whether the seals still hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Scores, Severity
+from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER
+from lofi_pipeline.licensing.audit.gather_subject import Subject
+from lofi_pipeline.licensing.audit.integrity_prover import Prover
+from lofi_pipeline.licensing.withdrawals import withdrawals_json
+from lofi_pipeline.storage import DataRoot, Seals, content_sha256, file_sha256, ledger, seal
+
+ADAPTER = "adapter_model.safetensors"
+CHANGES_LATER = {"path", "is_valid", "fad_score", "clap_score", "samples_generated"}
+"""Of checkpoint.json: what verifying, scoring and moving a checkpoint may change."""
+
+
+def landed_hash(record: CheckpointRecord) -> str:
+    """Of what checkpoint.json says for ever: all but validity, pruning and where it lies."""
+    kept = record.model_dump(mode="json", exclude={"invalid_reason", "pruned"})
+    kept["checkpoint"] = {
+        name: value for name, value in kept["checkpoint"].items() if name not in CHANGES_LATER
+    }
+    return content_sha256(kept)
+
+
+def record_seals(record: CheckpointRecord) -> dict[str, str]:
+    """Seals of checkpoint.json: under the partition key, and under the adapter's own hash, so that neither can be changed
+    to slip out from under the other.
+    """
+    adapters = [sha256 for name, sha256 in record.files.items() if name == ADAPTER]
+    names = [record.partition_key, *(f"adapter {sha256}" for sha256 in adapters)]
+    return dict.fromkeys(names, landed_hash(record))
+
+
+def scored_files(folder: Path, record: CheckpointRecord, scores: Scores) -> dict[str, Path]:
+    """scores.json and the samples, by the names they are sealed under."""
+    samples = sorted({Path(sample.path).name for sample in scores.samples if sample.path})
+    key = record.partition_key
+    return {f"{key}/{SCORES_RECORD}": folder / SCORES_RECORD} | {
+        f"{key}/{SAMPLES_FOLDER}/{name}": folder / SAMPLES_FOLDER / name for name in samples
+    }
+
+
+def seal_landed(root: DataRoot, record: CheckpointRecord) -> None:
+    """Seal the record of a checkpoint that has just landed."""
+    seal(root, record_seals(record))
+
+
+def seal_scores(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
+    """Seal the scores and samples that have just been written; they take the place of former ones."""
+    seal(root, {name: file_sha256(path) for name, path in scored_files(folder, record, scores).items()})
+
+
+def seal_subject(root: DataRoot, subject: Subject, seals: Seals) -> list[str]:
+    """Seal what an audit without fault saw and nobody had sealed, such as a checkpoint copied in. Returns the new names."""
+    version = root.dataset_version(subject.dataset_hash)
+    files = {root.relative(version): version}
+    hashes: dict[str, str] = {}
+    landed = subject.checkpoint
+    if landed is not None and landed.record is not None:
+        hashes |= record_seals(landed.record)
+        if landed.scores is not None:
+            files |= scored_files(landed.folder, landed.record, landed.scores)
+    hashes |= {
+        name: file_sha256(path) for name, path in files.items() if name not in seals.hashes and path.is_file()
+    }
+    return seal(root, {name: sha256 for name, sha256 in hashes.items() if name not in seals.hashes})
+
+
+def prove_ledger(prover: Prover, seals: Seals) -> None:
+    """Say where the chain of seals is broken."""
+    if seals.broken is not None:
+        where = prover.root.relative(ledger(prover.root))
+        sentence = (
+            f"{where}: line {seals.broken} does not follow from the line before: seals were changed or removed. Take the file "
+            "back from a backup; until then nothing new is sealed."
+        )
+        prover.error("seals-broken", where, sentence)
+
+
+def prove_withdrawals(prover: Prover, seals: Seals) -> None:
+    """The ledger of withdrawals is sealed with each one."""
+    path = withdrawals_json(prover.root)
+    where = prover.root.relative(path)
+    sealed = seals.hashes.get(where)
+    if sealed is not None:
+        prover.expect(where, sealed, "the ledger of withdrawn sources", advice="take it back from a backup")
+    elif path.is_file():
+        sentence = f"{where} was never sealed: withdraw sources with `lofi audit source`."
+        prover.tell(Severity.INFO, "not-sealed", where, sentence)
