@@ -15,7 +15,8 @@ _FORMULA_START = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _CELL_INSIDE = re.compile(r";(?=\s*[=+\-@＝＋－＠])")
 _MARKDOWN = re.compile(r"([\\`*_\[\]{}()<>#!|~&$@^])")
 _BARE_ADDRESS = re.compile(r"(https?|ftp|mailto|xmpp|www)([:.])", re.IGNORECASE)
-_LINE_START = re.compile(r"^(\s*)([-+=>:]|\d+(?=[.)]))")
+_LIST_SIGN = re.compile(r"^([-+])(?=[\s-]|$)")
+_LIST_NUMBER = re.compile(r"^(\d+)(?=\.(?:\s|$))")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _URL_SAFE = "!#$%&'*+,/:;=?@~-._"  # no brackets, quotes or backslash: they end a link in Markdown
@@ -66,7 +67,7 @@ def markdown(text: str) -> str:
     """One line of Markdown that shows `text` and means nothing: no links, images, HTML, lists, headings or formulas."""
     shown = _MARKDOWN.sub(r"\\\1", visible(text).strip())
     shown = _BARE_ADDRESS.sub(r"\1\\\2", shown)
-    return _LINE_START.sub(r"\1\\\2" if not shown.lstrip()[:1].isdigit() else r"\1\2\\", shown)
+    return _LIST_NUMBER.sub(r"\1\\", _LIST_SIGN.sub(r"\\\1", shown))
 
 
 def safe_url(url: str | None) -> str | None:

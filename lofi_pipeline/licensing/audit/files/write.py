@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from lofi_pipeline.entities import AuditReport
+from lofi_pipeline.entities import AuditReport, SubjectKind
+from lofi_pipeline.licensing.audit.files.attribution import attribution_text
+from lofi_pipeline.licensing.audit.files.errors import AuditFileError
+from lofi_pipeline.licensing.audit.files.model_card import model_card
 from lofi_pipeline.licensing.audit.files.page import audit_page
-from lofi_pipeline.storage import write_bytes_atomic
+from lofi_pipeline.licensing.audit.files.source_licences import source_licences
+from lofi_pipeline.licensing.audit.files.tracks_table import tracks_table
+from lofi_pipeline.storage import DataRoot, write_bytes_atomic
+
+LICENCES = "LICENSES"
 
 
-def write_files(report: AuditReport, folder: Path) -> list[Path]:
+def write_files(
+    report: AuditReport,
+    folder: Path,
+    *,
+    include_documents: bool = False,
+    root: DataRoot | None = None,
+) -> list[Path]:
     """Write every file of an audit into `folder`; one report always gives the same bytes.
 
+    LICENSES/ is this function's own: what an earlier audit left in it goes. The documents of evidence themselves are
+    copied into it only with `include_documents`, from under `root`.
+
     Returns the paths, in the order in which a reader wants them.
+
+    Raises:
+        AuditFileError: a file would not keep to its format, LICENSES/ is a link, or `root` is missing.
     """
-    texts = {"audit.html": audit_page(report)}
-    return [_written(folder / name, text.encode()) for name, text in texts.items()]
+    if include_documents and root is None:
+        raise AuditFileError("include_documents: say under which data root the documents lie")
+    texts = {
+        "audit.html": audit_page(report),
+        "tracks.csv": tracks_table(report),
+        "ATTRIBUTION.md": attribution_text(report),
+    }
+    if report.subject.kind is SubjectKind.CHECKPOINT:
+        texts["MODEL_CARD.md"] = model_card(report)
+    written = [_written(folder / name, text.encode()) for name, text in texts.items()]
+    licences = source_licences(report, documents_from=root if include_documents else None)
+    return written + _written_folder(folder / LICENCES, licences)
 
 
 def _written(path: Path, data: bytes) -> Path:
     if path.is_symlink() or not path.is_file() or path.read_bytes() != data:
         write_bytes_atomic(path, data)
     return path
+
+
+def _written_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:
+    if folder.is_symlink():
+        raise AuditFileError(f"{folder}: is a link, and would be written through; remove it and audit again")
+    wanted = {name.split("/", 1)[0] for name in files}
+    for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
+        # Documents are copied afresh: what is asked for without them must not leave them there
+        if stale.name not in wanted or stale.is_symlink() or stale.is_dir():
+            shutil.rmtree(stale) if stale.is_dir() and not stale.is_symlink() else stale.unlink()
+    return [_written(folder / name, data) for name, data in files.items()]
