@@ -1,28 +1,18 @@
-"""The command line: lofi demo, run, doctor, generate, ui."""
+"""The command line: lofi demo, run, doctor, generate, audit, ui."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from lofi_pipeline import progress as progress_room
+from lofi_pipeline.audit_cli import audit_app
+from lofi_pipeline.command_line import Data, Json, bars, console, errors
 from lofi_pipeline.config import BASE_VARIABLE
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, read_json, write_json_atomic
 
@@ -35,18 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Licensed lofi music in, scored ACE-Step LoRAs out, with the licence trail in between.",
 )
-console = Console()
-errors = Console(stderr=True)
-
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        help="The data root. Without it: LOFI_DATA_ROOT, else the project's data/.",
-        show_default=False,
-    ),
-]
-Json = Annotated[Path | None, typer.Option("--json", help="Write what the closing table shows to this file.")]
+app.add_typer(audit_app, name="audit")
 Base = Annotated[
     str | None,
     typer.Option(
@@ -66,49 +45,13 @@ def _data(context: typer.Context, data: Path | None) -> Path | None:
     return data or context.obj
 
 
-@contextmanager
-def _bars() -> Iterator[None]:
-    """A bar for each stage that reports progress, in a terminal; else a line now and then."""
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, TaskID] = {}
-        told: dict[str, int] = {}
-
-        def show(said: progress_room.Progress) -> None:
-            if not console.is_terminal:
-                tenth = 10 * said.done // said.total if said.total else -1
-                if said.total == 0 or told.get(said.stage) != tenth:
-                    told[said.stage] = tenth
-                    counted = f" {said.done}/{said.total}" if said.total else ""
-                    console.print(f"{said.stage}{counted}: {escape(said.message)}", highlight=False)
-                return
-            if said.stage not in tasks:
-                tasks[said.stage] = bars.add_task(said.stage, total=said.total or None)
-            text = f"{said.stage}: {escape(said.message[:60])}"
-            bars.update(
-                tasks[said.stage],
-                description=text,
-                completed=said.done,
-                total=said.total or None,
-            )
-
-        with progress_room.listening(show):
-            yield
-
-
 def _run(root: DataRoot, last: str, json_file: Path | None) -> bool:
     """Run up to `last`, show and write the summary; whether all went well."""
     from lofi_pipeline.headless import STAGES, headless
     from lofi_pipeline.summary import show, summarize
 
     with headless(root) as runner:
-        with _bars():
+        with bars():
             outcome = runner.run(last)
         reached: set[str] = set(STAGES[: STAGES.index(last) + 1])
         summary = summarize(
@@ -167,7 +110,7 @@ def demo(
     if truth.is_file():
         console.print(f"The synthetic drop is there already: {root.raw}")
     else:
-        with _bars():
+        with bars():
             made = make_demo_drop(
                 root.raw,
                 progress=lambda done, total, name: progress_room.report("demo drop", done, total, name),

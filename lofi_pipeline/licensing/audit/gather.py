@@ -35,6 +35,7 @@ from lofi_pipeline.licensing.audit.report_rows import (
     obligation_rows,
     track_rows,
 )
+from lofi_pipeline.licensing.withdrawals import load_withdrawals, withdrawn_contents
 from lofi_pipeline.storage import DataRoot, content_sha256, read_seals
 
 Progress = Callable[[int, int, str], None]
@@ -86,10 +87,11 @@ def gather(
     tracks = track_rows(version, sources)
     base_facts = base_row(lineage, base) if lineage else None
     files = prove_files(root, found, proved, seals, quick=quick, progress=progress)
+    withdrawn = withdrawn_contents(load_withdrawals(root), today)
     findings = [
         *proved.findings,
         *files.findings,
-        *licence_findings(found, version, sources, tracks, base_facts, made),
+        *licence_findings(found, version, sources, tracks, base_facts, withdrawn, made),
     ]
     then, today_verdict = then_verdict(sources, trained), now_verdict(sources, today)
     return AuditReport(

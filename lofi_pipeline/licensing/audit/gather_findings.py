@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from lofi_pipeline.entities import (
@@ -16,6 +16,7 @@ from lofi_pipeline.entities import (
     TrackRow,
 )
 from lofi_pipeline.licensing.audit.gather_subject import Subject
+from lofi_pipeline.licensing.withdrawals import Withdrawal
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 VERSIONLESS = "LicenseRef-CC-"
@@ -27,12 +28,14 @@ def licence_findings(
     sources: Sequence[SourceRow],
     tracks: Sequence[TrackRow],
     base: BaseModelRow | None,
+    withdrawn: Mapping[str, Withdrawal],
     made: datetime,
 ) -> Iterable[Finding]:
-    """All of them, sources first."""
+    """All of them, sources first. `withdrawn`: withdrawals by the SHA-256 of original bytes."""
     for row in sources:
         yield from _source(row)
     yield from _unknown_sources(version, sources)
+    yield from _under_other_names(tracks, withdrawn)
     yield from _attribution(tracks)
     yield from _claimed_twice(tracks, sources)
     yield from _checkpoint(subject)
@@ -105,6 +108,17 @@ def _unknown_sources(version: DatasetVersion, sources: Sequence[SourceRow]) -> I
     for source_id, count in missing.items():
         sentence = f"{count} tracks name the source {source_id}, of which the version keeps no record."
         yield _finding(ERROR, "source-unknown", source_id, sentence)
+
+
+def _under_other_names(tracks: Iterable[TrackRow], withdrawn: Mapping[str, Withdrawal]) -> Iterable[Finding]:
+    for track in tracks:
+        known = withdrawn.get(track.original_sha256)
+        if known is not None and known.source_id not in track.source_ids:
+            sentence = (
+                f"{track.track_id} holds the bytes of a track of {known.source_id}, withdrawn on {known.day}, under the name of "
+                f"{', '.join(track.source_ids)}: retrain without it."
+            )
+            yield _finding(ERROR, "withdrawn-content", track.track_id, sentence)
 
 
 def _attribution(tracks: Iterable[TrackRow]) -> Iterable[Finding]:

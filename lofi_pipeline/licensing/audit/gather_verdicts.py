@@ -99,7 +99,7 @@ def _row(
         now = other
     if withdrawal is not None:
         now = _refused(now, f"Withdrawn on {withdrawal.day}: {withdrawal.reason}")
-        if withdrawal.day <= trained:
+        if withdrawal.day < trained:
             then = _refused(then, now.reason)
     return SourceRow(
         record=record,
@@ -112,6 +112,21 @@ def _row(
         withdrawn=withdrawal.day if withdrawal else None,
         withdrawn_reason=withdrawal.reason if withdrawal else None,
     )
+
+
+def judged_now(
+    root: DataRoot,
+    record: SourceRecord,
+    versions: Sequence[DatasetVersion],
+    settings: LicensingSettings,
+    today: date,
+) -> Verdict:
+    """The verdict of one source as of today, with what the newest version that knows it keeps of grant and evidence."""
+    kept = [item for version in versions for item in version.provenance if item.source_id == record.source_id]
+    dropped = manifests_now(root).get(record.source_id)
+    withdrawal = withdrawn_sources(load_withdrawals(root), today).get(record.source_id)
+    newest = kept[-1] if kept else None
+    return _row(record, newest, dropped, withdrawal, settings, today, today, None).verdict_now
 
 
 def _refused(verdict: Verdict, reason: str) -> Verdict:

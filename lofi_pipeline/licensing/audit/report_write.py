@@ -1,0 +1,62 @@
+"""An audit on disk: report.json, and every file that is made from it, under data/audit/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_pipeline.entities import AuditReport, Severity
+from lofi_pipeline.licensing.audit.files import write_files
+from lofi_pipeline.licensing.audit.gather_subject import Subject
+from lofi_pipeline.licensing.audit.integrity_seals import seal_subject
+from lofi_pipeline.storage import DataRoot, read_seals, write_json_atomic
+
+REPORT = "report.json"
+PAGE = "audit.html"
+NOT_INTACT = {
+    "clock",
+    "file-changed",
+    "file-missing",
+    "file-unreadable",
+    "original-changed",
+    "path-outside",
+    "record-broken",
+    "record-changed",
+    "seals-broken",
+    "version-changed",
+}
+"""Codes of errors that say the record is not intact: nothing is sealed then."""
+
+
+@dataclass(frozen=True)
+class WrittenAudit:
+    """Where an audit lies."""
+
+    folder: Path
+    files: list[Path]
+
+    @property
+    def page(self) -> Path:
+        """audit.html."""
+        return self.folder / PAGE
+
+
+def is_intact(report: AuditReport) -> bool:
+    """Whether every file was found as it was recorded."""
+    return not any(finding.code in NOT_INTACT for finding in report.of_severity(Severity.ERROR))
+
+
+def write_audit(
+    root: DataRoot, subject: Subject, report: AuditReport, *, include_documents: bool = False
+) -> WrittenAudit:
+    """Write data/audit/<name>/, and seal what an intact record holds that nobody had sealed.
+
+    Raises:
+        AuditFileError: a file would not keep to its format.
+    """
+    folder = root.audits / subject.folder_name
+    write_json_atomic(folder / REPORT, report)
+    files = write_files(report, folder, include_documents=include_documents, root=root)
+    if is_intact(report):
+        seal_subject(root, subject, read_seals(root))
+    return WrittenAudit(folder, [folder / REPORT, *files])
