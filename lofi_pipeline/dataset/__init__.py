@@ -17,14 +17,23 @@ from lofi_pipeline.dataset.manifest import (
     left_out,
     load_version,
 )
-from lofi_pipeline.dataset.registry import Registration, load_registry, load_scan, register_sources
+from lofi_pipeline.dataset.registry import (
+    JudgedAnew,
+    Registration,
+    load_registry,
+    load_scan,
+    register_sources,
+)
+from lofi_pipeline.dataset.standing import Standing, standing_of
 from lofi_pipeline.dataset.track_work import Workshop, load_record, needs_work, work_on
 
 __all__ = [
     "BuiltDataset",
+    "JudgedAnew",
     "LeftOut",
     "NoTracks",
     "Registration",
+    "Standing",
     "Workshop",
     "build_dataset",
     "changed_drops",
@@ -41,6 +50,7 @@ __all__ = [
     "pending_tracks",
     "register_sources",
     "scan_drops",
+    "standing_of",
     "work_batch",
     "work_on",
 ]

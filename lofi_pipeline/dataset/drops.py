@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from pydantic import ValidationError
 
 from lofi_pipeline.audio import AUDIO_SUFFIXES
 from lofi_pipeline.config import LicensingSettings
+from lofi_pipeline.dataset.claims import Claims, ClaimsRecord
+from lofi_pipeline.dataset.evidence import documents_of, missing_documents
+from lofi_pipeline.dataset.holding import SOURCE_JSON, hold_to_claims, with_verdict, without_withdrawn
 from lofi_pipeline.entities import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -21,13 +25,14 @@ from lofi_pipeline.entities import (
     DropAudio,
     DropManifest,
     DropStatus,
+    EvidenceFile,
     RecordError,
     Scan,
+    Verdict,
 )
-from lofi_pipeline.licensing import judge_source, load_policy
+from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
+from lofi_pipeline.licensing.withdrawals import in_force
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
-
-SOURCE_JSON = "source.json"
 
 
 def drop_folders(root: DataRoot) -> list[Path]:
@@ -78,47 +83,112 @@ def scan_drops(
     style_ids: set[str],
     licensing: LicensingSettings,
     known: Scan | None = None,
+    claims: ClaimsRecord | None = None,
+    day: date | None = None,
+    base: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Scan:
     """Look at every drop. Bad input makes a refused or incomplete drop with its reason; it never stops the others.
 
-    A file whose size and modification time are as in `known` is not hashed again.
+    A file whose size and modification time are as in `known` is not hashed again; documents of evidence always are.
+
+    Args:
+        claims: what each source was ingested with; a source.json that was edited since is held to it.
+        day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
+        base: the base model to be trained on: a grant may be limited to others.
     """
+    day = judging_day(known, day)
     hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
-    scanner = _Scanner(root, style_ids, licensing, hashes, progress)
-    drops = _one_meaning_per_source([scanner.scan(folder) for folder in drop_folders(root)], known)
+    scanner = _Scanner(root, style_ids, licensing, hashes, progress, day, base)
+    record, withdrawals = claims or ClaimsRecord(), load_withdrawals(root)
+    drops = [scanner.scan(folder) for folder in drop_folders(root)]
+    drops = _one_meaning_per_source(drops, known, record)
+    drops = hold_to_claims(root, drops, record, known, scanner.judge)
+    drops = without_withdrawn(drops, withdrawals, day)
     drops = _strictest_licence_holds(drops)
-    return Scan(drops=drops, judged_with=judging_hash(style_ids, licensing))
+    return Scan(
+        drops=drops,
+        judged_with=judging_hash(style_ids, licensing),
+        day=day,
+        withdrawals=_hash_in_force(withdrawals, day),
+    )
+
+
+def judging_day(scan: Scan | None, day: date | None = None) -> date:
+    """The day to judge for: the one that is given (default: today), but never before one that was judged for already.
+
+    So a clock that was set back does not bring back a grant that has ended.
+    """
+    day = day or date.today()
+    return max(day, scan.day) if scan is not None and scan.day is not None else day
 
 
 def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
     """Hash of what a drop is judged with beside its own content: when it changes, all drops are judged anew."""
-    return content_sha256([sorted(style_ids), licensing, load_policy().rules])
+    return content_sha256([sorted(style_ids), load_policy().hash_with(licensing)])
+
+
+def _hash_in_force(withdrawals: list[Withdrawal], day: date) -> str | None:
+    holding = in_force(withdrawals, day)
+    return content_sha256(holding) if holding else None
 
 
 def changed_drops(
-    root: DataRoot, scan: Scan | None, *, style_ids: set[str], licensing: LicensingSettings
+    root: DataRoot,
+    scan: Scan | None,
+    *,
+    style_ids: set[str],
+    licensing: LicensingSettings,
+    day: date | None = None,
 ) -> list[str]:
-    """The drops (relative to the data root) that are new, changed, gone, or judged by other rules since `scan`."""
-    same_rules = scan is not None and scan.judged_with == judging_hash(style_ids, licensing)
-    scanned = {drop.folder: drop.signature for drop in scan.drops} if scan is not None else {}
+    """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise.
+
+    Judged otherwise: by other rules, other withdrawals, or because a grant began or ended since.
+    """
+    day = judging_day(scan, day)
+    same_rules = (
+        scan is not None
+        and scan.judged_with == judging_hash(style_ids, licensing)
+        and scan.withdrawals == _hash_in_force(load_withdrawals(root), day)
+    )
+    scanned = {drop.folder: drop for drop in scan.drops} if scan is not None else {}
     present = {_folder_name(root, folder): drop_signature(folder) for folder in drop_folders(root)}
     changed = [
-        name for name, signature in present.items() if not same_rules or scanned.get(name) != signature
+        name
+        for name, signature in present.items()
+        if not same_rules
+        or name not in scanned
+        or scanned[name].signature != signature
+        or _turned(scanned[name], scan.day if scan else None, day)
     ]
     return sorted([*changed, *(set(scanned) - set(present))])
 
 
-def _one_meaning_per_source(drops: list[Drop], known: Scan | None) -> list[Drop]:
-    """Two drops may share a source_id only when they say the same of the source; who was there first is right."""
+def _turned(drop: Drop, before: date | None, day: date) -> bool:
+    """Whether a drop's grant began or ended between two days."""
+    grant = drop.manifest.grant if drop.manifest else None
+    return grant is not None and (before is None or grant.in_force(before) is not grant.in_force(day))
+
+
+def _one_meaning_per_source(drops: list[Drop], known: Scan | None, record: ClaimsRecord) -> list[Drop]:
+    """Two drops may share a source_id only when they say the same of the source.
+
+    Right is who says what is on record, then who was there first.
+    """
     settled = {drop.folder for drop in (known.drops if known else []) if drop.status is DropStatus.ACCEPTED}
+    said = {drop.folder: Claims.of(drop.manifest, drop.evidence) for drop in drops if drop.manifest}
+
+    def order(drop: Drop) -> tuple[bool, bool, str]:
+        claims = said.get(drop.folder)
+        standing = record.standing(claims.source.source_id) if claims else None
+        return (claims != standing, drop.folder not in settled, drop.folder)
+
     first: dict[str, Drop] = {}
     result = []
-    for drop in sorted(drops, key=lambda drop: (drop.folder not in settled, drop.folder)):
+    for drop in sorted(drops, key=order):
         if drop.status is DropStatus.ACCEPTED and drop.manifest is not None:
             earlier = first.setdefault(drop.manifest.source_id, drop)
-            assert earlier.manifest is not None
-            if earlier.manifest.record([]) != drop.manifest.record([]):
+            if said[earlier.folder] != said[drop.folder]:
                 reason = (
                     f"{drop.folder}/{SOURCE_JSON}: source_id: {drop.manifest.source_id!r} stands in "
                     f"{earlier.folder} with other facts; give this drop a source_id of its own"
@@ -140,7 +210,7 @@ def _strictest_licence_holds(drops: list[Drop]) -> list[Drop]:
 
     def judged(file: DropAudio) -> DropAudio:
         other = forbidden.get(file.sha256 or "")
-        if other is None:
+        if other is None or file.refusal:
             return file
         reason = (
             f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
@@ -162,6 +232,8 @@ class _Scanner:
     licensing: LicensingSettings
     hashes: dict[str, DropAudio]
     progress: Callable[[str], None] | None
+    day: date
+    base: str | None
 
     def scan(self, folder: Path) -> Drop:
         """One drop, whatever is in it."""
@@ -178,22 +250,26 @@ class _Scanner:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
-        found = partial(found, files=[*files, *self._not_audio(folder, manifest)])
-        verdict = judge_source(manifest, self.licensing)
-        drop = found(
-            status=DropStatus.ACCEPTED,
-            manifest=manifest,
-            licence=verdict.licence,
-            strictness=verdict.strictness,
-        )
-        if not verdict.permitted:
-            reason = f"{name}/{SOURCE_JSON}: license_type: {verdict.reason}"
-            return drop.model_copy(update={"status": DropStatus.FORBIDDEN, "reason": reason})
+        found = partial(found, files=[*files, *self._not_audio(folder, manifest)], manifest=manifest)
+        where = f"{name}/{SOURCE_JSON}"
+        try:
+            evidence = documents_of(self.root, folder, manifest.grant, where=where)
+        except RecordError as error:
+            return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
+        found = partial(found, evidence=evidence)
+        if missing := missing_documents(folder, manifest.grant):
+            reason = f"{where}: grant.evidence: named but not in the drop: {', '.join(missing)}"
+            return found(status=DropStatus.INCOMPLETE, reason=reason)
+        drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
         absent = self._absent(folder, manifest)
-        if absent:
-            reason = f"{name}/{SOURCE_JSON}: files: named but not in the drop: {', '.join(absent)}"
+        if drop.status is DropStatus.ACCEPTED and absent:
+            reason = f"{where}: files: named but not in the drop: {', '.join(absent)}"
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
         return drop
+
+    def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
+        """What the policy says of a source.json with these documents."""
+        return judge_source(manifest, self.licensing, evidence=evidence, day=self.day, base=self.base)
 
     def _manifest(self, folder: Path) -> DropManifest:
         path = folder / SOURCE_JSON
@@ -281,12 +357,12 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
 
     A source.json that is wrong counts as complete: the scan refuses the drop with the reason.
     """
-    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None)
+    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, date.today(), None)
     try:
         manifest = scanner._manifest(folder)
     except FileNotFoundError as error:
         return str(error)
     except (RecordError, ValidationError):
         return None
-    absent = scanner._absent(folder, manifest)
+    absent = [*scanner._absent(folder, manifest), *missing_documents(folder, manifest.grant)]
     return f"{folder.name}: waiting for {', '.join(absent)}" if absent else None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.duplicates import KnownGroups, group_related
-from lofi_pipeline.dataset.registry import load_registry, load_scan
+from lofi_pipeline.dataset.registry import load_registry, load_scan, remember_day
 from lofi_pipeline.dataset.split import Candidate, assign_splits
+from lofi_pipeline.dataset.standing import Standing, standing_of
 from lofi_pipeline.dataset.track_work import Workshop, load_record
 from lofi_pipeline.entities import (
     Dataset,
@@ -99,8 +101,11 @@ def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVers
     return DatasetVersion.parse(read_json(path), where=str(path))
 
 
-def left_out(root: DataRoot) -> list[LeftOut]:
-    """Everything under data/raw that is not in a data set built now: refused drops, refused or failed tracks, copies."""
+def left_out(root: DataRoot, standing: Standing | None = None) -> list[LeftOut]:
+    """Everything under data/raw that is not in a data set built now: refused drops, refused or failed tracks, copies.
+
+    With `standing`, also what its sources do not permit on that day although the last scan took it.
+    """
     raw = f"{root.relative(root.raw)}/"
     scan = load_scan(root)
     found = [LeftOut(path.removeprefix(raw), reason) for path, reason in (scan.refusals() if scan else [])]
@@ -111,7 +116,8 @@ def left_out(root: DataRoot) -> list[LeftOut]:
         found += [
             LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
         ]
-        reason = _not_ready(load_record(root, track.track_id))
+        against = standing.against(track) if standing else None
+        reason = against or _not_ready(load_record(root, track.track_id))
         if reason:
             found.append(LeftOut(first, reason, track.track_id))
     return found
@@ -129,17 +135,22 @@ def build_dataset(
     root: DataRoot,
     config: PipelineConfig,
     *,
+    day: date | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> BuiltDataset:
     """Make final/, validation/, the metadata files and the version of all tracks that are ready now.
 
-    The same inputs give the same hash on any machine; an unchanged data set writes nothing.
+    The same inputs give the same hash on any machine; an unchanged data set writes nothing. Every source is judged once
+    more for `day` (default: today; never before a day that was judged for already): tracks whose licence is not in force
+    then, or which were withdrawn, stay out. Versions that exist are never changed.
 
     Raises:
         NoTracks: no track is ready.
     """
     with locked(root.dataset_manifest_json):
-        records = _ready_records(root)
+        standing = standing_of(root, config, day=day)
+        remember_day(root, standing.day)
+        records = _ready_records(root, standing)
         if not records:
             _withdraw(root)
             raise NoTracks(
@@ -152,24 +163,29 @@ def build_dataset(
             _version_track(root, record, sides[record.track_id], set(Workshop.open(config).presets))
             for record in records
         ]
-        version, is_new = _version(root, tracks, sources)
+        version, is_new = _version(root, tracks, sources, standing)
         for number, (record, track) in enumerate(zip(records, tracks, strict=True), start=1):
             _publish(root, record, track.track)
             if number % 500 == 0:
                 progress(f"published {number} of {len(records)} tracks")
         _unpublish_others(root, {track.track.track_id: track.track.split for track in tracks})
         _write_metadata(root, records, version)
-        write_json_atomic(root.metadata / "built_from.json", BuiltFrom(inputs=_inputs(root, config, records)))
-    return BuiltDataset(version, is_new, left_out(root))
+        write_json_atomic(
+            root.metadata / "built_from.json", BuiltFrom(inputs=_inputs(root, config, records, standing))
+        )
+    return BuiltDataset(version, is_new, left_out(root, standing))
 
 
-def dataset_is_current(root: DataRoot, config: PipelineConfig) -> bool:
-    """Whether building the data set now would give the one that is there."""
+def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> bool:
+    """Whether building the data set now (on `day`) would give the one that is there."""
     path = root.metadata / "built_from.json"
     if not path.is_file() or not root.dataset_manifest_json.is_file():
         return False
-    records = _ready_records(root)
-    same = BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(root, config, records)
+    standing = standing_of(root, config, day=day)
+    records = _ready_records(root, standing)
+    same = BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(
+        root, config, records, standing
+    )
     return same and all(_is_published(root, record.track_id) for record in records)
 
 
@@ -180,12 +196,19 @@ def _is_published(root: DataRoot, track_id: str) -> bool:
     )
 
 
-def _inputs(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -> str:
-    return content_sha256([records, config.dataset, file_sha256(root.sources_json)])
+def _inputs(root: DataRoot, config: PipelineConfig, records: list[TrackRecord], standing: Standing) -> str:
+    used = {origin.source_id for record in records for origin in record.origins}
+    behind = [
+        standing.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
+        for source_id in sorted(used)
+    ]
+    return content_sha256([records, config.dataset, file_sha256(root.sources_json), behind])
 
 
-def _ready_records(root: DataRoot) -> list[TrackRecord]:
-    present = [track for track in load_registry(root).tracks if track.origins]
+def _ready_records(root: DataRoot, standing: Standing) -> list[TrackRecord]:
+    present = [
+        track for track in load_registry(root).tracks if track.origins and standing.against(track) is None
+    ]
     records = [load_record(root, track.track_id) for track in present]
     origins = {track.track_id: track.origins for track in present}
     return sorted(
@@ -271,11 +294,12 @@ def _version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids:
         source_ids=list(dict.fromkeys(origin.source_id for origin in record.origins)),
         title=record.origins[0].title,
         artist=record.origins[0].artist,
+        url=record.origins[0].url,
     )
 
 
 def _version(
-    root: DataRoot, tracks: list[VersionTrack], sources: dict[str, SourceRecord]
+    root: DataRoot, tracks: list[VersionTrack], sources: dict[str, SourceRecord], standing: Standing
 ) -> tuple[DatasetVersion, bool]:
     used = {source_id for track in tracks for source_id in track.source_ids}
     # track_ids of a source may name tracks that are not in this version: the version keeps its own.
@@ -285,10 +309,12 @@ def _version(
         )
         for source_id in sorted(used)
     ]
+    provenance = [standing.provenance[record.source_id] for record in records]
     digest = version_hash(
         {
             "tracks": [track.model_dump(mode="json") for track in tracks],
             "sources": [record.model_dump(mode="json") for record in records],
+            "provenance": [item.model_dump(mode="json") for item in provenance],
         }
     )
     path = root.dataset_version(digest)
@@ -304,7 +330,7 @@ def _version(
         style_distribution=_distribution(tracks),
         hash=digest,
     )
-    version = DatasetVersion(dataset=dataset, tracks=tracks, sources=records)
+    version = DatasetVersion(dataset=dataset, tracks=tracks, sources=records, provenance=provenance)
     write_json_atomic(path, version)
     seal(root, {root.relative(path): file_sha256(path)})
     return version, True

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePosixPath
 
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.dataset.drops import scan_drops
+from lofi_pipeline.dataset.claims import Claims, load_claims, save_claims
+from lofi_pipeline.dataset.drops import judging_day, scan_drops
 from lofi_pipeline.entities import (
     Drop,
     DropAudio,
+    DropManifest,
     DropStatus,
     RegisteredTrack,
     Registry,
@@ -23,6 +26,16 @@ from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, writ
 
 
 @dataclass(frozen=True)
+class JudgedAnew:
+    """A drop of which the policy says something else than at the last scan; both as people read them."""
+
+    source_id: str
+    folder: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Registration:
     """What registering all drops led to."""
 
@@ -30,6 +43,7 @@ class Registration:
     registry: Registry
     sources: list[SourceRecord]
     new_track_ids: list[str]
+    judged_anew: list[JudgedAnew]
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -49,26 +63,80 @@ def register_sources(
     config: PipelineConfig,
     *,
     style_ids: set[str],
+    day: date | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Registration:
-    """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json and sources.json.
+    """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 
-    Two runs at once wait for each other; an id, once given, never changes or moves to other content.
+    Two runs at once wait for each other; an id, once given, never changes or moves to other content. `day` is the day to
+    judge for (default: today); one that is before the last scan's counts as that.
     """
     root.create()
     with locked(root.registry_json):
+        known = load_scan(root)
+        judged_for = judging_day(known, day)
+        claims = load_claims(root, day=judged_for)
         scan = scan_drops(
-            root, style_ids=style_ids, licensing=config.licensing, known=load_scan(root), progress=progress
+            root,
+            style_ids=style_ids,
+            licensing=config.licensing,
+            known=known,
+            claims=claims,
+            day=judged_for,
+            base=config.training.base,
+            progress=progress,
         )
         before = load_registry(root)
         registry = _assign(root, before, scan)
         sources = _compile_sources(scan, registry)
+        save_claims(root, claims.with_accepted(_claimed(scan), judged_for))
         write_json_atomic(root.registry_json, registry)
         write_json_atomic(root.drops_json, scan)
         write_json_atomic(root.sources_json, sources)
-    known = {track.track_id for track in before.tracks}
-    new = [track.track_id for track in registry.tracks if track.track_id not in known]
-    return Registration(scan, registry, sources, new)
+    given = {track.track_id for track in before.tracks}
+    new = [track.track_id for track in registry.tracks if track.track_id not in given]
+    return Registration(scan, registry, sources, new, _judged_anew(known, scan))
+
+
+def _claimed(scan: Scan) -> dict[str, tuple[DropManifest, Claims]]:
+    """By source id, what the drops that give tracks claim; of an edited one, what it is held to."""
+    return {
+        drop.manifest.source_id: (drop.manifest, Claims.of(drop.manifest, drop.evidence))
+        for drop, _ in reversed(_accepted(scan))
+        if drop.manifest is not None
+    }
+
+
+def _judged_anew(known: Scan | None, scan: Scan) -> list[JudgedAnew]:
+    former = {drop.folder: drop for drop in (known.drops if known else []) if drop.manifest is not None}
+    found = []
+    for drop in scan.drops:
+        before = former.get(drop.folder)
+        if before is None or drop.manifest is None:
+            continue
+        with_obligations = before.verdict is not None and drop.verdict is not None
+        said = [_verdict_in_words(each, with_obligations=with_obligations) for each in (before, drop)]
+        if said[0] != said[1]:
+            found.append(JudgedAnew(drop.manifest.source_id, drop.folder, *said))
+    return found
+
+
+def _verdict_in_words(drop: Drop, *, with_obligations: bool) -> str:
+    """Such as "accepted: CC-BY-4.0, asks for attribution"."""
+    words = f"{drop.status}: {drop.licence or 'not judged'}"
+    if with_obligations and drop.verdict is not None and drop.verdict.obligations:
+        words += f", asks for {', '.join(drop.verdict.obligations)}"
+    return (
+        words if drop.status is DropStatus.ACCEPTED or not drop.verdict else f"{words}. {drop.verdict.reason}"
+    )
+
+
+def remember_day(root: DataRoot, day: date) -> None:
+    """Keep the latest day that was ever judged for in the record of the scan."""
+    with locked(root.registry_json):
+        scan = load_scan(root)
+        if scan is not None and (scan.day is None or scan.day < day):
+            write_json_atomic(root.drops_json, scan.model_copy(update={"day": day}))
 
 
 def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
@@ -133,6 +201,7 @@ def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
         lyrics_path=f"{drop.folder}/{facts.lyrics}" if facts.lyrics else None,
         language=facts.language,
         vocals=facts.vocals,
+        url=facts.url or drop.manifest.url,
     )
 
 

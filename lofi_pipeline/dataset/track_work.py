@@ -73,9 +73,9 @@ class Workshop:
 
     def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
         """The hash of everything each stage depends on: bytes, what the drop says, configuration, code version."""
-        raw = content_sha256(
-            [STAGE_VERSIONS["raw"], track.sha256, [origin.model_dump() for origin in track.origins]]
-        )
+        # Without what is not known: a field that is added to the model later makes no work
+        origins = [origin.model_dump(exclude=None if origin.url else {"url"}) for origin in track.origins]
+        raw = content_sha256([STAGE_VERSIONS["raw"], track.sha256, origins])
         processed = content_sha256([self._audio_hash, track.sha256])
         tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256])
         return {"raw": raw, "processed": processed, "tagged": tagged}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 
 from pydantic import Field
@@ -47,6 +48,9 @@ class Drop(Entity):
     strictness: int = 0
     verdict: Verdict | None = Field(default=None, description="What the policy said when it was scanned")
     evidence: list[EvidenceFile] = Field(default_factory=list)
+    edited: str | None = Field(
+        default=None, description="How source.json differs from what was ingested, and which of the two holds"
+    )
     files: list[DropAudio] = Field(default_factory=list)
 
 
@@ -55,6 +59,8 @@ class Scan(Entity):
 
     drops: list[Drop]
     judged_with: Sha256 = Field(description="Of the licence policy, its settings and the style ids")
+    day: date | None = Field(default=None, description="The latest day that was ever judged for")
+    withdrawals: Sha256 | None = Field(default=None, description="Of the withdrawals in force on that day")
 
     def refusals(self) -> list[tuple[str, str]]:
         """(path relative to the data root, reason) of each file that gives no track because of its drop or its kind.

@@ -130,6 +130,12 @@ class DropManifest(_Licensed):
         default=None, max_length=2_000, pattern=r"^https?://\S+$", description="Where the source can be found"
     )
 
+    amends: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{12,64}$",
+        description="The claims on record that these replace, by their hash: a change that is meant",
+    )
+
     @model_validator(mode="after")
     def _known_styles(self, info: ValidationInfo) -> Self:
         known = (info.context or {}).get("style_ids")
@@ -147,5 +153,5 @@ class DropManifest(_Licensed):
 
     def record(self, track_ids: list[str]) -> SourceRecord:
         """The SourceRecord of this drop."""
-        fields = self.model_dump(exclude={"files", "defaults", "grant", "url"})
+        fields = self.model_dump(exclude={"files", "defaults", "grant", "url", "amends"})
         return SourceRecord.model_validate({**fields, "track_ids": track_ids})

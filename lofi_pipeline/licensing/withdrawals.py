@@ -20,7 +20,7 @@ from lofi_pipeline.entities import (
     SourceRecord,
 )
 from lofi_pipeline.entities.base import Identifier, Name, Sha256
-from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, seal, write_json_atomic
 
 
 class Withdrawal(Entity):
@@ -81,6 +81,7 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
             sha256s=sorted(seen.sha256s.union(*(item.sha256s for item in earlier))),
         )
         write_json_atomic(path, _Ledger(withdrawals=[*known, withdrawal]))
+        seal(root, {root.relative(path): file_sha256(path)})
     return withdrawal
 
 

@@ -1,0 +1,128 @@
+"""What each source claimed of its licence when its tracks were ingested: metadata/claims.json, which only grows.
+
+A source.json that is edited afterwards does not change the record by itself: the first claims hold, unless the new ones are
+stricter, and the change is shown. With `amends` in source.json (the hash of the claims that it replaces) a change is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+
+from pydantic import Field
+
+from lofi_pipeline.entities import DropManifest, Entity, EvidenceFile, Grant, SourceRecord
+from lofi_pipeline.entities.base import Identifier, Sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
+
+HASH_SHOWN = 16
+
+
+class Claims(Entity):
+    """All that a verdict on a source rests on."""
+
+    source: SourceRecord = Field(description="Without track ids")
+    grant: Grant | None = None
+    url: str | None = None
+    documents: dict[str, Sha256] = Field(default_factory=dict, description="Evidence by its name in the drop")
+
+    @classmethod
+    def of(cls, manifest: DropManifest, evidence: Iterable[EvidenceFile]) -> Claims:
+        """What a source.json and its documents claim."""
+        documents = {item.evidence.document: item.sha256 for item in evidence}
+        return cls(source=manifest.record([]), grant=manifest.grant, url=manifest.url, documents=documents)
+
+    @property
+    def sha256(self) -> str:
+        """The hash by which an amendment names the claims that it replaces."""
+        return content_sha256(self)
+
+    def over(self, manifest: DropManifest) -> DropManifest:
+        """A source.json with these claims instead of its own; what it says of its files stays."""
+        record = {
+            name: getattr(self.source, name) for name in SourceRecord.model_fields if name != "track_ids"
+        }
+        return manifest.model_copy(update={**record, "grant": self.grant, "url": self.url})
+
+    def difference(self, other: Claims) -> list[str]:
+        """One phrase for each claim that differs: `license_type: 'CC0' is now 'CC BY 4.0'`."""
+        before, after = _flat(self), _flat(other)
+        return [
+            f"{name}: {before.get(name)!r:.80} is now {after.get(name)!r:.80}"
+            for name in dict.fromkeys([*before, *after])
+            if before.get(name) != after.get(name)
+        ]
+
+
+def _flat(claims: Claims) -> dict[str, object]:
+    given = claims.model_dump(mode="json")
+    source, grant = given.pop("source"), given.pop("grant") or {}
+    source.pop("track_ids")
+    documents = {f"document {name}": sha256 for name, sha256 in given.pop("documents").items()}
+    return {**source, **{f"grant.{name}": value for name, value in grant.items()}, **given, **documents}
+
+
+class Claimed(Entity):
+    """Claims, and the day from which they stand on the record."""
+
+    since: date
+    claims: Claims
+
+
+class ClaimsRecord(Entity):
+    """metadata/claims.json: by source id, the claims in the order they were recorded; the last ones hold."""
+
+    sources: dict[Identifier, list[Claimed]] = Field(default_factory=dict)
+
+    def standing(self, source_id: str) -> Claims | None:
+        """The claims that hold of a source, or None when it never gave a track."""
+        history = self.sources.get(source_id)
+        return history[-1].claims if history else None
+
+    def with_accepted(self, accepted: Mapping[str, tuple[DropManifest, Claims]], day: date) -> ClaimsRecord:
+        """With the claims of sources that are new, and of those whose source.json amends what stood there."""
+        sources = {source_id: list(history) for source_id, history in self.sources.items()}
+        for source_id, (manifest, claims) in sorted(accepted.items()):
+            standing = self.standing(source_id)
+            if standing is None or (claims != standing and amends(manifest, standing)):
+                sources.setdefault(source_id, []).append(Claimed(since=day, claims=claims))
+        return ClaimsRecord(sources=sources)
+
+
+def amends(manifest: DropManifest, standing: Claims) -> bool:
+    """Whether a source.json says that it replaces these very claims."""
+    return manifest.amends is not None and standing.sha256.startswith(manifest.amends)
+
+
+def claims_json(root: DataRoot) -> Path:
+    """Where the claims lie."""
+    return root.metadata / "claims.json"
+
+
+def load_claims(root: DataRoot, *, day: date) -> ClaimsRecord:
+    """The claims on record; of a data root older than this record, those in sources.json.
+
+    Raises:
+        RecordError: the record was damaged; named.
+    """
+    path = claims_json(root)
+    if path.is_file():
+        return ClaimsRecord.parse(read_json(path), where=str(path))
+    where = root.sources_json
+    known = (
+        [SourceRecord.parse(item, where=str(where)) for item in read_json(where)] if where.is_file() else []
+    )
+    return ClaimsRecord(
+        sources={
+            source.source_id: [
+                Claimed(since=day, claims=Claims(source=source.model_copy(update={"track_ids": []})))
+            ]
+            for source in known
+        }
+    )
+
+
+def save_claims(root: DataRoot, record: ClaimsRecord) -> None:
+    """Write the record, if it grew."""
+    write_json_atomic(claims_json(root), record)
