@@ -8,6 +8,7 @@ from pathlib import Path
 from lofi_pipeline.entities import AuditReport, SubjectKind
 from lofi_pipeline.licensing.audit.files.attribution import attribution_text
 from lofi_pipeline.licensing.audit.files.errors import AuditFileError
+from lofi_pipeline.licensing.audit.files.materials import bill_of_materials
 from lofi_pipeline.licensing.audit.files.model_card import model_card
 from lofi_pipeline.licensing.audit.files.page import audit_page
 from lofi_pipeline.licensing.audit.files.source_licences import source_licences
@@ -43,6 +44,7 @@ def write_files(
     }
     if report.subject.kind is SubjectKind.CHECKPOINT:
         texts["MODEL_CARD.md"] = model_card(report)
+    texts["bom.cdx.json"] = bill_of_materials(report)
     written = [_written(folder / name, text.encode()) for name, text in texts.items()]
     licences = source_licences(report, documents_from=root if include_documents else None)
     return written + _written_folder(folder / LICENCES, licences)
