@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from lofi_pipeline import progress
 from lofi_pipeline.command_line import Data, Json, bars, console, errors, shown
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, write_json_atomic
 
 if TYPE_CHECKING:
     from lofi_pipeline.entities import AuditReport, Finding
@@ -68,8 +68,8 @@ def one(
     Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/.
     """
     from lofi_pipeline.config import load_config
+    from lofi_pipeline.entities import RecordError
     from lofi_pipeline.licensing.audit import (
-        BrokenRecord,
         UnknownSubject,
         find_subject,
         gather,
@@ -90,11 +90,11 @@ def one(
                 quick=quick,
                 progress=lambda done, total, what: progress.report("audit", done, total, what),
             )
+        written = write_audit(root, found, report, include_documents=documents)
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
-    except BrokenRecord as error:
+    except (RecordError, UnreadableRecord) as error:
         _broken(error, subject, json_file)
-    written = write_audit(root, found, report, include_documents=documents)
     _show_report(report, written)
     if json_file:
         write_json_atomic(json_file, _with_outcome(report, written))

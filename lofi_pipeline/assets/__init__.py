@@ -3,6 +3,7 @@
 from lofi_pipeline.assets.configuration import base_model, style_presets, tag_categories
 from lofi_pipeline.assets.dataset_manifest import dataset_checks, dataset_manifest
 from lofi_pipeline.assets.encoded_dataset import encoded_dataset
+from lofi_pipeline.assets.license_audit import license_audit
 from lofi_pipeline.assets.lora_checkpoints import lora_checkpoints
 from lofi_pipeline.assets.lora_training import lora_training
 from lofi_pipeline.assets.quality_metrics import quality_metrics
@@ -20,6 +21,7 @@ all_assets = [
     lora_training,
     lora_checkpoints,
     quality_metrics,
+    license_audit,
 ]
 all_checks = [*dataset_checks]
 

@@ -1,12 +1,15 @@
 """lora_checkpoints: each checkpoint as it landed, from this machine's training or copied in from another's."""
 
+from datetime import date
+
 import dagster as dg
 
 from lofi_pipeline.assets.metadata import DATA_VERSION_TAG
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
-from lofi_pipeline.entities import CheckpointRecord
+from lofi_pipeline.config import load_config
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, RecordError
 from lofi_pipeline.resources import Workspace, base_name
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, read_json
 
 INTEGRITY = "checkpoint_is_what_landed"
 
@@ -29,8 +32,21 @@ def checkpoint_facts(
         "dataset_hash": checkpoint.dataset_hash,
         "config_hash": checkpoint.config_hash,
         "path": dg.MetadataValue.path(str(root.inside(checkpoint.path))),
+        "licences": _licences(root, checkpoint.dataset_hash),
         **{name: value for name, value in facts.items() if value is not None},
     }
+
+
+def _licences(root: DataRoot, dataset_hash: str) -> str:
+    """What the policy says today of all that fed a data set version."""
+    from lofi_pipeline.licensing.audit import verdict_today
+
+    path = root.dataset_version(dataset_hash)
+    try:
+        version = DatasetVersion.parse(read_json(path), where=root.relative(path))
+        return verdict_today(root, version, load_config().licensing, date.today()).sentence
+    except (RecordError, UnreadableRecord, OSError) as error:
+        return f"not known: {error}"
 
 
 def _data_version(record: CheckpointRecord) -> str:

@@ -1,4 +1,4 @@
-"""checkpoint_sensor: has every checkpoint scored as it lands, from this machine's training or copied in from another's."""
+"""checkpoint_sensor: has every checkpoint scored and audited as it lands, from this machine's training or copied in from another's."""
 
 import time
 
@@ -44,7 +44,7 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
         key = record.partition_key
         if record.pruned or not record.checkpoint.is_valid or (found.scores and key in scored):
             continue
-        selection = [dg.AssetKey("quality_metrics")]
+        selection = [dg.AssetKey("quality_metrics"), dg.AssetKey("license_audit")]
         if key not in registered:
             signature = drop_signature(found.folder)
             since = before.since(name, signature, moment)

@@ -27,7 +27,7 @@ train = dg.define_asset_job(
 )
 evaluate = dg.define_asset_job(
     "evaluate",
-    selection=["lora_checkpoints", "quality_metrics"],
+    selection=["lora_checkpoints", "quality_metrics", "license_audit"],
     partitions_def=CHECKPOINTS,
-    description="Verify a checkpoint, score it, and prune what retention lets go.",
+    description="Verify a checkpoint, score it, prune what retention lets go, and audit its licences.",
 )

@@ -23,6 +23,7 @@ ASSETS = {
     "lora_training",
     "lora_checkpoints",
     "quality_metrics",
+    "license_audit",
 }
 
 
@@ -48,6 +49,7 @@ def test_every_asset_says_what_it_is() -> None:
     assert all(spec.group_name != "default" for spec in specs.values())
     upstream = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()}
     assert upstream["quality_metrics"] == {"lora_checkpoints", "dataset_manifest"}
+    assert upstream["license_audit"] == {"lora_checkpoints", "quality_metrics"}
     assert upstream["tagged_prompts"] == {"processed_audio", "style_presets", "tag_categories"}
 
 

@@ -76,7 +76,7 @@ def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick:
     assert tick.reason == "every checkpoint has its scores"
     key = landed(root, tick.instance, 10)
     first = tick()
-    assert [request[1:] for request in first] == [(key, ["quality_metrics"])]
+    assert [request[1:] for request in first] == [(key, ["quality_metrics", "license_audit"])]
     assert tick() == first  # the same run key: the daemon starts it once
     scored(tick.instance, key)
     write_json_atomic(root.checkpoint(checkpoint_id_of(10)) / SCORES_RECORD, make_scores(10, 1.0))
@@ -92,7 +92,7 @@ def test_a_copied_checkpoint_is_verified_and_scored_when_it_stands_still(root: D
     assert tick() == []
     assert tick.cursor != before
     ((_, key, assets),) = tick.later()
-    assert assets == ["lora_checkpoints", "quality_metrics"]
+    assert assets == ["lora_checkpoints", "quality_metrics", "license_audit"]
     assert key in tick.instance.get_dynamic_partitions(str(CHECKPOINTS.name))
     (folder / "more.bin").write_bytes(b"longer")
     assert tick() == []

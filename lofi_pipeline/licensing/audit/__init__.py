@@ -5,9 +5,10 @@ from lofi_pipeline.licensing.audit.errors import AuditError, BrokenRecord, Unkno
 from lofi_pipeline.licensing.audit.gather import gather
 from lofi_pipeline.licensing.audit.gather_subject import Subject, find_subject
 from lofi_pipeline.licensing.audit.gather_traces import BaseAtHand
+from lofi_pipeline.licensing.audit.gather_verdicts import verdict_today
 from lofi_pipeline.licensing.audit.integrity_seals import seal_landed, seal_scores
 from lofi_pipeline.licensing.audit.lookup import Lookup, look_up
-from lofi_pipeline.licensing.audit.report_write import WrittenAudit, is_intact, write_audit
+from lofi_pipeline.licensing.audit.report_write import WrittenAudit, is_intact, not_intact, write_audit
 from lofi_pipeline.licensing.audit.taint import Taint, trace
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "gather",
     "is_intact",
     "look_up",
+    "not_intact",
     "seal_landed",
     "seal_scores",
     "trace",
+    "verdict_today",
     "write_audit",
 ]

@@ -26,7 +26,12 @@ from lofi_pipeline.licensing.audit.gather_traces import (
     configuration_of,
     training_facts,
 )
-from lofi_pipeline.licensing.audit.gather_verdicts import now_verdict, source_rows, then_verdict
+from lofi_pipeline.licensing.audit.gather_verdicts import (
+    day_of_judging,
+    now_verdict,
+    source_rows,
+    then_verdict,
+)
 from lofi_pipeline.licensing.audit.integrity import prove_files
 from lofi_pipeline.licensing.audit.integrity_version import ProvedVersion, prove_version
 from lofi_pipeline.licensing.audit.report_rows import (
@@ -67,7 +72,7 @@ def gather(
     """
     found = find_subject(root, subject) if isinstance(subject, str) else subject
     made = now()
-    today = day_today or made.date()
+    today = day_today or day_of_judging(root, made.date())
     seals = read_seals(root)
     proved = prove_version(root, found.dataset_hash, seals)
     version = proved.version

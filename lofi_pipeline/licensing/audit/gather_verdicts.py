@@ -60,6 +60,23 @@ def source_rows(
     ]
 
 
+def day_of_judging(root: DataRoot, today: date) -> date:
+    """`today`, or the latest day that was ever judged for: a clock that was set back brings no ended grant back."""
+    try:
+        judged_for = Scan.parse(read_json(root.drops_json), where=str(root.drops_json)).day
+    except (OSError, UnreadableRecord, RecordError):
+        return today
+    return max(today, judged_for or today)
+
+
+def verdict_today(
+    root: DataRoot, version: DatasetVersion, settings: LicensingSettings, today: date
+) -> AuditVerdict:
+    """All sources of a version together, as of today."""
+    day = day_of_judging(root, today)
+    return now_verdict(source_rows(root, version, settings, trained=day, today=day), day)
+
+
 def manifests_now(root: DataRoot) -> dict[str, DropManifest]:
     """What each source's drop says by the last scan; nothing where the scan can't be read."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lofi_pipeline.entities import AuditReport, Severity
+from lofi_pipeline.entities import AuditReport, Finding, Severity
 from lofi_pipeline.licensing.audit.files import write_files
 from lofi_pipeline.licensing.audit.gather_subject import Subject
 from lofi_pipeline.licensing.audit.integrity_seals import seal_subject
@@ -43,7 +43,12 @@ class WrittenAudit:
 
 def is_intact(report: AuditReport) -> bool:
     """Whether every file was found as it was recorded."""
-    return not any(finding.code in NOT_INTACT for finding in report.of_severity(Severity.ERROR))
+    return not not_intact(report)
+
+
+def not_intact(report: AuditReport) -> list[Finding]:
+    """The errors that say that something is not as it was recorded."""
+    return [finding for finding in report.of_severity(Severity.ERROR) if finding.code in NOT_INTACT]
 
 
 def write_audit(
