@@ -20,7 +20,15 @@ from lofi_pipeline.entities import (
     SourceRecord,
 )
 from lofi_pipeline.entities.base import Identifier, Name, Sha256
-from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, seal, write_json_atomic
+from lofi_pipeline.storage import (
+    DataRoot,
+    file_sha256,
+    locked,
+    read_json,
+    read_seals,
+    seal,
+    write_json_atomic,
+)
 
 
 class Withdrawal(Entity):
@@ -66,6 +74,7 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
     path = withdrawals_json(root)
     with locked(path):
         known = load_withdrawals(root)
+        _require_intact(root, path)
         seen = _Seen(root, source_id)
         earlier = [item for item in known if item.source_id == source_id]
         if seen.provider is None and not earlier:
@@ -83,6 +92,13 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
         write_json_atomic(path, _Ledger(withdrawals=[*known, withdrawal]))
         seal(root, {root.relative(path): file_sha256(path)})
     return withdrawal
+
+
+def _require_intact(root: DataRoot, path: Path) -> None:
+    """A ledger that was edited by hand is not written to: the new seal would cover the edit."""
+    sealed = read_seals(root).hashes.get(root.relative(path))
+    if sealed is not None and not (path.is_file() and file_sha256(path) == sealed):
+        raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
 
 
 def in_force(withdrawals: Sequence[Withdrawal], day: date) -> list[Withdrawal]:
