@@ -6,7 +6,7 @@ import dagster as dg
 
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS
-from lofi_pipeline.entities import DatasetVersion, Split
+from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
 from lofi_pipeline.resources import Workspace
 
 
@@ -26,9 +26,8 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
     except NoTracks as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     version, dataset = built.version, built.version.dataset
-    hours: defaultdict[str, float] = defaultdict(float)
-    for track in version.tracks:
-        hours[track.licence] += track.track.duration / 3600
+    for item in built.left_out:
+        context.log.info(f"left out: {item.file}: {item.reason}")
     return dg.MaterializeResult(
         metadata={
             "dataset_id": dataset.dataset_id,
@@ -39,14 +38,46 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
             "validation": dataset.validation_count,
             "hours": dataset.total_duration,
             "styles": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
-            "licences": table(
-                ["licence", "hours"], [(name, f"{value:.3f}") for name, value in sorted(hours.items())]
-            ),
+            **_licences(version),
             "left_out": table(["file", "reason"], [(item.file, item.reason) for item in built.left_out]),
             "path": dg.MetadataValue.path(str(workspace.root.dataset_version(dataset.hash))),
         },
         data_version=dg.DataVersion(dataset.hash),
     )
+
+
+def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | float]:
+    """Hours by licence, what stands behind each source, and the share of the hours that is covered by a permission."""
+    permitted = {item.source_id for item in version.provenance if item.verdict.permitted}
+    hours: defaultdict[str, float] = defaultdict(float)
+    covered = 0.0
+    for track in version.tracks:
+        hours[track.licence] += track.track.duration / 3600
+        covered += track.track.duration / 3600 if set(track.source_ids) <= permitted else 0.0
+    sources = {source.source_id: source for source in version.sources}
+    return {
+        "licences": table(
+            ["licence", "hours"], [(name, f"{value:.3f}") for name, value in sorted(hours.items())]
+        ),
+        "licence_coverage": covered / total if (total := sum(hours.values())) else 0.0,
+        "sources": table(
+            ["source", "provider", "tracks", "licence", "obligations", "evidence", "valid until"],
+            [
+                (
+                    item.source_id,
+                    sources[item.source_id].provider,
+                    len(sources[item.source_id].track_ids),
+                    item.verdict.licence,
+                    ", ".join([*item.verdict.obligations, *item.verdict.terms]),
+                    ", ".join(f"{each.evidence.document} {each.sha256[:12]}" for each in item.evidence)
+                    or f"verified by {sources[item.source_id].verified_by or 'nobody'}",
+                    (item.grant.validity.end or "open") if item.grant else "open",
+                )
+                for item in version.provenance
+            ],
+        ),
+        "note": DISCLAIMER,
+    }
 
 
 def _check(name: str, description: str):
@@ -85,17 +116,87 @@ def every_track_has_its_three_files(workspace: Workspace) -> dg.AssetCheckResult
 
 @_check(
     "every_licence_permits_training",
-    "Each track's sources are on record, with a licence that permits AI training.",
+    "Each track's sources are on record, with a licence that permits AI training and is in force today.",
 )
 def every_licence_permits_training(workspace: Workspace) -> dg.AssetCheckResult:
-    """Judge every source of the version once more."""
+    """Judge every source of the version once more, for today, with the grant and the evidence that it keeps."""
+    from lofi_pipeline.dataset import judging_day, load_scan
     from lofi_pipeline.licensing import judge_source
 
-    version = _current(workspace)
-    permitted = {
-        s.source_id for s in version.sources if judge_source(s, workspace.config.licensing).permitted
-    }
-    return _result([item.track.track_id for item in version.tracks if not set(item.source_ids) <= permitted])
+    version, config = _current(workspace), workspace.config
+    day = judging_day(load_scan(workspace.root))
+    behind = {item.source_id: item for item in version.provenance}
+    against: dict[str, str] = {}
+    for source in version.sources:
+        kept = behind.get(source.source_id)
+        verdict = judge_source(
+            source,
+            config.licensing,
+            grant=kept.grant if kept else None,
+            evidence=kept.evidence if kept else (),
+            day=day,
+            base=config.training.base,
+        )
+        if not verdict.permitted:
+            against[source.source_id] = verdict.reason
+    known = {source.source_id for source in version.sources}
+    offenders = [
+        item.track.track_id for item in version.tracks if not set(item.source_ids) <= known - set(against)
+    ]
+    return dg.AssetCheckResult(
+        passed=not offenders,
+        metadata={
+            "offenders": ", ".join(offenders),
+            "count": len(offenders),
+            "day": str(day),
+            "sources": table(["source", "reason"], sorted(against.items())),
+        },
+    )
+
+
+@_check(
+    "evidence_is_intact",
+    "Every document of evidence lies where the version says, byte for byte.",
+)
+def evidence_is_intact(workspace: Workspace) -> dg.AssetCheckResult:
+    """Hash each document once more."""
+    from lofi_pipeline.storage import file_sha256
+
+    offenders: list[tuple[str, str]] = []
+    for item in _current(workspace).provenance:
+        for document in item.evidence:
+            try:
+                now = file_sha256(workspace.root.inside(document.path))
+            except (OSError, ValueError) as error:
+                offenders.append((document.path, f"is not there: {error}; put it back"))
+                continue
+            if now != document.sha256:
+                offenders.append((document.path, f"was {document.sha256}, is {now}; put the former back"))
+    return dg.AssetCheckResult(
+        passed=not offenders,
+        metadata={"count": len(offenders), "documents": table(["document", "what is wrong"], offenders)},
+    )
+
+
+@_check(
+    "no_withdrawn_source_in_the_newest_version",
+    "Neither a withdrawn source nor the bytes of its tracks are in the newest version.",
+)
+def no_withdrawn_source_in_the_newest_version(workspace: Workspace) -> dg.AssetCheckResult:
+    """Look each source and each original up in the ledger of withdrawals."""
+    from lofi_pipeline.dataset import judging_day, load_scan
+    from lofi_pipeline.licensing import load_withdrawals, withdrawn_contents, withdrawn_sources
+
+    root = workspace.root
+    day, withdrawals = judging_day(load_scan(root)), load_withdrawals(root)
+    sources, contents = withdrawn_sources(withdrawals, day), withdrawn_contents(withdrawals, day)
+    return _result(
+        [
+            item.track.track_id
+            for item in _current(workspace).tracks
+            if item.sha256 in contents or not sources.keys().isdisjoint(item.source_ids)
+        ]
+    )
 
 
 @_check(
@@ -133,6 +234,8 @@ def prompts_hold_vocabulary_only(workspace: Workspace) -> dg.AssetCheckResult:
 dataset_checks = [
     every_track_has_its_three_files,
     every_licence_permits_training,
+    evidence_is_intact,
+    no_withdrawn_source_in_the_newest_version,
     validation_share_is_near_its_target,
     prompts_hold_vocabulary_only,
 ]

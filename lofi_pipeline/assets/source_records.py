@@ -1,14 +1,17 @@
 """source_records: every drop judged against the licence policy, its tracks given ids."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
-from lofi_pipeline.entities import DropStatus
+from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
 
 NOTHING_UNACCOUNTED = "every_accepted_source_permits_training"
+NOTHING_EDITED = "no_source_json_was_edited"
 
 
 @dg.asset(
@@ -28,12 +31,16 @@ NOTHING_UNACCOUNTED = "every_accepted_source_permits_training"
             asset="source_records",
             description="Every drop is complete and valid; those that are not are listed with their reasons.",
         ),
+        dg.AssetCheckSpec(
+            NOTHING_EDITED,
+            asset="source_records",
+            description="Every source.json says what it said when its tracks were ingested, or says what it amends.",
+        ),
     ],
 )
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
     from lofi_pipeline.dataset import register_sources
-    from lofi_pipeline.licensing import judge_source
     from lofi_pipeline.styles import load_presets
 
     config = workspace.config
@@ -47,28 +54,31 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     missing = [track.track_id for track in found.registry.tracks if track.track_id not in known]
     if missing:
         context.instance.add_dynamic_partitions(str(TRACKS.name), missing)
-    not_taken = [drop for drop in found.scan.drops if drop.status is not DropStatus.ACCEPTED]
+    drops = found.scan.drops
+    not_taken = [drop for drop in drops if drop.status is not DropStatus.ACCEPTED]
+    edited = [drop for drop in drops if drop.edited]
     for drop in not_taken:
         context.log.warning(f"{drop.folder}: {drop.status}: {drop.reason}")
-    forbidden = [s.source_id for s in found.sources if not judge_source(s, config.licensing).permitted]
+    for drop in edited:
+        context.log.warning(drop.edited or "")
+    for change in found.judged_anew:
+        context.log.warning(f"{change.folder}: judged anew: was {change.before}; is {change.after}")
+    forbidden = [
+        drop.folder
+        for drop in drops
+        if drop.status is DropStatus.ACCEPTED and not (drop.verdict and drop.verdict.permitted)
+    ]
     return dg.MaterializeResult(
         metadata={
             "sources": len(found.sources),
             "tracks": len(found.registry.tracks),
             "new_tracks": len(found.new_track_ids),
-            "table": table(
-                ["drop", "verdict", "licence", "provider", "files", "reason"],
-                [
-                    (
-                        drop.folder,
-                        drop.status,
-                        drop.licence or "",
-                        drop.manifest.provider if drop.manifest else "",
-                        len(drop.files),
-                        drop.reason or "",
-                    )
-                    for drop in found.scan.drops
-                ],
+            "judged_for": str(found.scan.day),
+            "note": DISCLAIMER,
+            "table": _drops(drops),
+            "judged_anew": table(
+                ["source", "before", "after"],
+                [(change.source_id, change.before, change.after) for change in found.judged_anew],
             ),
         },
         data_version=dg.DataVersion(content_sha256(found.sources)),
@@ -86,5 +96,38 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
                     "drops": table(["drop", "reason"], [(d.folder, d.reason or "") for d in not_taken])
                 },
             ),
+            dg.AssetCheckResult(
+                check_name=NOTHING_EDITED,
+                passed=not edited,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"drops": table(["drop", "edit"], [(d.folder, d.edited or "") for d in edited])},
+            ),
         ],
     )
+
+
+def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
+    """One row for each drop: what came of it, what its licence asks for, and what proves it."""
+    return table(
+        ["drop", "source", "verdict", "licence", "obligations", "evidence", "provider", "files", "reason"],
+        [
+            (
+                drop.folder,
+                drop.manifest.source_id if drop.manifest else "",
+                drop.status,
+                drop.licence or "",
+                ", ".join([*drop.verdict.obligations, *drop.verdict.terms]) if drop.verdict else "",
+                _evidence(drop),
+                drop.manifest.provider if drop.manifest else "",
+                len(drop.files),
+                drop.reason or drop.edited or (drop.verdict.reason if drop.verdict else ""),
+            )
+            for drop in drops
+        ],
+    )
+
+
+def _evidence(drop: Drop) -> str:
+    if drop.evidence:
+        return ", ".join(f"{item.evidence.document} (SHA-256 {item.sha256[:12]})" for item in drop.evidence)
+    return f"verified by {drop.manifest.verified_by}" if drop.manifest and drop.manifest.verified_by else ""

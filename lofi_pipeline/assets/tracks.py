@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,6 +13,9 @@ from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import TrackRecord, TrackStatus
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
+
+if TYPE_CHECKING:
+    from lofi_pipeline.dataset import Standing
 
 STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
 
@@ -56,14 +60,17 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
 )
 def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult]:
     """Work on each track of the range on all cores. A refusal is data; a fault fails that track alone."""
+    from lofi_pipeline.dataset import standing_of
+
     root, keys = workspace.root, list(context.partition_keys)
+    standing = standing_of(root, workspace.config)
     failed: list[TrackRecord] = []
     for number, record in enumerate(_worked(root, workspace.config, keys), start=1):
         context.log.info(
             f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
         )
         progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
-        for event in _materializations(root, record):
+        for event in _materializations(root, record, standing):
             context.log_event(event)
         if record.status is TrackStatus.FAILED:
             failed.append(record)
@@ -85,7 +92,9 @@ def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator
         raise dg.Failure(reason, allow_retries=False) from error
 
 
-def _materializations(root: DataRoot, record: TrackRecord) -> Iterator[dg.AssetMaterialization]:
+def _materializations(
+    root: DataRoot, record: TrackRecord, standing: "Standing"
+) -> Iterator[dg.AssetMaterialization]:
     """One event for each stage that has an outcome: done, or refused by policy."""
     for stage in STAGES:
         if record.status is TrackStatus.FAILED and stage == record.failed_stage:
@@ -97,6 +106,8 @@ def _materializations(root: DataRoot, record: TrackRecord) -> Iterator[dg.AssetM
         if refused:
             facts["reason"] = record.reason or ""
         facts |= _FACTS[stage](root, record)
+        if stage == "raw_tracks":
+            facts |= _licensing(record, standing)
         version = content_sha256([record.inputs[stage.split("_")[0]], refused])
         yield dg.AssetMaterialization(
             stage, partition=record.track_id, metadata=facts, tags={DATA_VERSION_TAG: version}
@@ -112,6 +123,24 @@ def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | st
         "artist": first.artist or "",
         "sha256": record.sha256,
         "path": dg.MetadataValue.path(str(root.inside(first.path))),
+    }
+
+
+def _licensing(record: TrackRecord, standing: "Standing") -> dict[str, dg.MetadataValue | str]:
+    """Who provided the track and what proves its licence; of each source, where there are several."""
+    ids = [
+        source_id
+        for source_id in dict.fromkeys(origin.source_id for origin in record.origins)
+        if source_id in standing.manifests
+    ]
+    manifests = [standing.manifests[source_id] for source_id in ids]
+    behind = [standing.provenance[source_id] for source_id in ids]
+    documents = [f"{item.path} (SHA-256 {item.sha256})" for each in behind for item in each.evidence]
+    said = [each.verified_by for each in manifests if each.verified_by]
+    return {
+        "provider": "; ".join(each.provider for each in manifests),
+        "evidence": "; ".join([*documents, *(f"verified by {name}" for name in said)]),
+        "obligations": ", ".join(dict.fromkeys(duty for each in behind for duty in each.verdict.obligations)),
     }
 
 

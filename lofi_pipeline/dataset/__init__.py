@@ -6,6 +6,7 @@ from lofi_pipeline.dataset.drops import (
     drop_folders,
     drop_signature,
     incomplete_reason,
+    judging_day,
     scan_drops,
 )
 from lofi_pipeline.dataset.manifest import (
@@ -41,6 +42,7 @@ __all__ = [
     "drop_folders",
     "drop_signature",
     "incomplete_reason",
+    "judging_day",
     "left_out",
     "load_record",
     "load_registry",

@@ -10,7 +10,7 @@ from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.drops import judging_day
 from lofi_pipeline.dataset.holding import withdrawn_reason
 from lofi_pipeline.dataset.registry import load_scan
-from lofi_pipeline.entities import DropStatus, Provenance, RegisteredTrack
+from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack
 from lofi_pipeline.licensing import (
     Withdrawal,
     judge_source,
@@ -23,10 +23,11 @@ from lofi_pipeline.storage import DataRoot
 
 @dataclass(frozen=True)
 class Standing:
-    """The sources as of a day: by id what stands behind each, and what was withdrawn."""
+    """The sources as of a day: by id what stands behind each and what its source.json says; and what was withdrawn."""
 
     day: date
     provenance: Mapping[str, Provenance]
+    manifests: Mapping[str, DropManifest]
     withdrawn: Mapping[str, Withdrawal] = field(default_factory=dict)
     withdrawn_contents: Mapping[str, Withdrawal] = field(default_factory=dict)
 
@@ -51,6 +52,7 @@ def standing_of(root: DataRoot, config: PipelineConfig, *, day: date | None = No
     scan = load_scan(root)
     judged_for = judging_day(scan, day)
     found: dict[str, Provenance] = {}
+    manifests: dict[str, DropManifest] = {}
     for drop in scan.drops if scan else []:
         if drop.status is not DropStatus.ACCEPTED or drop.manifest is None:
             continue
@@ -69,10 +71,12 @@ def standing_of(root: DataRoot, config: PipelineConfig, *, day: date | None = No
             url=drop.manifest.url,
         )
         found.setdefault(drop.manifest.source_id, provenance)
+        manifests.setdefault(drop.manifest.source_id, drop.manifest)
     withdrawals = load_withdrawals(root)
     return Standing(
         judged_for,
         found,
+        manifests,
         withdrawn_sources(withdrawals, judged_for),
         withdrawn_contents(withdrawals, judged_for),
     )
