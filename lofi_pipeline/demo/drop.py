@@ -15,7 +15,17 @@ import numpy as np
 
 from lofi_pipeline.demo.files import write_audio
 from lofi_pipeline.demo.synth import KEYS, RATE, SongSpec, render
-from lofi_pipeline.entities import DropFile, DropManifest, SourceType, StylePreset
+from lofi_pipeline.entities import (
+    DropFile,
+    DropManifest,
+    Evidence,
+    Grant,
+    Permission,
+    SourceType,
+    StylePreset,
+    Use,
+    Validity,
+)
 from lofi_pipeline.entities.source import RAW_FOLDER
 from lofi_pipeline.storage import write_json_atomic
 from lofi_pipeline.styles import has_words, load_presets
@@ -37,6 +47,16 @@ Slow is the evening, soft is the moon
 Stay for the night, stay for the day
 Time is a river, drifting away
 """
+AGREEMENT = "licence-agreement.txt"
+CLAUSE = "The licensor grants the right to train machine learning models on the recordings"
+AGREEMENT_TEXT = """LICENCE AGREEMENT (synthetic, for the demo; no such parties exist)
+
+Between {provider} (the licensor) and the Demo Rights Desk, {day}.
+
+1. {clause}, compositions
+   and performances of this drop, worldwide and without end.
+2. What is trained may be used commercially, and its weights may be passed on.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,18 +68,19 @@ class _Drop:
     acquired: date
     cost: float | None = None
     notes: str | None = None
+    contract: bool = False
 
 
 DROPS = (
     _Drop(
         SourceType.COMMISSIONED, "demo-sessions", "Demo Ensemble", "AI Training Rights", date(2025, 3, 14), cost=1800.0,
-        notes="Synthetic. The commission grants AI training and redistribution of trained weights.",
+        notes="Synthetic. The commission grants AI training and redistribution of trained weights.", contract=True,
     ),
     _Drop(SourceType.CREATIVE_COMMONS, "demo-commons", "Demo Commons Collective", "CC BY 4.0", date(2025, 5, 2)),
     _Drop(SourceType.ROYALTY_FREE, "demo-library", "Demo Music Library", "CC0 1.0", date(2025, 6, 20)),
     _Drop(
         SourceType.PARTNERSHIP, "demo-label", "Demo Partner Label", "Royalty Free with AI Training Rights",
-        date(2025, 9, 8), notes="Synthetic. The agreement grants AI training for the whole catalogue.",
+        date(2025, 9, 8), notes="Synthetic. The agreement grants AI training for the whole catalogue.", contract=True,
     ),
 )  # fmt: skip
 NO_DERIVATIVES = _Drop(
@@ -253,5 +274,19 @@ def _describe(
         notes=drop.notes or "Synthetic, rendered by this project.",
         files=files,
         defaults=DropFile(artist=drop.provider),
+        grant=_agreed(drop, folder) if drop.contract else None,
     )
     write_json_atomic(folder / "source.json", manifest.model_dump(mode="json", exclude_none=True))
+
+
+def _agreed(drop: _Drop, folder: Path) -> Grant:
+    """Write the agreement that stands behind a drop; what it grants."""
+    text = AGREEMENT_TEXT.format(provider=drop.provider, day=drop.acquired, clause=CLAUSE)
+    (folder / AGREEMENT).write_text(text, encoding="utf-8")
+    return Grant(
+        uses=dict.fromkeys(Use, Permission.ALLOWED),
+        validity=Validity(start=drop.acquired),
+        evidence=[
+            Evidence(document=AGREEMENT, clause=CLAUSE, captured=drop.acquired, licensor=drop.provider)
+        ],
+    )

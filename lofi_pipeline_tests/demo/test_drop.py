@@ -33,6 +33,20 @@ def test_each_source_json_is_valid_and_lists_every_audio_file(drop):
         assert permitted == ("no-derivatives" not in path.parent.name)
 
 
+def test_contracts_have_their_document(drop):
+    raw, _ = drop
+    with_grant = []
+    for path in sorted(raw.glob("*/*/source.json")):
+        manifest = DropManifest.parse(json.loads(path.read_text()), where=str(path))
+        contract = "AI Training Rights" in manifest.license_type
+        assert (manifest.grant is not None) == contract
+        if manifest.grant is not None:
+            with_grant.append(path.parent.name)
+            (evidence,) = manifest.grant.evidence
+            assert evidence.clause and evidence.clause in (path.parent / evidence.document).read_text()
+    assert with_grant == ["demo-sessions", "demo-label"]
+
+
 def test_the_truth_holds(drop):
     raw, truth = drop
     assert len(truth.tracks) == 5
