@@ -10,6 +10,7 @@ import pytest
 
 from lofi_pipeline.entities import AuditReport
 from lofi_pipeline.licensing.audit.files import AuditFileError, write_files
+from lofi_pipeline.licensing.audit.files.source_licences import source_licences
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.audit_files.attacks import ATTACKS, INVISIBLE
 from lofi_pipeline_tests.audit_files.reports import bare, full
@@ -52,7 +53,7 @@ def test_one_report_gives_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_a_data_set_has_no_model_card(tmp_path: Path) -> None:
     names = {path.name for path in write_files(bare(), tmp_path)}
     assert "MODEL_CARD.md" not in names
-    assert {"audit.html", "tracks.csv", "ATTRIBUTION.md"} <= names
+    assert {"audit.html", "tracks.csv", "ATTRIBUTION.md", "bom.cdx.json", "croissant.json"} <= names
 
 
 def test_source_ids_never_lead_out_of_the_folder(tmp_path: Path) -> None:
@@ -68,17 +69,12 @@ def test_source_ids_never_lead_out_of_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_licence_text_has_the_same_fields_whatever_it_says(name: str, tmp_path: Path) -> None:
+def test_a_licence_text_has_the_same_fields_whatever_it_says(name: str) -> None:
     def fields(text: str) -> list[str]:
-        write_files(full(tracks=2, sources=2, text=text), tmp_path)
-        lines = [path.read_text(encoding="utf-8") for path in sorted((tmp_path / "LICENSES").iterdir())]
-        assert not INVISIBLE & set("".join(lines))
-        return [
-            line.split(":")[0]
-            for lines_of in lines
-            for line in lines_of.split("\n")
-            if not line.startswith("      |")
-        ]
+        texts = [data.decode() for data in source_licences(full(tracks=2, sources=2, text=text)).values()]
+        assert not INVISIBLE & set("".join(texts))
+        lines = [line for text in texts for line in text.split("\n")]
+        return [line.split(":")[0] for line in lines if not line.startswith("      |")]
 
     assert fields(ATTACKS[name]) == fields("Somebody")
 

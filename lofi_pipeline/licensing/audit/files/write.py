@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lofi_pipeline.entities import AuditReport, SubjectKind
 from lofi_pipeline.licensing.audit.files.attribution import attribution_text
+from lofi_pipeline.licensing.audit.files.croissant import croissant
 from lofi_pipeline.licensing.audit.files.errors import AuditFileError
 from lofi_pipeline.licensing.audit.files.materials import bill_of_materials
 from lofi_pipeline.licensing.audit.files.model_card import model_card
@@ -45,6 +46,7 @@ def write_files(
     if report.subject.kind is SubjectKind.CHECKPOINT:
         texts["MODEL_CARD.md"] = model_card(report)
     texts["bom.cdx.json"] = bill_of_materials(report)
+    texts["croissant.json"] = croissant(report, texts["tracks.csv"].encode())
     written = [_written(folder / name, text.encode()) for name, text in texts.items()]
     licences = source_licences(report, documents_from=root if include_documents else None)
     return written + _written_folder(folder / LICENCES, licences)
