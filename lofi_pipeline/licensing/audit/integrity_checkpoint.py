@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, Severity
 from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, Landed
-from lofi_pipeline.licensing.audit.integrity_prover import Prover
+from lofi_pipeline.licensing.audit.integrity_prover import Prover, is_as_written
 from lofi_pipeline.licensing.audit.integrity_seals import record_seals, scored_files
 from lofi_pipeline.storage import TEMPORARY_PREFIX, Seals, UnreadableRecord, content_sha256, read_json
 
@@ -18,10 +19,12 @@ SCORE_AGAIN = "remove scores.json, and have the checkpoint scored again"
 
 def prove_checkpoint(prover: Prover, landed: Landed, seals: Seals) -> None:
     """Prove the checkpoint that was asked for."""
-    _record(prover, landed, seals)
     _files(prover, landed)
+    before = len(prover.findings)
+    _record(prover, landed, seals)
     _scores(prover, landed, seals)
-    _manifest(prover, landed)
+    if len(prover.findings) == before:  # else it would be blamed for not agreeing with what was changed
+        _manifest(prover, landed)
 
 
 def _where(prover: Prover, path: Path) -> str:
@@ -45,6 +48,17 @@ def _record(prover: Prover, landed: Landed, seals: Seals) -> None:
         faults.append("its checkpoint and its lineage name different data sets or configurations")
     if checkpoint.step % lineage.checkpoint_interval or checkpoint.step > lineage.max_steps:
         faults.append("its step does not belong to its lineage")
+    data = (landed.folder / CHECKPOINT_RECORD).read_bytes()
+    if not is_as_written(data, json.loads(data)):
+        faults.append("it was written by something else than this project")
+    said = json.loads(data)["checkpoint"]["path"]
+    if said not in (checkpoint.path, f"{prover.root.checkpoints.name}/{landed.folder.name}"):
+        faults.append("it names another folder")
+    if checkpoint.is_valid and record.invalid_reason is not None:
+        faults.append("it is valid, and says why it is not")
+    weights = [name for name in record.files if name.endswith(WEIGHTS) and "/" not in name]
+    if record.pruned and any((landed.folder / name).exists() for name in weights):
+        faults.append("it says that its weights were removed, and they lie there")
     expected = record_seals(record)
     if not faults and any(seals.hashes.get(name, sha256) != sha256 for name, sha256 in expected.items()):
         faults.append("it is not what was sealed when the checkpoint landed")
@@ -124,6 +138,8 @@ def _manifest(prover: Prover, landed: Landed) -> None:
     )
     if not found:
         prover.error("record-changed", where, f"{where} does not list {landed.folder.name}: {again}.")
+    elif not is_as_written(path.read_bytes(), entries):
+        prover.error("record-changed", where, f"{where} was written by something else: {again}.")
     elif expected is not None and found != [expected.model_dump(mode="json")]:
         wrong = [
             name for name, value in expected.model_dump(mode="json").items() if found[0].get(name) != value

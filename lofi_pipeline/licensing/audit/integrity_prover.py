@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lofi_pipeline.entities import Finding, Severity
 from lofi_pipeline.storage import DataRoot, file_sha256
 
 MISSING = ""
 """In place of the hash of a file that is not there."""
+
+
+def is_as_written(data: bytes, value: Any) -> bool:
+    """Whether a JSON file's bytes are those that this project writes for the value that was read from it."""
+    return data == (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 class Prover:

@@ -12,8 +12,8 @@ from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import DataRoot, Seals, content_sha256, file_sha256, ledger, seal
 
 ADAPTER = "adapter_model.safetensors"
-CHANGES_LATER = {"path", "is_valid", "fad_score", "clap_score", "samples_generated"}
-"""Of checkpoint.json: what verifying, scoring and moving a checkpoint may change."""
+CHANGES_LATER = {"path", "is_valid"}
+"""Of checkpoint.json: what verifying and moving a checkpoint may change."""
 
 
 def landed_hash(record: CheckpointRecord) -> str:

@@ -16,7 +16,7 @@ from lofi_pipeline.entities import (
     TrackRecord,
     VersionTrack,
 )
-from lofi_pipeline.licensing.audit.integrity_prover import MISSING, Prover
+from lofi_pipeline.licensing.audit.integrity_prover import MISSING, Prover, is_as_written
 from lofi_pipeline.storage import UnreadableRecord, read_json
 
 FILES_OF_A_TRACK = 1
@@ -54,7 +54,8 @@ class _TrackProof:
             sentence = f"{where} can't be read: {error}; build the data set again."
             self.prover.error("record-broken", where, sentence)
             return False
-        if current.hash == self.version.dataset.hash and current != self.version.dataset:
+        same = current == self.version.dataset and is_as_written(path.read_bytes(), read_json(path))
+        if current.hash == self.version.dataset.hash and not same:
             sentence = (
                 f"{where} says other things of the data set than its version does: build the data set again."
             )

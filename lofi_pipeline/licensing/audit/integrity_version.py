@@ -18,6 +18,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.licensing.audit.errors import BrokenRecord
+from lofi_pipeline.licensing.audit.integrity_prover import is_as_written
 from lofi_pipeline.storage import DataRoot, Seals, version_hash
 
 SECONDS_SLACK = 1e-6
@@ -114,5 +115,5 @@ def _faults(raw: dict[str, Any], data: bytes, version: DatasetVersion, dataset_h
         style: dataset.style_distribution.get(style, 0) for style in StyleCategory
     }:
         yield "gives another style_distribution than its tracks have"
-    if data != (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode():
+    if not is_as_written(data, raw):
         yield "was written by something else than this project"
