@@ -170,6 +170,7 @@ def _tagged(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue |
         "styles": ", ".join(record.tagged.style_ids),
         "styles_declared": str(record.tagged.styles_declared),
         "style_confidence": record.tagged.style_confidence,
+        "needs_review": str(record.tagged.needs_review),
         "state": record.state.value,
         "path": dg.MetadataValue.path(str(Path(root.inside(record.tagged.prompt_path)))),
     }

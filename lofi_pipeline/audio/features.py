@@ -1,33 +1,54 @@
-"""What is heard in a track: tempo, key, time signature, brightness, onset density."""
+"""What is heard in a track: tempo, beats, key, metre, swing, brightness, timbre, and what is there (voice, drums, noise)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lofi_pipeline.audio.rhythm import RATE, onset_strength, onsets_per_second, tempo_of
+from lofi_pipeline.audio.bands import RATE, growth, log_bands
+from lofi_pipeline.audio.beats import beats_of
+from lofi_pipeline.audio.chroma import chroma_of
+from lofi_pipeline.audio.presence import presence_features, presence_of
+from lofi_pipeline.audio.rhythm import onsets_per_second, strength_of, tempo_of
 from lofi_pipeline.audio.spectrum import frequencies, magnitudes
+from lofi_pipeline.audio.timbre import NUMBERS
 from lofi_pipeline.audio.tonality import key_of
 from lofi_pipeline.entities import TrackMeasurements
-
-_MOST_CERTAIN_METRE = 0.5
-"""Four beats are assumed because this music has them; the onsets can support that, hardly prove it."""
 
 
 def measure(mono: np.ndarray) -> TrackMeasurements:
     """Measure float32 [n] at 22.05 kHz. The tempo lies in 55..110, not yet folded into a style's range."""
-    strength = onset_strength(mono)
+    bands = log_bands(mono)
+    grown = growth(bands)
+    strength = strength_of(grown)
     tempo = tempo_of(strength)
-    key = key_of(mono)
+    chroma = chroma_of(mono)
+    key = key_of(chroma, tempo.bpm)
+    beats = beats_of(grown, chroma, bands, tempo.bpm)
+    features = presence_features(mono, bands, grown, tempo.bpm)
+    present = presence_of(features)
     return TrackMeasurements(
         tempo_bpm=round(tempo.bpm, 2),
         tempo_confidence=round(tempo.confidence, 3),
+        tempo_alternatives=[round(other, 2) for other in tempo.alternatives],
         key=key.tonic,
         mode=key.mode,
         key_confidence=round(key.confidence, 3),
-        time_signature="4/4",
-        time_signature_confidence=round(_MOST_CERTAIN_METRE * tempo.four, 3),
+        time_signature=beats.metre if beats else "4/4",
+        time_signature_confidence=round(beats.metre_confidence, 3) if beats else 0.0,
         brightness_hz=round(brightness(mono), 1),
         onset_density=round(onsets_per_second(strength), 3),
+        beat_offset_s=round(beats.offset, 3) if beats else None,
+        downbeat=beats.downbeat if beats else 0,
+        beat_confidence=round(beats.confidence, 3) if beats else 0.0,
+        beat_steadiness=round(beats.steadiness, 3) if beats else 0.0,
+        swing=round(beats.swing, 3) if beats else None,
+        swing_confidence=round(beats.swing_confidence, 3) if beats else 0.0,
+        voice=round(present.voice, 3),
+        drums=round(present.drums, 3),
+        crackle=round(present.crackle, 3),
+        rain=round(present.rain, 3),
+        noise=round(present.noise, 3),
+        timbre=[round(float(number), 3) for number in features[:NUMBERS]],
     )
 
 

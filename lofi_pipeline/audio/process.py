@@ -23,7 +23,7 @@ from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
 
-PROCESSING_VERSION = 2
+PROCESSING_VERSION = 3
 """Part of the hash of the stage's inputs: raise it when the same file would give another result."""
 
 _MP3_MARGIN_DB = 0.3

@@ -1,50 +1,36 @@
-"""Tempo and beats from the rhythm of onsets, for music that repeats itself at 55 to 110 beats per minute."""
+"""Tempo from the rhythm of onsets, for music that repeats itself at 55 to 110 beats per minute."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
+import scipy.fft
 
-from lofi_pipeline.audio.spectrum import fft_size, frequencies, magnitudes, signal_of, spectrum_of
-
-RATE = 22_050
-_SIZE = 1024
-_HOP = 256
-FRAMES_PER_SECOND = RATE / _HOP
+from lofi_pipeline.audio.bands import FRAMES_PER_SECOND, growth, log_bands, standing_out
+from lofi_pipeline.audio.spectrum import fft_size, signal_of, spectrum_of
 
 _SLOWEST, _FASTEST = 55.0, 110.0
 _USUAL_BPM, _USUAL_OCTAVES = 78.0, 0.5
-_BANDS = 40
 _COMB = ((0.25, 0.15), (0.5, 0.35), (1, 1.0), (2, 0.7), (4, 0.7), (8, 0.3))
 """(multiple of the beat, weight): how much self-similarity at that distance speaks for the beat."""
+_HARMONICS = (0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+"""Of the beat's frequency: where onsets that repeat every bar put their energy."""
+_NEAR = 0.015
+_ALTERNATIVES = 3
+_APART = 0.04
+"""Share by which two tempos differ that are not the same tempo."""
 _MIN_DISTANCE = 0.06
 """Seconds between two onsets that are told apart."""
 
 
 @dataclass(frozen=True)
 class Tempo:
-    """Beats per minute in 55..110, how regular they are, and how well groups of four fit (`four`)."""
+    """Beats per minute in 55..110, to 0.01 on steady music, how regular they are, and what else it might be, best first."""
 
     bpm: float
     confidence: float
-    four: float
-
-
-@cache
-def _mel_bands() -> np.ndarray:
-    """Triangular filters, even on the mel scale from 30 Hz to 10 kHz: float32 [bins, bands]."""
-
-    def mel(hertz: float) -> float:
-        return 2595 * np.log10(1 + hertz / 700)
-
-    edges = 700 * (10 ** (np.linspace(mel(30), mel(10_000), _BANDS + 2) / 2595) - 1)
-    bins = frequencies(_SIZE, RATE)[:, None]
-    rising = (bins - edges[:-2]) / np.diff(edges[:-1])
-    falling = (edges[2:] - bins) / np.diff(edges[1:])
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    alternatives: tuple[float, ...] = ()
 
 
 def onset_strength(mono: np.ndarray) -> np.ndarray:
@@ -52,11 +38,12 @@ def onset_strength(mono: np.ndarray) -> np.ndarray:
 
     Half-wave rectified growth of log mel bands over two frames, less its mean over a second.
     """
-    scale = np.sqrt(float(np.mean(np.square(mono)))) or 1.0
-    bands = np.log1p(magnitudes(mono / np.float32(scale), _SIZE, _HOP) @ _mel_bands())
-    growth = np.zeros(len(bands), dtype=np.float32)
-    growth[2:] = np.maximum(0, bands[2:] - bands[:-2]).mean(axis=1)
-    return np.maximum(0, growth - uniform_filter1d(growth, round(FRAMES_PER_SECOND)))
+    return strength_of(growth(log_bands(mono)))
+
+
+def strength_of(grown: np.ndarray) -> np.ndarray:
+    """Onset strength float32 [frames] of the growth of bands, float32 [frames, bands]."""
+    return standing_out(grown.mean(axis=1))
 
 
 def onsets_per_second(strength: np.ndarray) -> float:
@@ -71,27 +58,45 @@ def onsets_per_second(strength: np.ndarray) -> float:
 
 
 def tempo_of(strength: np.ndarray) -> Tempo:
-    """Tempo by a comb over the autocorrelation of the onsets; the octave is the one usual for this music."""
+    """Tempo by a comb over the autocorrelation of the onsets; the octave is the one usual for this music.
+
+    What the comb finds is made exact by the spectrum of the onsets: the frequency whose multiples hold most energy.
+    """
     longest = int(8 * 60 / _SLOWEST * FRAMES_PER_SECOND) + 8
     similarity = _autocorrelation(strength, longest)
     if similarity is None:
-        return Tempo(bpm=_USUAL_BPM, confidence=0.0, four=0.0)
+        return Tempo(bpm=_USUAL_BPM, confidence=0.0)
     frames = np.arange(len(similarity))
-
-    def at(lags: np.ndarray) -> np.ndarray:
-        return np.interp(lags, frames, similarity)
-
     candidates = np.exp(np.arange(np.log(_SLOWEST), np.log(_FASTEST), 0.002))
     lags = 60 / candidates * FRAMES_PER_SECOND
-    fit = np.sum([weight * at(multiple * lags) for multiple, weight in _COMB], axis=0)
+    fit = np.sum(
+        [weight * np.interp(multiple * lags, frames, similarity) for multiple, weight in _COMB], axis=0
+    )
     usual = np.exp(-0.5 * (np.log2(candidates / _USUAL_BPM) / _USUAL_OCTAVES) ** 2)
+    ranked = _peaks(candidates, fit * usual)
     best = int(np.argmax(fit * usual))
-    near = 8 * lags[best] * np.linspace(0.985, 1.015, 241)
-    near = near[near < len(similarity) - 1]
-    lag = near[int(np.argmax(at(near) + at(near / 2)))] / 8 if len(near) else lags[best]
     confidence = float(np.clip(fit[best] / sum(weight for _, weight in _COMB), 0, 1))
-    four, three = at(np.array([4 * lag, 3 * lag]))
-    return Tempo(60 * FRAMES_PER_SECOND / lag, confidence, float(np.clip(four - three, 0, 1)))
+    bpm = _exact(strength, float(candidates[best]))
+    others = [round(_exact(strength, other), 2) for other in ranked if abs(other / bpm - 1) > _APART]
+    return Tempo(bpm, confidence, tuple(others[:_ALTERNATIVES]))
+
+
+def _peaks(candidates: np.ndarray, fit: np.ndarray) -> list[float]:
+    """The candidates where the fit has a maximum, best first."""
+    padded = np.concatenate(([-np.inf], fit, [-np.inf]))
+    at = np.flatnonzero((fit > padded[:-2]) & (fit >= padded[2:]) & (fit > 0))
+    return [float(candidates[index]) for index in at[np.argsort(-fit[at], kind="stable")]]
+
+
+def _exact(strength: np.ndarray, bpm: float) -> float:
+    """The tempo within 1.5 % of `bpm` whose multiples hold most of the onsets' spectrum."""
+    size = fft_size(8 * len(strength))
+    power = np.square(np.abs(np.asarray(scipy.fft.rfft(strength - strength.mean(), size))))
+    near = bpm / 60 * np.linspace(1 - _NEAR, 1 + _NEAR, 1201)
+    bins = near * size / FRAMES_PER_SECOND
+    places = np.arange(len(power))
+    fit = np.sum([np.interp(bins * multiple, places, power) for multiple in _HARMONICS], axis=0)
+    return 60 * float(near[int(np.argmax(fit))])
 
 
 def _autocorrelation(strength: np.ndarray, lags: int) -> np.ndarray | None:

@@ -39,7 +39,7 @@ from lofi_pipeline.storage import (
 )
 
 # Raise a number when the code behind a stage changes what it produces: every track then goes through it again.
-STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 2}
+STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 3}
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
@@ -247,10 +247,6 @@ class _Steps:
         """Styles, prompt and lyrics; then, if the quality suffices, ready for training."""
         assert record.processed is not None
         origin, measured = record.origins[0], record.processed.measurements
-        style_ids, confidence = list(origin.style_ids), 1.0
-        if not style_ids:
-            best = styles.suggest(measured, self.workshop.presets)[0]
-            style_ids, confidence = [best.style_id], best.confidence
         presets = self.workshop.presets
         lyrics_file = self.root.inside(origin.lyrics_path) if origin.lyrics_path else None
         vocals = origin.vocals
@@ -260,6 +256,10 @@ class _Steps:
             and styles.read_lyrics(lyrics_file) not in ("", styles.INSTRUMENTAL_LYRICS)
         ):
             vocals = True  # who hands in words says that somebody sings them
+        style_ids, confidence, review = list(origin.style_ids), 1.0, False
+        if not style_ids:
+            best, review = styles.suggest_for(measured, presets, vocals=vocals)
+            style_ids, confidence = [best.style_id], best.confidence
         lyrics = styles.lyrics_of(lyrics_file, has_words=styles.has_words(style_ids, presets, vocals))
         prompt = styles.build_prompt(
             style_ids, measured, presets, self.workshop.vocabulary, vocals=vocals, key=record.sha256
@@ -276,6 +276,7 @@ class _Steps:
             style_ids=style_ids,
             styles_declared=bool(origin.style_ids),
             style_confidence=confidence,
+            needs_review=review,
             prompt=prompt,
             lyrics=lyrics,
             language=origin.language or "unknown",

@@ -60,7 +60,11 @@ class QualityReport(Entity):
 
 
 class TrackMeasurements(Entity):
-    """What was heard in a track."""
+    """What was heard in a track. None: not listened for (a record of an earlier version).
+
+    On steady music beat k lies at `beat_offset_s` + k * 60 / `tempo_bpm` seconds from beginning to end. How far each of
+    these can be trusted is measured in docs/hearing.md.
+    """
 
     tempo_bpm: float = Field(gt=0, description="Tempo as measured, octave not folded")
     tempo_confidence: float = Field(ge=0, le=1)
@@ -71,6 +75,29 @@ class TrackMeasurements(Entity):
     time_signature_confidence: float = Field(ge=0, le=1)
     brightness_hz: float = Field(ge=0, description="Mean spectral centroid")
     onset_density: float = Field(ge=0, description="Onsets per second")
+    tempo_alternatives: list[float] = Field(
+        default_factory=list, description="What else the tempo might be, best first"
+    )
+    beat_offset_s: float | None = Field(default=None, ge=0, description="The first beat")
+    downbeat: int = Field(default=0, ge=0, le=3, description="Which of the first four beats opens a bar")
+    beat_confidence: float = Field(
+        default=0.0, ge=0, le=1, description="That the grid lies on beats, not between"
+    )
+    beat_steadiness: float = Field(
+        default=0.0, ge=0, le=1, description="How far one grid fits the whole track"
+    )
+    swing: float | None = Field(
+        default=None, description="Where the second eighth of a beat falls: 0.5 straight, 0.667 triplets"
+    )
+    swing_confidence: float = Field(default=0.0, ge=0, le=1)
+    voice: float | None = Field(default=None, ge=0, le=1, description="Probability that there is a voice")
+    drums: float | None = Field(default=None, ge=0, le=1, description="Probability of drums or percussion")
+    crackle: float | None = Field(default=None, ge=0, le=1, description="Probability of vinyl crackle")
+    rain: float | None = Field(default=None, ge=0, le=1, description="Probability of rain")
+    noise: float | None = Field(
+        default=None, ge=0, le=1, description="Probability of a bed of noise: hiss, rain, wind, waves"
+    )
+    timbre: list[float] = Field(default_factory=list, description="See lofi_pipeline/audio/timbre.py")
 
 
 class CutInfo(Entity):
@@ -112,6 +139,7 @@ class TaggedFacts(Entity):
     style_ids: list[StyleId] = Field(min_length=1)
     styles_declared: bool = Field(description="False: suggested from measurements, not verified")
     style_confidence: float = Field(ge=0, le=1)
+    needs_review: bool = Field(default=False, description="Suggested without enough confidence: look at it")
     prompt: str
     lyrics: str
     language: str

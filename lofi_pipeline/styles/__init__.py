@@ -1,5 +1,7 @@
 """Styles: presets with inheritance, the controlled vocabulary, prompts, suggestions and lyrics."""
 
+from lofi_pipeline.styles.captions import caption_variants
+from lofi_pipeline.styles.contradiction import contradicted
 from lofi_pipeline.styles.errors import (
     LyricsError,
     LyricsMissing,
@@ -27,13 +29,14 @@ from lofi_pipeline.styles.prompt import (
     style_prompt,
     vocal_type_of,
 )
-from lofi_pipeline.styles.suggest import Suggestion, suggest
+from lofi_pipeline.styles.suggest import SURE_ENOUGH, Suggestion, needs_review, suggest, suggest_for
 from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = [
     "INSTRUMENTAL_LYRICS",
     "STYLE_IDS",
+    "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",
     "LyricsError",
     "LyricsMissing",
@@ -43,12 +46,15 @@ __all__ = [
     "UnknownTag",
     "Vocabulary",
     "build_prompt",
+    "caption_variants",
+    "contradicted",
     "fold_tempo",
     "has_words",
     "leading_instruments",
     "load_presets",
     "load_vocabulary",
     "lyrics_of",
+    "needs_review",
     "normalise_lyrics",
     "preset_of",
     "prompt_bpm",
@@ -56,6 +62,7 @@ __all__ = [
     "resolve_presets",
     "style_prompt",
     "suggest",
+    "suggest_for",
     "tempo_tag",
     "vocal_type_of",
 ]

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from lofi_pipeline.entities import StylePreset, TagKind, TrackMeasurements
+from lofi_pipeline.styles.contradiction import contradicted
 from lofi_pipeline.styles.errors import StyleError
 from lofi_pipeline.styles.mood import moods_that_fit
 from lofi_pipeline.styles.presets import preset_of
@@ -47,7 +48,8 @@ def build_prompt(
 
     The first style speaks; the others fill in what it leaves open (atmosphere, vocal type). Genre and production are the
     style's first; mood and leading instrument are drawn from its options by `key` (such as the track's sha256), moods
-    that fit the measured mode before others, so that tracks of one style vary and one track never changes.
+    that fit the measured mode before others, so that tracks of one style vary and one track never changes. No tag is said
+    that a measurement surely contradicts: the style's next one is, or none.
     `vocals`: True, False, or None when nobody said and the style decides.
 
     Raises:
@@ -56,13 +58,16 @@ def build_prompt(
     """
     styles = _styles(style_ids, presets)
     first = styles[0]
+    instruments = _not_contradicted(leading_instruments(first), measurements)
     chosen = {
         TagKind.GENRE: first.base_tags[0],
         TagKind.MOOD: _draw(moods_that_fit(first.mood_options, measurements), key, TagKind.MOOD),
-        TagKind.INSTRUMENTS: _draw(leading_instruments(first), key, TagKind.INSTRUMENTS),
+        TagKind.INSTRUMENTS: _draw(instruments, key, TagKind.INSTRUMENTS) if instruments else None,
         TagKind.TEMPO: tempo_tag(prompt_bpm(style_ids, measurements, presets)),
-        TagKind.PRODUCTION: first.production[0],
-        TagKind.ATMOSPHERE: next((style.atmosphere for style in styles if style.atmosphere), None),
+        TagKind.PRODUCTION: next(iter(_not_contradicted(first.production, measurements)), None),
+        TagKind.ATMOSPHERE: next(
+            iter(_not_contradicted([s.atmosphere for s in styles if s.atmosphere], measurements)), None
+        ),
         TagKind.VOCAL_TYPE: vocal_type_of(styles, vocals),
     }
     return _joined(chosen, vocabulary)
@@ -113,6 +118,10 @@ def has_words(style_ids: Sequence[str], presets: Mapping[str, StylePreset], voca
     if vocals is not None:
         return vocals
     return vocal_type_of(_styles(style_ids, presets), None) not in WITHOUT_WORDS
+
+
+def _not_contradicted(tags: Sequence[str], measurements: TrackMeasurements) -> list[str]:
+    return [tag for tag in tags if not contradicted(tag, measurements)]
 
 
 def _styles(style_ids: Sequence[str], presets: Mapping[str, StylePreset]) -> list[StylePreset]:

@@ -15,6 +15,8 @@ from lofi_pipeline.styles import (
     StyleError,
     UnknownStyle,
     build_prompt,
+    caption_variants,
+    contradicted,
     fold_tempo,
     has_words,
     leading_instruments,
@@ -197,3 +199,53 @@ def test_folding_keeps_the_pitch_class_of_time(bpm: float, low: int, width: int)
 def test_no_tempo(bpm: float) -> None:
     with pytest.raises(ValueError, match="positive and finite"):
         fold_tempo(bpm, (70, 90))
+
+
+def test_no_tag_that_a_measurement_contradicts() -> None:
+    def tags(style_id: str, **measured: float) -> list[str]:
+        given = heard(61).model_copy(update=measured)
+        return build_prompt([style_id], given, PRESETS, VOCABULARY).split(", ")
+
+    assert "vinyl crackle" in tags("CORE-01")
+    assert "vinyl crackle" in tags("CORE-01", crackle=0.3)
+    assert "vinyl crackle" not in tags("CORE-01", crackle=0.0)
+    assert "dusty drums" in tags("CORE-01", crackle=0.0)
+    assert "tape saturation" in tags("CORE-01", crackle=0.0, drums=0.0)
+    assert "rain" in tags("SEASON-05") and "rain" not in tags("SEASON-05", rain=0.01)
+    assert "swung drums" in tags("CORE-03", swing=0.5, swing_confidence=0.4)
+    assert "swung drums" not in tags("CORE-03", swing=0.5, swing_confidence=1.0, beat_confidence=1.0)
+
+
+probability = st.one_of(st.none(), st.floats(0, 1))
+
+
+@given(st.sampled_from(STYLE_IDS), probability, probability, probability, st.text(max_size=5))
+def test_whatever_is_heard_no_tag_is_against_it(
+    style_id: str, drums: float | None, crackle: float | None, rain: float | None, key: str
+) -> None:
+    given_facts = heard().model_copy(update={"drums": drums, "crackle": crackle, "rain": rain})
+    prompt = build_prompt([style_id], given_facts, PRESETS, VOCABULARY, key=key)
+    assert not [tag for tag in prompt.split(", ") if contradicted(tag, given_facts)]
+    kinds = kinds_of(prompt)
+    assert kinds == sorted(set(kinds), key=ORDER.index)
+
+
+@given(st.sampled_from(STYLE_IDS), st.integers(1, 12), st.text(max_size=8))
+def test_caption_variants_say_the_same_facts(style_id: str, count: int, seed: str) -> None:
+    prompt = build_prompt([style_id], heard(), PRESETS, VOCABULARY, key=seed)
+    captions = caption_variants(prompt, VOCABULARY, count=count, seed=seed)
+    assert captions[0] == prompt
+    assert len(captions) == len(set(captions)) == count
+    assert captions == caption_variants(prompt, VOCABULARY, count=count, seed=seed)
+    for caption in captions:
+        assert all(tag in caption for tag in prompt.split(", "))
+    assert captions == caption_variants(prompt, VOCABULARY, count=12, seed=seed)[:count]
+
+
+def test_captions_differ_by_seed_and_are_counted() -> None:
+    prompt = style_prompt(PRESETS["CORE-01"], VOCABULARY)
+    assert caption_variants(prompt, VOCABULARY, count=5, seed="a") != caption_variants(
+        prompt, VOCABULARY, count=5, seed="b"
+    )
+    with pytest.raises(ValueError, match="between 1 and 64"):
+        caption_variants(prompt, VOCABULARY, count=0)

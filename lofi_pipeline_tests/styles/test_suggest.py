@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lofi_pipeline import audio
+from lofi_pipeline.demo.drop import spec_of
+from lofi_pipeline.demo.synth import render
 from lofi_pipeline.entities import TrackMeasurements
-from lofi_pipeline.styles import load_presets, suggest
+from lofi_pipeline.styles import SURE_ENOUGH, load_presets, needs_review, suggest, suggest_for
 from lofi_pipeline.styles.mood import EXPECTED_MINOR
 from lofi_pipeline.styles.vocabulary import load_vocabulary
 
@@ -36,7 +40,7 @@ def heard(**measured: object) -> TrackMeasurements:
     st.floats(0, 20000),
     st.floats(0, 50),
 )
-def test_any_measurements_give_every_style_but_the_vocal_ones(
+def test_any_measurements_give_every_style(
     tempo: float, sure: float, mode: str, key: float, brightness: float, onsets: float
 ) -> None:
     measured = heard(
@@ -48,7 +52,8 @@ def test_any_measurements_give_every_style_but_the_vocal_ones(
         onset_density=onsets,
     )
     suggestions = suggest(measured, PRESETS)
-    assert {found.style_id for found in suggestions} == {s for s in PRESETS if not s.startswith("VOCAL")}
+    assert {found.style_id for found in suggestions} == set(PRESETS)
+    assert needs_review(suggestions[0]) == (suggestions[0].confidence < SURE_ENOUGH)
     shares = [found.confidence for found in suggestions]
     assert shares == sorted(shares, reverse=True)
     assert all(0 <= share <= 1 for share in shares)
@@ -84,3 +89,41 @@ def test_no_presets_no_suggestions() -> None:
 
 def test_every_mood_has_a_place_between_major_and_minor() -> None:
     assert EXPECTED_MINOR.keys() == set(load_vocabulary().categories[1].tags)
+
+
+def played(style_id: str, seed: int) -> TrackMeasurements:
+    samples = render(spec_of(PRESETS[style_id], seed, 30.0)).samples
+    return audio.measure(audio.mono_at(samples, 22_050))
+
+
+@pytest.mark.parametrize(
+    "style_id", ["CORE-01", "SEASON-05", "THEME-06", "INST-01", "INST-04", "VOCAL-01", "VOCAL-05"]
+)
+def test_a_piece_in_a_style_is_told_by_its_sound(style_id: str) -> None:
+    ranked = suggest(played(style_id, 51_000_007), PRESETS)
+    assert style_id in [found.style_id for found in ranked[:3]]
+
+
+def test_a_preset_that_was_rewritten_is_not_judged_by_its_old_sound() -> None:
+    measured = played("INST-04", 51_000_007)
+    rewritten = PRESETS["INST-04"].model_copy(update={"instruments": ["organ", "boom bap drums"]})
+    now = {found.style_id: found.confidence for found in suggest(measured, {**PRESETS, "INST-04": rewritten})}
+    before = {found.style_id: found.confidence for found in suggest(measured, PRESETS)}
+    assert now["INST-04"] < 0.2 < before["INST-04"]
+    assert sum(now.values()) == pytest.approx(1)
+
+
+def test_what_sounds_like_nothing_known_goes_to_review() -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(30 * 22_050).astype(np.float32)
+    assert needs_review(suggest(audio.measure(noise), PRESETS)[0])
+
+
+def test_words_are_not_put_into_a_mouth_that_nobody_declared() -> None:
+    sung = heard(voice=1.0, tempo_bpm=75)
+    vocal = {style_id: preset for style_id, preset in PRESETS.items() if style_id.startswith("VOCAL")}
+    few = {**vocal, "CORE-07": PRESETS["CORE-07"]}
+    found, review = suggest_for(sung, few, vocals=None)
+    assert found.style_id in {"CORE-07", "VOCAL-03", "VOCAL-05"}
+    assert review
+    assert suggest_for(sung, few, vocals=False)[0].style_id == "CORE-07"
+    assert suggest_for(sung, few, vocals=True)[0] == suggest(sung, few)[0]

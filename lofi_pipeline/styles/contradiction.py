@@ -1,0 +1,45 @@
+"""Which tags a measurement speaks against so surely that a prompt must not say them.
+
+Only what is practically certain counts: between SURELY_NOT and SURELY the tags stand, since whoever declared the style has ears.
+"""
+
+from __future__ import annotations
+
+from lofi_pipeline.entities import TrackMeasurements
+
+SURELY, SURELY_NOT = 0.98, 0.02
+STRAIGHT = 0.53
+"""Swing below which nothing swings; 0.5 is straight."""
+CLEAR_SWING = 0.9
+
+NEEDS_DRUMS = frozenset({"dusty drums", "swung drums", "half-time drums"})
+NEEDS_CRACKLE = frozenset({"vinyl crackle"})
+NEEDS_RAIN = frozenset({"rain", "rainy window", "thunderstorm"})
+DRUM_INSTRUMENTS = frozenset(
+    {"boom bap drums", "brushed drums", "drum machine", "soft percussion", "bongos", "shaker", "finger snaps"}
+)
+
+
+def contradicted(tag: str, measurements: TrackMeasurements) -> bool:
+    """Whether what was measured rules a tag out."""
+    if tag == "no drums":
+        return _is(measurements.drums)
+    if tag in NEEDS_DRUMS or tag in DRUM_INSTRUMENTS:
+        straight = (
+            tag == "swung drums"
+            and measurements.swing is not None
+            and measurements.swing < STRAIGHT
+            and min(measurements.swing_confidence, measurements.beat_confidence) >= CLEAR_SWING
+        )
+        return straight or _is_not(measurements.drums)
+    if tag in NEEDS_CRACKLE:
+        return _is_not(measurements.crackle)
+    return tag in NEEDS_RAIN and _is_not(measurements.rain)
+
+
+def _is(probability: float | None) -> bool:
+    return probability is not None and probability >= SURELY
+
+
+def _is_not(probability: float | None) -> bool:
+    return probability is not None and probability <= SURELY_NOT
