@@ -69,6 +69,9 @@ class TrainingPreset(Entity):
     max_steps: Count
     batch_size: Count
     crop_seconds: Positive
+    crops_on_bars: bool = Field(
+        default=False, description="Crops start whole bars from the start of a track, else anywhere"
+    )
     learning_rate: Positive
     warmup_steps: int = Field(default=100, ge=0)
     lora_rank: Count = 64

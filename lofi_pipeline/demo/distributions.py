@@ -1,21 +1,27 @@
-"""Two kinds of synthetic music as random SongSpecs, and the prompts that describe them.
+"""Three kinds of synthetic music as random SongSpecs, and the prompts that describe them.
 
 `lofi`: 60 to 95 bpm, filtered, crackling, swung. `bright`: everything lofi is not, 96 to 168 bpm, straight and clean.
 Both draw on the whole vocabulary of instruments and moods, so that a word means the same sound in both.
+`preset`: pieces in the 38 styles, with the prompts that the pipeline gives to tracks. Such a prompt names one instrument of
+several and one production of several: what else a style sounds like is left to its genre.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
+from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role
 from lofi_pipeline.demo.synth import KEYS, MOODS, SongSpec
+from lofi_pipeline.entities import StylePreset, TrackMeasurements
+from lofi_pipeline.styles import Vocabulary, build_prompt, load_presets, load_vocabulary
 
-Kind = Literal["lofi", "bright"]
+Kind = Literal["lofi", "bright", "preset"]
 Rng = np.random.Generator
 
 CHORDS = tuple(tag for tag, timbre in TIMBRES.items() if timbre.role is Role.CHORDS and tag not in VOICES)
@@ -59,6 +65,8 @@ class Example:
 
 def draw(kind: Kind, seed: int, seconds: float = 5.2) -> Example:
     """A random piece of a kind; the same seed gives the same piece and prompt."""
+    if kind == "preset":
+        return _preset(seed, seconds)
     rng = np.random.default_rng([seed, 1 if kind == "lofi" else 2])
     spec = _lofi(rng, seed, seconds) if kind == "lofi" else _bright(rng, seed, seconds)
     return Example(kind, spec, describe(kind, spec, rng))
@@ -128,6 +136,27 @@ def _bright(rng: Rng, seed: int, seconds: float) -> SongSpec:
         genre=genre,
         groove=BRIGHT_GENRES[genre],
     )
+
+
+APART_FROM_DEMO = 10_000_000
+"""Added to the seeds of preset pieces, so that none of them is a track of the demo drop."""
+
+
+def _preset(seed: int, seconds: float) -> Example:
+    """A piece in one of the styles, with the prompt of a track that sounds and measures exactly like it."""
+    presets, vocabulary = _styles()
+    style_id = sorted(presets)[seed % len(presets)]
+    spec = spec_of(presets[style_id], seed + APART_FROM_DEMO, seconds)
+    heard = TrackMeasurements(
+        tempo_bpm=spec.bpm, tempo_confidence=1, key=spec.key, mode=spec.mode, key_confidence=1,
+        time_signature_confidence=1, brightness_hz=0, onset_density=0,
+    )  # fmt: skip
+    return Example("preset", spec, build_prompt([style_id], heard, presets, vocabulary, key=str(seed)))
+
+
+@cache
+def _styles() -> tuple[dict[str, StylePreset], Vocabulary]:
+    return load_presets(), load_vocabulary()
 
 
 def describe(kind: Kind, spec: SongSpec, rng: Rng) -> str:

@@ -32,10 +32,11 @@ from lofi_pipeline.styles import has_words, load_presets
 
 Progress = Callable[[int, int, str], None]
 
-# Two tracks of each, in this order; the voices come early so that a small drop has one too.
+# Four tracks of each, in this order, so that a LoRA can learn what they have in common; the voices come early so that a
+# small drop has one too.
 STYLES = (
     "CORE-01", "INST-02", "THEME-02", "SEASON-03", "VOCAL-01", "CORE-03", "THEME-01", "INST-05", "SEASON-05",
-    "CORE-04", "THEME-09", "SEASON-07", "CORE-02", "INST-04", "THEME-06", "VOCAL-03", "CORE-06", "SEASON-02",
+    "CORE-04", "THEME-09", "VOCAL-03",
 )  # fmt: skip
 GROOVES = {"lofi house": "four", "lofi trap": "half"}
 SUFFIXES = ("flac", "flac", "wav", "flac", "mp3", "flac", "ogg", "flac")
@@ -129,7 +130,7 @@ class _Job:
 
 
 def make_demo_drop(
-    raw_root: Path, *, tracks: int = 36, seed: int = 0, workers: int = 0, progress: Progress | None = None
+    raw_root: Path, *, tracks: int = 48, seed: int = 0, workers: int = 0, progress: Progress | None = None
 ) -> DropTruth:
     """Write the demo music under `raw_root` (data/raw) and say what is true of it.
 

@@ -52,6 +52,8 @@ def score_clips(
 
     Alignment (clap) is the cosine between a window and its prompt, averaged over a clip's windows and then over clips,
     so that clips count alike. Shuffled is the same over all pairs of a clip and another clip's prompt: the chance level.
+    FAD takes the clips of validation prompts alone, like against like: a clip of a style that the validation split does
+    not hold is no worse for being far from it. Alignment takes all clips.
     With one embedder for both, FAD and alignment are not independent of each other.
 
     Raises:
@@ -61,7 +63,8 @@ def score_clips(
     require_finite(clips)
     prompts = [clip.spec.prompt for clip in clips]
     rows = _embed_clips(clips, embedder, settings)
-    generated = np.concatenate(rows) if rows else np.zeros((0, embedder.dimension))
+    of_validation = [windows for windows, clip in zip(rows, clips, strict=True) if clip.spec.style_id is None]
+    generated = np.concatenate(of_validation) if of_validation else np.zeros((0, embedder.dimension))
     fad = reference.gaussian.distance(Gaussian.of(generated))
     heard = rows if text_embedder is embedder else _embed_clips(clips, text_embedder, settings)
     cosines = _clip_by_prompt(heard, prompts, text_embedder)

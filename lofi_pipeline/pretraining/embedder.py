@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+from lofi_pipeline.demo.distributions import Kind
 from lofi_pipeline.evaluation.embedders.nano import FOLDER
 from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, Heads, TextTower
 from lofi_pipeline.pretraining import corpus, labels, tokenizer
@@ -99,11 +100,9 @@ def train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     cache = Path(arguments.work) / "corpus"
-    parts = [
-        corpus.build("lofi", 0, arguments.lofi, cache),
-        corpus.build("bright", 0, arguments.bright, cache),
-    ]
-    held = [corpus.build(kind, corpus.HELD_OUT, 400, cache) for kind in ("lofi", "bright")]
+    pieces: dict[Kind, int] = {"lofi": arguments.lofi, "bright": arguments.bright, "preset": arguments.preset}
+    parts = [corpus.build(kind, 0, count, cache) for kind, count in pieces.items()]
+    held = [corpus.build(kind, corpus.HELD_OUT, 400, cache) for kind in pieces]
     band_mean, band_std = corpus.band_statistics(held)
     words = tokenizer.build(VOCABULARY)
     model = Embedder(len(words), band_mean, band_std)
@@ -139,7 +138,7 @@ def train(arguments: argparse.Namespace) -> None:
             figures = measure(model, words, held)
             print(f"  held out: {figures}", flush=True)
             facts = {
-                "seed": arguments.seed, "steps": step, "batch": arguments.batch, "pieces": {"lofi": arguments.lofi, "bright": arguments.bright},
+                "seed": arguments.seed, "steps": step, "batch": arguments.batch, "pieces": pieces,
                 "data_sha256": [part.sha256 for part in parts], "held_out": figures,
                 "parameters": sum(p.numel() for tower in (model.audio, model.text) for p in tower.parameters()),
             }  # fmt: skip
@@ -249,10 +248,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.embedder", description=__doc__)
     parser.add_argument("--work", default="build/nano", help="where the rendered corpus is kept")
     parser.add_argument("--out", default=str(FOLDER), help="folder of the trained model")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--lofi", type=int, default=4000, help="lofi pieces to train on")
-    parser.add_argument("--bright", type=int, default=4000, help="bright pieces to train on")
+    parser.add_argument("--lofi", type=int, default=2000, help="lofi pieces to train on")
+    parser.add_argument("--bright", type=int, default=2500, help="bright pieces to train on")
+    parser.add_argument("--preset", type=int, default=2500, help="pieces in the styles to train on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     train(parser.parse_args())

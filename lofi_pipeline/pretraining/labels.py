@@ -68,7 +68,7 @@ def of(examples: list[Example]) -> Labels:
         ),
         mood=torch.tensor([MOOD_GROUPS.index(MOODS[spec.mood]) for spec in specs]),
         mode=torch.tensor([int(spec.mode == "major") for spec in specs]),
-        kind=torch.tensor([int(example.kind == "lofi") for example in examples]),
+        kind=torch.tensor([int(example.kind != "bright") for example in examples]),
     )
 
 

@@ -184,6 +184,7 @@ def encode_dataset(
                 latents=root.relative(path),
                 frames=frames,
                 crop_frames=length,
+                bar_frames=60 / track.bpm * int(track.time_signature) * facts.latents_per_second,
                 condition=root.relative(condition),
                 tokens=tokens,
             )

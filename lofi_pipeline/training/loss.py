@@ -55,7 +55,10 @@ class CropReader:
         crops = []
         for index, timestep, drop in zip(indices, steps, dropped, strict=True):
             track = self.tracks[index]
-            start = crop_offset(rng, track.frames, track.crop_frames)
+            bar = track.bar_frames if preset.crops_on_bars else None
+            start = min(
+                crop_offset(rng, track.frames, track.crop_frames, bar), track.frames - track.crop_frames
+            )
             with safe_open(self._root.inside(track.latents), framework="numpy") as file:
                 mean = file.get_slice("mean")[start : start + track.crop_frames]
                 std = file.get_slice("std")[start : start + track.crop_frames]

@@ -72,6 +72,9 @@ class EncodedTrack(Entity):
     latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
     frames: int = Field(ge=1)
     crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
+    bar_frames: float = Field(
+        gt=0, description="Latent frames in a bar, of the tempo and metre in the prompt"
+    )
     condition: RelativePath = Field(description="safetensors with condition, float32 [tokens, width]")
     tokens: int = Field(ge=1)
 

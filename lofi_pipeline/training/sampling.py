@@ -77,9 +77,12 @@ def crop_frames(frames: int, wanted: int, patch: int) -> int:
     return min(frames, wanted) // patch * patch
 
 
-def crop_offset(rng: np.random.Generator, frames: int, length: int) -> int:
-    """Where a crop of `length` frames begins in a track of `frames`."""
-    return int(rng.integers(0, frames - length + 1))
+def crop_offset(rng: np.random.Generator, frames: int, length: int, bar: float | None = None) -> int:
+    """Where a crop of `length` frames begins in a track of `frames`: anywhere, or a whole number of bars of `bar`
+    frames from the start of the track.
+    """
+    last = frames - length
+    return round(int(rng.integers(0, int(last / bar) + 1)) * bar) if bar else int(rng.integers(0, last + 1))
 
 
 def timesteps(rng: np.random.Generator, count: int, *, kind: str, mean: float, std: float) -> np.ndarray:

@@ -63,6 +63,14 @@ def test_crops_lie_within_the_track_in_whole_patches(frames: int, wanted: int, p
     assert 0 <= offset <= frames - length
 
 
+@given(frames=st.integers(300, 3000), bpm=st.floats(50, 180), seed=st.integers(0, 50))
+def test_crops_on_bars_start_a_whole_number_of_bars_into_the_track(frames: int, bpm: float, seed: int):
+    bar = 240 / bpm * 50
+    offset = crop_offset(generator(seed), frames, 250, bar)
+    assert abs(offset - round(offset / bar) * bar) <= 0.5
+    assert 0 <= offset <= frames - 250 + 0.5
+
+
 def test_timesteps_are_those_ace_step_was_trained_with():
     drawn = timesteps(generator("t"), 20_000, kind="logit_normal", mean=-0.4, std=1.0)
     logits = np.log(drawn.astype(float) / (1 - drawn.astype(float)))
