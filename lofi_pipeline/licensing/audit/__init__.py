@@ -8,7 +8,13 @@ from lofi_pipeline.licensing.audit.gather_traces import BaseAtHand
 from lofi_pipeline.licensing.audit.gather_verdicts import verdict_today
 from lofi_pipeline.licensing.audit.integrity_seals import seal_landed, seal_scores
 from lofi_pipeline.licensing.audit.lookup import Lookup, look_up
-from lofi_pipeline.licensing.audit.report_write import WrittenAudit, is_intact, not_intact, write_audit
+from lofi_pipeline.licensing.audit.report_write import (
+    WrittenAudit,
+    is_intact,
+    not_intact,
+    read_report,
+    write_audit,
+)
 from lofi_pipeline.licensing.audit.taint import Taint, trace
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "is_intact",
     "look_up",
     "not_intact",
+    "read_report",
     "seal_landed",
     "seal_scores",
     "trace",

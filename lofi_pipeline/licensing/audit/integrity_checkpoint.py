@@ -9,6 +9,7 @@ from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, Severity
 from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, Landed
 from lofi_pipeline.licensing.audit.integrity_prover import Prover, is_as_written
 from lofi_pipeline.licensing.audit.integrity_seals import record_seals, scored_files
+from lofi_pipeline.licensing.audit.integrity_version import SEALED_NOW
 from lofi_pipeline.storage import TEMPORARY_PREFIX, Seals, UnreadableRecord, content_sha256, read_json
 
 WEIGHTS = ".safetensors"
@@ -20,10 +21,10 @@ SCORE_AGAIN = "remove scores.json, and have the checkpoint scored again"
 def prove_checkpoint(prover: Prover, landed: Landed, seals: Seals) -> None:
     """Prove the checkpoint that was asked for."""
     _files(prover, landed)
-    before = len(prover.findings)
+    before = prover.errors
     _record(prover, landed, seals)
     _scores(prover, landed, seals)
-    if len(prover.findings) == before:  # else it would be blamed for not agreeing with what was changed
+    if prover.errors == before:  # else it would be blamed for not agreeing with what was changed
         _manifest(prover, landed)
 
 
@@ -62,6 +63,9 @@ def _record(prover: Prover, landed: Landed, seals: Seals) -> None:
     expected = record_seals(record)
     if not faults and any(seals.hashes.get(name, sha256) != sha256 for name, sha256 in expected.items()):
         faults.append("it is not what was sealed when the checkpoint landed")
+    if not any(name in seals.hashes for name in expected):
+        sentence = f"{where} was not sealed where it landed, or was copied in: {SEALED_NOW}"
+        prover.tell(Severity.INFO, "not-sealed", where, sentence)
     for fault in faults:
         prover.error("record-changed", where, f"{where} was changed: {fault}; {COPY}.")
 

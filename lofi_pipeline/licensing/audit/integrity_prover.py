@@ -45,6 +45,11 @@ class Prover:
         """Add a finding that makes the audit fail."""
         self.tell(Severity.ERROR, code, where, sentence)
 
+    @property
+    def errors(self) -> int:
+        """How many errors there are so far."""
+        return sum(finding.severity is Severity.ERROR for finding in self.findings)
+
     def tell(self, severity: Severity, code: str, where: str, sentence: str) -> None:
         """Add a finding."""
         self.findings.append(Finding(severity=severity, code=code, where=where, sentence=sentence))

@@ -21,6 +21,7 @@ from lofi_pipeline.licensing.audit.errors import BrokenRecord
 from lofi_pipeline.licensing.audit.integrity_prover import is_as_written
 from lofi_pipeline.storage import DataRoot, Seals, version_hash
 
+SEALED_NOW = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
 
 
@@ -68,6 +69,9 @@ def prove_version(root: DataRoot, dataset_hash: str, seals: Seals) -> ProvedVers
         )
         for fault in faults
     ]
+    if sealed is None:
+        sentence = f"{where} was not sealed when it was built, or the ledger of seals is another data root's: {SEALED_NOW}"
+        findings.append(Finding(severity=Severity.INFO, code="not-sealed", where=where, sentence=sentence))
     return ProvedVersion(version, where, digest, findings, sealed is not None)
 
 

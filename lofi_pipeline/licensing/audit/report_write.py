@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from lofi_pipeline.entities import AuditReport, Finding, Severity
 from lofi_pipeline.licensing.audit.files import write_files
 from lofi_pipeline.licensing.audit.gather_subject import Subject
 from lofi_pipeline.licensing.audit.integrity_seals import seal_subject
-from lofi_pipeline.storage import DataRoot, read_seals, write_json_atomic
+from lofi_pipeline.storage import DataRoot, read_json, read_seals, write_json_atomic
 
 REPORT = "report.json"
 PAGE = "audit.html"
@@ -39,6 +40,19 @@ class WrittenAudit:
     def page(self) -> Path:
         """audit.html."""
         return self.folder / PAGE
+
+
+def read_report(path: Path) -> AuditReport:
+    """A report.json.
+
+    Raises:
+        RecordError, UnreadableRecord: it was changed, or is none.
+    """
+    data = read_json(path)
+    interval = 1
+    with suppress(TypeError, KeyError, ValueError):
+        interval = max(1, int(data["subject"]["record"]["lineage"]["checkpoint_interval"]))
+    return AuditReport.parse(data, where=str(path), context={"checkpoint_interval": interval})
 
 
 def is_intact(report: AuditReport) -> bool:
