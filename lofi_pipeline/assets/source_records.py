@@ -1,6 +1,7 @@
 """source_records: every drop judged against the licence policy, its tracks given ids."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import dagster as dg
 
@@ -59,6 +60,11 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     edited = [drop for drop in drops if drop.edited]
     for drop in not_taken:
         context.log.warning(f"{drop.folder}: {drop.status}: {drop.reason}")
+    if found.scan.day and found.scan.day > date.today():
+        context.log.warning(
+            f"judged for {found.scan.day}, a day that was judged for before, although the clock says {date.today()}; if the "
+            f"clock was wrong then, move {workspace.root.drops_json} away and run this again"
+        )
     for drop in edited:
         context.log.warning(drop.edited or "")
     for change in found.judged_anew:

@@ -165,9 +165,8 @@ def changed_drops(
 
 
 def _turned(drop: Drop, before: date | None, day: date) -> bool:
-    """Whether a drop's grant began or ended between two days."""
-    grant = drop.manifest.grant if drop.manifest else None
-    return grant is not None and (before is None or grant.in_force(before) is not grant.in_force(day))
+    """Whether a grant of a drop began or ended between two days."""
+    return any(before is None or grant.in_force(before) is not grant.in_force(day) for grant in drop.grants())
 
 
 def _one_meaning_per_source(drops: list[Drop], known: Scan | None, record: ClaimsRecord) -> list[Drop]:

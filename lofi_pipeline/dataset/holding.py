@@ -90,7 +90,8 @@ def _held(root: DataRoot, drop: Drop, standing: Claims, judge: Judge) -> Drop:
     )
     if holds_now:
         return drop.model_copy(update={"edited": edited})
-    held = drop.model_copy(update={"manifest": manifest, "evidence": evidence, "edited": edited})
+    update = {"manifest": manifest, "evidence": evidence, "edited": edited, "also": drop.manifest.grant}
+    held = drop.model_copy(update=update)
     held = with_verdict(held, verdict)
     return held if verdict.permitted else held.model_copy(update={"reason": f"{held.reason} {edited}"})
 

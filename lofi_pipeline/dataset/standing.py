@@ -18,6 +18,7 @@ from lofi_pipeline.licensing import (
     withdrawn_contents,
     withdrawn_sources,
 )
+from lofi_pipeline.licensing.grants import lapsed
 from lofi_pipeline.storage import DataRoot
 
 
@@ -63,6 +64,9 @@ def standing_of(root: DataRoot, config: PipelineConfig, *, day: date | None = No
             day=judged_for,
             base=config.training.base,
         )
+        ended = lapsed(drop.also, judged_for) if drop.also else None
+        if ended and verdict.permitted:
+            verdict = verdict.model_copy(update={"permitted": False, "reason": ended})
         provenance = Provenance(
             source_id=drop.manifest.source_id,
             verdict=verdict,

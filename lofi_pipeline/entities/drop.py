@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
-from lofi_pipeline.entities.grant import EvidenceFile
+from lofi_pipeline.entities.grant import EvidenceFile, Grant
 from lofi_pipeline.entities.source import DropManifest
 from lofi_pipeline.entities.track_record import TrackOrigin
 from lofi_pipeline.entities.verdict import Verdict
@@ -51,7 +51,16 @@ class Drop(Entity):
     edited: str | None = Field(
         default=None, description="How source.json differs from what was ingested, and which of the two holds"
     )
+    also: Grant | None = Field(
+        default=None,
+        description="The grant that an edited source.json names while what it said before holds: it must be in force too",
+    )
     files: list[DropAudio] = Field(default_factory=list)
+
+    def grants(self) -> list[Grant]:
+        """The grants that must all be in force for the drop to give tracks."""
+        named = [self.manifest.grant if self.manifest else None, self.also]
+        return [grant for grant in named if grant is not None]
 
 
 class Scan(Entity):

@@ -17,6 +17,8 @@ from license_expression import ExpressionError, LicenseSymbol, LicenseWithExcept
 
 from lofi_pipeline.licensing.text import readable
 
+# What the parser lets out over text that is no expression, such as "( AND CC0-1.0", instead of its own errors
+_SLIPS = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 _OPERATOR = re.compile(r"(?i)[\s()](?:and|or|with)[\s()]")
 _LICENCE_REF = re.compile(r"(?:DocumentRef-[A-Za-z0-9.\-]+:)?LicenseRef-[A-Za-z0-9.\-]+")
 
@@ -58,9 +60,8 @@ def read_expression(license_type: str) -> Node | None:
     if not _OPERATOR.search(text):
         return None
     try:
-        parsed = _spdx().parse(text)
-        return None if parsed is None else _node(parsed)
-    except (ExpressionError, ParseError, RecursionError):
+        return _node(_spdx().parse(text))
+    except (ExpressionError, ParseError, RecursionError, *_SLIPS):
         return None
 
 
@@ -75,6 +76,8 @@ def _node(parsed: Any) -> Node | None:
         return Side(side.text, side.registered, addition=str(parsed.exception_symbol.key))
     if isinstance(parsed, LicenseSymbol):
         return _side(parsed)
+    if not isinstance(parsed, (_spdx().AND, _spdx().OR)):
+        return None
     kind = Every if isinstance(parsed, _spdx().AND) else Choice
     sides = [_node(argument) for argument in parsed.args]
     found: list[Node] = []

@@ -74,8 +74,7 @@ def judge(
     try:
         text = plain(license_type)
         if bans_training(text):
-            reason = f'"{license_type:.200}" excludes AI training.'
-            return _banned(reason)
+            return _banned(f'"{_printable(license_type):.200}" excludes AI training.')
         found = judging.text(text)
         tree = None if found else read_expression(license_type)
         found = found or (judging.node(tree) if tree is not None else None)
@@ -154,7 +153,7 @@ def stricter(one: Verdict, other: Verdict) -> bool:
         return one.strictness > other.strictness
     if one.commercial_use is not other.commercial_use:
         return other.commercial_use
-    return set(one.obligations) > set(other.obligations)
+    return {*one.obligations, *one.terms} > {*other.obligations, *other.terms}
 
 
 @dataclass(frozen=True)
@@ -300,4 +299,9 @@ def _not_known(licence: str, reason: str) -> Verdict:
 
 
 def _unknown(license_type: str, why: str) -> Verdict:
-    return _not_known(UNKNOWN, f'No licence is recognised in "{license_type:.120}": {why}.')
+    return _not_known(UNKNOWN, f'No licence is recognised in "{_printable(license_type):.120}": {why}.')
+
+
+def _printable(text: str) -> str:
+    """The text without what moves a terminal's cursor or turns the direction of writing."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

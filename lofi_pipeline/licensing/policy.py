@@ -124,11 +124,14 @@ def load_policy(path: Path | None = None) -> Policy:
         RecordError: unreadable, or a wrong key or value; named.
         PolicyError: a pattern is no regular expression.
     """
-    return _load(path or config_root() / FILE_NAME)
+    path = path or config_root() / FILE_NAME
+    info = path.stat() if path.is_file() else None
+    return _load(path, (info.st_mtime_ns, info.st_size) if info else None)
 
 
 @cache
-def _load(path: Path) -> Policy:
+def _load(path: Path, edition: tuple[int, int] | None) -> Policy:
+    """`edition` tells an edited file from the one that was read before: daemons live long."""
     file = _PolicyFile.parse(read_yaml(path), where=str(path))
     missing = [rule.id for rule in file.licences if set(rule.needs) != {"cc", "strict"}]
     if missing:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lofi_pipeline.config import LicensingSettings, load_config
+from lofi_pipeline.config import LicensingSettings, config_root, load_config
 from lofi_pipeline.dataset import (
     NoTracks,
     Registration,
@@ -31,11 +31,11 @@ from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
 
 STYLES = set(load_presets())
-DAY = date(2026, 6, 1)
+DAY = date(2100, 6, 1)  # far off: what the fixtures register today comes before it
 CONTRACT = b"The label grants training.\n"
 GRANT: dict[str, Any] = {
     "uses": {"train": "allowed", "commercial": "allowed"},
-    "validity": {"start": "2026-01-01", "end": "2026-12-31"},
+    "validity": {"start": "2026-01-01", "end": "2100-12-31"},
     "evidence": [{"document": "contract.txt", "clause": "grants training", "licensor": "A label"}],
 }
 
@@ -210,20 +210,65 @@ def test_a_grant_opens_and_closes_by_the_day_that_is_given(root: DataRoot) -> No
     name = ["raw/creative-commons/one"]
     assert changed_drops(root, load_scan(root), day=date(2025, 12, 31), **look) == []
     assert changed_drops(root, load_scan(root), day=date(2026, 1, 1), **look) == name
-    assert only(register(root, date(2026, 12, 31))).status is DropStatus.ACCEPTED
-    assert changed_drops(root, load_scan(root), day=date(2027, 1, 1), **look) == name
-    late = register(root, date(2027, 1, 1))
+    assert only(register(root, date(2100, 12, 31))).status is DropStatus.ACCEPTED
+    assert changed_drops(root, load_scan(root), day=date(2101, 1, 1), **look) == name
+    late = register(root, date(2101, 1, 1))
     assert only(late).status is DropStatus.FORBIDDEN
-    assert "ended on 2026-12-31" in (only(late).reason or "")
+    assert "ended on 2100-12-31" in (only(late).reason or "")
     assert not taken(late)
 
 
 def test_a_clock_that_is_set_back_brings_nothing_back(root: DataRoot) -> None:
     make_drop(root, "one", {"a.mp3": b"A", "contract.txt": CONTRACT}, granted())
-    register(root, date(2027, 1, 1))
+    register(root, date(2101, 1, 1))
     again = register(root, DAY)
-    assert again.scan.day == date(2027, 1, 1)
+    assert again.scan.day == date(2101, 1, 1)
     assert only(again).status is DropStatus.FORBIDDEN
+
+
+def test_an_edit_that_ends_a_grant_later_ends_it_then_with_or_without_a_scan(licensed: DataRoot) -> None:
+    look = {"style_ids": STYLES, "licensing": LicensingSettings()}
+    folder = licensed.raw / "creative-commons" / "third"
+    source = json.loads((folder / "source.json").read_text())
+    source["grant"]["withdrawn"] = "2100-09-01"
+    (folder / "source.json").write_text(json.dumps(source))
+    register(licensed)
+    work(licensed)
+    drop = only_of(licensed, "third")
+    assert drop.status is DropStatus.ACCEPTED and drop.edited
+    assert "label" in sources(licensed, date(2100, 8, 31))
+    assert not changed_drops(licensed, load_scan(licensed), day=date(2100, 8, 31), **look)
+    assert changed_drops(licensed, load_scan(licensed), day=date(2100, 9, 1), **look)
+    assert "label" not in sources(licensed, date(2100, 9, 1))
+
+
+# A changed policy
+
+
+def test_a_changed_policy_judges_everything_anew_and_says_what_changed(
+    root: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(config_root(), tmp_path / "config")
+    monkeypatch.setenv("LOFI_CONFIG_ROOT", str(tmp_path / "config"))
+    make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one", license_type="CC BY 4.0"))
+    make_drop(root, "two", {"b.mp3": b"B"}, facts(source_id="two"))
+    first = register(root)
+    assert not register(root).judged_anew
+    path = tmp_path / "config" / "licence_policy.yaml"
+    path.write_text(
+        path.read_text().replace("needs: {cc: nothing, strict: grant}", "needs: {cc: grant, strict: grant}")
+    )
+    look = {"style_ids": STYLES, "licensing": LicensingSettings()}
+    assert len(changed_drops(root, first.scan, day=DAY, **look)) == 2
+    found = register(root)
+    (change,) = found.judged_anew
+    assert (change.source_id, change.before) == ("one", "accepted: CC-BY-4.0, asks for attribution")
+    assert change.after.startswith("forbidden: CC-BY-4.0")
+    assert taken(found) == ["two/b.mp3"]
+    before, after = (
+        {drop.verdict.policy for drop in each.scan.drops if drop.verdict} for each in (first, found)
+    )
+    assert len(before) == len(after) == 1 and before != after
 
 
 # Withdrawals
@@ -238,7 +283,7 @@ def test_a_withdrawn_source_is_refused_under_any_name(root: DataRoot) -> None:
     assert len(changed_drops(root, first.scan, day=DAY, **look)) == 2
     found = register(root)
     assert taken(found) == ["two/c.mp3"]
-    assert "was withdrawn on 2026-06-01: the author asked" in (found.scan.drops[0].reason or "")
+    assert "was withdrawn on 2100-06-01: the author asked" in (found.scan.drops[0].reason or "")
     shutil.rmtree(folder)
     make_drop(root, "fresh", {"z.mp3": b"A", "new.mp3": b"N"}, facts(source_id="fresh", provider="Eve"))
     found = register(root)
@@ -253,9 +298,9 @@ def test_a_withdrawn_source_is_refused_under_any_name(root: DataRoot) -> None:
 def test_a_withdrawal_holds_from_its_day_on(root: DataRoot) -> None:
     make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one"))
     register(root)
-    withdraw(root, "one", reason="the contract is cancelled", day=date(2026, 7, 1))
-    assert taken(register(root, date(2026, 6, 30))) == ["one/a.mp3"]
-    assert not taken(register(root, date(2026, 7, 1)))
+    withdraw(root, "one", reason="the contract is cancelled", day=date(2100, 7, 1))
+    assert taken(register(root, date(2100, 6, 30))) == ["one/a.mp3"]
+    assert not taken(register(root, date(2100, 7, 1)))
 
 
 # Versions
@@ -263,7 +308,7 @@ def test_a_withdrawal_holds_from_its_day_on(root: DataRoot) -> None:
 
 @pytest.fixture
 def licensed(ready: DataRoot) -> DataRoot:
-    """The data root of `ready` with a third drop, whose licence rests on a grant until the end of 2026."""
+    """The data root of `ready` with a third drop, whose licence rests on a grant until the end of 2100."""
     source = granted(url="https://label.example/catalogue", defaults={"style_ids": ["CORE-01"]})
     make_drop(ready, "third", {"e.wav": song(4), "contract.txt": CONTRACT}, source)
     register(ready)
@@ -282,7 +327,7 @@ def test_a_version_keeps_verdict_grant_evidence_and_links(licensed: DataRoot) ->
     (kept,) = [item for item in version.provenance if item.source_id == "label"]
     assert kept.verdict.licence == "LicenseRef-Royalty-Free AND LicenseRef-AI-Training-Rights"
     assert kept.verdict.day is not None and kept.verdict.policy is not None
-    assert kept.grant is not None and str(kept.grant.validity.end) == "2026-12-31"
+    assert kept.grant is not None and str(kept.grant.validity.end) == "2100-12-31"
     assert [item.sha256 for item in kept.evidence] == [
         file_sha256(licensed.raw / "creative-commons" / "third" / "contract.txt")
     ]
@@ -297,20 +342,20 @@ def test_a_new_version_is_built_without_what_has_ended_and_the_old_one_stays(lic
     old = load_version(licensed)
     file = licensed.dataset_version(old.dataset.hash)
     before = (file.read_bytes(), file.stat().st_mtime_ns)
-    assert dataset_is_current(licensed, load_config(), day=date(2026, 12, 31))
-    assert not dataset_is_current(licensed, load_config(), day=date(2027, 1, 1))
-    built = build_dataset(licensed, load_config(), day=date(2027, 1, 1))
+    assert dataset_is_current(licensed, load_config(), day=date(2100, 12, 31))
+    assert not dataset_is_current(licensed, load_config(), day=date(2101, 1, 1))
+    built = build_dataset(licensed, load_config(), day=date(2101, 1, 1))
     assert built.is_new
     assert "label" not in {item.source_id for item in built.version.sources}
     (told,) = [item.reason for item in built.left_out if item.file.endswith("e.wav")]
-    assert "ended on 2026-12-31" in told
+    assert "ended on 2100-12-31" in told
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
     assert "label" not in sources(licensed, DAY)  # the clock was set back
 
 
 def test_neither_day_nor_policy_makes_another_version_but_content_does(licensed: DataRoot) -> None:
     first = build_dataset(licensed, load_config(), day=DAY)
-    later = build_dataset(licensed, load_config(), day=date(2026, 8, 1))
+    later = build_dataset(licensed, load_config(), day=date(2100, 8, 1))
     assert (later.is_new, later.version) == (False, first.version)
     folder = licensed.raw / "creative-commons" / "third"
     source = json.loads((folder / "source.json").read_text())
@@ -322,7 +367,7 @@ def test_neither_day_nor_policy_makes_another_version_but_content_does(licensed:
     (folder / "source.json").write_text(json.dumps(source))
     register(licensed)
     work(licensed)
-    assert build_dataset(licensed, load_config(), day=date(2026, 8, 1)).is_new
+    assert build_dataset(licensed, load_config(), day=date(2100, 8, 1)).is_new
 
 
 def only_of(root: DataRoot, name: str) -> Drop:
@@ -354,7 +399,7 @@ def test_nothing_left_in_force_leaves_nothing_published(root: DataRoot) -> None:
     work(root)
     version = build_dataset(root, load_config(), day=DAY).version
     with pytest.raises(NoTracks):
-        build_dataset(root, load_config(), day=date(2027, 1, 1))
+        build_dataset(root, load_config(), day=date(2101, 1, 1))
     assert not [*root.final.iterdir(), *root.validation.iterdir()]
     assert load_version(root, version.dataset.hash) == version
 
