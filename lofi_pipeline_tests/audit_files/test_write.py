@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,20 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
     write_files(full(), folder)
     assert (elsewhere / "precious.txt").read_text() == "mine"
     assert [path.name for path in elsewhere.iterdir()] == ["precious.txt"]
+
+
+def test_what_people_read_is_there_even_when_a_file_for_machines_is_not(tmp_path: Path) -> None:
+    write_files(full(), tmp_path)
+    report = full()
+    broken = report.dataset.model_copy(update={"hash": "no hash"})
+    with pytest.raises(AuditFileError, match=r"bom\.cdx\.json"):
+        write_files(report.model_copy(update={"dataset": broken}), tmp_path)
+    assert "no hash" in (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "bom.cdx.json").exists()
+
+
+def test_nothing_heavy_is_imported_before_files_are_written() -> None:
+    heavy = "('mlcroissant', 'cyclonedx', 'lxml', 'jinja2', 'pandas', 'rdflib', 'torch')"
+    code = f"import sys, lofi_pipeline.licensing.audit.files; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from lofi_pipeline.entities import AuditReport, SubjectKind
@@ -31,6 +32,8 @@ def write_files(
     LICENSES/ is this function's own: what an earlier audit left in it goes. The documents of evidence themselves are
     copied into it only with `include_documents`, from under `root`.
 
+    What people read is written first: it is there even when a file for machines can't be.
+
     Returns the paths, in the order in which a reader wants them.
 
     Raises:
@@ -45,11 +48,22 @@ def write_files(
     }
     if report.subject.kind is SubjectKind.CHECKPOINT:
         texts["MODEL_CARD.md"] = model_card(report)
-    texts["bom.cdx.json"] = bill_of_materials(report)
-    texts["croissant.json"] = croissant(report, texts["tracks.csv"].encode())
     written = [_written(folder / name, text.encode()) for name, text in texts.items()]
     licences = source_licences(report, documents_from=root if include_documents else None)
-    return written + _written_folder(folder / LICENCES, licences)
+    written += _written_folder(folder / LICENCES, licences)
+    for_machines = {
+        "bom.cdx.json": lambda: bill_of_materials(report),
+        "croissant.json": lambda: croissant(report, texts["tracks.csv"].encode()),
+    }
+    return written + [_checked(folder / name, made) for name, made in for_machines.items()]
+
+
+def _checked(path: Path, made: Callable[[], str]) -> Path:
+    try:
+        return _written(path, made().encode())
+    except AuditFileError:
+        path.unlink(missing_ok=True)  # an earlier audit's file would disagree with the others
+        raise
 
 
 def _written(path: Path, data: bytes) -> Path:
@@ -63,7 +77,10 @@ def _written_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:
         raise AuditFileError(f"{folder}: is a link, and would be written through; remove it and audit again")
     wanted = {name.split("/", 1)[0] for name in files}
     for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
-        # Documents are copied afresh: what is asked for without them must not leave them there
-        if stale.name not in wanted or stale.is_symlink() or stale.is_dir():
-            shutil.rmtree(stale) if stale.is_dir() and not stale.is_symlink() else stale.unlink()
+        if stale.is_dir() and not stale.is_symlink():
+            shutil.rmtree(
+                stale
+            )  # documents are copied afresh: what is asked for without them must not keep them
+        elif stale.name not in wanted or stale.is_symlink():
+            stale.unlink(missing_ok=True)
     return [_written(folder / name, data) for name, data in files.items()]

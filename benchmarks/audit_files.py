@@ -1,0 +1,63 @@
+"""How long the files of an audit take, and how big they are: `python -m benchmarks.audit_files [TRACKS SOURCES]`.
+
+Synthetic reports of 500 tracks from 50 sources and of 50,000 tracks from 500 sources, unless asked for others.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lofi_pipeline.entities import AuditReport
+from lofi_pipeline.licensing.audit.files import (
+    attribution,
+    croissant,
+    materials,
+    model_card,
+    page,
+    tracks_table,
+    write_files,
+)
+from lofi_pipeline.licensing.audit.files import source_licences as licences
+from lofi_pipeline_tests.audit_files.reports import full
+
+SIZES = ((500, 50), (50_000, 500))
+
+
+def measure(report: AuditReport) -> None:
+    """Print seconds and bytes of each file, and of all of them on disk."""
+    table = tracks_table.tracks_table(report).encode()
+    makers = {
+        "audit.html": lambda: page.audit_page(report),
+        "tracks.csv": lambda: tracks_table.tracks_table(report),
+        "ATTRIBUTION.md": lambda: attribution.attribution_text(report),
+        "MODEL_CARD.md": lambda: model_card.model_card(report),
+        "bom.cdx.json": lambda: materials.bill_of_materials(report),
+        "croissant.json": lambda: croissant.croissant(report, table),
+        "LICENSES/": lambda: b"".join(licences.source_licences(report).values()).decode(),
+    }
+    for name, make in makers.items():
+        started = time.perf_counter()
+        size = len(make().encode())
+        print(f"  {name:16} {time.perf_counter() - started:7.2f} s {size:12,} bytes")
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        files = write_files(report, Path(folder))
+        print(f"  all, on disk     {time.perf_counter() - started:7.2f} s {len(files):12,} files")
+
+
+def main() -> None:
+    """Measure the sizes that were asked for."""
+    asked = tuple(int(word) for word in sys.argv[1:3])
+    for tracks, sources in [(asked[0], asked[1])] if len(asked) == 2 else SIZES:
+        report = full(tracks, sources)
+        print(f"{tracks:,} tracks, {sources:,} sources")
+        measure(report)
+    print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
