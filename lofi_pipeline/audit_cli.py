@@ -274,6 +274,13 @@ def _show_taint(tainted: Taint) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+    if tainted.caches and not tainted.in_force:
+        console.print(
+            f"[yellow]remove[/] {len(tainted.caches)} encodings of its tracks under cache/ (--json names them): they are copies "
+            "of the music",
+            highlight=False,
+            soft_wrap=True,
+        )
     for sentence in tainted.unreadable:
         console.print(f"[yellow]not read[/] {shown(sentence)}", highlight=False, soft_wrap=True)
 

@@ -23,8 +23,13 @@ LICENSING = load_config().licensing
 
 def test_a_source_is_traced_to_versions_and_checkpoints(data: DataRoot) -> None:
     key = find_subject(data, ID).checkpoint.key  # type: ignore[union-attr]
-    found = trace(data, "session", LICENSING, date.today())
     version = load_version(data)
+    session = next(item for item in version.tracks if item.source_ids == ["session"])
+    cached = data.cache / "latents" / "toy" / f"{session.audio_sha256}.safetensors"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"latents")
+    found = trace(data, "session", LICENSING, date.today())
+    assert found.caches == [data.relative(cached)]
     assert found.in_force
     assert len(found.tracks) == 2
     assert [(item.hash, item.current) for item in found.versions] == [(version.dataset.hash, True)]

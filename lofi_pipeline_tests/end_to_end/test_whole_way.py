@@ -125,6 +125,7 @@ def test_dagster_knows_every_asset_and_every_partition(trained: Way) -> None:
     checkpoints = materialized(trained.root, "lora_checkpoints")
     assert len(checkpoints) == CHECKPOINTS
     assert materialized(trained.root, "quality_metrics") == checkpoints
+    assert materialized(trained.root, "license_audit") == checkpoints
     good = {line["track_id"] for line in trained.said["tracks"] if line["status"] == "ok"}
     assert good <= materialized(trained.root, "tagged_prompts")
 

@@ -82,6 +82,10 @@ class Taint(Entity):
     versions: list[TaintedVersion]
     checkpoints: list[TaintedCheckpoint]
     retrain: list[Retraining]
+    caches: list[str] = Field(
+        default_factory=list,
+        description="Encodings of its tracks that lie in the cache, relative to the data root",
+    )
     unreadable: list[str] = Field(
         default_factory=list, description="Records that could not be read: what they hold is not known"
     )
@@ -156,6 +160,7 @@ def trace(root: DataRoot, source_id: str, settings: LicensingSettings, today: da
         ],
         checkpoints=checkpoints,
         retrain=_retraining(checkpoints, bases),
+        caches=_cached(root, {item.audio_sha256 for _, items in held for item in items}),
         unreadable=unreadable,
     )
 
@@ -218,6 +223,14 @@ def _current(root: DataRoot) -> str | None:
         return Dataset.parse(read_json(path), where=str(path)).hash
     except (OSError, UnreadableRecord, RecordError):
         return None
+
+
+def _cached(root: DataRoot, audio: set[str]) -> list[str]:
+    """Latents and embeddings that are named by the hash of processed audio."""
+    folders = [*(root.cache / "latents").glob("*"), *(root.cache / "reference").glob("*")]
+    return sorted(
+        root.relative(path) for folder in folders for path in folder.glob("*") if path.stem in audio
+    )
 
 
 def _retraining(checkpoints: list[TaintedCheckpoint], bases: dict[str, str]) -> list[Retraining]:
