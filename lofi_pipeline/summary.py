@@ -147,7 +147,10 @@ def _line(record: CheckpointRecord, scores: Scores | None) -> CheckpointLine:
 
 def show(summary: Summary, root: DataRoot, console: Console) -> None:
     """The closing tables. Text from drops is shown literally."""
-    ready = sum(line.status is TrackStatus.OK for line in summary.tracks)
+    out = {
+        line.file for line in summary.refused
+    }  # copies of a recording are in order, and left out all the same
+    ready = sum(line.status is TrackStatus.OK and line.file not in out for line in summary.tracks)
     console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
     if summary.refused:
         table = Table("not taken", "why", title="Refused", title_justify="left")

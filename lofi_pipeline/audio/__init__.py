@@ -14,21 +14,35 @@ from lofi_pipeline.audio.errors import (
     UndecodableAudio,
 )
 from lofi_pipeline.audio.features import measure
-from lofi_pipeline.audio.fingerprint import RELATED, SAME_RECORDING, fingerprint, similarity
+from lofi_pipeline.audio.fingerprint import BANDS, fingerprint
+from lofi_pipeline.audio.fingerprint_match import Hint, Kinship, Likeness, compare, compare_at, hints_of
+from lofi_pipeline.audio.fingerprint_sketch import (
+    DIMENSIONS,
+    SKETCH_SCALE,
+    SKETCH_VERSION,
+    probes,
+    sketch,
+    sketch_starts,
+)
 from lofi_pipeline.audio.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, process
 from lofi_pipeline.audio.spectrum import mono_at
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "BANDS",
+    "DIMENSIONS",
     "PROCESSING_VERSION",
-    "RELATED",
-    "SAME_RECORDING",
     "SAMPLE_RATE",
+    "SKETCH_SCALE",
+    "SKETCH_VERSION",
     "Audio",
     "AudioError",
     "DamagedAudio",
     "EncodingFailed",
+    "Hint",
+    "Kinship",
+    "Likeness",
     "NotAFile",
     "ProcessedAudio",
     "RefusedAudio",
@@ -36,14 +50,19 @@ __all__ = [
     "TooLong",
     "TooShort",
     "UndecodableAudio",
+    "compare",
+    "compare_at",
     "encode_mp3",
     "fingerprint",
+    "hints_of",
     "integrated_loudness",
     "measure",
     "mono_at",
+    "probes",
     "process",
     "read",
-    "similarity",
+    "sketch",
+    "sketch_starts",
     "true_peak_dbtp",
     "write_wav",
 ]

@@ -23,7 +23,7 @@ from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
 
-PROCESSING_VERSION = 3
+PROCESSING_VERSION = 4
 """Part of the hash of the stage's inputs: raise it when the same file would give another result."""
 
 _MP3_MARGIN_DB = 0.3
@@ -35,7 +35,7 @@ _TOLERATED_DB = 0.005
 
 @dataclass(frozen=True)
 class ProcessedAudio:
-    """All of ProcessedFacts but the path; the fingerprint, int8 [frames, 60]; a picture of the wave, PNG."""
+    """All of ProcessedFacts but the path; the fingerprint, uint8 [frames, 60]; a picture of the wave, PNG."""
 
     audio_sha256: str
     duration: float

@@ -1,40 +1,220 @@
-"""Near-duplicates among tracks: who shares a side of the split with whom."""
+"""Near-duplicates among tracks: copies, of which the first registered stays; and kin, which share a side of the split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
 from lofi_pipeline import audio
-from lofi_pipeline.entities import Entity
-from lofi_pipeline.entities.base import TrackId
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.dataset.sketch_index import SketchIndex, index_key
+from lofi_pipeline.entities import Entity, RecordError, track_number
+from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json, write_json_atomic
+
+COMPARISON_VERSION = 1
+"""Raise it when pairs would be judged otherwise: everything is then compared again."""
+_SAVE_EVERY = 500
+
+
+class TrackPair(Entity):
+    """Two tracks that are near-duplicates."""
+
+    track_id: TrackId = Field(description="The one registered later")
+    other: TrackId
+    kinship: audio.Kinship
+    similarity: float = Field(ge=0, le=1, description="Mean cosine of the aligned fingerprints")
+    contradiction: float = Field(
+        ge=0, le=1, description="Share of clear notes of one that are absent in the other"
+    )
+    speed: float = Field(gt=0, description="How many times as fast as the other the track is")
+    semitones: float = Field(description="How much higher than the other the track is")
+
+    def in_words(self) -> str:
+        """What was done to the other to get the track: ", at 0.88 times the speed, 2.2 semitones lower"."""
+        words = ""
+        if abs(self.speed - 1) > 0.005:
+            words += f", at {self.speed:.2f} times the speed"
+        if abs(self.semitones) > 0.3:
+            words += f", {abs(self.semitones):.1f} semitones {'higher' if self.semitones > 0 else 'lower'}"
+        return words
+
+
+class Comparisons(Entity):
+    """metadata/duplicates.json: which fingerprints were compared with all others, and the pairs that came out."""
+
+    version: int = COMPARISON_VERSION
+    compared: dict[TrackId, Sha256] = {}
+    pairs: list[TrackPair] = []
 
 
 class KnownGroups(Entity):
-    """What was compared already: metadata/groups.json. The group's name is its first track."""
+    """metadata/groups.json: tracks that belong on one side of the split. A group is named after its first track."""
 
     groups: dict[TrackId, TrackId] = {}
 
 
-def group_related(root: DataRoot, track_ids: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
-    """The group of each track; only tracks not in `known` are compared, each with all before it."""
-    groups = {track_id: known[track_id] for track_id in track_ids if track_id in known}
-    prints: dict[str, np.ndarray] = {}
+@dataclass(frozen=True)
+class Copy:
+    """A track that is left out because an earlier one is the same recording."""
 
-    def fingerprint(track_id: str) -> np.ndarray:
-        if track_id not in prints:
-            prints[track_id] = np.load(root.fingerprint(track_id), allow_pickle=False)
-        return prints[track_id]
+    track_id: str
+    original: str
+    pair: TrackPair
 
-    for track_id in track_ids:
-        if track_id in groups:
-            continue
-        best, group = 0.0, track_id
-        for other in groups:
-            likeness = audio.similarity(fingerprint(track_id), fingerprint(other))
-            if likeness >= audio.RELATED and likeness > best:
-                best, group = likeness, groups[other]
-        groups[track_id] = group
-    return groups
+
+def load_comparisons(root: DataRoot) -> Comparisons:
+    """What was compared so far; nothing when the file is missing, damaged or of another version."""
+    path = root.metadata / "duplicates.json"
+    try:
+        found = Comparisons.parse(read_json(path), where=str(path))
+    except (FileNotFoundError, UnreadableRecord, RecordError):
+        return Comparisons()
+    return found if found.version == COMPARISON_VERSION else Comparisons()
+
+
+def compare_tracks(
+    root: DataRoot, processing: Mapping[str, str], progress: Callable[[str], None] = lambda message: None
+) -> Comparisons:
+    """Compare each track that is new, or was processed anew, with all others; a run at the same time waits.
+
+    Args:
+        processing: by track id, the hash of the processing that wrote its fingerprint.
+
+    A fingerprint that cannot be read is removed, and its track not compared: the next work on it makes a new one.
+    """
+    with locked(root.metadata / "duplicates.json"):
+        known, index = load_comparisons(root), SketchIndex.open(root)
+        keys = {track_id: index_key(value) for track_id, value in processing.items()}
+        for track_id in known.compared:
+            keys.setdefault(track_id, known.compared[track_id])
+        stale = {track_id for track_id, key in known.compared.items() if keys[track_id] != key}
+        compared = {track_id: key for track_id, key in known.compared.items() if track_id not in stale}
+        pairs = [pair for pair in known.pairs if not {pair.track_id, pair.other} & stale]
+        for track_id in sorted(set(compared) - set(index.keys), key=track_number):
+            if not _take_in(root, index, track_id, keys[track_id]):
+                del compared[track_id]
+        # What is in the index but was not compared is compared as if it were new: the order alone decides.
+        for track_id in [track_id for track_id, key in index.keys.items() if compared.get(track_id) != key]:
+            index.remove(track_id)
+        fresh = sorted(set(processing) - set(compared), key=track_number)
+        for number, track_id in enumerate(fresh, start=1):
+            bands = load_fingerprint(root, track_id)
+            if bands is None:
+                continue
+            pairs += _pairs_of(root, index, bands, track_id)
+            index.add(track_id, keys[track_id], len(bands), audio.sketch(bands))
+            compared[track_id] = keys[track_id]
+            if number % _SAVE_EVERY == 0:
+                _save(root, index, compared, pairs)
+                progress(f"compared {number} of {len(fresh)} new tracks with {len(index.keys)}")
+        return _save(root, index, compared, pairs)
+
+
+def _save(
+    root: DataRoot, index: SketchIndex, compared: Mapping[str, str], pairs: Sequence[TrackPair]
+) -> Comparisons:
+    kept = [pair for pair in pairs if pair.track_id in compared and pair.other in compared]
+    result = Comparisons(
+        compared=dict(sorted(compared.items(), key=lambda item: track_number(item[0]))),
+        pairs=sorted(kept, key=lambda pair: (track_number(pair.track_id), track_number(pair.other))),
+    )
+    index.save()
+    write_json_atomic(root.metadata / "duplicates.json", result)
+    return result
+
+
+def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
+    """uint8 [frames, 60]; None when there is none, or none that can be read: then the file is removed."""
+    path = root.fingerprint(track_id)
+    try:
+        bands = np.load(path, allow_pickle=False)
+        if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
+            raise ValueError("not a fingerprint")
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError):
+        path.unlink(missing_ok=True)
+        return None
+    return bands
+
+
+def _take_in(root: DataRoot, index: SketchIndex, track_id: str, key: str) -> bool:
+    bands = load_fingerprint(root, track_id)
+    if bands is not None:
+        index.add(track_id, key, len(bands), audio.sketch(bands))
+    return bands is not None
+
+
+def _pairs_of(root: DataRoot, index: SketchIndex, bands: np.ndarray, track_id: str) -> list[TrackPair]:
+    pairs = []
+    for candidate in index.likely(audio.probes(bands), len(bands), without=track_id):
+        other = load_fingerprint(root, candidate.track_id)
+        if other is not None:
+            likeness = audio.compare_at(bands, other, candidate.hints)
+            if likeness.kinship is not audio.Kinship.NONE:
+                pairs.append(_pair(track_id, candidate.track_id, likeness))
+    return pairs
+
+
+def _pair(track_id: str, other: str, likeness: audio.Likeness) -> TrackPair:
+    if track_number(track_id) < track_number(other):
+        track_id, other, likeness = other, track_id, likeness.swapped()
+    return TrackPair(
+        track_id=track_id,
+        other=other,
+        kinship=likeness.kinship,
+        similarity=round(likeness.similarity, 4),
+        contradiction=round(likeness.contradiction, 4),
+        speed=round(likeness.speed, 4),
+        semitones=round(likeness.semitones, 2),
+    )
+
+
+def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy]:
+    """Which of the tracks are copies: those that are the same recording as one registered before and not a copy itself."""
+    earlier: dict[str, list[TrackPair]] = {}
+    for pair in found.pairs:
+        if pair.kinship is audio.Kinship.SAME:
+            earlier.setdefault(pair.track_id, []).append(pair)
+    copies: dict[str, Copy] = {}
+    kept: set[str] = set()
+    for track_id in sorted(track_ids, key=track_number):
+        originals = [pair for pair in earlier.get(track_id, []) if pair.other in kept]
+        if originals:
+            pair = min(originals, key=lambda item: track_number(item.other))
+            copies[track_id] = Copy(track_id, pair.other, pair)
+        else:
+            kept.add(track_id)
+    return copies
+
+
+def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[str, str]) -> dict[str, str]:
+    """The group of each track. One that is known stays; new kin join the known group they are most like, or their own."""
+    wanted = set(track_ids)
+    pairs = [pair for pair in found.pairs if {pair.track_id, pair.other} <= wanted | set(known)]
+    parent = {track_id: track_id for track_id in wanted - set(known)}
+
+    def root_of(track_id: str) -> str:
+        while parent[track_id] != track_id:
+            track_id = parent[track_id]
+        return track_id
+
+    for pair in pairs:
+        if pair.track_id in parent and pair.other in parent:
+            first, second = sorted((root_of(pair.track_id), root_of(pair.other)), key=track_number)
+            parent[second] = first
+    joined: dict[str, tuple[float, str]] = {}
+    for pair in pairs:
+        for fresh, other in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
+            if fresh in parent and other in known:
+                best = (pair.similarity, known[other])
+                joined[root_of(fresh)] = max(best, joined.get(root_of(fresh), best))
+    return {
+        track_id: known[track_id]
+        if track_id in known
+        else joined.get(root_of(track_id), (0.0, root_of(track_id)))[1]
+        for track_id in track_ids
+    }

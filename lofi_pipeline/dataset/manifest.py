@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.dataset.duplicates import KnownGroups, group_related
+from lofi_pipeline.dataset.duplicates import (
+    COMPARISON_VERSION,
+    Comparisons,
+    Copy,
+    KnownGroups,
+    compare_tracks,
+    copies_among,
+    group_related,
+    load_comparisons,
+)
 from lofi_pipeline.dataset.registry import load_registry, load_scan, remember_day
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.standing import Standing, standing_of
@@ -109,6 +118,7 @@ def left_out(root: DataRoot, standing: Standing | None = None) -> list[LeftOut]:
     raw = f"{root.relative(root.raw)}/"
     scan = load_scan(root)
     found = [LeftOut(path.removeprefix(raw), reason) for path, reason in (scan.refusals() if scan else [])]
+    ready: dict[str, str] = {}
     for track in load_registry(root).tracks:
         if not track.origins:
             continue
@@ -117,9 +127,15 @@ def left_out(root: DataRoot, standing: Standing | None = None) -> list[LeftOut]:
             LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
         ]
         against = standing.against(track) if standing else None
-        reason = against or _not_ready(load_record(root, track.track_id))
+        record = load_record(root, track.track_id)
+        reason = against or _not_ready(record) or _not_comparable(root, track.track_id)
         if reason:
             found.append(LeftOut(first, reason, track.track_id))
+        elif record and record.origins == track.origins:
+            ready[track.track_id] = first
+    for copy in copies_among(list(ready), load_comparisons(root)).values():
+        reason = f"the same recording as {ready[copy.original]} ({copy.original}){copy.pair.in_words()}"
+        found.append(LeftOut(ready[copy.track_id], reason, copy.track_id))
     return found
 
 
@@ -129,6 +145,12 @@ def _not_ready(record: TrackRecord | None) -> str | None:
     if record.status is TrackStatus.OK:
         return None
     return record.reason if record.status is TrackStatus.REJECTED else f"failed: {record.reason}"
+
+
+def _not_comparable(root: DataRoot, track_id: str) -> str | None:
+    if root.fingerprint(track_id).is_file():
+        return None
+    return "its fingerprint is missing or was damaged; the next run makes it again"
 
 
 def build_dataset(
@@ -150,14 +172,20 @@ def build_dataset(
     with locked(root.dataset_manifest_json):
         standing = standing_of(root, config, day=day)
         remember_day(root, standing.day)
-        records = _ready_records(root, standing)
+        ready = _ready_records(root, standing)
+        compared = compare_tracks(
+            root, {record.track_id: record.inputs["processed"] for record in ready}, progress
+        )
+        ready = [record for record in ready if record.track_id in compared.compared]
+        copies = copies_among([record.track_id for record in ready], compared)
+        records = [record for record in ready if record.track_id not in copies]
         if not records:
             _withdraw(root)
             raise NoTracks(
                 "no track is ready for training; see what was refused, and drop music into data/raw"
             )
-        progress(f"{len(records)} tracks are ready")
-        sides = _split(root, config, records)
+        progress(f"{len(records)} tracks are ready, {len(copies)} more are copies of them")
+        sides = _split(root, config, records, compared, copies)
         sources = _sources(root)
         tracks = [
             _version_track(root, record, sides[record.track_id], set(Workshop.open(config).presets))
@@ -171,7 +199,7 @@ def build_dataset(
         _unpublish_others(root, {track.track.track_id: track.track.split for track in tracks})
         _write_metadata(root, records, version)
         write_json_atomic(
-            root.metadata / "built_from.json", BuiltFrom(inputs=_inputs(root, config, records, standing))
+            root.metadata / "built_from.json", BuiltFrom(inputs=_inputs(root, config, ready, standing))
         )
     return BuiltDataset(version, is_new, left_out(root, standing))
 
@@ -186,7 +214,9 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     same = BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(
         root, config, records, standing
     )
-    return same and all(_is_published(root, record.track_id) for record in records)
+    ids = [record.track_id for record in records]
+    copies = copies_among(ids, load_comparisons(root))
+    return same and all(_is_published(root, track_id) for track_id in ids if track_id not in copies)
 
 
 def _is_published(root: DataRoot, track_id: str) -> bool:
@@ -202,7 +232,9 @@ def _inputs(root: DataRoot, config: PipelineConfig, records: list[TrackRecord], 
         standing.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    return content_sha256([records, config.dataset, file_sha256(root.sources_json), behind])
+    return content_sha256(
+        [records, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
+    )
 
 
 def _ready_records(root: DataRoot, standing: Standing) -> list[TrackRecord]:
@@ -216,7 +248,11 @@ def _ready_records(root: DataRoot, standing: Standing) -> list[TrackRecord]:
             record
             for record in records
             # A record older than its drop's latest facts waits until the track was worked on again.
-            if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
+            if record
+            and record.status is TrackStatus.OK
+            and record.origins == origins[record.track_id]
+            # Without a fingerprint nobody knows whether it is a copy: the next work on it makes one.
+            and root.fingerprint(record.track_id).is_file()
         ),
         key=lambda record: track_number(record.track_id),
     )
@@ -228,11 +264,17 @@ def _sources(root: DataRoot) -> dict[str, SourceRecord]:
     return {record.source_id: record for record in records}
 
 
-def _split(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -> dict[str, Split]:
+def _split(
+    root: DataRoot,
+    config: PipelineConfig,
+    records: list[TrackRecord],
+    compared: Comparisons,
+    copies: dict[str, Copy],
+) -> dict[str, Split]:
     groups_path = root.metadata / "groups.json"
     ids = [record.track_id for record in records]
     known = _load(KnownGroups, groups_path).groups
-    groups = group_related(root, ids, known)
+    groups = group_related([*ids, *copies], compared, known)
     decided = _load(SplitDecisions, root.splits_json).sides
     candidates = [
         Candidate(record.track_id, record.sha256, _category(record), groups[record.track_id])
@@ -241,6 +283,8 @@ def _split(root: DataRoot, config: PipelineConfig, records: list[TrackRecord]) -
     sides = assign_splits(
         candidates, decided, ratio=config.dataset.validation_ratio, seed=config.dataset.seed
     )
+    # Should the original ever go, its copy takes its place: on the same side.
+    sides |= {copy.track_id: sides[copy.original] for copy in copies.values() if copy.track_id not in decided}
     write_json_atomic(groups_path, KnownGroups(groups={**known, **groups}))
     write_json_atomic(root.splits_json, SplitDecisions(sides={**decided, **sides}))
     return sides

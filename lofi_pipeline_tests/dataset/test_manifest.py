@@ -174,22 +174,6 @@ def test_without_any_track_nothing_stays_published(ready: DataRoot) -> None:
     assert load_version(ready, version.dataset.hash) == version
 
 
-def test_copies_of_a_recording_share_a_side(root: DataRoot) -> None:
-    """The same song as a quieter file: another track, never on the other side."""
-    import numpy as np
-    import soundfile
-
-    samples, rate = soundfile.read(song(0))
-    quieter = root.path / "quieter.flac"
-    soundfile.write(quieter, samples * 0.5 + np.random.default_rng(0).normal(0, 1e-4, samples.shape), rate)
-    make_drop(root, "one", {"a.wav": song(0), "z.flac": quieter, "b.wav": song(1), "c.wav": song(3)}, facts())
-    work(root)
-    version = build(root, dataset={"validation_ratio": 0.5}).version
-    sides = {item.track.filename: item.track.split for item in version.tracks}
-    assert sides["a.wav"] is sides["z.flac"]
-    assert set(sides.values()) == {Split.TRAIN, Split.VALIDATION}
-
-
 def test_everything_left_out_is_told_with_its_reason(ready: DataRoot) -> None:
     make_drop(ready, "copy", {"again.wav": song(0)}, facts(source_id="copy"))
     make_drop(ready, "forbidden", {"no.wav": b"x"}, facts(source_id="no", license_type="CC BY-NC 4.0"))

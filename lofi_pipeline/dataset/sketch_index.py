@@ -1,0 +1,167 @@
+"""Which of all tracks may be near-duplicates of a new one: the sketches of their fingerprints, scanned in one go.
+
+The index is only a cache (cache/fingerprints/): shards named by the SHA-256 of their bytes. A damaged one is thrown
+away, and what it held is sketched again from the fingerprint files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lofi_pipeline import audio
+from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic
+
+SHARD_TRACKS = 2000
+CANDIDATES = 32
+LEAST_SCORE = 0.6
+"""Sketches of copies score 0.75 and more, of most other tracks 0.45 and less."""
+_BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A track that may be alike, and where."""
+
+    track_id: str
+    score: float
+    hints: list[audio.Hint]
+
+
+@dataclass
+class SketchIndex:
+    """Sketches of many tracks. `add` replaces; nothing is on disk before `save`."""
+
+    folder: Path
+    keys: dict[str, str] = field(default_factory=dict)
+    """By track, what its fingerprint was made of."""
+    _places: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    _rows: np.ndarray = field(default_factory=lambda: np.zeros((1024, audio.DIMENSIONS), np.int8))
+    _used: int = 0
+    _shards: dict[str, list[str]] = field(default_factory=dict)
+    _unsaved: set[str] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, root: DataRoot) -> SketchIndex:
+        """The index of a data root as it was saved; empty where there is none."""
+        index = cls(root.cache / "fingerprints")
+        for path in sorted(index.folder.glob("*.npz")):
+            index._load(path)
+        return index
+
+    def _load(self, path: Path) -> None:
+        data = path.read_bytes()
+        try:
+            if hashlib.sha256(data).hexdigest() != path.stem:
+                raise ValueError("not the bytes that were written")
+            with np.load(io.BytesIO(data), allow_pickle=False) as shard:
+                ids, keys, frames, rows = (shard[name] for name in ("ids", "keys", "frames", "rows"))
+                if int(shard["version"]) != audio.SKETCH_VERSION:
+                    raise ValueError("of another version")
+        except (ValueError, KeyError, OSError, BadZipFile):
+            path.unlink(missing_ok=True)
+            return
+        at = 0
+        for track_id, key, count in zip(ids.tolist(), keys.tolist(), frames.tolist(), strict=True):
+            windows = len(audio.sketch_starts(count))
+            self._put(track_id, key, count, rows[at : at + windows])
+            at += windows
+        self._shards[path.stem] = ids.tolist()
+
+    def add(self, track_id: str, key: str, frames: int, sketch: np.ndarray) -> None:
+        """Take in the sketch, int8 [windows, 64], of a fingerprint of that many frames."""
+        self._put(track_id, key, frames, sketch)
+        self._unsaved.add(track_id)
+
+    def _put(self, track_id: str, key: str, frames: int, sketch: np.ndarray) -> None:
+        if self._used + len(sketch) > len(self._rows):
+            larger = np.zeros((2 * (self._used + len(sketch)), audio.DIMENSIONS), np.int8)
+            larger[: self._used] = self._rows[: self._used]
+            self._rows = larger
+        self._rows[self._used : self._used + len(sketch)] = sketch
+        self._places[track_id] = (self._used, len(sketch), frames)
+        self.keys[track_id] = key
+        self._used += len(sketch)
+
+    def remove(self, track_id: str) -> None:
+        """Forget a track."""
+        self.keys.pop(track_id, None)
+        self._places.pop(track_id, None)
+        self._unsaved.add(track_id)
+
+    def likely(self, probe: np.ndarray, frames: int, *, without: str = "") -> list[Candidate]:
+        """The tracks most alike, best first, for probes [speeds, windows, 64] of a fingerprint of that many frames."""
+        places = [(track_id, *place) for track_id, place in self._places.items() if track_id != without]
+        if not places:
+            return []
+        alike = self._scan(probe.reshape(-1, probe.shape[-1]))
+        starts = np.array([place[1] for place in places])
+        ends = starts + np.array([place[2] for place in places])
+        # Between the end of one track and the start of the next may lie rows that were replaced.
+        order = np.argsort(starts, kind="stable")
+        bounds = np.stack((starts[order], ends[order]), axis=1).ravel()
+        scores = np.empty(len(places), np.float32)
+        scores[order] = np.maximum.reduceat(np.append(alike, np.float32(-1)), bounds)[::2]
+        best = np.argsort(-scores, kind="stable")[:CANDIDATES]
+        found = []
+        for at in best[scores[best] >= LEAST_SCORE]:
+            track_id, start, count, other_frames = places[at]
+            hints = audio.hints_of(probe, self._rows[start : start + count], frames, other_frames)
+            found.append(Candidate(track_id, float(scores[at]), hints))
+        return found
+
+    def _scan(self, probes: np.ndarray) -> np.ndarray:
+        """For each row the best cosine with any probe: float32 [rows]."""
+        best = np.empty(self._used, np.float32)
+        scaled = probes * np.float32(audio.SKETCH_SCALE)
+        for start in range(0, self._used, _BLOCK):
+            part = self._rows[start : min(start + _BLOCK, self._used)].astype(np.float32)
+            np.max(scaled @ part.T, axis=0, out=best[start : start + len(part)])
+        return best
+
+    def save(self) -> None:
+        """Write what is new. Full shards that hold nothing outdated stay as they are."""
+        if not self._unsaved:
+            return
+        kept: set[str] = set()
+        for ids in self._shards.values():
+            if len(ids) == SHARD_TRACKS and not self._unsaved & set(ids):
+                kept |= set(ids)
+        loose = [track_id for track_id in self.keys if track_id not in kept]
+        fresh = {}
+        for start in range(0, len(loose), SHARD_TRACKS):
+            ids = loose[start : start + SHARD_TRACKS]
+            data = self._shard(ids)
+            name = hashlib.sha256(data).hexdigest()
+            write_bytes_atomic(self.folder / f"{name}.npz", data)
+            fresh[name] = ids
+        for name, ids in list(self._shards.items()):
+            if name not in fresh and not set(ids) <= kept:
+                (self.folder / f"{name}.npz").unlink(missing_ok=True)
+                del self._shards[name]
+        self._shards |= fresh
+        self._unsaved.clear()
+
+    def _shard(self, ids: Sequence[str]) -> bytes:
+        places = [self._places[track_id] for track_id in ids]
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            version=np.int64(audio.SKETCH_VERSION),
+            ids=np.array(ids),
+            keys=np.array([self.keys[track_id] for track_id in ids]),
+            frames=np.array([frames for _, _, frames in places]),
+            rows=np.concatenate([self._rows[start : start + count] for start, count, _ in places]),
+        )
+        return buffer.getvalue()
+
+
+def index_key(processing: str) -> str:
+    """What a sketch depends on: the hash of the processing that wrote the fingerprint, and how sketches are made."""
+    return content_sha256([processing, audio.SKETCH_VERSION])

@@ -1,0 +1,133 @@
+"""Fingerprints: copies are recognised at any speed and pitch, pieces over the same loop are told from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lofi_pipeline import audio
+from lofi_pipeline.audio import Kinship
+from lofi_pipeline.demo.synth import RATE, SongSpec, render
+
+PIECE = SongSpec(
+    seed=3,
+    bpm=82.0,
+    key="A",
+    mode="minor",
+    seconds=40.0,
+    instruments=("rhodes", "vibraphone", "upright bass", "boom bap drums"),
+    production=("vinyl crackle",),
+)
+
+
+@cache
+def piece(seed: int = 3, bpm: float = 82.0, key: str = "A", mode: str = "minor") -> np.ndarray:
+    """float32 [2, n] at 48 kHz."""
+    return render(replace(PIECE, seed=seed, bpm=bpm, key=key, mode=mode)).samples
+
+
+def mark(samples: np.ndarray) -> np.ndarray:
+    return audio.fingerprint(audio.mono_at(np.ascontiguousarray(samples, np.float32), 22_050))
+
+
+def played_at(samples: np.ndarray, speed: float) -> np.ndarray:
+    return np.asarray(soxr.resample(samples.T, RATE, RATE / speed)).T
+
+
+def same_loop() -> list[np.ndarray]:
+    """Pieces by one band on one progression: another melody, other drum samples, other crackle."""
+    from lofi_pipeline.demo import synth
+
+    wanted = synth._progression(PIECE)
+    seeds = [seed for seed in range(4, 400) if synth._progression(replace(PIECE, seed=seed)) == wanted]
+    return [piece(seed) for seed in seeds[:3]]
+
+
+def test_copies_are_recognised_whatever_was_done_to_them(tmp_path: Path) -> None:
+    import librosa
+
+    original = piece()
+    path = tmp_path / "a.mp3"
+    path.write_bytes(audio.encode_mp3(original, vbr_quality=9))
+    dull = soxr.resample(soxr.resample(original.T, RATE, 8_000), 8_000, RATE).T
+    noise = 0.005 * np.random.default_rng(0).standard_normal(original.shape)
+    copies = {
+        "itself": (original, 1.0, 0.0),
+        "re-encoded": (audio.read(path, max_seconds=100).samples, 1.0, 0.0),
+        "quieter": (0.1 * original, 1.0, 0.0),
+        "excerpt of 20 s": (original[:, 9 * RATE + 77 : 29 * RATE + 77], 1.0, 0.0),
+        "noisy": (original + noise, 1.0, 0.0),
+        "darker": (dull, 1.0, 0.0),
+        "slowed": (played_at(original, 0.88), 0.88, -2.21),
+        "a semitone up, resampled": (played_at(original, 2 ** (1 / 12)), 1.059, 1.0),
+        "a semitone down, resampled": (played_at(original, 2 ** (-1 / 12)), 0.944, -1.0),
+        "a semitone up": (librosa.effects.pitch_shift(original, sr=RATE, n_steps=1), 1.0, 1.0),
+        "a semitone down": (librosa.effects.pitch_shift(original, sr=RATE, n_steps=-1), 1.0, -1.0),
+    }
+    first = mark(original)
+    for name, (samples, speed, semitones) in copies.items():
+        found = audio.compare(mark(samples), first)
+        assert found.kinship is Kinship.SAME, (name, found)
+        assert found.speed == pytest.approx(speed, rel=0.003), name
+        assert found.semitones == pytest.approx(semitones, abs=0.15), name
+
+
+def test_pieces_over_one_loop_are_kin_and_not_copies() -> None:
+    first = mark(piece())
+    for other in same_loop():
+        found = audio.compare(first, mark(other))
+        assert found.kinship is Kinship.RELATED, found
+        slowed = audio.compare(first, mark(played_at(other, 0.88)))
+        assert slowed.kinship is not Kinship.SAME, slowed
+
+
+def test_other_music_is_not_kin() -> None:
+    assert audio.compare(mark(piece()), mark(piece(77, 71.0, "D", "major"))).kinship is Kinship.NONE
+
+
+def test_two_halves_with_little_in_common_are_not_copies() -> None:
+    """Cut from one recording, but each has more of its own than they share: nothing is dropped."""
+    samples = np.concatenate((piece(), piece(21, 77.0, "E"), piece(40, 90.0, "G")), axis=1)
+    first, second = samples[:, : 64 * RATE], samples[:, 44 * RATE :]
+    assert audio.compare(mark(first), mark(second)).kinship is not Kinship.SAME
+
+
+def test_silence_noise_and_nothing_can_be_compared() -> None:
+    silence = audio.fingerprint(np.zeros(30 * 22_050, np.float32))
+    noise = audio.fingerprint(np.random.default_rng(0).standard_normal(30 * 22_050).astype(np.float32))
+    for first in (silence, noise, silence[:0], silence[:1], mark(piece())[:5]):
+        for second in (silence[:3], noise, mark(piece())):
+            if first is not second:
+                assert audio.compare(first, second).kinship is Kinship.NONE
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    start=st.integers(0, 200),
+    length=st.integers(1, 430),
+    speed=st.sampled_from([0.85, 0.9, 1.0, 1.1]),
+    seed=st.integers(0, 3),
+)
+def test_comparing_is_symmetric(start: int, length: int, speed: float, seed: int) -> None:
+    first = mark(piece())
+    second = mark(played_at(piece(), speed) if seed < 2 else piece(seed))[start : start + length]
+    one, two = audio.compare(first, second), audio.compare(second, first)
+    assert one.kinship is two.kinship
+    assert one == two.swapped() or two == one.swapped()
+    assert 0 <= one.similarity <= 1 and 0 <= one.contradiction <= 1 and 0 <= one.overlap <= 1
+    assert audio.compare(first, first).kinship is Kinship.SAME
+
+
+def test_a_sketch_hardly_depends_on_pitch_and_place() -> None:
+    plain = audio.sketch(mark(piece())).astype(np.float32) * audio.SKETCH_SCALE
+    moved = audio.probes(mark(played_at(piece(), 0.88)[:, 3 * RATE :]))
+    other = audio.probes(mark(piece(77, 71.0, "D", "major")))
+    assert (moved @ plain.T).max() > max(0.75, (other @ plain.T).max())
+    assert plain.shape == (len(audio.sketch_starts(len(mark(piece())))), audio.DIMENSIONS)
