@@ -32,7 +32,7 @@ from lofi_pipeline.styles import has_words, load_presets
 
 Progress = Callable[[int, int, str], None]
 
-# Four tracks of each, in this order, so that a LoRA can learn what they have in common; the voices come early so that a
+# Six tracks of each, in this order, so that a LoRA can learn what they have in common; the voices come early so that a
 # small drop has one too.
 STYLES = (
     "CORE-01", "INST-02", "THEME-02", "SEASON-03", "VOCAL-01", "CORE-03", "THEME-01", "INST-05", "SEASON-05",
@@ -130,7 +130,7 @@ class _Job:
 
 
 def make_demo_drop(
-    raw_root: Path, *, tracks: int = 48, seed: int = 0, workers: int = 0, progress: Progress | None = None
+    raw_root: Path, *, tracks: int = 72, seed: int = 0, workers: int = 0, progress: Progress | None = None
 ) -> DropTruth:
     """Write the demo music under `raw_root` (data/raw) and say what is true of it.
 
