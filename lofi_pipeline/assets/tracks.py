@@ -118,7 +118,7 @@ def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | st
     first = record.origins[0]
     return {
         "licence": first.licence,
-        "sources": ", ".join(origin.source_id for origin in record.origins),
+        "sources": ", ".join(f"{origin.source_id} ({origin.licence})" for origin in record.origins),
         "title": first.title or "",
         "artist": first.artist or "",
         "sha256": record.sha256,

@@ -114,21 +114,21 @@ def _judged_anew(known: Scan | None, scan: Scan) -> list[JudgedAnew]:
         before = former.get(drop.folder)
         if before is None or drop.manifest is None:
             continue
-        with_obligations = before.verdict is not None and drop.verdict is not None
-        said = [_verdict_in_words(each, with_obligations=with_obligations) for each in (before, drop)]
+        in_full = before.verdict is not None and drop.verdict is not None
+        said = [_verdict_in_words(each, in_full=in_full) for each in (before, drop)]
         if said[0] != said[1]:
             found.append(JudgedAnew(drop.manifest.source_id, drop.folder, *said))
     return found
 
 
-def _verdict_in_words(drop: Drop, *, with_obligations: bool) -> str:
-    """Such as "accepted: CC-BY-4.0, asks for attribution"."""
+def _verdict_in_words(drop: Drop, *, in_full: bool) -> str:
+    """Such as "accepted: CC-BY-4.0, asks for attribution"; in full only where both scans kept their verdicts."""
     words = f"{drop.status}: {drop.licence or 'not judged'}"
-    if with_obligations and drop.verdict is not None and drop.verdict.obligations:
+    if not in_full or drop.verdict is None:
+        return words
+    if drop.verdict.obligations:
         words += f", asks for {', '.join(drop.verdict.obligations)}"
-    return (
-        words if drop.status is DropStatus.ACCEPTED or not drop.verdict else f"{words}. {drop.verdict.reason}"
-    )
+    return words if drop.status is DropStatus.ACCEPTED else f"{words}. {drop.verdict.reason}"
 
 
 def remember_day(root: DataRoot, day: date) -> None:
