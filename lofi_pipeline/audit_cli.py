@@ -205,7 +205,7 @@ def source(
     rebuilt: str | None = None
     if withdraw:
         take_out(root, source_id, reason=reason, day=today)
-        rebuilt, failures = _next_version(root)
+        rebuilt, failures = _next_version(root, [item.partition_key for item in tainted.checkpoints])
         tainted = trace(root, source_id, config.licensing, today)
     _show_taint(tainted)
     if withdraw:
@@ -220,13 +220,17 @@ def source(
         raise typer.Exit(1)
 
 
-def _next_version(root: DataRoot) -> tuple[str | None, list[str]]:
-    """Register and build as `lofi run --to dataset_manifest` does; the hash of the data set now, and what failed."""
+def _next_version(root: DataRoot, tainted: list[str]) -> tuple[str | None, list[str]]:
+    """Register and build as `lofi run --to dataset_manifest` does, and audit the tainted checkpoints again for the UI.
+
+    Returns the hash of the data set now, and what failed.
+    """
     from lofi_pipeline.dataset import NoTracks, load_version
     from lofi_pipeline.headless import headless
 
     with headless(root) as runner, bars():
-        outcome = runner.run("dataset_manifest")
+        runner.run("dataset_manifest")
+        outcome = runner.audit(tainted)
     try:
         return load_version(root).dataset.hash, outcome.failures
     except NoTracks:

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
-from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.orphans import end_orphans, owner_tag
 from lofi_pipeline.automation.ranges import ranges_of
@@ -73,6 +73,15 @@ class Headless:
             )
         else:
             self._train_and_evaluate(evaluate=last == "quality_metrics")
+        return self.outcome
+
+    def audit(self, partition_keys: list[str]) -> Outcome:
+        """Audit checkpoints anew, so that the history shows what holds of them now."""
+        name = str(CHECKPOINTS.name)
+        known = set(self.instance.get_dynamic_partitions(name))
+        self.instance.add_dynamic_partitions(name, [key for key in partition_keys if key not in known])
+        for key in partition_keys:
+            self._job("evaluate", assets=["license_audit"], partition_key=key)
         return self.outcome
 
     def _timed(self, stage: str, work: Any) -> None:

@@ -6,16 +6,19 @@ import json
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from lofi_pipeline.assets.license_audit import NOT_WITHDRAWN
 from lofi_pipeline.cli import app
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.licensing.audit import find_subject
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audit.roots import land, lineage_for
+from lofi_pipeline_tests.end_to_end.lofi import history
 
 ID = "epoch=0-step=60_lora"
 FILES = {"report.json", "audit.html", "tracks.csv", "ATTRIBUTION.md"}
@@ -126,6 +129,11 @@ def test_a_withdrawn_source_is_out_of_the_next_version(data: DataRoot, tmp_path:
     assert [item["checkpoint_id"] for item in said["checkpoints"]] == [ID]
     assert [item["preset"] for item in said["retrain"]] == ["nano"]
     assert "retrain" in done.output
+    with history(data) as instance:
+        checks = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey("license_audit"), NOT_WITHDRAWN), limit=1
+        )
+    assert [record.status.value for record in checks] == ["FAILED"]
     assert load_withdrawals(data)[0].reason == "the label asked"
     assert lofi(data, "source", "session").exit_code == 1
     assert lofi(data, "source", "commons").exit_code == 0
