@@ -15,7 +15,10 @@ import pytest
 from lofi_pipeline import audio
 from lofi_pipeline.audio.thumbnail import waveform_png
 from lofi_pipeline.config import AudioSettings
+from lofi_pipeline.demo.drop import spec_of
+from lofi_pipeline.demo.synth import render
 from lofi_pipeline.entities import ProcessedFacts
+from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audio.music import loop, truncate, write
 
 SETTINGS = AudioSettings()
@@ -72,6 +75,15 @@ def test_a_loud_track_is_limited_a_peaky_one_stops_short(tmp_path: Path) -> None
     assert done.gain_db < -5
     assert done.true_peak_dbtp <= -0.99
     assert done.output_lufs == pytest.approx(-14, abs=0.2)
+
+
+def test_a_track_that_rings_in_the_encoder_is_turned_down_until_it_keeps_the_ceiling(tmp_path: Path) -> None:
+    spec = spec_of(load_presets()["VOCAL-03"], 47, 44.5)  # its vocal chops stayed 0.07 dB above after three times
+    source = write(tmp_path / "chops.flac", render(spec).samples, 48_000)
+    done = audio.process(source, tmp_path / "chops.mp3", SETTINGS)
+    heard = audio.read(tmp_path / "chops.mp3", max_seconds=100)
+    assert audio.true_peak_dbtp(heard.samples) <= -1.0 + 0.01
+    assert done.output_lufs == pytest.approx(-14.0 - done.loudness_shortfall_db, abs=0.2)
 
 
 def test_a_long_track_is_cut_at_a_bar_line(tmp_path: Path) -> None:
