@@ -60,7 +60,7 @@ def test_the_report_says_who_fed_what(data: DataRoot) -> None:
     assert report.reference == [track.track_id for track in report.tracks if track.split is Split.VALIDATION]
     assert report.captions.prompts == len({track.prompt for track in report.tracks})
     assert report.captions.tags["instrumental"] == 4
-    assert report.configuration["lora_rank"] == "16"
+    assert report.configuration["lora_rank"] == str(load_config().training.presets["nano"].lora_rank)
     assert report.training is not None and report.training.steps == 60
     assert report.clean
 
