@@ -23,6 +23,9 @@ _BEATS_A_PHRASE, _BEATS_A_CHORD = 16, 4
 _EDGE = 0.1
 """Beats beside a bar line that are left out: there two chords sound at once."""
 
+_MOST_CERTAIN = 0.95
+"""Music may have no key, or change it: the fit knows only music that stays in one."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -43,7 +46,7 @@ def key_of(chroma: Chroma, bpm: float) -> Key:
         return Key("C", "major", 0.0)
     chances = shares(fitted()["key"].score(key_features(chroma, bpm)))
     best = int(np.argmax(chances))
-    return Key(TONICS[best % 12], "minor" if best >= 12 else "major", float(chances[best]))
+    return Key(TONICS[best % 12], "minor" if best >= 12 else "major", _MOST_CERTAIN * float(chances[best]))
 
 
 def key_features(chroma: Chroma, bpm: float) -> np.ndarray:
