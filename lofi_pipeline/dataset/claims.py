@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lofi_pipeline.entities import DropManifest, Entity, EvidenceFile, Grant, SourceRecord
+from lofi_pipeline.entities import DropManifest, DropStatus, Entity, EvidenceFile, Grant, Scan, SourceRecord
 from lofi_pipeline.entities.base import Identifier, Sha256
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
 
@@ -100,8 +100,8 @@ def claims_json(root: DataRoot) -> Path:
     return root.metadata / "claims.json"
 
 
-def load_claims(root: DataRoot, *, day: date) -> ClaimsRecord:
-    """The claims on record; of a data root older than this record, those in sources.json.
+def load_claims(root: DataRoot, known: Scan | None, *, day: date) -> ClaimsRecord:
+    """The claims on record; of a data root older than this record, what the last scan took.
 
     Raises:
         RecordError: the record was damaged; named.
@@ -109,17 +109,13 @@ def load_claims(root: DataRoot, *, day: date) -> ClaimsRecord:
     path = claims_json(root)
     if path.is_file():
         return ClaimsRecord.parse(read_json(path), where=str(path))
-    where = root.sources_json
-    known = (
-        [SourceRecord.parse(item, where=str(where)) for item in read_json(where)] if where.is_file() else []
-    )
+    taken = {
+        drop.manifest.source_id: Claims.of(drop.manifest, drop.evidence)
+        for drop in reversed(known.drops if known else [])
+        if drop.manifest is not None and drop.status is DropStatus.ACCEPTED
+    }
     return ClaimsRecord(
-        sources={
-            source.source_id: [
-                Claimed(since=day, claims=Claims(source=source.model_copy(update={"track_ids": []})))
-            ]
-            for source in known
-        }
+        sources={source_id: [Claimed(since=day, claims=claims)] for source_id, claims in taken.items()}
     )
 
 

@@ -75,7 +75,7 @@ def register_sources(
     with locked(root.registry_json):
         known = load_scan(root)
         judged_for = judging_day(known, day)
-        claims = load_claims(root, day=judged_for)
+        claims = load_claims(root, known, day=judged_for)
         scan = scan_drops(
             root,
             style_ids=style_ids,

@@ -182,10 +182,16 @@ def test_another_document_is_no_evidence_until_it_is_meant(root: DataRoot) -> No
     assert edit(root, granted(), contract_txt=CONTRACT).status is DropStatus.ACCEPTED
 
 
-def test_a_data_root_from_before_the_record_is_held_to_its_sources(root: DataRoot) -> None:
+def test_a_data_root_from_before_the_record_is_held_to_what_was_taken(root: DataRoot) -> None:
     edit(root, facts(license_type="CC BY 4.0"), a_mp3=b"A")
     claims_json(root).unlink()
     assert edit(root, facts()).licence == "CC-BY-4.0"
+    claims_json(root).unlink()
+    root.drops_json.unlink()
+    edit(root, granted(), contract_txt=CONTRACT)
+    claims_json(root).unlink()
+    drop = edit(root, granted())
+    assert (drop.status, drop.edited) == (DropStatus.ACCEPTED, None)
 
 
 def test_two_sources_that_claim_one_track_are_both_shown_and_the_stricter_holds(root: DataRoot) -> None:
