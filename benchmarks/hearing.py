@@ -1,6 +1,6 @@
 """How well the ear hears: every measurement against the truth of synthetic loops that nothing was fitted on.
 
-    python -m benchmarks.hearing [--quick] [--markdown FILE]
+    python -m benchmarks.hearing [--quick] [--part test|blind] [--markdown FILE]
 
 Renders 378 loops of 30 s the first time (build/hearing/), then listens and prints a table. `--quick` takes a fifth of them.
 """
@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.fit_hearing import TRUTHS, waltz
-from benchmarks.hearing_corpus import Piece, disturbed, heard, loose_pieces, style_pieces, wide_pieces
+from benchmarks.hearing_corpus import Part, Piece, disturbed, heard, loose_pieces, style_pieces, wide_pieces
 from lofi_pipeline.audio import measure
 from lofi_pipeline.entities import TrackMeasurements
 from lofi_pipeline.styles import Suggestion, load_presets, needs_review, suggest
@@ -45,13 +45,13 @@ class Row:
     right: dict[str, tuple[int, int]]
 
 
-def listen(quick: bool) -> dict[str, list[Heard]]:
+def listen(quick: bool, part: Part) -> dict[str, list[Heard]]:
     """All pieces of the three sets, measured."""
     share = 5 if quick else 1
     sets = {
-        "styles": list(style_pieces("test", EACH_STYLE))[::share],
-        "loose": list(loose_pieces("test", EACH_LOOSE))[::share],
-        "wide": list(wide_pieces("test", WIDE))[::share],
+        "styles": list(style_pieces(part, EACH_STYLE))[::share],
+        "loose": list(loose_pieces(part, EACH_LOOSE))[::share],
+        "wide": list(wide_pieces(part, WIDE))[::share],
     }
     result: dict[str, list[Heard]] = {}
     for name, pieces in sets.items():
@@ -238,10 +238,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a fifth of the pieces")
+    parser.add_argument("--part", choices=("test", "blind"), default="blind", help="which seeds")
     parser.add_argument("--markdown", type=Path, help="write the tables there, too")
     arguments = parser.parse_args()
     started = time.process_time()
-    sets = listen(arguments.quick)
+    sets = listen(arguments.quick, arguments.part)
     text = "\n".join([*markdown(table(sets)), waltzes(sets), "", *reliability(sets), ""])
     print(text)
     print(f"{time.process_time() - started:.0f} s of CPU")
