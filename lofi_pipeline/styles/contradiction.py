@@ -1,6 +1,7 @@
 """Which tags a measurement speaks against so surely that a prompt must not say them.
 
 Only what is practically certain counts: between SURELY_NOT and SURELY the tags stand, since whoever declared the style has ears.
+Swing is not certain enough for that (chopped samples hide it), a voice neither.
 """
 
 from __future__ import annotations
@@ -8,9 +9,6 @@ from __future__ import annotations
 from lofi_pipeline.entities import TrackMeasurements
 
 SURELY, SURELY_NOT = 0.98, 0.02
-STRAIGHT = 0.53
-"""Swing below which nothing swings; 0.5 is straight."""
-CLEAR_SWING = 0.9
 
 NEEDS_DRUMS = frozenset({"dusty drums", "swung drums", "half-time drums"})
 NEEDS_CRACKLE = frozenset({"vinyl crackle"})
@@ -25,13 +23,7 @@ def contradicted(tag: str, measurements: TrackMeasurements) -> bool:
     if tag == "no drums":
         return _is(measurements.drums)
     if tag in NEEDS_DRUMS or tag in DRUM_INSTRUMENTS:
-        straight = (
-            tag == "swung drums"
-            and measurements.swing is not None
-            and measurements.swing < STRAIGHT
-            and min(measurements.swing_confidence, measurements.beat_confidence) >= CLEAR_SWING
-        )
-        return straight or _is_not(measurements.drums)
+        return _is_not(measurements.drums)
     if tag in NEEDS_CRACKLE:
         return _is_not(measurements.crackle)
     return tag in NEEDS_RAIN and _is_not(measurements.rain)
