@@ -54,6 +54,17 @@ def test_each_track_has_its_own_outcome(worked_on: DataRoot) -> None:
     assert pending_tracks(worked_on, load_config()) == []
 
 
+def test_what_was_only_suggested_is_marked_for_review(root: DataRoot) -> None:
+    named = facts(defaults={}, files={"b.wav": {"style_ids": ["CORE-01"]}})
+    make_drop(root, "drop", {"a.wav": song(0), "b.wav": song(1)}, named)
+    work(root)
+    tagged = {record.filename: record.tagged for record in records_of(root)}
+    suggested, declared = tagged["a.wav"], tagged["b.wav"]
+    assert suggested and not suggested.styles_declared
+    assert suggested.needs_review == (suggested.style_confidence < 0.6)
+    assert declared and declared.styles_declared and not declared.needs_review
+
+
 def records_of(root: DataRoot) -> list[TrackRecord]:
     found = [load_record(root, track.track_id) for track in load_registry(root).tracks]
     return [record for record in found if record]
