@@ -61,6 +61,7 @@ class Example:
     kind: Kind
     spec: SongSpec
     prompt: str
+    style_id: str | None = None
 
 
 def draw(kind: Kind, seed: int, seconds: float = 5.2) -> Example:
@@ -148,10 +149,12 @@ def _preset(seed: int, seconds: float) -> Example:
     style_id = sorted(presets)[seed % len(presets)]
     spec = spec_of(presets[style_id], seed + APART_FROM_DEMO, seconds)
     heard = TrackMeasurements(
-        tempo_bpm=spec.bpm, tempo_confidence=1, key=spec.key, mode=spec.mode, key_confidence=1,
+        tempo_bpm=spec.bpm, tempo_confidence=1, key=spec.key, mode="major" if spec.mode == "major" else "minor", key_confidence=1,
         time_signature_confidence=1, brightness_hz=0, onset_density=0,
     )  # fmt: skip
-    return Example("preset", spec, build_prompt([style_id], heard, presets, vocabulary, key=str(seed)))
+    return Example(
+        "preset", spec, build_prompt([style_id], heard, presets, vocabulary, key=str(seed)), style_id
+    )
 
 
 @cache

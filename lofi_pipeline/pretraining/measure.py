@@ -17,24 +17,26 @@ import torch
 from numpy.typing import NDArray
 
 from lofi_pipeline.demo.distributions import Example, Kind, draw
+from lofi_pipeline.demo.drop import STYLES
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
 from lofi_pipeline.evaluation.frechet import frechet_distance
 from lofi_pipeline.pretraining import base, corpus, labels
 from lofi_pipeline.pretraining.listen import octave_error, tempo
+from lofi_pipeline.training.weights import load_checkpoint_into
 
 REPORT = Path(__file__).parents[2] / "docs" / "nano-measurements.json"
 SECONDS, GROUP = 5.0, 8
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 
 
-def held_out(kind: Kind, count: int, known: set[str]) -> list[Example]:
-    """Examples whose prompts name a tempo and are not among the `known` ones."""
+def held_out(kind: Kind, count: int, known: set[str], styles: tuple[str, ...] = ()) -> list[Example]:
+    """Examples whose prompts name a tempo and are not among the `known` ones; of some styles where they are given."""
     found: list[Example] = []
     seed = 2 * corpus.HELD_OUT
     while len(found) < count:
         example = draw(kind, seed, SECONDS)
-        if " bpm" in example.prompt and example.prompt not in known:
+        wanted = not styles or example.style_id in styles
+        if wanted and " bpm" in example.prompt and example.prompt not in known:
             found.append(example)
         seed += 1
     return found
@@ -114,61 +116,6 @@ def _kind(tag: str) -> str:
     return "mood" if tag in labels.MOODS else "other"
 
 
-def adapt(pipeline: Any, tracks: list[Example], steps: int, rate: float, rank: int, mean: float) -> None:
-    """Train a LoRA on 30 s tracks rendered from `tracks`, on crops from anywhere, as the trainer does."""
-    from peft import LoraConfig
-
-    torch.manual_seed(0)
-    pipeline.transformer.requires_grad_(False)
-    pipeline.transformer.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS))
-    parameters = [p for p in pipeline.transformer.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
-    latents, conditions = [], []
-    silence = pipeline.condition_encoder.silence_latent
-    with torch.no_grad():
-        for example in tracks:
-            audio = render(replace(example.spec, seconds=30.0), corpus.RATE).samples
-            latents.append(pipeline.vae.encode(torch.from_numpy(audio)[None]).latent_dist.mean[0].T)
-            encoded = pipeline.encode_prompt(
-                prompt=example.prompt, lyrics=base.LYRICS, device="cpu", audio_duration=SECONDS, bpm=round(example.spec.bpm),
-                keyscale=f"{example.spec.key} {example.spec.mode}", timesignature="4",
-            )  # fmt: skip
-            conditions.append(
-                pipeline.condition_encoder(*encoded, silence[:, :1500], torch.zeros(1, dtype=torch.long))[0]
-            )
-    frames = base.FRAMES
-    context = torch.cat((silence[:, :frames], torch.ones(1, frames, 64)), dim=-1)
-    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
-    null = pipeline.condition_encoder.null_condition_emb.detach()
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 20) * max(0.01, 0.5 * (1 + np.cos(np.pi * step / steps)))
-        optimiser.zero_grad()
-        rows = rng.choice(len(tracks), 8, replace=False)
-        by_length: dict[int, list[int]] = {}
-        for row in rows:
-            by_length.setdefault(conditions[row].shape[1], []).append(int(row))
-        for members in by_length.values():
-            clean = torch.stack([_crop(latents[row], frames, rng) for row in members])
-            t = (torch.randn(len(members), generator=generator) + mean).sigmoid()
-            noise = torch.randn(clean.shape, generator=generator)
-            condition = torch.cat([conditions[row] for row in members])
-            dropped = torch.rand(len(members), 1, 1, generator=generator) < 0.15
-            mixed = t[:, None, None] * noise + (1 - t)[:, None, None] * clean
-            velocity = pipeline.transformer(
-                hidden_states=mixed, timestep=t, timestep_r=t, encoder_hidden_states=torch.where(dropped, null, condition),
-                context_latents=context.expand(len(members), -1, -1), return_dict=False,
-            )[0]  # fmt: skip
-            ((velocity - (noise - clean)).square().mean() * len(members) / len(rows)).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-
-
-def _crop(latents: torch.Tensor, frames: int, rng: np.random.Generator) -> torch.Tensor:
-    start = int(rng.integers(0, len(latents) - frames + 1))
-    return latents[start : start + frames]
-
-
 def reference(examples: list[Example]) -> NDArray[np.float32]:
     """Two windows of each of `examples`, mono float32 [2 x examples, frames]."""
     long = [render(replace(example.spec, seconds=15.0), corpus.RATE).samples.mean(0) for example in examples]
@@ -209,28 +156,25 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             pipeline, embedder, bright[:24], steps, guidance
         )
         _show(report)
-    if arguments.lora_steps:
-        report |= _adaptation(pipeline, embedder, arguments)
+    if arguments.checkpoint:
+        report |= _adapted(pipeline, embedder, arguments)
     return report
 
 
-def _adaptation(pipeline: Any, embedder: NanoEmbedder, arguments: argparse.Namespace) -> dict[str, Any]:
-    lofi = held_out("lofi", 48 + 30 + 24, set())
-    asked, tracks, others = lofi[:48], lofi[48:78], lofi[78:]
+def _adapted(pipeline: Any, embedder: NanoEmbedder, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The base and then a LoRA checkpoint of the demo, on held-out prompts of the demo's styles."""
+    examples = held_out("preset", 2 * arguments.clips, set(), styles=STYLES)
+    asked, others = examples[: arguments.clips], examples[arguments.clips :]
     target = embedder.embed_audio(reference(others))
-    own = embedder.embed_audio(reference(tracks))
-    report: dict[str, Any] = {
-        "floor: lofi tracks against held-out lofi": round(frechet_distance(own, target), 4)
-    }
+    real = np.stack([render(e.spec, corpus.RATE).samples.mean(0) for e in asked])
+    floor = round(frechet_distance(embedder.embed_audio(real), target), 4)
     prompts, settings = [example.prompt for example in asked], (arguments.steps, arguments.guidance)
-    for name in ("base", "lora"):
-        if name == "lora":
-            began = time.time()
-            adapt(pipeline, tracks, arguments.lora_steps, arguments.lora_rate, 16, arguments.lora_mean)
-            report["LoRA training"] = {
-                "steps": arguments.lora_steps, "rank": 16, "learning_rate": arguments.lora_rate,
-                "timestep_mean": arguments.lora_mean, "seconds": round(time.time() - began),
-            }  # fmt: skip
+    report: dict[str, Any] = {
+        "rendered audio, lofi prompts": {"fad": floor, **following(embedder, real, asked)}
+    }
+    for name in ("base", "LoRA"):
+        if name == "LoRA":
+            load_checkpoint_into(pipeline, Path(arguments.checkpoint))
         clips = generate(pipeline, prompts, 0, *settings)
         fad = round(frechet_distance(embedder.embed_audio(clips), target), 4)
         report[f"{name}, lofi prompts"] = {"fad": fad, **following(embedder, clips, asked)}
@@ -251,9 +195,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--guidance", type=float, default=4.0)
-    parser.add_argument("--lora-steps", type=int, default=240, help="0: do not adapt")
-    parser.add_argument("--lora-rate", type=float, default=1.5e-3)
-    parser.add_argument("--lora-mean", type=float, default=-0.4)
+    parser.add_argument("--checkpoint", help="a LoRA checkpoint of the demo, to measure against the base")
     parser.add_argument(
         "--pieces", type=int, default=10_000, help="training pieces, whose prompts are left out"
     )
