@@ -3,6 +3,9 @@
 Records are synthetic and complete: version, track records, published and processed files, originals, evidence, checkpoint,
 scores. Music files are small (--bytes), so that the figures are of the audit and not of the disk; hashing real music comes
 on top at about the speed of SHA-256.
+
+On two busy cores: 500 tracks 1.0 s and 49 MB; 50,000 tracks 28 s and 879 MB (200,501 files hashed). Writing the files takes
+10 to 14 s, most of it the imports of the two validators.
 """
 
 from __future__ import annotations
