@@ -28,7 +28,7 @@ from lofi_pipeline.audio.fingerprint_sketch import (
 from lofi_pipeline.audio.spectrum import fft_size, signal_of, spectrum_of
 
 SAME_SIMILARITY = 0.6
-SAME_CONTRADICTION = 0.09
+SAME_CONTRADICTION = 0.078
 SAME_OVERLAP = 0.8
 RELATED = 0.67
 LEAST_SIMILARITY = 0.4
