@@ -12,6 +12,12 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song, work
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a room run in one process, one after the other: they share what is dear to make."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> DataRoot:
     """An empty data root."""
