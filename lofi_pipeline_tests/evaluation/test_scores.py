@@ -57,7 +57,7 @@ def test_a_base_model_is_scored_as_step_0(base) -> None:
     assert (scores.step, scores.metrics.checkpoint_id) == (0, "epoch=0-step=0_lora")
     assert scores.metrics.fad_score > 0 and -1 <= scores.metrics.clap_score <= 1
     assert scores.floor_fad is not None and scores.metrics.fad_score > scores.floor_fad
-    assert (scores.reference_windows, scores.generated_windows, len(scores.samples)) == (16, 82, 41)
+    assert (scores.reference_windows, scores.generated_windows, len(scores.samples)) == (16, 6, 41)
     assert scores.metrics.style_coverage is not None and len(scores.metrics.style_coverage) == 38
     assert all(outcome.generated for outcome in scores.metrics.style_coverage.values())
     assert scores.key == score_key(root, version, BandEmbedder(), SETTINGS)
@@ -164,9 +164,14 @@ def _score(rooted, clips: list[Clip]) -> ClipScores:
     return score_clips(clips, load_reference(root, version, embedder, 0.5), embedder, embedder, SETTINGS)
 
 
+def _clips(*, heard_as: int | None = None) -> list[Clip]:
+    """One of each style, and one of a validation prompt."""
+    styles = [_clip(number, heard_as=heard_as, style=style) for number, style in enumerate(STYLES)]
+    return [*styles, _clip(len(STYLES), heard_as=heard_as)]
+
+
 def test_clips_that_follow_their_prompts_align_and_others_do_not(rooted) -> None:
-    following = _score(rooted, [_clip(number, style=style) for number, style in enumerate(STYLES)])
-    deaf = _score(rooted, [_clip(number, heard_as=0, style=style) for number, style in enumerate(STYLES)])
+    following, deaf = _score(rooted, _clips()), _score(rooted, _clips(heard_as=0))
     assert following.clap > 0.9 and abs(following.clap_shuffled) < 0.2
     assert all(outcome.recognizable for outcome in following.style_coverage.values())
     assert deaf.clap < 0.3
@@ -175,16 +180,14 @@ def test_clips_that_follow_their_prompts_align_and_others_do_not(rooted) -> None
 
 def test_a_style_is_recognizable_when_its_prompt_is_among_the_nearest_five(rooted) -> None:
     """All clips say 0 loudest; towards the other axes only noise is left, so at most five prompts are near enough."""
-    coverage = _score(
-        rooted, [_clip(number, heard_as=0, style=style) for number, style in enumerate(STYLES)]
-    ).style_coverage
+    coverage = _score(rooted, _clips(heard_as=0)).style_coverage
     assert coverage["CORE-01"].recognizable
     assert all(outcome.generated for outcome in coverage.values())
     assert sum(outcome.recognizable for outcome in coverage.values()) < len(STYLES)
 
 
 def test_silence_and_stumps_are_not_generated(rooted) -> None:
-    clips = [_clip(number, style=style) for number, style in enumerate(STYLES)]
+    clips = _clips()
     silent = np.zeros_like(clips[0].samples)
     silent[:, 0] = 0.89
     clips[0] = replace(clips[0], samples=silent)
@@ -193,6 +196,15 @@ def test_silence_and_stumps_are_not_generated(rooted) -> None:
     assert not coverage["CORE-01"].generated and not coverage["CORE-01"].recognizable
     assert not coverage["CORE-02"].generated
     assert coverage["CORE-03"].generated
+
+
+def test_fad_takes_the_clips_of_validation_prompts_alone(rooted) -> None:
+    validation, styles = [_clip(7), _clip(6)], [_clip(0, style="CORE-01"), _clip(1, style="CORE-02")]
+    alone, beside = _score(rooted, validation), _score(rooted, [*styles, *validation])
+    assert beside.fad == pytest.approx(alone.fad) and beside.windows == alone.windows
+    assert _score(
+        rooted, [replace(clip, spec=replace(clip.spec, style_id=None)) for clip in [*styles, *validation]]
+    ).fad != pytest.approx(alone.fad)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
