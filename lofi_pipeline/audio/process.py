@@ -1,4 +1,4 @@
-"""The audio stage for one track: read, cut, measure, level, encode, and listen to what was written."""
+"""The audio stage for one track: read, trim, cut, measure, level, encode, and listen to what was written."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from lofi_pipeline.audio.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.quality import score
 from lofi_pipeline.audio.spectrum import mono_at
 from lofi_pipeline.audio.thumbnail import waveform_png
+from lofi_pipeline.audio.trim import Trimmed, trim
 from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
 
-PROCESSING_VERSION = 4
+PROCESSING_VERSION = 5
 """Part of the hash of the stage's inputs: raise it when the same file would give another result."""
 
+_SPARE_SECONDS = 30.0
+"""Read beyond the longest track, so that silence before the music costs none of it."""
 _MP3_MARGIN_DB = 0.3
 """Encoding lets peaks overshoot by up to this much, as measured; the limiter leaves room for it."""
 _LIMITINGS = 2
@@ -50,6 +53,8 @@ class ProcessedAudio:
     source_channels: int
     source_codec: str
     lost_share: float
+    trimmed_start_seconds: float
+    trimmed_end_seconds: float
     cut: CutInfo | None
     fingerprint: np.ndarray = field(repr=False)
     thumbnail: bytes = field(repr=False)
@@ -70,8 +75,13 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         EncodingFailed: the MP3 did not hold what went in.
         OSError: the file is not readable, or the disk is full.
     """
-    audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=settings.max_seconds + 1)
-    samples, info = _kept(path, audio, settings)
+    audio = read(
+        path,
+        max_seconds=settings.max_input_seconds,
+        keep_seconds=settings.max_seconds + _SPARE_SECONDS,
+    )
+    trimmed = trim(audio.samples, at_end=audio.complete)
+    samples, info = _kept(path, audio, trimmed, settings)
     lufs = integrated_loudness(samples)
     if lufs is None:
         raise Silent(f"{path.name} is silent; check that the right file was exported")
@@ -96,24 +106,31 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         source_channels=audio.source_channels,
         source_codec=audio.source_codec,
         lost_share=round(audio.lost_share, 6),
+        trimmed_start_seconds=trimmed.start_seconds,
+        trimmed_end_seconds=trimmed.end_seconds,
         cut=info,
         fingerprint=mark,
         thumbnail=waveform_png(samples),
     )
 
 
-def _kept(path: Path, audio: Audio, settings: AudioSettings) -> tuple[np.ndarray, CutInfo | None]:
-    if audio.seconds < settings.min_seconds:
+def _kept(
+    path: Path, audio: Audio, trimmed: Trimmed, settings: AudioSettings
+) -> tuple[np.ndarray, CutInfo | None]:
+    seconds = trimmed.samples.shape[1] / SAMPLE_RATE
+    if seconds < settings.min_seconds:
         lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
+        silence = trimmed.start_seconds + trimmed.end_seconds
+        without = f" without {spoken_seconds(silence)} of silence at the ends" if silence else ""
         raise TooShort(
-            f"{path.name} is too short: {spoken_seconds(audio.seconds)} of audio{lost}, at least"
+            f"{path.name} is too short: {spoken_seconds(seconds)} of audio{without}{lost}, at least"
             f" {spoken_seconds(settings.min_seconds)} are needed"
         )
-    if audio.seconds <= settings.max_seconds:
-        return audio.samples, None
+    if seconds <= settings.max_seconds and audio.complete:
+        return trimmed.samples, None
     whole = audio.seconds if audio.complete else max(audio.declared_seconds or 0.0, audio.seconds)
     shortened = cut(
-        audio.samples,
+        trimmed.samples,
         min_seconds=settings.min_seconds,
         max_seconds=settings.max_seconds,
         source_seconds=whole,

@@ -130,6 +130,8 @@ class ProcessedFacts(Entity):
     lost_share: float = Field(
         default=0.0, ge=0, le=1, description="Share of the declared audio that was damaged"
     )
+    trimmed_start_seconds: float = Field(default=0.0, ge=0, description="Silence taken off the beginning")
+    trimmed_end_seconds: float = Field(default=0.0, ge=0, description="Silence taken off the end")
     cut: CutInfo | None = None
 
 

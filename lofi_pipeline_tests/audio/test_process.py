@@ -14,6 +14,7 @@ import pytest
 
 from lofi_pipeline import audio
 from lofi_pipeline.audio.thumbnail import waveform_png
+from lofi_pipeline.audio.trim import trim
 from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import render
@@ -78,7 +79,9 @@ def test_a_loud_track_is_limited_a_peaky_one_stops_short(tmp_path: Path) -> None
 
 
 def test_a_track_that_rings_in_the_encoder_is_turned_down_until_it_keeps_the_ceiling(tmp_path: Path) -> None:
-    spec = spec_of(load_presets()["VOCAL-03"], 47, 44.5)  # its vocal chops stayed 0.07 dB above after three times
+    spec = spec_of(
+        load_presets()["VOCAL-03"], 47, 44.5
+    )  # its vocal chops stayed 0.07 dB above after three times
     source = write(tmp_path / "chops.flac", render(spec).samples, 48_000)
     done = audio.process(source, tmp_path / "chops.mp3", SETTINGS)
     heard = audio.read(tmp_path / "chops.mp3", max_seconds=100)
@@ -110,6 +113,66 @@ def test_a_long_track_without_a_beat_is_cut_in_a_quiet_place(tmp_path: Path) -> 
     assert 35.0 <= done.duration <= 36.1
     shortest = AudioSettings(max_seconds=30)
     assert audio.process(tmp_path / "a.wav", tmp_path / "b.mp3", shortest).duration == 30.0
+
+
+def _silent(seconds: float, dither: float = 1e-5) -> np.ndarray:
+    return dither * np.random.default_rng(0).standard_normal((2, int(seconds * 48_000)))
+
+
+def _with_silence(before: float, music: np.ndarray, after: float) -> np.ndarray:
+    return np.concatenate([_silent(before), music, _silent(after)], axis=1)
+
+
+def test_silence_at_the_ends_is_trimmed(tmp_path: Path) -> None:
+    music = loop(33.0)
+    source = write(tmp_path / "a.wav", _with_silence(4.0, music, 6.0), subtype="PCM_24")
+    done = audio.process(source, tmp_path / "a.mp3", SETTINGS)
+    assert done.trimmed_start_seconds == pytest.approx(3.9, abs=0.02)
+    assert done.trimmed_end_seconds == pytest.approx(5.5, abs=0.15)
+    assert done.duration == pytest.approx(
+        43 - done.trimmed_start_seconds - done.trimmed_end_seconds, abs=1e-6
+    )
+    heard = audio.read(tmp_path / "a.mp3", max_seconds=100)
+    assert heard.samples.shape[1] == round(done.duration * 48_000)
+    assert "silence" not in {part.name for part in done.quality.parts}
+    facts = done.facts("a.mp3").model_dump(exclude={"trimmed_start_seconds", "trimmed_end_seconds"})
+    assert ProcessedFacts.model_validate(facts).trimmed_end_seconds == 0  # a record of an earlier version
+
+
+def test_fades_short_breaths_and_quiet_tracks_keep_every_sample(tmp_path: Path) -> None:
+    music = loop(33.0)
+    fading = music * np.concatenate([np.ones(21 * 48_000), np.linspace(1, 0, 12 * 48_000) ** 2])
+    breath = np.concatenate([_silent(0.4), music, _silent(0.4)], axis=1)
+    offset = 0.004 * music + 0.01
+    for name, samples in (("fading", fading), ("breath", breath), ("offset", offset)):
+        source = write(tmp_path / f"{name}.wav", samples, subtype="FLOAT")
+        done = audio.process(source, tmp_path / f"{name}.mp3", SETTINGS)
+        assert (done.trimmed_start_seconds, done.trimmed_end_seconds) == (0, 0), name
+        assert done.duration == samples.shape[1] / 48_000
+
+
+def test_the_demo_is_not_trimmed() -> None:
+    for number, (style_id, preset) in enumerate(sorted(load_presets().items())):
+        if number % 6 == 0:
+            trimmed = trim(render(spec_of(preset, number, 31.0)).samples)
+            assert (trimmed.start_seconds, trimmed.end_seconds) == (0, 0), style_id
+
+
+def test_what_is_too_short_without_its_silence_is_refused_with_that_said(tmp_path: Path) -> None:
+    source = write(tmp_path / "padded.flac", _with_silence(10.0, loop(25.0), 10.0))
+    _refused(source, audio.TooShort, "25.", "19.", "of silence at the ends", "30.0 s")
+
+
+def test_silence_before_a_long_track_costs_no_music(tmp_path: Path) -> None:
+    settings = AudioSettings(max_seconds=40)
+    source = write(tmp_path / "a.wav", _with_silence(20.0, np.tile(loop(32.0), 2), 0.0))
+    done = audio.process(source, tmp_path / "a.mp3", settings)
+    assert done.trimmed_start_seconds == pytest.approx(19.9, abs=0.02)
+    assert done.cut is not None
+    assert done.cut.source_seconds == pytest.approx(84.0)
+    assert 30 <= done.duration <= 40
+    held = write(tmp_path / "b.wav", _with_silence(5.0, loop(38.0), 0.0))  # fits once the silence is gone
+    assert audio.process(held, tmp_path / "b.mp3", settings).cut is None
 
 
 def test_a_truncated_track_is_salvaged_when_enough_is_left(tmp_path: Path) -> None:
