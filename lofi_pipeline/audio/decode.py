@@ -5,7 +5,6 @@ Nothing in a file is believed: not its suffix, its length header, its channel co
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +18,15 @@ from av.audio.stream import AudioStream
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 
-from lofi_pipeline.audio.errors import DamagedAudio, NotAFile, TooLong, UndecodableAudio, spoken_seconds
+from lofi_pipeline.audio.errors import DamagedAudio, TooLong, UndecodableAudio, spoken_seconds
 from lofi_pipeline.audio.headers import has_mp3_length, wav_seconds
+from lofi_pipeline.audio.regular_file import RegularFile
 
 SAMPLE_RATE = 48_000
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"})
 
 _DEMUXERS = "wav,w64,flac,mp3,ogg,mov,aac"
+_BUFFER_BYTES = 1 << 17
 _RATES = range(4_000, 768_001)
 _MAX_CHANNELS = 8
 _FAR_BEYOND_FULL_SCALE = 1e5
@@ -69,16 +70,17 @@ def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -
         DamagedAudio: samples that are not finite, or absurdly loud.
         OSError: the file is missing or not readable.
     """
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise NotAFile(f"{path.name} is not a regular file; put the audio file itself into the drop")
-    if path.stat().st_size == 0:
-        raise UndecodableAudio(f"{path.name} is empty (0 bytes); copy it again from its source")
+    with RegularFile(path) as file:
+        return _read(path, file, max_seconds, keep_seconds)
+
+
+def _read(path: Path, file: RegularFile, max_seconds: float, keep_seconds: float | None) -> Audio:
     try:
         with av.open(
-            f"file:{path.resolve()}",
+            file,
             options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
             metadata_errors="ignore",
+            buffer_size=_BUFFER_BYTES,
         ) as container:
             if not container.streams.audio:
                 raise UndecodableAudio(f"{path.name} holds no audio stream; export it as WAV or FLAC again")
@@ -88,7 +90,7 @@ def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -
             declared = _declared_seconds(path, container.format.name, stream)
             if declared is not None and declared > max_seconds:
                 raise TooLong(_too_long(path, declared, max_seconds))
-            return _decode(path, container, stream, declared, max_seconds, keep_seconds)
+            return _decode(path, file, container, stream, declared, max_seconds, keep_seconds)
     except FFmpegError as error:
         raise UndecodableAudio(
             f"{path.name} is not audio that can be decoded ({_brief(error)}); export it as WAV or FLAC again"
@@ -118,29 +120,60 @@ def _declared_seconds(path: Path, demuxer: str, stream: AudioStream) -> float | 
 
 @dataclass
 class _Segment:
-    """Frames of one rate, layout and sample format; a chained Ogg file may have several segments."""
+    """Frames of one rate, layout and sample format; a chained Ogg file may have several segments.
+
+    They are turned into 48 kHz stereo second by second: eight channels at 192 kHz never lie in memory as such.
+    """
 
     rate: int
     channels: tuple[str, ...]
     sample_format: str
-    blocks: list[np.ndarray] = field(default_factory=list)
+    name: str
+    waiting: list[np.ndarray] = field(default_factory=list)
+    waiting_frames: int = 0
+    parts: list[np.ndarray] = field(default_factory=list)
+    resamplers: list[soxr.ResampleStream] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.rate != SAMPLE_RATE:
+            self.resamplers = [
+                soxr.ResampleStream(self.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+                for _ in range(min(2, len(self.channels)))
+            ]
 
     def takes(self, frame: AudioFrame) -> bool:
         return (self.rate, self.sample_format) == (frame.sample_rate, frame.format.name) and (
             self.channels == _channel_names(frame)
         )
 
-    def stereo(self, name: str) -> np.ndarray:
-        """float32 [2, n] at 48 kHz."""
-        frames = np.concatenate(self.blocks, axis=1)
-        self.blocks.clear()
-        samples = _as_float(frames, len(self.channels))
-        if not np.issubdtype(frames.dtype, np.integer):
-            _check_floats(samples, name)
-        samples = _downmix(samples, self.channels)
-        if self.rate == SAMPLE_RATE:
-            return samples
-        return np.stack([soxr.resample(channel, self.rate, SAMPLE_RATE, quality="HQ") for channel in samples])
+    def take(self, frame: AudioFrame) -> None:
+        self.waiting.append(frame.to_ndarray())
+        self.waiting_frames += frame.samples
+        if self.waiting_frames >= self.rate:
+            self._convert(last=False)
+
+    def stereo(self) -> np.ndarray:
+        """float32 [2, n] at 48 kHz; nothing can be added any more."""
+        self._convert(last=True)
+        samples = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts, axis=1)
+        self.parts.clear()
+        return _to_both_sides(samples)
+
+    def _convert(self, *, last: bool) -> None:
+        if self.waiting:
+            frames = np.concatenate(self.waiting, axis=1)
+            self.waiting.clear()
+            self.waiting_frames = 0
+            samples = _as_float(frames, len(self.channels))
+            if not np.issubdtype(frames.dtype, np.integer):
+                _check_floats(samples, self.name)
+            samples = _downmix(samples, self.channels)
+        else:
+            samples = np.zeros((min(2, len(self.channels)), 0), dtype=np.float32)
+        if self.resamplers:
+            pairs = zip(self.resamplers, samples, strict=True)
+            samples = np.stack([resampler.resample_chunk(channel, last=last) for resampler, channel in pairs])
+        self.parts.append(samples)
 
 
 def _check_floats(samples: np.ndarray, name: str) -> None:
@@ -155,6 +188,7 @@ def _check_floats(samples: np.ndarray, name: str) -> None:
 
 def _decode(
     path: Path,
+    file: RegularFile,
     container: Any,
     stream: AudioStream,
     declared: float | None,
@@ -174,8 +208,9 @@ def _decode(
                 continue
             if not segments or not segments[-1].takes(frame):
                 segments.append(_new_segment(path, frame))
-            segments[-1].blocks.append(frame.to_ndarray())
+            segments[-1].take(frame)
             seconds += frame.samples / frame.sample_rate
+            file.progress()
         if seconds > max_seconds:
             raise TooLong(
                 f"{path.name} is longer than the {spoken_seconds(max_seconds)} that are read;"
@@ -184,13 +219,14 @@ def _decode(
         if keep_seconds is not None and seconds > keep_seconds:
             complete = False
             break
+    bad += file.gave_up
     if not segments:
         damage = f" ({bad} damaged packets)" if bad else ""
         raise UndecodableAudio(
             f"{path.name} holds no decodable audio{damage}; export it as WAV or FLAC again"
         )
     first = segments[0]
-    parts = [segment.stereo(path.name) for segment in segments]
+    parts = [segment.stereo() for segment in segments]
     samples = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     if complete:
         lost = _lost_share(stream.codec_context.name, declared, seconds, bad, good)
@@ -245,7 +281,7 @@ def _new_segment(path: Path, frame: AudioFrame) -> _Segment:
         )
     if len(channels) > _MAX_CHANNELS:
         raise UndecodableAudio(f"{path.name} has {len(channels)} channels; mix it down to stereo")
-    return _Segment(frame.sample_rate, channels, frame.format.name)
+    return _Segment(frame.sample_rate, channels, frame.format.name, path.name)
 
 
 _USUAL_ORDER: dict[int, tuple[str, ...]] = {
@@ -283,13 +319,16 @@ def _channel_names(frame: AudioFrame) -> tuple[str, ...]:
 
 
 def _downmix(samples: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
-    """[c, n] -> [2, n]; mono goes to both sides at its own level."""
-    if len(channels) == 1:
-        return np.repeat(samples, 2, axis=0)
-    if len(channels) == 2:
+    """[c, n] -> [2, n]; mono stays mono."""
+    if len(channels) <= 2:
         return samples
     matrix = np.array([_SPEAKERS[name] for name in channels], dtype=np.float32).T
     return matrix @ samples
+
+
+def _to_both_sides(samples: np.ndarray) -> np.ndarray:
+    """[1 or 2, n] -> [2, n]; mono goes to both sides at its own level."""
+    return samples if len(samples) == 2 else np.repeat(samples, 2, axis=0)
 
 
 def _as_float(block: np.ndarray, channels: int) -> np.ndarray:

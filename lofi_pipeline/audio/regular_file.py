@@ -1,0 +1,73 @@
+"""A regular file as the decoding library may read it: no pipe can block it, and no desert in it can keep it busy.
+
+A sparse or zeroed file of 10 GB is searched for the next frame from end to end otherwise, and held in memory meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lofi_pipeline.audio.errors import NotAFile, UndecodableAudio
+
+DESERT_BYTES = 32 << 20
+"""More than any cover picture or index: who reads so much without a single frame of audio finds none any more."""
+
+
+class RegularFile:
+    """Reads like a binary file, but ends early where `DESERT_BYTES` were read since the last `progress()`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`.
+
+        Raises:
+            NotAFile: it is a folder, pipe, socket or device.
+            UndecodableAudio: it is empty.
+            OSError: it is missing or not readable.
+        """
+        self.name = str(path)
+        if not stat.S_ISREG(path.stat().st_mode):  # a device may mind being opened, a socket can't be
+            raise NotAFile(_NO_FILE.format(path.name))
+        # Without waiting: what was a file a moment ago may be a pipe by now
+        self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+        self._fruitless = 0
+        self.gave_up = False
+        info = os.fstat(self._file.fileno())
+        if stat.S_ISREG(info.st_mode) and info.st_size:
+            return
+        self._file.close()
+        if not stat.S_ISREG(info.st_mode):
+            raise NotAFile(_NO_FILE.format(path.name))
+        raise UndecodableAudio(f"{path.name} is empty (0 bytes); copy it again from its source")
+
+    def progress(self) -> None:
+        """Say that what was read so far gave audio."""
+        self._fruitless = 0
+
+    def read(self, size: int = -1) -> bytes:
+        if self._fruitless > DESERT_BYTES:
+            self.gave_up = True
+            return b""
+        data = self._file.read(size)
+        self._fruitless += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+_NO_FILE = "{} is not a regular file; put the audio file itself into the drop"
