@@ -7,8 +7,10 @@ import pytest
 import soxr
 from scipy.signal import butter, sosfilt
 
+from benchmarks import quality as table
 from lofi_pipeline import audio
 from lofi_pipeline.audio.quality import score
+from lofi_pipeline.config import QualitySettings
 from lofi_pipeline.entities import QualityReport
 from lofi_pipeline_tests.audio.music import loop
 
@@ -74,6 +76,21 @@ def test_each_fault_is_named_and_costs(music: np.ndarray, fault: str) -> None:
     assert part.penalty > 0
     assert part.sentence.endswith(".")
     assert report.score == pytest.approx(100 - sum(part.penalty for part in report.parts), abs=0.6)
+
+
+def test_the_table_of_damage_ranks_below_the_original() -> None:
+    piece = table.source("SEASON-03", 10.0)
+    original = table.judged(piece).score
+    assert original >= 95
+    for name, treat in table.HARMLESS.items():
+        assert table.judged(treat(piece)).score >= table.HARMLESS_AT_LEAST, name
+    for name, treat in table.DAMAGE.items():
+        if name not in table.WEAK_SPOTS:
+            assert table.judged(treat(piece)).score < original, name
+    least = QualitySettings().min_score
+    for name, treat in table.SEVERAL.items():
+        if name not in table.WEAK_SPOTS:
+            assert table.judged(treat(piece)).score < least, name
 
 
 def test_more_damage_costs_more(music: np.ndarray) -> None:
