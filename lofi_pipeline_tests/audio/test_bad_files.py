@@ -19,8 +19,9 @@ TEN_GB = 10 << 30
 MOST_MEGABYTES = 400
 """More than a process needs that has loaded everything, plus the bytes that may be searched for a frame."""
 
+# VmHWM is this program's own peak; ru_maxrss would be the larger of it and the test process's, which it was forked from
 READ = """
-import resource, sys
+import sys
 from pathlib import Path
 from lofi_pipeline import audio
 try:
@@ -28,7 +29,8 @@ try:
     said = f"heard {heard.seconds:.2f} s, lost {heard.lost_share:.2f}"
 except audio.AudioError as error:
     said = f"{type(error).__name__} {error.reason}"
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, said)
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak.split()[1]) // 1024, said)
 """
 
 
