@@ -10,12 +10,19 @@ from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp
 
 DEFAULT_CHECKPOINT_INTERVAL = 5000
+CHECKPOINT_PATTERN = "epoch=0-step=*_lora"
+"""What the folders of checkpoints are called, as a glob."""
 CheckpointId = Annotated[str, StringConstraints(pattern=r"^epoch=0-step=[0-9]+_lora$")]
 
 
 def checkpoint_id_of(step: int) -> str:
     """The data model's id of the checkpoint at a step."""
     return f"epoch=0-step={step}_lora"
+
+
+def step_of_folder(name: str) -> int:
+    """The step that the name of a checkpoint's folder says, its id."""
+    return int(name.removeprefix("epoch=0-step=").removesuffix("_lora"))
 
 
 class Checkpoint(Entity):

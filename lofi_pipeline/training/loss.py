@@ -56,9 +56,7 @@ class CropReader:
         for index, timestep, drop in zip(indices, steps, dropped, strict=True):
             track = self.tracks[index]
             bar = track.bar_frames if preset.crops_on_bars else None
-            start = min(
-                crop_offset(rng, track.frames, track.crop_frames, bar), track.frames - track.crop_frames
-            )
+            start = crop_offset(rng, track.frames, track.crop_frames, bar)
             with safe_open(self._root.inside(track.latents), framework="numpy") as file:
                 mean = file.get_slice("mean")[start : start + track.crop_frames]
                 std = file.get_slice("std")[start : start + track.crop_frames]

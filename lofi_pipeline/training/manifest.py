@@ -23,7 +23,11 @@ from lofi_pipeline.entities import (
     RecordError,
     Scores,
 )
-from lofi_pipeline.entities.checkpoint import DEFAULT_CHECKPOINT_INTERVAL
+from lofi_pipeline.entities.checkpoint import (
+    CHECKPOINT_PATTERN,
+    DEFAULT_CHECKPOINT_INTERVAL,
+    step_of_folder,
+)
 from lofi_pipeline.storage import (
     TEMPORARY_PREFIX,
     DataRoot,
@@ -36,7 +40,6 @@ from lofi_pipeline.storage import (
 from lofi_pipeline.training.errors import CheckpointError
 from lofi_pipeline.training.history import LOG_NAME
 
-CHECKPOINT_PATTERN = "epoch=0-step=*_lora"
 LINEAGE_RECORD = "lineage.json"
 ROLLING_FOLDER = ".rolling"
 WEIGHTS_SUFFIX = ".safetensors"
@@ -57,7 +60,7 @@ class FoundCheckpoint:
     @property
     def step(self) -> int:
         """The step its folder's name says, for the order of listing."""
-        return int(self.folder.name.removeprefix("epoch=0-step=").removesuffix("_lora"))
+        return step_of_folder(self.folder.name)
 
 
 def read_record(folder: Path) -> CheckpointRecord:

@@ -82,7 +82,9 @@ def crop_offset(rng: np.random.Generator, frames: int, length: int, bar: float |
     frames from the start of the track.
     """
     last = frames - length
-    return round(int(rng.integers(0, int(last / bar) + 1)) * bar) if bar else int(rng.integers(0, last + 1))
+    if not bar:
+        return int(rng.integers(0, last + 1))
+    return min(round(int(rng.integers(0, int(last / bar) + 1)) * bar), last)
 
 
 def timesteps(rng: np.random.Generator, count: int, *, kind: str, mean: float, std: float) -> np.ndarray:

@@ -14,9 +14,9 @@ from lofi_pipeline.entities import (
     RecordError,
     Scores,
 )
+from lofi_pipeline.entities.checkpoint import CHECKPOINT_PATTERN, step_of_folder
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, read_json
 
-CHECKPOINT_PATTERN = "epoch=0-step=*_lora"
 SAMPLES_FOLDER = "samples"
 
 
@@ -38,7 +38,7 @@ class Landed:
     @property
     def step(self) -> int:
         """The step that the folder's name says."""
-        return int(self.folder.name.removeprefix("epoch=0-step=").removesuffix("_lora"))
+        return step_of_folder(self.folder.name)
 
     def entry(self) -> Checkpoint | None:
         """What manifest.json beside it should say: the record, where it lies now, with its scores."""
