@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,6 +18,7 @@ from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audio.music import loop, write
 
 SECONDS = 30.5
+TODAY = date.today()
 
 
 @cache
@@ -76,8 +78,8 @@ def settings(**rooms: dict[str, object]) -> PipelineConfig:
 
 
 def register(root: DataRoot, config: PipelineConfig | None = None) -> Registration:
-    """Register all drops."""
-    return register_sources(root, config or load_config(), style_ids=set(load_presets()))
+    """Register all drops, for one day in the whole session: midnight may pass while the tests run."""
+    return register_sources(root, config or load_config(), style_ids=set(load_presets()), day=TODAY)
 
 
 def work(root: DataRoot, config: PipelineConfig | None = None) -> dict[str, TrackRecord]:

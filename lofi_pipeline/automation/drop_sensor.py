@@ -1,5 +1,6 @@
 """source_drop_sensor: sees that a drop is complete and has stopped changing, registers it, and has its tracks worked on."""
 
+import os
 import time
 
 import dagster as dg
@@ -93,8 +94,8 @@ def _look(
     ready: dict[str, str] = {}
     waiting: list[str] = []
     for name in changed_drops(root, load_scan(root), style_ids=style_ids, licensing=config.licensing):
-        folder = root.inside(name)
-        if not folder.is_dir():
+        folder = root.path / name  # as it stands there: a link is looked at, not followed
+        if not os.path.lexists(folder):
             ready[name] = "gone"
             continue
         signature = drop_signature(folder)

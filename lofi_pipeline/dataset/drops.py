@@ -18,6 +18,7 @@ from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.dataset.claims import Claims, ClaimsRecord
 from lofi_pipeline.dataset.evidence import documents_of, missing_documents
 from lofi_pipeline.dataset.holding import SOURCE_JSON, hold_to_claims, with_verdict, without_withdrawn
+from lofi_pipeline.dataset.misplaced import misplaced
 from lofi_pipeline.entities import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -69,10 +70,11 @@ def _folder_name(root: DataRoot, folder: Path) -> str:
 
 
 def drop_signature(folder: Path) -> str:
-    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened."""
+    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened, no link followed."""
+    is_folder = folder.is_dir() and not folder.is_symlink()
     listing = [
         (ascii(str(path.relative_to(folder))), info.st_size, info.st_mtime_ns)
-        for path, info in _entries_below(folder)
+        for path, info in (_entries_below(folder) if is_folder else [(folder, folder.lstat())])
     ]
     return content_sha256(listing)
 
@@ -106,8 +108,9 @@ def scan_drops(
     drops = hold_to_claims(root, drops, record, known, scanner.judge)
     drops = without_withdrawn(drops, withdrawals, day)
     drops = _strictest_licence_holds(drops)
+    drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
-        drops=drops,
+        drops=sorted(drops, key=lambda drop: drop.folder),
         judged_with=judging_hash(style_ids, licensing),
         day=day,
         withdrawals=_hash_in_force(withdrawals, day),
@@ -152,7 +155,9 @@ def changed_drops(
         and scan.withdrawals == _hash_in_force(load_withdrawals(root), day)
     )
     scanned = {drop.folder: drop for drop in scan.drops} if scan is not None else {}
-    present = {_folder_name(root, folder): drop_signature(folder) for folder in drop_folders(root)}
+    present = {
+        _folder_name(root, path): drop_signature(path) for path in [*drop_folders(root), *misplaced(root)]
+    }
     changed = [
         name
         for name, signature in present.items()
@@ -266,6 +271,22 @@ class _Scanner:
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
         return drop
 
+    def refuse(self, path: Path, reason: str) -> Drop:
+        """What lies in no drop, as one that is refused; its files are named, not read."""
+        name = _folder_name(self.root, path)
+        inside = path.is_dir() and not path.is_symlink()
+        files = [
+            DropAudio(path=_folder_name(self.root, file), size=info.st_size, modified_ns=info.st_mtime_ns)
+            for file, info in (self._audio_files(path) if inside else [])
+        ]
+        return Drop(
+            folder=name,
+            signature=drop_signature(path),
+            status=DropStatus.REFUSED,
+            reason=f"{name}: {reason}",
+            files=files,
+        )
+
     def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
         """What the policy says of a source.json with these documents."""
         return judge_source(manifest, self.licensing, evidence=evidence, day=self.day, base=self.base)
@@ -354,8 +375,10 @@ def _printable(text: str) -> str:
 def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> str | None:
     """Why a drop is still incomplete (source.json or a named file is missing), or None. No audio is opened.
 
-    A source.json that is wrong counts as complete: the scan refuses the drop with the reason.
+    A source.json that is wrong counts as complete: the scan refuses the drop with the reason. So does what is no drop.
     """
+    if folder in misplaced(root):
+        return None
     scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, date.today(), None)
     try:
         manifest = scanner._manifest(folder)

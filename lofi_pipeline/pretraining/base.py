@@ -228,6 +228,9 @@ def train(arguments: argparse.Namespace) -> None:
 
     One process with many threads would meet at every operation, which a busy machine does not forgive.
     """
+    corpus.build(
+        "bright", 0, arguments.pieces, Path(arguments.work) / "corpus"
+    )  # once, not in each process at once
     if arguments.workers == 1:
         _train(0, arguments, None)
         return
@@ -427,7 +430,7 @@ def main() -> None:
         default=str(EMBEDDER_FOLDER),
         help="folder of the trained embedder",
     )
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=7500)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--pieces", type=int, default=8000)
     parser.add_argument("--rate", type=float, default=1e-3)

@@ -17,7 +17,7 @@ from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import facts, make_drop, register
 
 STYLES = set(load_presets())
-TOMORROW = (date.today() + timedelta(days=2)).isoformat()
+FUTURE = (date.today() + timedelta(days=2)).isoformat()
 
 
 def scan(root: DataRoot, known: Scan | None = None) -> dict[str, Drop]:
@@ -39,7 +39,7 @@ BAD = {
     "unknown field": (facts(colour="blue"), ["DropManifest.colour", "Extra inputs are not permitted"]),
     "unknown field of a file": (listing("a.mp3", {"tempo": 80}), ["files.a.mp3.tempo", "Extra inputs"]),
     "missing field": (facts(provider=None), ["DropManifest.provider", "Field required"]),
-    "future date": (facts(date_acquired=TOMORROW), ["date_acquired", "must not be in the future", TOMORROW]),
+    "future date": (facts(date_acquired=FUTURE), ["date_acquired", "must not be in the future", FUTURE]),
     "no date": (facts(date_acquired="yesterday"), ["date_acquired", "ISO 8601"]),
     "negative cost": (facts(cost=-1), ["cost", "greater than or equal to 0"]),
     "forbidding licence": (facts(license_type="CC BY-NC-ND 4.0"), ["license_type", "forbids derivatives"]),
@@ -81,6 +81,34 @@ def test_bad_source_json_refuses_its_drop_by_file_field_and_rule(root: DataRoot,
     assert good.status is DropStatus.ACCEPTED
     assert [track.origins[0].path for track in found.registry.tracks] == ["raw/creative-commons/good/a.mp3"]
     assert [source.source_id for source in found.sources] == ["tests-creative_commons"]
+
+
+def test_what_lies_in_no_drop_is_refused_by_name(root: DataRoot, tmp_path: Path) -> None:
+    make_drop(root, "good", {"a.mp3": b"y"}, facts())
+    loose = [root.raw / "creative-commons" / "loose.mp3", root.raw / "top.flac"]
+    for path in loose:
+        path.write_bytes(b"x")
+    mistyped = root.raw / "creativecommons" / "drop" / "b.wav"
+    mistyped.parent.mkdir(parents=True)
+    mistyped.write_bytes(b"x")
+    link = root.raw / "creative-commons" / "link"
+    link.symlink_to(tmp_path)
+    (root.raw / "creative-commons" / "README.txt").write_text("nobody's music")
+    found = register(root)
+    assert len(found.registry.tracks) == 1
+    told = dict(found.scan.refusals())
+    assert set(told) == {root.relative(path) for path in [*loose, mistyped]} | {"raw/creative-commons/link"}
+    assert "move it into a folder of its own" in told["raw/creative-commons/loose.mp3"]
+    assert "is no kind of source; there are: commissioned/" in told["raw/creativecommons/drop/b.wav"]
+    assert "is a link" in told["raw/creative-commons/link"]
+    assert not changes(root, found.scan)
+    loose[0].unlink()
+    mistyped.with_name("c.wav").write_bytes(b"x")
+    assert changes(root, found.scan) == ["raw/creative-commons/loose.mp3", "raw/creativecommons"]
+
+
+def changes(root: DataRoot, known: Scan) -> list[str]:
+    return changed_drops(root, known, style_ids=STYLES, licensing=LicensingSettings())
 
 
 def test_commissioned_music_needs_its_cost(root: DataRoot) -> None:

@@ -10,7 +10,7 @@ from lofi_pipeline.entities import Checkpoint, DropManifest, RecordError, Source
 from lofi_pipeline.entities.schemas import SCHEMAS
 from lofi_pipeline_tests.entities.examples import GOOD, OPTIONAL, SHA, changed, without
 
-TOMORROW = (date.today() + timedelta(days=1)).isoformat()
+FUTURE = (date.today() + timedelta(days=2)).isoformat()  # midnight may pass while the tests run
 
 ACCEPTED = [
     ("track", {"duration": 30}),
@@ -65,7 +65,7 @@ REFUSED = [
     ("source_record", {"source_type": "stolen"}, "source_type", "'partnership'"),
     ("source_record", {"cost": -1}, "cost", "0"),
     ("source_record", {"cost": float("inf")}, "cost", "finite"),
-    ("source_record", {"date_acquired": TOMORROW}, "date_acquired", "not be in the future"),
+    ("source_record", {"date_acquired": FUTURE}, "date_acquired", "not be in the future"),
     ("source_record", {"date_acquired": "22.12.2025"}, "date_acquired", "ISO 8601"),
     ("source_record", {"date_acquired": 1_700_000_000}, "date_acquired", "ISO 8601"),
     ("source_record", {"date_acquired": "2025-02-30"}, "date_acquired", "date"),
@@ -226,7 +226,7 @@ def test_a_drop_says_of_a_file_what_its_entry_says_and_else_the_defaults() -> No
         ({"files": {"a.wav": {"style_ids": ["CORE-09"]}}}, "a.wav: style_ids: unknown style ids: CORE-09"),
         ({"defaults": {"style_ids": ["CORE-09"]}}, "defaults: style_ids: unknown style ids: CORE-09"),
         ({"source_type": "commissioned"}, "requires the field cost"),
-        ({"date_acquired": TOMORROW}, "date_acquired: must not be in the future"),
+        ({"date_acquired": FUTURE}, "date_acquired: must not be in the future"),
     ],
 )
 def test_a_drop_that_is_described_wrongly(fields: dict[str, object], message: str) -> None:

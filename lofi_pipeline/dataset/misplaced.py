@@ -1,0 +1,36 @@
+"""What lies under data/raw where no drop holds it: nobody's music is passed over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lofi_pipeline.audio import AUDIO_SUFFIXES
+from lofi_pipeline.entities import RAW_FOLDER
+from lofi_pipeline.storage import DataRoot
+
+KINDS = ", ".join(f"{name}/" for name in RAW_FOLDER.values())
+
+
+def misplaced(root: DataRoot) -> dict[Path, str]:
+    """Each entry under data/raw that looks meant but is in no drop, and what to do about it."""
+    found = {
+        entry: f"is no kind of source; there are: {KINDS}"
+        for entry in _entries(root.raw)
+        if entry.is_dir() and entry.name not in RAW_FOLDER.values()
+    }
+    folders = [root.raw, *(root.raw / name for name in RAW_FOLDER.values())]
+    for entry in (entry for folder in folders for entry in _entries(folder) if entry not in found):
+        if entry.is_symlink():
+            found[entry] = "is a link; copy what it points at"
+        elif entry.suffix.lower() in AUDIO_SUFFIXES and not entry.is_dir():
+            found[entry] = (
+                "lies in no drop; move it into a folder of its own with a source.json: raw/<kind>/<drop>/"
+            )
+    return found
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """What lies in a folder, hidden entries aside: those are still being copied or belong to somebody else."""
+    if folder.is_dir():
+        yield from (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
