@@ -14,6 +14,7 @@ from lofi_pipeline import progress as progress_room
 from lofi_pipeline.audit_cli import audit_app
 from lofi_pipeline.command_line import Data, Json, bars, console, errors
 from lofi_pipeline.config import BASE_VARIABLE
+from lofi_pipeline.interruptible import interruptible
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, read_json, write_json_atomic
 
 DEMO_ROOT = PROJECT_ROOT / "demo-data"
@@ -52,7 +53,7 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> bool:
 
     with headless(root) as runner:
         with bars():
-            outcome = runner.run(last)
+            outcome = interruptible(lambda: runner.run(last))
         reached: set[str] = set(STAGES[: STAGES.index(last) + 1])
         summary = summarize(
             root, runner.config, seconds=outcome.seconds, runs=outcome.dagster_runs, reached=reached

@@ -11,11 +11,13 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
+from lofi_pipeline import progress
 from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.orphans import end_orphans, owner_tag
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.automation.unreported import unreported_tracks
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.instance import open_instance
@@ -108,7 +110,7 @@ class Headless:
         if missing:  # the history was lost, or another data root's files were copied here
             self.instance.add_dynamic_partitions(str(TRACKS.name), missing)
         ordered = self.instance.get_dynamic_partitions(str(TRACKS.name))
-        pending = pending_tracks(self.root, self.config)
+        pending = {*pending_tracks(self.root, self.config), *unreported_tracks(self.instance, self.root)}
         for tags in ranges_of(pending, ordered, most=self.config.ingest.batch_size):
             self._job("ingest", tags=tags)
 
@@ -214,6 +216,7 @@ class Headless:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """One Dagster run in this process; what it could not do is kept as a failure."""
+        progress.go_on()
         result = defs.resolve_job_def(name).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
@@ -223,6 +226,7 @@ class Headless:
             raise_on_error=False,
         )
         self.outcome.dagster_runs += 1
+        progress.go_on()
         if not result.success:
             self.outcome.failures.append(f"{name}: {_reason(result)}")
 

@@ -1,10 +1,21 @@
-"""How far long work is: said by whoever does it, shown by whoever listens (the command line's bars; nobody by default)."""
+"""How far long work is: said by whoever does it, shown by whoever listens (the command line's bars; nobody by default).
+
+Whoever reports is also told when to stop: between two pieces of work, where nothing is half done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
+
+
+class Stopped(RuntimeError):
+    """Raised where progress is reported, once somebody asked for an end."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped; what was done is kept, and the same command goes on from there")
 
 
 @dataclass(frozen=True)
@@ -19,12 +30,29 @@ class Progress:
 
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
+_asked_to_stop = Event()
 
 
 def report(stage: str, done: int, total: int, message: str = "") -> None:
-    """Tell all listeners in this process."""
+    """Tell all listeners in this process.
+
+    Raises:
+        Stopped: somebody asked for an end.
+    """
+    go_on()
     for listener in list(_listeners):
         listener(Progress(stage, done, total, message))
+
+
+def stop() -> None:
+    """Ask all work in this process to end where it next reports."""
+    _asked_to_stop.set()
+
+
+def go_on() -> None:
+    """Raises: Stopped, once somebody asked for an end."""
+    if _asked_to_stop.is_set():
+        raise Stopped
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import dagster as dg
 
+from lofi_pipeline import progress
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
@@ -21,8 +22,12 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
     """Splits the tracks that are ready, publishes them, and hashes the result. Unchanged inputs change nothing."""
     from lofi_pipeline.dataset import NoTracks, build_dataset
 
+    def tell(message: str) -> None:
+        context.log.info(message)
+        progress.report("dataset_manifest", 0, 0, message)
+
     try:
-        built = build_dataset(workspace.root, workspace.config, progress=context.log.info)
+        built = build_dataset(workspace.root, workspace.config, progress=tell)
     except NoTracks as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     version, dataset = built.version, built.version.dataset

@@ -69,11 +69,11 @@ def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[
         context.log.info(
             f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
         )
-        progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
         for event in _materializations(root, record, standing):
             context.log_event(event)
         if record.status is TrackStatus.FAILED:
             failed.append(record)
+        progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
     if failed:
         names = "; ".join(
             f"{record.track_id} ({record.origins[0].path}): {record.reason}" for record in failed

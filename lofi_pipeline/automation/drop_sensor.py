@@ -9,6 +9,7 @@ from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.jobs import ingest, register
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.automation.unreported import unreported_tracks
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import track_number
 from lofi_pipeline.resources import Workspace
@@ -63,7 +64,9 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
         if ready:
             asked, tags = register.name, {"lofi/drops": ", ".join(ready)[:200]}
             request = _request(instance, asked, list(ready.items()), attempts, tags)
-        elif pending := pending_tracks(root, config):
+        elif pending := sorted(
+            {*pending_tracks(root, config), *unreported_tracks(instance, root)}, key=track_number
+        ):
             asked, pieces = (
                 ingest.name,
                 ranges_of(pending, [*ordered, *unknown], most=config.ingest.batch_size),

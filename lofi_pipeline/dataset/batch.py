@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import cast
@@ -99,7 +100,10 @@ def _parallel(
         records = parallel(
             delayed(_work)(root, track, config, patience(root, track, config)) for track in tracks
         )
-    yield from cast(Iterator[TrackRecord], records)
+    with warnings.catch_warnings():
+        # Who stops listening means it: joblib would warn of the tracks that are cancelled.
+        warnings.filterwarnings("ignore", message=".*have been cancelled", category=UserWarning)
+        yield from cast(Iterator[TrackRecord], records)
 
 
 def _one_by_one(

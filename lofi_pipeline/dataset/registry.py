@@ -22,7 +22,14 @@ from lofi_pipeline.entities import (
     TrackOrigin,
     track_number,
 )
-from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, write_json_atomic
+from lofi_pipeline.storage import (
+    DataRoot,
+    file_sha256,
+    locked,
+    read_json,
+    sweep_leftovers,
+    write_json_atomic,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ def register_sources(
     judge for (default: today); one that is before the last scan's counts as that.
     """
     root.create()
+    sweep_leftovers(root)
     with locked(root.registry_json):
         known = load_scan(root)
         judged_for = judging_day(known, day)

@@ -15,6 +15,7 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.leftovers import sweep_leftovers
 from lofi_pipeline.storage.seals import Seals, ledger, read_seals, seal
 from lofi_pipeline.storage.version_hash import version_hash
 
@@ -36,6 +37,7 @@ __all__ = [
     "read_seals",
     "replacing",
     "seal",
+    "sweep_leftovers",
     "version_hash",
     "write_bytes_atomic",
     "write_json_atomic",

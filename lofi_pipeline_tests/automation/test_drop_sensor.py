@@ -8,6 +8,7 @@ import pytest
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
+from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.instance import open_instance
 from lofi_pipeline.resources import Workspace
@@ -105,8 +106,25 @@ def test_a_lost_history_is_filled_again(
     ready: DataRoot, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOFI_DATA_ROOT", str(ready.path))
+    before = {path: path.stat().st_mtime_ns for path in ready.processed.rglob("*.*")}
+    assert ticks.carry_out().job_def.name == "ingest"
+    tracks = set(ticks.instance.get_dynamic_partitions(str(TRACKS.name)))
+    assert len(tracks) == 5
+    assert ticks.instance.get_materialized_partitions(dg.AssetKey("processed_audio")) == tracks
+    assert {path: path.stat().st_mtime_ns for path in ready.processed.rglob("*.*")} == before
     assert ticks.jobs() == []
-    assert len(ticks.instance.get_dynamic_partitions(str(TRACKS.name))) == 5
+
+
+def test_the_night_over_an_empty_data_root_is_no_failure(root: DataRoot, ticks: Ticks) -> None:
+    def tonight() -> list[dg.RunRequest]:
+        with dg.build_schedule_context(
+            instance=ticks.instance, resources={"workspace": Workspace()}
+        ) as context:
+            return list(nightly_dataset.evaluate_tick(context).run_requests or [])
+
+    assert tonight() == []
+    make_drop(root, "one", {"a.wav": b"x"}, facts())
+    assert len(tonight()) == 1
 
 
 def test_work_that_fails_is_not_asked_for_for_ever(root: DataRoot, ticks: Ticks) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import dagster as dg
 import psutil
 import pytest
 from typer.testing import CliRunner
@@ -137,6 +138,42 @@ def test_killed_in_the_middle_of_ingest_it_goes_on_to_the_same_data_set(
     done = lofi("run", "--to", "dataset_manifest", "--data", root.path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert load_version(root).dataset.hash == undisturbed[1]["dataset"]["hash"]
+    assert shown_as_done(root) == {"track_001", "track_002", "track_003"}
+
+
+def shown_as_done(root: DataRoot) -> set[str]:
+    """The tracks whose last stage the Dagster UI shows as materialized."""
+    with dg.DagsterInstance.from_config(str(root.dagster_home)) as instance:
+        return set(instance.get_materialized_partitions(dg.AssetKey("tagged_prompts")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_soon_with_nothing_left_and_nothing_lost(
+    undisturbed: tuple[DataRoot, dict], tmp_path: Path, number: signal.Signals
+) -> None:
+    root = DataRoot(tmp_path / "data")
+    fill(root)
+    process = start("run", "--to", "dataset_manifest", "--data", root.path)
+    below: list[psutil.Process] = []
+    try:
+        while not any(workers_at_work(psutil.Process(process.pid), root)):
+            assert process.poll() is None, "it ended before it could be asked to"
+            time.sleep(0.05)
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=300)
+    finally:
+        end(process)
+    assert process.returncode == 128 + number
+    assert "Stopping after what is under way" in told
+    assert "the same command goes on from there" in told
+    assert "Traceback" not in told
+    assert psutil.wait_procs(below, timeout=30)[1] == []
+    assert not root.dataset_manifest_json.exists()
+    done = lofi("run", "--to", "dataset_manifest", "--data", root.path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert load_version(root).dataset.hash == undisturbed[1]["dataset"]["hash"]
+    assert shown_as_done(root) == {"track_001", "track_002", "track_003"}
 
 
 def test_two_runs_at_once_lose_nothing(undisturbed: tuple[DataRoot, dict], tmp_path: Path) -> None:

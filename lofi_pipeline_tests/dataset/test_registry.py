@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import jsonschema
@@ -86,3 +87,22 @@ def test_registering_again_writes_nothing_and_sources_are_valid(root: DataRoot) 
     for record in read_json(root.sources_json):
         jsonschema.validate(record, schema_of(SourceRecord))
         assert record["track_ids"] == ["track_001"]
+
+
+def test_what_a_killed_process_left_is_swept_when_nobody_can_be_at_it_any_more(root: DataRoot) -> None:
+    folder, old, young = (
+        root.checkpoints / ".tmp-0-epoch=0-step=10_lora",
+        root.metadata / ".tmp-0-registry.json",
+        root.processed / "core" / ".tmp-1-track_001.mp3",
+    )
+    drop = make_drop(root, "one", {"a.mp3": b"x", ".tmp-0-mine": b"x"}, facts())
+    folder.mkdir()
+    for path in (old, young):
+        path.write_bytes(b"half")
+    for path in (folder, old, drop / ".tmp-0-mine"):
+        os.utime(path, (1e9, 1e9))
+    register(root)
+    assert not folder.exists()
+    assert not old.exists()
+    assert young.exists()
+    assert (drop / ".tmp-0-mine").exists()
