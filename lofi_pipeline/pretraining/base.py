@@ -402,7 +402,7 @@ def export(state: _State, data_sha256: str, arguments: argparse.Namespace, folde
     _forget_paths(folder)
     facts = {
         "seed": arguments.seed, "steps": state.step, "batch": arguments.batch, "crop_seconds": FRAMES / 50,
-        "pieces": arguments.pieces, "distribution": "bright", "data_sha256": data_sha256,
+        "learning_rate": arguments.rate, "pieces": arguments.pieces, "distribution": "bright", "data_sha256": data_sha256,
         "parameters": {name: sum(p.numel() for p in getattr(pipeline, name).parameters()) for name in COMPONENTS},
     }  # fmt: skip
     (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
