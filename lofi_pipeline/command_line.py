@@ -19,6 +19,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column, Table
 
 from lofi_pipeline import progress as progress_room
 
@@ -42,6 +43,12 @@ def shown(text: object) -> str:
     return escape(
         "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in one_line)
     )
+
+
+def folding(*headers: str, title: str | None = None) -> Table:
+    """A table that breaks long paths and ids over lines instead of hiding their ends."""
+    columns = [Column(header, overflow="fold") for header in headers]
+    return Table(*columns, title=title, title_justify="left")
 
 
 @contextmanager

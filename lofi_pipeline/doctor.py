@@ -10,8 +10,8 @@ from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from lofi_pipeline.command_line import folding
 from lofi_pipeline.config import EvaluationSettings, load_config
 from lofi_pipeline.entities import Entity, RecordError
 from lofi_pipeline.resources import base_name
@@ -150,7 +150,7 @@ def _embedders() -> list[Finding]:
 def show_findings(findings: list[Finding], console: Console) -> None:
     """A table; advice is shown where there is any."""
     colours = {"good": "green", "optional": "yellow", "broken": "red"}
-    table = Table("", "what", "found", "what to do")
+    table = folding("", "what", "found", "what to do")
     for item in findings:
         mark = f"[{colours[item.level]}]{item.level}[/]"
         table.add_row(mark, escape(item.what), escape(item.found), escape(item.advice))

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lofi_pipeline.command_line import folding
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, Scores, TrackStatus
 from lofi_pipeline.storage import DataRoot
@@ -153,7 +154,7 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     ready = sum(line.status is TrackStatus.OK and line.file not in out for line in summary.tracks)
     console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
     if summary.refused:
-        table = Table("not taken", "why", title="Refused", title_justify="left")
+        table = folding("not taken", "why", title="Refused")
         for line in summary.refused:
             table.add_row(escape(line.file), escape(line.reason))
         console.print(table)
@@ -178,9 +179,10 @@ def _score_table(summary: Summary) -> Table:
     title = f"Scores, embedder {summary.embedder or 'none yet'}"
     if summary.floor_fad is not None:
         title += f"; FAD between two halves of validation: {summary.floor_fad:.4f}"
-    table = Table(
+    table = folding(
         "checkpoint", "FAD, lower is better", "CLAP, higher is better", "valid", "weights", title=title
     )
+    table.columns[0].no_wrap = True
     if summary.base:
         table.add_row("base model, no LoRA", f"{summary.base.fad:.4f}", f"{summary.base.clap:.4f}", "", "")
     best = summary.best()
