@@ -22,6 +22,7 @@ from lofi_pipeline.demo.synth import render
 from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
 from lofi_pipeline.evaluation.frechet import frechet_distance
 from lofi_pipeline.pretraining import base, corpus, labels
+from lofi_pipeline.pretraining.base_objective import LYRICS
 from lofi_pipeline.pretraining.listen import octave_error, tempo
 from lofi_pipeline.training.weights import load_checkpoint_into
 
@@ -51,7 +52,7 @@ def generate(
         part = prompts[start : start + GROUP]
         noise = [torch.Generator().manual_seed(seed + start + i) for i in range(len(part))]
         audio = pipeline(
-            prompt=part, lyrics=[base.LYRICS] * len(part), audio_duration=SECONDS, num_inference_steps=steps,
+            prompt=part, lyrics=[LYRICS] * len(part), audio_duration=SECONDS, num_inference_steps=steps,
             guidance_scale=guidance, generator=noise,
         ).audios  # fmt: skip
         clips.append(audio.mean(1).numpy())

@@ -13,6 +13,7 @@ from lofi_pipeline.demo.synth import render
 from lofi_pipeline.evaluation.embedders.nano import FOLDER as EMBEDDER_FOLDER
 from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
 from lofi_pipeline.pretraining import base, corpus, tokenizer
+from lofi_pipeline.pretraining.base_objective import LYRICS
 from lofi_pipeline.pretraining.embedder import VOCABULARY
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.nano.codec import MelCodec
@@ -77,7 +78,7 @@ def test_generation_is_deterministic_and_the_prompt_changes_it(pipeline):
     def clip(prompt: str) -> torch.Tensor:
         return pipeline(
             prompt=prompt,
-            lyrics=base.LYRICS,
+            lyrics=LYRICS,
             audio_duration=2.0,
             num_inference_steps=4,
             guidance_scale=3.0,
@@ -117,7 +118,7 @@ def test_the_tokenizer_knows_every_word_of_the_vocabulary(pipeline):
     for word in tokenizer.words(VOCABULARY):
         assert unknown not in pipeline.tokenizer(word)["input_ids"], word
     text, lyric = pipeline._format_prompt(
-        "lofi hip hop, mellow, rhodes, 82 bpm", base.LYRICS, bpm=82, keyscale="F# minor"
+        "lofi hip hop, mellow, rhodes, 82 bpm", LYRICS, bpm=82, keyscale="F# minor"
     )
     assert unknown not in pipeline.tokenizer(text)["input_ids"]
     assert unknown not in pipeline.tokenizer(lyric)["input_ids"]
