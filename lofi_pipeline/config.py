@@ -80,6 +80,9 @@ class TrainingPreset(Entity):
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: Positive = 1.0
     condition_dropout: Fraction = 0.15
+    caption_variants: int = Field(
+        default=0, ge=0, le=63, description="Other wordings of each training prompt, trained as often as it"
+    )
     timestep: Literal["logit_normal", "turbo8"] = "logit_normal"
     timestep_mean: float = -0.4
     timestep_std: Positive = 1.0
@@ -95,7 +98,11 @@ TRAINER_VERSION = "1"
 
 def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
     """Hash of all that decides the result beside the data set: preset, base weights, version of the trainer."""
-    return content_sha256({"preset": preset, "base": base_sha256, "trainer": TRAINER_VERSION})
+    # Without what is off: a setting that is added later makes no new lineage
+    settings = preset.model_dump(
+        mode="json", exclude=None if preset.caption_variants else {"caption_variants"}
+    )
+    return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
 class TrainingSettings(Entity):

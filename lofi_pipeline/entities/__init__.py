@@ -27,7 +27,7 @@ from lofi_pipeline.entities.checkpoint import (
     checkpoint_id_of,
 )
 from lofi_pipeline.entities.dataset import Dataset
-from lofi_pipeline.entities.dataset_version import DatasetVersion, VersionTrack
+from lofi_pipeline.entities.dataset_version import Captions, DatasetVersion, VersionTrack
 from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
 from lofi_pipeline.entities.grant import (
     Evidence,
@@ -85,6 +85,7 @@ __all__ = [
     "BaseModelRow",
     "CacheFacts",
     "CaptionFacts",
+    "Captions",
     "Checkpoint",
     "CheckpointRecord",
     "CutInfo",

@@ -171,6 +171,9 @@ class CaptionFacts(Entity):
     prompts: int = Field(ge=0, description="Different prompts")
     tags: dict[str, int] = Field(description="Tracks by tag")
     with_lyrics: int = Field(ge=0, description="Tracks that have lyrics of their own")
+    variants: int = Field(
+        default=0, ge=0, description="Other wordings of the prompts that were trained as well"
+    )
 
 
 class CacheFacts(Entity):

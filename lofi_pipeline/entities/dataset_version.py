@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lofi_pipeline.entities.base import Entity, Identifier, Sha256
+from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split, Track
@@ -44,3 +44,11 @@ class DatasetVersion(Entity):
     def side(self, split: Split) -> list[VersionTrack]:
         """The tracks on one side of the split."""
         return [track for track in self.tracks if track.track.split is split]
+
+
+class Captions(Entity):
+    """metadata/captions/<hash>-<variants>.json: what a training with caption variants says of each track."""
+
+    dataset_hash: Sha256
+    variants: int = Field(ge=1, description="Other wordings that were asked for, of each training prompt")
+    captions: dict[TrackId, list[str]] = Field(description="By track: its prompt, then the other wordings")

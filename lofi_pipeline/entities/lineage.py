@@ -34,6 +34,11 @@ class Lineage(Entity):
     preset: str
     checkpoint_interval: int = Field(ge=1)
     max_steps: int = Field(ge=1)
+    caption_variants: int = Field(
+        default=0,
+        ge=0,
+        description="Other wordings of each prompt that were trained: metadata/captions/ holds them",
+    )
 
     def partition_key(self, step: int) -> str:
         """The Dagster partition of this lineage's checkpoint at `step`."""

@@ -132,6 +132,10 @@ class DataRoot:
     def dataset_version(self, dataset_hash: str) -> Path:
         return self.metadata / "datasets" / f"{dataset_hash}.json"
 
+    def captions(self, dataset_hash: str, variants: int) -> Path:
+        """The wordings of a version's prompts that a training with so many variants of each sees."""
+        return self.metadata / "captions" / f"{dataset_hash}-{variants}.json"
+
     def checkpoint(self, checkpoint_id: str) -> Path:
         return self.checkpoints / checkpoint_id
 

@@ -23,9 +23,10 @@ from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, VersionTrack
 from lofi_pipeline.storage import DataRoot, content_sha256, replacing
 from lofi_pipeline.training.bases import base_folder, describe_base, load_base, pick_device
+from lofi_pipeline.training.captions import captions_of
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
-from lofi_pipeline.training.records import EncodedDataset, EncodedTrack
+from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
 
 if TYPE_CHECKING:
@@ -126,6 +127,14 @@ class _LazyEncoder:
         return {"condition": self._encoder.condition(track, seconds)}
 
 
+def _encoded_caption(
+    cache: _Cache, lazy: _LazyEncoder, track: VersionTrack, seconds: float
+) -> EncodedCaption:
+    path = cache.condition(track, seconds)
+    tokens, _ = cache.ensure(path, {"condition"}, lambda: lazy.condition(track, seconds))
+    return EncodedCaption(condition=cache.root.relative(path), tokens=tokens)
+
+
 def patch_size(base_name: str) -> int:
     """Latent frames in a token of the base's transformer: lengths must be whole multiples, or it pads."""
     config = json.loads((base_folder(base_name) / "transformer" / "config.json").read_bytes())
@@ -148,7 +157,7 @@ def encode_dataset(
         version: the tracks, as they are hashed in the data set version.
         root: paths of the version are relative to it; the cache lies under `root.cache`.
         base_name: nano, a hub id or a folder.
-        preset: gives the crop length that conditions are encoded for.
+        preset: gives the crop length that conditions are encoded for, and how many captions a track has.
         progress: called with (tracks done, tracks in all, track id).
         pipeline: the base, when it is loaded already.
 
@@ -156,11 +165,13 @@ def encode_dataset(
         BaseModelError: see `load_base`.
         EncodingError: a track's audio cannot be decoded, is not what was hashed, or gives values that are not
             finite.
+        TrainingError: see `captions_of`.
     """
     facts = describe_base(base_name)
     cache = _Cache(root, facts)
     lazy = _LazyEncoder(base_name, device, pipeline)
     patch = patch_size(base_name)
+    captions = captions_of(root, version, preset.caption_variants)
     wanted = math.floor(preset.crop_seconds * facts.latents_per_second) // patch * patch
     tracks: list[EncodedTrack] = []
     channels = 0
@@ -173,10 +184,7 @@ def encode_dataset(
         if length == 0:
             raise EncodingError(f"{track.track.track_id}: is shorter than one patch of the base model")
         seconds = preset.crop_seconds if length == wanted else round(length / facts.latents_per_second, 3)
-        condition = cache.condition(track, seconds)
-        tokens, _ = cache.ensure(
-            condition, {"condition"}, lambda track=track, seconds=seconds: lazy.condition(track, seconds)
-        )
+        said = [track.model_copy(update={"prompt": caption}) for caption in captions[track.track.track_id]]
         tracks.append(
             EncodedTrack(
                 track_id=track.track.track_id,
@@ -185,8 +193,7 @@ def encode_dataset(
                 frames=frames,
                 crop_frames=length,
                 bar_frames=60 / track.bpm * int(track.time_signature) * facts.latents_per_second,
-                condition=root.relative(condition),
-                tokens=tokens,
+                captions=[_encoded_caption(cache, lazy, one, seconds) for one in said],
             )
         )
     if not tracks:

@@ -22,6 +22,7 @@ def lineage_of(
         preset=preset_name,
         checkpoint_interval=preset.checkpoint_interval,
         max_steps=preset.max_steps,
+        caption_variants=preset.caption_variants,
     )
 
 

@@ -110,7 +110,10 @@ class Trainer:
         self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
         self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
         self._plan = BatchPlan(
-            shapes=tuple((track.crop_frames, track.tokens) for track in self._training.tracks),
+            shapes=tuple(
+                tuple((track.crop_frames, caption.tokens) for caption in track.captions)
+                for track in self._training.tracks
+            ),
             batch_size=self.preset.batch_size,
             seed=self.preset.seed,
             world=self.accelerator.num_processes,
@@ -208,13 +211,13 @@ class Trainer:
     def _step(self) -> float | None:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
         step, rank = self.state.step, self.accelerator.process_index
-        tracks = self._plan.tracks(step, rank)
-        groups = equal_groups(self._training.draw(tracks, "train", self.preset.seed, step, rank))
+        chosen = self._plan.chosen(step, rank)
+        groups = equal_groups(self._training.draw(chosen, "train", self.preset.seed, step, rank))
         total = torch.zeros((), device=self.accelerator.device)
         for place, group in enumerate(groups, start=1):
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
             with nullcontext() if place == len(groups) else self.accelerator.no_sync(self.model):
-                part = self.flow.loss(self.model, group) * (len(group) / len(tracks))
+                part = self.flow.loss(self.model, group) * (len(group) / len(chosen))
                 self.accelerator.backward(part)
             total += part.detach()
         norm = self.accelerator.clip_grad_norm_(self.parameters, self.preset.max_grad_norm)
@@ -266,8 +269,8 @@ class Trainer:
         count = len(self._validation.tracks)
         for batch in range(self.preset.validation_batches):
             first = batch * self.preset.batch_size
-            indices = [(first + place) % count for place in range(self.preset.batch_size)]
-            crops = self._validation.draw(indices, "validation", self.preset.seed, batch, dropout=False)
+            chosen = [((first + place) % count, 0) for place in range(self.preset.batch_size)]
+            crops = self._validation.draw(chosen, "validation", self.preset.seed, batch, dropout=False)
             sums += [
                 float(self.flow.loss(self.transformer, g)) * len(g) / len(crops) for g in equal_groups(crops)
             ]

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.records import EncodedTrack
-from lofi_pipeline.training.sampling import crop_offset, generator, groups_of_equal_shape, timesteps
+from lofi_pipeline.training.sampling import Chosen, crop_offset, generator, groups_of_equal_shape, timesteps
 from lofi_pipeline.training.weights import autocast
 
 if TYPE_CHECKING:
@@ -42,18 +42,18 @@ class CropReader:
         self._root = root
         self._preset = preset
 
-    def draw(self, indices: list[int], *key: int | str, dropout: bool = True) -> list[Crop]:
-        """Crops of the tracks at `indices`; `key` decides offsets, posterior sample, noise, timesteps and
-        dropout.
+    def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
+        """Crops of tracks, each with one of its captions; `key` decides offsets, posterior sample, noise,
+        timesteps and dropout.
         """
         preset = self._preset
         rng = generator(*key)
         steps = timesteps(
-            rng, len(indices), kind=preset.timestep, mean=preset.timestep_mean, std=preset.timestep_std
+            rng, len(chosen), kind=preset.timestep, mean=preset.timestep_mean, std=preset.timestep_std
         )
-        dropped = rng.random(len(indices)) < preset.condition_dropout
+        dropped = rng.random(len(chosen)) < preset.condition_dropout
         crops = []
-        for index, timestep, drop in zip(indices, steps, dropped, strict=True):
+        for (index, caption), timestep, drop in zip(chosen, steps, dropped, strict=True):
             track = self.tracks[index]
             bar = track.bar_frames if preset.crops_on_bars else None
             start = crop_offset(rng, track.frames, track.crop_frames, bar)
@@ -67,7 +67,7 @@ class CropReader:
                     torch.from_numpy(latents),
                     torch.from_numpy(noise),
                     float(timestep),
-                    self._condition(track.condition),
+                    self._condition(track.captions[caption].condition),
                     bool(drop) and dropout,
                 )
             )

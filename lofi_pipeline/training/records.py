@@ -62,6 +62,13 @@ class TrainingEvent(Entity):
     message: str = ""
 
 
+class EncodedCaption(Entity):
+    """One caption of a track as the transformer attends to it."""
+
+    condition: RelativePath = Field(description="safetensors with condition, float32 [tokens, width]")
+    tokens: int = Field(ge=1)
+
+
 class EncodedTrack(Entity):
     """One track as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or
     tokens.
@@ -75,8 +82,7 @@ class EncodedTrack(Entity):
     bar_frames: float = Field(
         gt=0, description="Latent frames in a bar, of the tempo and metre in the prompt"
     )
-    condition: RelativePath = Field(description="safetensors with condition, float32 [tokens, width]")
-    tokens: int = Field(ge=1)
+    captions: list[EncodedCaption] = Field(min_length=1, description="Its prompt, then other wordings")
 
 
 class EncodedDataset(Entity):

@@ -1,7 +1,7 @@
 """What a training step sees, as pure functions of (seed, step, rank): resuming needs no state of any loader.
 Torch-free.
 
-Each epoch is a permutation of the tracks. Within a window of at most one epoch the tracks are ordered by the
+Each epoch is a permutation of the tracks, each with one of its captions. Within a window of at most one epoch the tracks are ordered by the
 shape of their crop and condition, so that batches need few groups of equal shape; then the window's batches
 are shuffled.
 """
@@ -20,6 +20,7 @@ TURBO_STEPS = 8
 TURBO_SHIFT = 3.0
 
 Shape = tuple[int, int]  # crop frames, condition tokens
+Chosen = tuple[int, int]  # index of a track, index of one of its captions
 
 
 def generator(*key: int | str) -> np.random.Generator:
@@ -30,9 +31,12 @@ def generator(*key: int | str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Which tracks each step trains on."""
+    """Which tracks each step trains on, and what is said of them.
 
-    shapes: tuple[Shape, ...]
+    `shapes`: of each track, the shape of its crop with each of its captions.
+    """
+
+    shapes: tuple[tuple[Shape, ...], ...]
     batch_size: int
     seed: int
     world: int = 1
@@ -46,15 +50,19 @@ class BatchPlan:
         """Batches in a window: as many as an epoch fills, at least one, at most WINDOW_BATCHES."""
         return max(1, min(WINDOW_BATCHES, len(self.shapes) // self._global_batch))
 
-    def tracks(self, step: int, rank: int = 0) -> list[int]:
-        """Indices of the `batch_size` tracks that `rank` trains on at `step`."""
+    def chosen(self, step: int, rank: int = 0) -> list[Chosen]:
+        """The `batch_size` tracks that `rank` trains on at `step`, each with one of its captions."""
         window, place = divmod(step, self._window)
         batch = _window_batches(self, window)[place]
         return list(batch[rank * self.batch_size : (rank + 1) * self.batch_size])
 
-    def _permuted(self, position: int) -> int:
+    def _at(self, position: int) -> Chosen:
         epoch, place = divmod(position, len(self.shapes))
-        return int(_permutation(self.seed, epoch, len(self.shapes))[place])
+        track = int(_permutation(self.seed, epoch, len(self.shapes))[place])
+        captions = len(self.shapes[track])
+        if captions == 1:
+            return track, 0
+        return track, int(generator("caption", self.seed, epoch, track).integers(captions))
 
 
 @lru_cache(maxsize=8)
@@ -63,11 +71,11 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _window_batches(plan: BatchPlan, window: int) -> tuple[tuple[int, ...], ...]:
+def _window_batches(plan: BatchPlan, window: int) -> tuple[tuple[Chosen, ...], ...]:
     size = plan._window * plan._global_batch
-    tracks = [plan._permuted(position) for position in range(window * size, (window + 1) * size)]
-    tracks.sort(key=lambda index: plan.shapes[index])
-    batches = [tuple(tracks[at : at + plan._global_batch]) for at in range(0, size, plan._global_batch)]
+    chosen = [plan._at(position) for position in range(window * size, (window + 1) * size)]
+    chosen.sort(key=lambda one: plan.shapes[one[0]][one[1]])
+    batches = [tuple(chosen[at : at + plan._global_batch]) for at in range(0, size, plan._global_batch)]
     order = generator("window", plan.seed, window).permutation(len(batches))
     return tuple(batches[place] for place in order)
 

@@ -22,9 +22,10 @@ from lofi_pipeline.licensing.audit import (
     verdict_today,
     write_audit,
 )
-from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.base_at_hand import base_at_hand
 from lofi_pipeline.training.bases import describe_base
+from lofi_pipeline.training.captions import captions_of
 from lofi_pipeline.training.manifest import activate_lineage
 from lofi_pipeline_tests.audit.roots import BASE, land, lineage_for
 from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
@@ -63,6 +64,21 @@ def test_the_report_says_who_fed_what(data: DataRoot) -> None:
     assert report.configuration["lora_rank"] == str(load_config().training.presets["nano"].lora_rank)
     assert report.training is not None and report.training.steps == 60
     assert report.clean
+
+
+def test_other_wordings_that_were_trained_are_on_record(data: DataRoot) -> None:
+    version = load_version(data)
+    said = captions_of(data, version, 2)
+    land(data, lineage_for(version).model_copy(update={"caption_variants": 2}), 120)
+    captions = audit(data, "epoch=0-step=120_lora").captions
+    kept = data.captions(version.dataset.hash, 2)
+    trained = [said[track.track.track_id] for track in version.side(Split.TRAIN)]
+    assert captions.variants == sum(len(wordings) - 1 for wordings in trained) > 0
+    assert data.relative(kept) in captions.sentence and file_sha256(kept) in captions.sentence
+    kept.write_text("{}")
+    captions = audit(data, "epoch=0-step=120_lora").captions
+    assert captions.variants == 0 and "gone or damaged" in captions.sentence
+    assert audit(data).captions.variants == 0 and "wordings" not in audit(data).captions.sentence
 
 
 def test_obligations_and_attribution_are_ready(data: DataRoot) -> None:

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load, load_file, save_file
 
 from lofi_pipeline.entities import DatasetVersion, Split
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.training import captions as captions_module
 from lofi_pipeline.training import encoder as encoder_module
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.encoder import Encoder
-from lofi_pipeline.training.errors import EncodingError
+from lofi_pipeline.training.errors import EncodingError, TrainingError
 from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH, make_dataset, toy_preset
 
 
@@ -31,18 +32,22 @@ def test_what_is_cached_is_not_encoded_again(root: DataRoot, version: DatasetVer
         assert latents["mean"].shape == latents["std"].shape == (track.frames, CHANNELS)
         assert (track.frames, track.crop_frames) == (100, 50)
         assert bool((latents["std"] > 0).all())
-        assert load_file(root.inside(track.condition))["condition"].shape == (track.tokens, WIDTH)
+        (said,) = track.captions
+        assert load_file(root.inside(said.condition))["condition"].shape == (said.tokens, WIDTH)
 
 
 def test_damaged_cache_files_are_rebuilt_as_they_were(root: DataRoot, version: DatasetVersion, base: Path):
     found = encode_dataset(version, root, str(base), toy_preset())
     before = load(root.inside(found.tracks[0].latents).read_bytes())
-    truncated, wrong = root.inside(found.tracks[0].latents), root.inside(found.tracks[1].condition)
+    truncated, wrong = (
+        root.inside(found.tracks[0].latents),
+        root.inside(found.tracks[1].captions[0].condition),
+    )
     truncated.write_bytes(truncated.read_bytes()[:-100])
     save_file({"condition": torch.zeros(3)}, wrong, metadata={"base": found.base_sha256})
     again = encode_dataset(version, root, str(base), toy_preset())
     assert (again.encoded, again.cached) == (2, 6)
-    assert set(again.rebuilt) == {found.tracks[0].latents, found.tracks[1].condition}
+    assert set(again.rebuilt) == {found.tracks[0].latents, found.tracks[1].captions[0].condition}
     after = load_file(truncated)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -55,8 +60,33 @@ def test_conditions_depend_on_prompt_tempo_and_crop_length(
     other = version.model_copy(update={"tracks": [changed, *version.tracks[1:]]})
     first, second = (encode_dataset(v, root, str(base), toy_preset()).tracks[0] for v in (version, other))
     longer = encode_dataset(version, root, str(base), toy_preset(crop_seconds=3.0)).tracks[0]
-    assert len({first.condition, second.condition, longer.condition}) == 3
+    assert len({track.captions[0].condition for track in (first, second, longer)}) == 3
     assert first.latents == second.latents == longer.latents
+
+
+def test_captions_in_other_words_are_encoded_for_training_tracks_and_kept(
+    root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain = encode_dataset(version, root, str(base), toy_preset())
+    assert not (root.metadata / "captions").exists()
+    found = encode_dataset(version, root, str(base), toy_preset(caption_variants=2))
+    assert [len(track.captions) for track in found.tracks] == [3, 3, 3, 1]
+    assert [track.captions[0] for track in found.tracks] == [track.captions[0] for track in plain.tracks]
+    assert len({caption.condition for track in found.side(Split.TRAIN) for caption in track.captions}) == 9
+    kept = read_json(root.captions(version.dataset.hash, 2))
+    assert kept["captions"]["track_001"][0] == version.tracks[0].prompt
+    assert {len(said) for said in kept["captions"].values()} == {3}
+    # What was drawn once stays: a vocabulary that changes later changes no training that goes on
+    monkeypatch.setattr(captions_module, "load_vocabulary", lambda: None)
+    again = encode_dataset(version, root, str(base), toy_preset(caption_variants=2))
+    assert again.encoded == 0 and again.tracks == found.tracks
+
+
+def test_a_prompt_with_an_unknown_tag_has_no_other_words(root: DataRoot, version: DatasetVersion, base: Path):
+    odd = version.tracks[0].model_copy(update={"prompt": "lofi hip hop, kazoo orchestra"})
+    other = version.model_copy(update={"tracks": [odd, *version.tracks[1:]]})
+    with pytest.raises(TrainingError, match=r"track_001.*kazoo.*caption_variants"):
+        encode_dataset(other, root, str(base), toy_preset(caption_variants=2))
 
 
 def test_a_condition_is_what_the_pipeline_itself_attends_to(version: DatasetVersion, base: Path):

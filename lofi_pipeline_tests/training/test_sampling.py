@@ -18,27 +18,45 @@ from lofi_pipeline.training.sampling import (
     timesteps,
 )
 
-shapes = st.lists(st.tuples(st.integers(2, 4), st.integers(50, 54)), min_size=1, max_size=40)
+shape = st.tuples(st.integers(2, 4), st.integers(50, 54))
+shapes = st.lists(shape, min_size=1, max_size=40)
+said = st.lists(st.lists(shape, min_size=1, max_size=3).map(tuple), min_size=1, max_size=40)
 
 
-@given(shapes=shapes, batch_size=st.integers(1, 5), world=st.integers(1, 3), seed=st.integers(0, 9))
+@given(shapes=said, batch_size=st.integers(1, 5), world=st.integers(1, 3), seed=st.integers(0, 9))
 def test_every_track_comes_equally_often(shapes: list, batch_size: int, world: int, seed: int):
     plan = BatchPlan(tuple(shapes), batch_size, seed, world)
     windows = 3 * len(shapes)  # whole windows that are whole epochs
     steps = windows * plan._window
     seen = Counter(
-        track for step in range(steps) for rank in range(world) for track in plan.tracks(step, rank)
+        track for step in range(steps) for rank in range(world) for track, _ in plan.chosen(step, rank)
     )
     assert set(seen) == set(range(len(shapes)))
     assert len(set(seen.values())) == 1
 
 
-@given(shapes=shapes, step=st.integers(0, 500))
+@given(shapes=said, step=st.integers(0, 500))
 def test_a_plan_has_no_memory(shapes: list, step: int):
     first, second = (BatchPlan(tuple(shapes), 3, 7) for _ in range(2))
     for earlier in range(0, step, 50):
-        first.tracks(earlier)
-    assert first.tracks(step) == second.tracks(step)
+        first.chosen(earlier)
+    assert first.chosen(step) == second.chosen(step)
+
+
+def test_every_caption_of_a_track_is_seen_and_one_alone_is_the_first():
+    plan = BatchPlan((((250, 60), (250, 61), (250, 62)), ((250, 60),)), 2, 0)
+    seen = Counter(one for step in range(300) for one in plan.chosen(step))
+    assert seen[(1, 0)] == 300 and set(seen) == {(0, 0), (0, 1), (0, 2), (1, 0)}
+    assert min(seen.values()) > 60
+
+
+@given(shapes=said, batch_size=st.integers(1, 5), step=st.integers(0, 60))
+def test_captions_change_nothing_in_the_order_of_tracks_of_one_shape(
+    shapes: list, batch_size: int, step: int
+):
+    alike = tuple(tuple((250, 60) for _ in each) for each in shapes)
+    plan, plain = (BatchPlan(each, batch_size, 3) for each in (alike, tuple(((250, 60),) for _ in shapes)))
+    assert [track for track, _ in plan.chosen(step)] == [track for track, _ in plain.chosen(step)]
 
 
 @given(shapes)
@@ -49,9 +67,9 @@ def test_groups_hold_equal_shapes_and_every_crop_once(shapes: list):
 
 
 def test_large_sets_need_few_groups():
-    shapes = tuple((250, 60 + place % 10) for place in range(640))
+    shapes = tuple(((250, 60 + place % 10), (250, 60 + (place + 3) % 10)) for place in range(640))
     plan = BatchPlan(shapes, 8, 0)
-    groups = [len(groups_of_equal_shape([shapes[t] for t in plan.tracks(step)])) for step in range(80)]
+    groups = [len(groups_of_equal_shape([shapes[t][c] for t, c in plan.chosen(step)])) for step in range(80)]
     assert np.mean(groups) < 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,31 @@ def test_asked_to_stop_it_keeps_its_state_and_goes_on_from_there(
     rest = run_job(job)
     assert (rest[0].kind, rest[0].step) == (EventKind.RESUMED, 3)
     assert_same_bits(tensors_at(root, 6), tensors_at(undisturbed[0], 6))
+
+
+def test_captions_in_other_words_are_trained_and_resume_to_the_same_bits(
+    root: DataRoot, version: DatasetVersion, base: Path, tmp_path: Path, undisturbed: Undisturbed
+):
+    from lofi_pipeline.training.run import train
+
+    whole = DataRoot(shutil.copytree(root.path, tmp_path / "whole"))
+    preset = {"caption_variants": 3}
+    run_job(job_for(whole, version, base, preset=preset))
+    job = job_for(root, version, base, preset=preset)
+    asked = iter([False, False, True])
+    train(job, lambda event: None, lambda: next(asked))
+    assert run_job(job)[0].step == 3
+    assert_same_bits(tensors_at(root, 6), tensors_at(whole, 6))
+    assert read_training_log(training_log(root)) == read_training_log(training_log(whole))
+    plain = tensors_at(undisturbed[0], 6)
+    assert any(not torch.equal(plain[name], tensor) for name, tensor in tensors_at(root, 6).items())
+    record, before = (scan_checkpoints(place)[0].record for place in (root, undisturbed[0]))
+    assert record and before
+    assert (record.lineage.caption_variants, before.lineage.caption_variants) == (3, 0)
+    assert record.lineage.lineage != before.lineage.lineage
+    # Validation hears the prompts alone, whatever the training hears: the losses can be compared
+    first, other = (read_training_log(training_log(place))[0] for place in (root, undisturbed[0]))
+    assert first.validation_loss == other.validation_loss
 
 
 def test_a_damaged_latest_checkpoint_is_passed_over_and_made_again(

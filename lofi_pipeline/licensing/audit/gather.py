@@ -23,6 +23,7 @@ from lofi_pipeline.licensing.audit.gather_traces import (
     base_metrics,
     base_row,
     cache_facts,
+    caption_wordings,
     configuration_of,
     training_facts,
 )
@@ -118,7 +119,7 @@ def gather(
         obligations=obligation_rows(tracks, sources),
         attribution=attributions(tracks, sources),
         base=base_facts,
-        captions=caption_facts(version),
+        captions=caption_facts(version, *caption_wordings(root, lineage)),
         caches=cache_facts(root, version, lineage.base if lineage else None),
         training=training_facts(found.checkpoint) if found.checkpoint else None,
         configuration=configuration_of(lineage, config) if lineage else {},

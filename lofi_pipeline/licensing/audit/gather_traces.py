@@ -15,6 +15,7 @@ from lofi_pipeline.entities import (
     BaseModelFacts,
     BaseModelRow,
     CacheFacts,
+    Captions,
     DatasetVersion,
     Lineage,
     QualityMetrics,
@@ -23,7 +24,7 @@ from lofi_pipeline.entities import (
     TrainingFacts,
 )
 from lofi_pipeline.licensing.audit.gather_checkpoints import Landed
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, read_json
+from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
 
 EMBEDDED_BASE = "nano"
 LOG_NAME = "training_log.jsonl"
@@ -153,3 +154,20 @@ def _logged_steps(path: Path) -> set[int]:
         except (ValueError, KeyError, TypeError, ValidationError):
             continue
     return steps
+
+
+def caption_wordings(root: DataRoot, lineage: Lineage | None) -> tuple[int, str]:
+    """How many other wordings of the prompts were trained as well, and a sentence that says where they are."""
+    if lineage is None or not lineage.caption_variants:
+        return 0, ""
+    path = root.captions(lineage.dataset_hash, lineage.caption_variants)
+    try:
+        kept = Captions.parse(read_json(path), where=str(path))
+    except (OSError, UnreadableRecord, RecordError):
+        lost = f"{root.relative(path)}, which says which, is gone or damaged."
+        return 0, f"Other wordings of them were trained as well, but {lost}"
+    count = sum(len(said) - 1 for said in kept.captions.values())
+    return count, (
+        f"{count} other wordings, the same tags as sentences or in another order, were trained as well: "
+        f"{root.relative(path)} (SHA-256 {file_sha256(path)})."
+    )

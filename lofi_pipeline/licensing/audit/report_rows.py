@@ -115,12 +115,13 @@ def _attribution(track: TrackRow, source: SourceRow) -> Attribution:
     )
 
 
-def caption_facts(version: DatasetVersion) -> CaptionFacts:
-    """Prompts and tags, counted."""
+def caption_facts(version: DatasetVersion, variants: int, wordings: str) -> CaptionFacts:
+    """Prompts and tags, counted; how many other wordings a training saw, and a sentence that says where they are."""
     tags = Counter(tag for item in version.tracks for tag in item.prompt.split(", ") if tag)
     return CaptionFacts(
-        sentence=CAPTIONS,
+        sentence=f"{CAPTIONS} {wordings}".rstrip(),
         prompts=len({item.prompt for item in version.tracks}),
         tags=dict(sorted(tags.items(), key=lambda pair: (-pair[1], pair[0]))),
         with_lyrics=sum(item.lyrics.strip() not in ("", NO_LYRICS) for item in version.tracks),
+        variants=variants,
     )

@@ -1,0 +1,45 @@
+"""Other wordings of the prompts that a training may see beside them. Torch-free.
+
+They are drawn once for a data set version and kept in metadata/captions/: a vocabulary that changes later changes neither a
+training that goes on nor what an audit can read.
+"""
+
+from __future__ import annotations
+
+from lofi_pipeline.entities import Captions, DatasetVersion, Split
+from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
+from lofi_pipeline.styles import UnknownTag, caption_variants, load_vocabulary
+from lofi_pipeline.training.errors import TrainingError
+
+
+def captions_of(root: DataRoot, version: DatasetVersion, variants: int) -> dict[str, list[str]]:
+    """The captions of each track by its id: its prompt, then up to `variants` other wordings if it is trained on.
+
+    Raises:
+        TrainingError: a prompt holds a tag that the vocabulary does not know, so that it cannot be said otherwise.
+    """
+    prompts = {item.track.track_id: [item.prompt] for item in version.tracks}
+    return prompts | _kept(root, version, variants).captions if variants else prompts
+
+
+def _kept(root: DataRoot, version: DatasetVersion, variants: int) -> Captions:
+    path = root.captions(version.dataset.hash, variants)
+    with locked(path):
+        if not path.is_file():
+            write_json_atomic(path, _drawn(version, variants))
+        return Captions.parse(read_json(path), where=str(path))
+
+
+def _drawn(version: DatasetVersion, variants: int) -> Captions:
+    vocabulary = load_vocabulary()
+    captions: dict[str, list[str]] = {}
+    for item in version.side(Split.TRAIN):
+        try:
+            found = caption_variants(item.prompt, vocabulary, count=1 + variants, seed=item.sha256)
+        except UnknownTag as error:
+            raise TrainingError(
+                f"{item.track.track_id}: no other wordings of its prompt: {error}; build the data set again, "
+                "or set caption_variants of the training preset to 0"
+            ) from error
+        captions[item.track.track_id] = found
+    return Captions(dataset_hash=version.dataset.hash, variants=variants, captions=captions)
