@@ -9,7 +9,7 @@ import pytest
 
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline_tests.drops import facts, make_drop, song, work
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, work
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,9 +33,11 @@ def worked_on(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
         SourceType.COMMISSIONED,
         license_type="AI Training Rights",
         verified_by="tests",
+        grant=GRANT,
         defaults={"style_ids": ["SEASON-01"]},
     )
-    make_drop(root, "second", {"c.wav": song(2), "d.wav": song(3)}, source, kind=SourceType.COMMISSIONED)
+    files = {"c.wav": song(2), "d.wav": song(3), **CONTRACT}
+    make_drop(root, "second", files, source, kind=SourceType.COMMISSIONED)
     work(root)
     return root
 

@@ -9,6 +9,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.dataset import Registration, register_sources
@@ -19,6 +20,12 @@ from lofi_pipeline_tests.audio.music import loop, write
 
 SECONDS = 30.5
 TODAY = date.today()
+CONTRACT = {"contract.txt": b"We grant AI training rights for the recordings of this session.\n"}
+"""A document for a drop, and what its source.json says of it."""
+GRANT: dict[str, Any] = {
+    "uses": {"train": "allowed", "commercial": "allowed"},
+    "evidence": [{"document": "contract.txt", "clause": "We grant AI training rights"}],
+}
 
 
 @cache

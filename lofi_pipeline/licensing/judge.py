@@ -19,7 +19,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.licensing import grants
 from lofi_pipeline.licensing.expression import Every, Node, Side, read_expression
-from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, Proof, load_policy
+from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
 from lofi_pipeline.licensing.text import UnreadableLicence, bans_training, plain, without_grant
 
 UNKNOWN = "LicenseRef-Unknown"
@@ -35,12 +35,11 @@ ASK = {
     SourceType.CREATIVE_COMMONS: "ask the author for AI training rights, or choose CC0 or CC BY music",
     SourceType.PARTNERSHIP: "write AI training rights into the agreement",
 }
-EVIDENCE = {
-    Proof.WORDS: "say in verified_by who checked the contract, or in notes what it grants",
-    Proof.DOCUMENT: "put the document into the drop and name it in source.json under grant.evidence",
-}
-
-UNPROVED = f"A grant counts only with evidence: {EVIDENCE[Proof.DOCUMENT]}."
+EVIDENCE = (
+    "put the contract into the drop and name it in source.json, such as "
+    '"grant": {"uses": {"train": "allowed"}, "evidence": [{"document": "contract.pdf"}]}'
+)
+UNPROVED = f"A grant counts only with evidence: {EVIDENCE}."
 
 
 def judge(
@@ -52,14 +51,13 @@ def judge(
     grant: bool = False,
     commercial_grant: bool = False,
     evidenced: bool = False,
-    proof: Proof = Proof.WORDS,
     policy: Policy | None = None,
 ) -> Verdict:
     """May music under this licence be trained on?
 
     `license_type` is free text such as "CC BY 4.0" or "Royalty Free with AI Training Rights", or an SPDX expression;
     `grant`, `commercial_grant`: AI training and commercial use were granted elsewhere than in that text, and it is proved;
-    `evidenced`: the contract is proved, by `proof` (which only words the refusals).
+    `evidenced`: the contract is proved by a document.
     """
     judging = _Judging(
         policy or load_policy(),
@@ -69,7 +67,6 @@ def judge(
         grant,
         commercial_grant,
         evidenced,
-        proof,
     )
     try:
         text = plain(license_type)
@@ -97,16 +94,12 @@ def judge_source(
 
     Args:
         grant: what was granted beside the licence; a source.json brings its own.
-        evidence: the documents of the grant that are there. Without a grant, verified_by or notes are evidence where the
-            policy takes words.
+        evidence: the documents of the grant that are there; nothing else is evidence.
         base: the base model to be trained on, by name: a grant may be limited to others.
     """
     policy, day = policy or load_policy(), day or date.today()
     if grant is None and isinstance(source, DropManifest):
         grant = source.grant
-    proof = Proof.DOCUMENT if grant else policy.evidence[settings.profile]
-    said = any(text and text.strip() for text in (source.verified_by, source.notes))
-    proved = bool(evidence) or (proof is Proof.WORDS and said)
 
     def judged(*, proved: bool) -> Verdict:
         return judge(
@@ -117,12 +110,11 @@ def judge_source(
             grant=proved and grants.gives(grant, Use.TRAIN),
             commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
             evidenced=proved,
-            proof=proof,
             policy=policy,
         )
 
-    verdict = judged(proved=proved)
-    if grant is not None and not proved and not verdict.permitted and judged(proved=True).permitted:
+    verdict = judged(proved=bool(evidence))
+    if grant is not None and not evidence and not verdict.permitted and judged(proved=True).permitted:
         verdict = verdict.model_copy(update={"reason": UNPROVED})
     if grant is not None:
         verdict = grants.limited(verdict, grant, base=base)
@@ -168,7 +160,6 @@ class _Judging:
     grant: bool
     commercial_grant: bool
     evidenced: bool
-    proof: Proof
     granted_in_text: bool = False
 
     def text(self, text: str) -> Verdict | None:
@@ -242,13 +233,11 @@ class _Judging:
             return f"{rule.reason} The configuration says commercial: true."
         proved = self.evidenced or self.grant
         if need is Need.EVIDENCE and not proved:
-            return f"{rule.name} count only with evidence: {EVIDENCE[self.proof]}."
+            return f"{rule.name} count only with evidence: {EVIDENCE}."
         if need is Need.GRANT and self.granted_in_text and not proved:
-            return (
-                f"The AI training rights that come with it count only with evidence: {EVIDENCE[self.proof]}."
-            )
+            return f"The AI training rights that come with it count only with evidence: {EVIDENCE}."
         if need is Need.GRANT and not (self.granted_in_text or self.grant):
-            return f"{rule.reason} To train on it, {ASK[self.source_type]}."
+            return f"{rule.reason} To train on it, {ASK[self.source_type]}; then {EVIDENCE}."
         return None
 
 

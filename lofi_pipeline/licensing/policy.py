@@ -30,13 +30,6 @@ class Need(StrEnum):
     REFUSED = "refused"
 
 
-class Proof(StrEnum):
-    """What counts as evidence where no document is named in a grant."""
-
-    WORDS = "words"
-    DOCUMENT = "document"
-
-
 class LicenceRule(Entity):
     """One licence: how people write it, and what the policy makes of it."""
 
@@ -69,19 +62,15 @@ class LicenceRule(Entity):
 
 class _PolicyFile(Entity):
     macros: dict[str, str]
-    evidence: dict[Profile, Proof] = {"cc": Proof.WORDS, "strict": Proof.DOCUMENT}
     licences: list[LicenceRule]
 
 
 class Policy:
     """The compiled policy: `find("cc by 4.0")` gives the rule and the version."""
 
-    def __init__(
-        self, rules: list[LicenceRule], macros: dict[str, str], evidence: dict[Profile, Proof], *, where: str
-    ) -> None:
+    def __init__(self, rules: list[LicenceRule], macros: dict[str, str], *, where: str) -> None:
         self.rules = tuple(rules)
-        self.evidence = evidence
-        self.sha256 = content_sha256([rules, macros, evidence, TEXT_RULES])
+        self.sha256 = content_sha256([rules, macros, TEXT_RULES])
         self._by_reference = {_plain_reference(rule): rule for rule in rules}
         # A group name may occur once in an expression; a second mention of the version is there to be matched only
         macros = {**macros, "version2": macros.get("version", "").replace("?P<version>", "?:")}
@@ -136,6 +125,4 @@ def _load(path: Path, edition: tuple[int, int] | None) -> Policy:
     missing = [rule.id for rule in file.licences if set(rule.needs) != {"cc", "strict"}]
     if missing:
         raise PolicyError(f"{path}: needs of {', '.join(missing)}: say what each of cc and strict needs")
-    if set(file.evidence) != {"cc", "strict"}:
-        raise PolicyError(f"{path}: evidence: say for each of cc and strict what counts: words or document")
-    return Policy(file.licences, file.macros, file.evidence, where=str(path))
+    return Policy(file.licences, file.macros, where=str(path))

@@ -10,9 +10,7 @@ import pytest
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.audit.roots import trained
-from lofi_pipeline_tests.drops import facts, make_drop, song, work
-
-CONTRACT = b"We grant AI training rights for the recordings of this session.\n"
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, work
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +34,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
         verified_by="tests",
         cost=250.0,
         defaults={"style_ids": ["SEASON-01"]},
-        grant={
-            "uses": {"train": "allowed", "commercial": "allowed"},
-            "validity": {"end": "2099-12-31"},
-            "evidence": [{"document": "contract.txt", "clause": "We grant AI training rights"}],
-        },
+        grant=GRANT | {"validity": {"end": "2099-12-31"}},
     )
-    files: dict[str, Path | bytes] = {"c.wav": song(2), "d.wav": song(3), "contract.txt": CONTRACT}
+    files = {"c.wav": song(2), "d.wav": song(3), **CONTRACT}
     make_drop(root, "session", files, session, kind=SourceType.COMMISSIONED)
     work(root)
     trained(root)

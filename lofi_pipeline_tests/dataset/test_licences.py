@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -106,15 +108,31 @@ def test_a_document_is_named_inside_the_drop(root: DataRoot, name: str) -> None:
     assert "grant.evidence.0.document" in (drop.reason or "")
 
 
-def test_words_are_evidence_under_cc_and_a_document_is_asked_for_under_strict(root: DataRoot) -> None:
-    make_drop(root, "one", {"a.mp3": b"A"}, facts(license_type="AI Training Rights", verified_by="Ann"))
+@pytest.mark.parametrize("profile", ["cc", "strict"])
+@pytest.mark.parametrize("license_type", ["AI Training Rights", "Work for hire", "Partnership contract"])
+def test_a_contract_without_its_document_is_refused_and_told_what_to_write(
+    root: DataRoot, license_type: str, profile: str
+) -> None:
+    said = facts(license_type=license_type, verified_by="Ann", notes="contract 17: training of models")
+    make_drop(root, "one", {"a.mp3": b"A"}, said)
+    drop = only(register(root, profile=profile))
+    assert drop.status is DropStatus.FORBIDDEN
+    written = re.search(r'"grant": (\{.*\})', drop.reason or "")
+    assert written, drop.reason
+    given = json.loads(written[1])
+    document = given["evidence"][0]["document"]
+    make_drop(root, "one", {document: CONTRACT}, said | {"grant": given})
+    drop = only(register(root, profile=profile))
+    assert drop.status is DropStatus.ACCEPTED
+    assert [item.sha256 for item in drop.evidence] == [hashlib.sha256(CONTRACT).hexdigest()]
+
+
+def test_another_profile_judges_every_drop_anew_and_says_what_changed(root: DataRoot) -> None:
+    make_drop(root, "one", {"a.mp3": b"A"}, facts(license_type="CC BY 4.0"))
     assert only(register(root)).status is DropStatus.ACCEPTED
-    found = register(root, profile="strict")
-    assert only(found).status is DropStatus.FORBIDDEN
-    assert "grant.evidence" in (only(found).reason or "")
-    (change,) = found.judged_anew
-    assert change.before == "accepted: LicenseRef-AI-Training-Rights, asks for contract terms"
-    assert change.after.startswith("forbidden: LicenseRef-AI-Training-Rights")
+    (change,) = register(root, profile="strict").judged_anew
+    assert change.before == "accepted: CC-BY-4.0, asks for attribution"
+    assert change.after.startswith("forbidden: CC-BY-4.0")
 
 
 # What was ingested, and edits
@@ -394,9 +412,16 @@ def test_a_withdrawn_source_leaves_the_next_version_even_before_the_next_scan(li
 
 
 def test_stricter_settings_hold_at_the_next_build(licensed: DataRoot) -> None:
-    strict = settings(licensing={"profile": "strict"})
-    built = build_dataset(licensed, strict, day=DAY)
-    assert {item.source_id for item in built.version.sources} == {"label", "tests-creative_commons"}
+    said = facts(source_id="attribution", license_type="CC BY 4.0")
+    make_drop(licensed, "fourth", {"f.wav": song(5)}, said)
+    work(licensed)
+    assert "attribution" in sources(licensed, DAY)
+    built = build_dataset(licensed, settings(licensing={"profile": "strict"}), day=DAY)
+    assert {item.source_id for item in built.version.sources} == {
+        "label",
+        "tests-commissioned",
+        "tests-creative_commons",
+    }
 
 
 def test_nothing_left_in_force_leaves_nothing_published(root: DataRoot) -> None:

@@ -12,7 +12,7 @@ from lofi_pipeline.entities import RegisteredTrack, Registry, SourceType
 from lofi_pipeline.entities.schemas import schema_of
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
-from lofi_pipeline_tests.drops import facts, make_drop, register
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, register
 
 
 def ids(root: DataRoot) -> dict[str, list[str]]:
@@ -52,9 +52,9 @@ def test_the_same_bytes_in_two_drops_are_one_track_under_the_stricter_licence(ro
         SourceType.ROYALTY_FREE,
         source_id="bought",
         license_type="Royalty Free with AI Training Rights",
-        verified_by="tests",
+        grant=GRANT,
     )
-    make_drop(root, "bought", {"y.mp3": b"same"}, grant, kind=SourceType.ROYALTY_FREE)
+    make_drop(root, "bought", {"y.mp3": b"same", **CONTRACT}, grant, kind=SourceType.ROYALTY_FREE)
     found = register(root)
     (track,) = found.registry.tracks
     assert [origin.source_id for origin in track.origins] == ["bought", "free"]

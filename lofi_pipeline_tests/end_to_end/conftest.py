@@ -10,7 +10,7 @@ import pytest
 
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline_tests.drops import facts, make_drop, song
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song
 from lofi_pipeline_tests.end_to_end.lofi import Lofi, write_config
 from lofi_pipeline_tests.training.toy import save_toy_base
 
@@ -47,9 +47,10 @@ def prepared(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Way:
         SourceType.COMMISSIONED,
         license_type="AI Training Rights",
         verified_by="tests",
+        grant=GRANT,
         defaults={"style_ids": ["INST-01"]},
     )
-    files: dict[str, Path | bytes] = {f"m{n}.wav": song(n) for n in range(4, TRACKS)}
+    files = CONTRACT | {f"m{n}.wav": song(n) for n in range(4, TRACKS)}
     files["text.mp3"] = b"no music at all\n" * 500
     make_drop(root, "sessions", files, commissioned, kind=SourceType.COMMISSIONED)
     make_drop(root, "forbidden", {"nd.wav": song(21)}, facts(source_id="nd", license_type="CC BY-NC-ND 4.0"))

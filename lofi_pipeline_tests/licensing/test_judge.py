@@ -192,7 +192,7 @@ def test_a_ban_holds_against_everything(text: str) -> None:
 def test_a_grant_in_the_text_counts_with_evidence(text: str, licence: str) -> None:
     without, found = verdict(text), verdict(text, evidenced=True)
     assert not without.permitted
-    assert "verified_by" in without.reason
+    assert '"evidence": [{"document":' in without.reason
     assert (found.permitted, found.licence) == (True, licence)
     assert "contract terms" in found.obligations
 
@@ -246,14 +246,12 @@ def source(**fields: Any) -> dict[str, Any]:
     ("fields", "permitted"),
     [
         ({}, False),
-        ({"verified_by": "  "}, False),
-        ({"verified_by": "Ann"}, True),
-        ({"notes": "contract 17, clause 3: training of models"}, True),
+        ({"verified_by": "Ann", "notes": "contract 17, clause 3: training of models"}, False),
         ({"license_type": "CC BY 4.0"}, True),
         ({"license_type": "Royalty Free", "verified_by": "Ann"}, False),
     ],
 )
-def test_a_source_brings_its_own_evidence(fields: dict[str, Any], permitted: bool) -> None:
+def test_what_a_source_says_of_its_contract_is_no_evidence(fields: dict[str, Any], permitted: bool) -> None:
     drop = DropManifest.parse(source(**fields), where="source.json")
     record = drop.record(["track_001"])
     assert judge_source(drop, LicensingSettings()) == judge_source(record, LicensingSettings())
@@ -263,11 +261,6 @@ def test_a_source_brings_its_own_evidence(fields: dict[str, Any], permitted: boo
 def test_the_profile_comes_from_the_configuration() -> None:
     drop = DropManifest.parse(source(license_type="CC BY 4.0"), where="source.json")
     assert not judge_source(drop, LicensingSettings(profile="strict")).permitted
-    nc = DropManifest.parse(
-        source(license_type="CC BY-NC 4.0 with AI training rights", notes="y"), where="source.json"
-    )
-    assert judge_source(nc, LicensingSettings(commercial=False)).permitted
-    assert not judge_source(nc, LicensingSettings()).permitted
 
 
 def test_a_record_is_held_against_the_policy() -> None:
