@@ -148,6 +148,9 @@ def _show_report(report: AuditReport, written: WrittenAudit) -> None:
     console.print(table)
     for row in report.obligations:
         console.print(f"{row.obligation}: {row.tracks} tracks. {shown(row.sentence)}", highlight=False)
+    for row in report.limited:
+        terms = f"terms of {shown(row.record.source_id)}: {shown(' '.join(row.terms))}"
+        console.print(terms, highlight=False, soft_wrap=True)
     integrity = report.integrity
     how = "hashed again" if integrity.checked else "hashed again (records and evidence only: --quick)"
     console.print(f"{integrity.files} files, {integrity.bytes / 1e6:.1f} MB {how}", highlight=False)

@@ -111,6 +111,12 @@ class TrainingSettings(Entity):
     base: str = Field(
         default="nano", min_length=1, description="nano, a hub id, or a folder in diffusers layout"
     )
+    base_licence: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Licence of that base, for the audit, where its model card (README.md) names none",
+    )
     active: str = "nano"
     presets: dict[str, TrainingPreset]
 

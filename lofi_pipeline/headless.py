@@ -156,7 +156,8 @@ class Headless:
         lineage = lineage_of(
             load_version(self.root), settings.active, settings.preset, describe_base(base_name(self.config))
         )
-        if active_lineage(self.root) != lineage:
+        active = active_lineage(self.root)
+        if active is None or active.lineage != lineage.lineage:
             return False
         records = [found.record for found in scan_checkpoints(self.root) if found.record]
         return any(

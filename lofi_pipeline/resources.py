@@ -28,3 +28,8 @@ class Workspace(dg.ConfigurableResource):
 def base_name(config: PipelineConfig) -> str:
     """The base model asked for: LOFI_BASE (what `lofi run --base` sets), else the configuration's."""
     return os.environ.get(BASE_VARIABLE) or config.training.base
+
+
+def base_licence(config: PipelineConfig) -> str | None:
+    """What the configuration says of the licence of the base asked for; it speaks of its own base alone."""
+    return config.training.base_licence if base_name(config) == config.training.base else None

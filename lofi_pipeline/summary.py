@@ -80,6 +80,7 @@ def summarize(
 ) -> Summary:
     """Read the outcome from the records in the data root. `reached`: the stages that the run was to do."""
     from lofi_pipeline.dataset import left_out, load_record, load_registry, load_version
+    from lofi_pipeline.dataset.standing import standing_of
 
     raw = f"{root.relative(root.raw)}/"
     tracks = []
@@ -97,7 +98,10 @@ def summarize(
             )
     fields: dict[str, object] = {
         "tracks": tracks,
-        "refused": [RefusedLine(file=item.file, reason=item.reason) for item in left_out(root)],
+        "refused": [
+            RefusedLine(file=item.file, reason=item.reason)
+            for item in left_out(root, standing_of(root, config))
+        ],
         "seconds": seconds,
         "dagster_runs": runs,
     }

@@ -5,7 +5,7 @@ import dagster as dg
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.entities import TagKind
-from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.resources import Workspace, base_licence, base_name
 from lofi_pipeline.storage import content_sha256
 
 
@@ -56,11 +56,13 @@ def base_model(workspace: Workspace) -> dg.MaterializeResult:
     """The ACE-Step base model that LoRAs are trained on, by the hash of its files."""
     from lofi_pipeline.training.bases import describe_base
 
-    facts = describe_base(base_name(workspace.config))
+    config = workspace.config
+    facts = describe_base(base_name(config), licence=base_licence(config))
     return dg.MaterializeResult(
         metadata={
             "name": facts.name,
             "sha256": facts.sha256,
+            "licence": facts.licence or "unknown",
             "sampling_rate": facts.sampling_rate,
             "latents_per_second": facts.latents_per_second,
         },

@@ -13,7 +13,13 @@ INTACT = "evidence_and_records_are_intact"
 NOT_WITHDRAWN = "no_source_is_withdrawn"
 LISTED = "obligations_are_listed"
 MOST_ROWS = 100
-NOT_IN_FORCE = {"not-permitted-then", "not-permitted-now", "not-commercial-now", "source-unknown"}
+NOT_IN_FORCE = {
+    "not-permitted-then",
+    "not-permitted-now",
+    "not-commercial-now",
+    "source-unknown",
+    "base-not-commercial",
+}
 WITHDRAWN = {"source-withdrawn", "withdrawn-content"}
 
 
@@ -102,6 +108,10 @@ def license_audit(
             "obligations": table(
                 ["obligation", "tracks", "what to do"],
                 [(row.obligation, row.tracks, row.sentence) for row in report.obligations],
+            ),
+            "terms": table(
+                ["source", "what its grant limits"],
+                [(row.record.source_id, " ".join(row.terms)) for row in report.limited[:MOST_ROWS]],
             ),
             "findings": table(
                 ["severity", "what", "where", "sentence"],

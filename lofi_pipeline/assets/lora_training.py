@@ -8,7 +8,7 @@ import dagster as dg
 from lofi_pipeline import progress
 from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
-from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.resources import Workspace, base_licence, base_name
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         data_root=root.path,
         dataset_hash=version.dataset.hash,
         base=name,
+        base_licence=base_licence(config),
         preset_name=settings.active,
         preset=settings.preset,
     )

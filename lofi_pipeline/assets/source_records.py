@@ -9,10 +9,11 @@ from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import content_sha256
+from lofi_pipeline.storage import content_sha256, ledger, read_seals
 
 NOTHING_UNACCOUNTED = "every_accepted_source_permits_training"
 NOTHING_EDITED = "no_source_json_was_edited"
+NOTHING_CUT = "no_seal_or_withdrawal_was_cut"
 
 
 @dg.asset(
@@ -37,6 +38,11 @@ NOTHING_EDITED = "no_source_json_was_edited"
             asset="source_records",
             description="Every source.json says what it said when its tracks were ingested, or says what it amends.",
         ),
+        dg.AssetCheckSpec(
+            NOTHING_CUT,
+            asset="source_records",
+            description="The ledger of seals, which covers withdrawals too, has only grown since the last scan.",
+        ),
     ],
 )
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
@@ -51,6 +57,10 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         style_ids=set(load_presets()),
         progress=lambda drop: context.log.info(f"looking at {drop}"),
     )
+    seals, mark = read_seals(workspace.root), found.scan.ledger
+    cut = seals.against(mark) if mark else None
+    if cut:
+        context.log.error(f"{ledger(workspace.root)} {cut}: take it and withdrawals.json back from a backup")
     known = set(context.instance.get_dynamic_partitions(str(TRACKS.name)))
     missing = [track.track_id for track in found.registry.tracks if track.track_id not in known]
     if missing:
@@ -80,6 +90,7 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
             "tracks": len(found.registry.tracks),
             "new_tracks": len(found.new_track_ids),
             "judged_for": str(found.scan.day),
+            "seals": f"{mark.lines} lines, ending in {mark.head}" if mark else "none yet",
             "note": DISCLAIMER,
             "table": _drops(drops),
             "judged_anew": table(
@@ -107,6 +118,9 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
                 passed=not edited,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"drops": table(["drop", "edit"], [(d.folder, d.edited or "") for d in edited])},
+            ),
+            dg.AssetCheckResult(
+                check_name=NOTHING_CUT, passed=cut is None, metadata={"seals": cut or "have only grown"}
             ),
         ],
     )

@@ -140,7 +140,11 @@ def _licensing(record: TrackRecord, standing: "Standing") -> dict[str, dg.Metada
     return {
         "provider": "; ".join(each.provider for each in manifests),
         "evidence": "; ".join([*documents, *(f"verified by {name}" for name in said)]),
-        "obligations": ", ".join(dict.fromkeys(duty for each in behind for duty in each.verdict.obligations)),
+        "obligations": ", ".join(
+            dict.fromkeys(
+                duty for each in behind for duty in (*each.verdict.obligations, *each.verdict.terms)
+            )
+        ),
     }
 
 

@@ -17,7 +17,7 @@ from lofi_pipeline.audio import AUDIO_SUFFIXES
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.dataset.claims import Claims, ClaimsRecord
 from lofi_pipeline.dataset.evidence import documents_of, missing_documents
-from lofi_pipeline.dataset.holding import SOURCE_JSON, hold_to_claims, with_verdict, without_withdrawn
+from lofi_pipeline.dataset.holding import hold_to_claims, with_verdict, without_withdrawn
 from lofi_pipeline.dataset.misplaced import misplaced
 from lofi_pipeline.entities import (
     RAW_FOLDER,
@@ -31,9 +31,17 @@ from lofi_pipeline.entities import (
     Scan,
     Verdict,
 )
+from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.withdrawals import in_force
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
+from lofi_pipeline.storage import (
+    DataRoot,
+    UnreadableRecord,
+    content_sha256,
+    file_sha256,
+    read_json,
+    read_seals,
+)
 
 
 def drop_folders(root: DataRoot) -> list[Path]:
@@ -114,6 +122,7 @@ def scan_drops(
         judged_with=judging_hash(style_ids, licensing),
         day=day,
         withdrawals=_hash_in_force(withdrawals, day),
+        ledger=read_seals(root).mark(known.ledger if known else None),
     )
 
 

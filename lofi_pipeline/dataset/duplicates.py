@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -188,6 +188,17 @@ def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy
             copies[track_id] = Copy(track_id, pair.other, pair)
         else:
             kept.add(track_id)
+    return copies
+
+
+def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]:
+    """Every other track that is the same recording as one of `originals`, whichever was registered first."""
+    copies: dict[str, Copy] = {}
+    for pair in found.pairs:
+        if pair.kinship is audio.Kinship.SAME:
+            for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
+                if original in originals and track_id not in originals:
+                    copies.setdefault(track_id, Copy(track_id, original, pair))
     return copies
 
 

@@ -18,10 +18,10 @@ from lofi_pipeline.entities import (
     Scan,
     Verdict,
 )
+from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.licensing import Withdrawal, stricter, withdrawn_contents, withdrawn_sources
 from lofi_pipeline.storage import DataRoot
 
-SOURCE_JSON = "source.json"
 Judge = Callable[[DropManifest, Sequence[EvidenceFile]], Verdict]
 JUDGED = (DropStatus.ACCEPTED, DropStatus.FORBIDDEN)
 

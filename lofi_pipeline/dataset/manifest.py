@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
+
+from pydantic import Field
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.duplicates import (
@@ -17,9 +20,11 @@ from lofi_pipeline.dataset.duplicates import (
     KnownGroups,
     compare_tracks,
     copies_among,
+    copies_of,
     group_related,
     load_comparisons,
 )
+from lofi_pipeline.dataset.holding import withdrawn_reason
 from lofi_pipeline.dataset.registry import load_registry, load_scan, remember_day
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.standing import Standing, standing_of
@@ -28,6 +33,7 @@ from lofi_pipeline.entities import (
     Dataset,
     DatasetVersion,
     Entity,
+    LedgerMark,
     RecordError,
     SourceRecord,
     Split,
@@ -43,11 +49,13 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.base import Sha256, TrackId
 from lofi_pipeline.storage import (
     DataRoot,
+    UnreadableRecord,
     content_sha256,
     file_sha256,
     link_or_copy,
     locked,
     read_json,
+    read_seals,
     seal,
     version_hash,
     write_json_atomic,
@@ -71,6 +79,7 @@ class BuiltFrom(Entity):
     """metadata/built_from.json: the hash of what the current data set was made of."""
 
     inputs: Sha256
+    ledger: LedgerMark | None = Field(default=None, description="Of the seals when it was built")
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,8 @@ def left_out(root: DataRoot, standing: Standing | None = None) -> list[LeftOut]:
     scan = load_scan(root)
     found = [LeftOut(path.removeprefix(raw), reason) for path, reason in (scan.refusals() if scan else [])]
     ready: dict[str, str] = {}
+    compared = load_comparisons(root)
+    barred = _copies_of_withdrawn(root, standing, compared) if standing else {}
     for track in load_registry(root).tracks:
         if not track.origins:
             continue
@@ -128,12 +139,17 @@ def left_out(root: DataRoot, standing: Standing | None = None) -> list[LeftOut]:
         ]
         against = standing.against(track) if standing else None
         record = load_record(root, track.track_id)
-        reason = against or _not_ready(record) or _not_comparable(root, track.track_id)
+        reason = (
+            against
+            or _not_ready(record)
+            or _not_comparable(root, track.track_id)
+            or barred.get(track.track_id)
+        )
         if reason:
             found.append(LeftOut(first, reason, track.track_id))
         elif record and record.origins == track.origins:
             ready[track.track_id] = first
-    for copy in copies_among(list(ready), load_comparisons(root)).values():
+    for copy in copies_among(list(ready), compared).values():
         reason = f"the same recording as {ready[copy.original]} ({copy.original}){copy.pair.in_words()}"
         found.append(LeftOut(ready[copy.track_id], reason, copy.track_id))
     return found
@@ -173,12 +189,12 @@ def build_dataset(
         standing = standing_of(root, config, day=day)
         remember_day(root, standing.day)
         ready = _ready_records(root, standing)
-        compared = compare_tracks(
-            root, {record.track_id: record.inputs["processed"] for record in ready}, progress
-        )
+        processing = {record.track_id: record.inputs["processed"] for record in ready}
+        compared = compare_tracks(root, {**_withdrawn_processing(root, standing), **processing}, progress)
         ready = [record for record in ready if record.track_id in compared.compared]
-        copies = copies_among([record.track_id for record in ready], compared)
-        records = [record for record in ready if record.track_id not in copies]
+        barred = _copies_of_withdrawn(root, standing, compared)
+        copies = copies_among([it.track_id for it in ready if it.track_id not in barred], compared)
+        records = [record for record in ready if record.track_id not in {*copies, *barred}]
         if not records:
             _withdraw(root)
             raise NoTracks(
@@ -198,24 +214,26 @@ def build_dataset(
                 progress(f"published {number} of {len(records)} tracks")
         _unpublish_others(root, {track.track.track_id: track.track.split for track in tracks})
         _write_metadata(root, records, version)
-        write_json_atomic(
-            root.metadata / "built_from.json", BuiltFrom(inputs=_inputs(root, config, ready, standing))
-        )
+        inputs = _inputs(root, config, ready, standing, barred)
+        mark = read_seals(root).mark(_earlier_mark(root))
+        write_json_atomic(root.built_from_json, BuiltFrom(inputs=inputs, ledger=mark))
     return BuiltDataset(version, is_new, left_out(root, standing))
 
 
 def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> bool:
     """Whether building the data set now (on `day`) would give the one that is there."""
-    path = root.metadata / "built_from.json"
+    path = root.built_from_json
     if not path.is_file() or not root.dataset_manifest_json.is_file():
         return False
     standing = standing_of(root, config, day=day)
     records = _ready_records(root, standing)
+    found = load_comparisons(root)
+    barred = _copies_of_withdrawn(root, standing, found)
     same = BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(
-        root, config, records, standing
+        root, config, records, standing, barred
     )
-    ids = [record.track_id for record in records]
-    copies = copies_among(ids, load_comparisons(root))
+    ids = [record.track_id for record in records if record.track_id not in barred]
+    copies = copies_among(ids, found)
     return same and all(_is_published(root, track_id) for track_id in ids if track_id not in copies)
 
 
@@ -226,15 +244,55 @@ def _is_published(root: DataRoot, track_id: str) -> bool:
     )
 
 
-def _inputs(root: DataRoot, config: PipelineConfig, records: list[TrackRecord], standing: Standing) -> str:
+def _earlier_mark(root: DataRoot) -> LedgerMark | None:
+    path = root.built_from_json
+    with suppress(OSError, UnreadableRecord, RecordError):
+        return BuiltFrom.parse(read_json(path), where=str(path)).ledger
+    return None
+
+
+def _withdrawn_processing(root: DataRoot, standing: Standing) -> dict[str, str]:
+    """By withdrawn track whose fingerprint is kept, what made it: new tracks are compared with these too."""
+    found = {}
+    for track_id in standing.withdrawn_tracks(load_registry(root)):
+        if root.fingerprint(track_id).is_file():
+            record = load_record(root, track_id)
+            made_by = record.inputs.get("processed") if record else None
+            found[track_id] = made_by or file_sha256(root.fingerprint(track_id))
+    return found
+
+
+def _copies_of_withdrawn(root: DataRoot, standing: Standing, found: Comparisons) -> dict[str, str]:
+    """By track that is the same recording as a withdrawn one, the reason that keeps it out."""
+    registry = load_registry(root)
+    withdrawn, known = standing.withdrawn_tracks(registry), registry.by_id()
+    reasons = {}
+    for track_id, copy in copies_of(withdrawn, found).items() if withdrawn else ():
+        record = load_record(root, copy.original)
+        title = f" ({record.origins[0].title or record.filename})" if record and record.origins else ""
+        how = copy.pair.in_words() if copy.pair.track_id == track_id else ""
+        if track_id in known:
+            reasons[track_id] = (
+                f"the same recording as the withdrawn {copy.original}{title}{how}. "
+                f"{withdrawn_reason(withdrawn[copy.original])}"
+            )
+    return reasons
+
+
+def _inputs(
+    root: DataRoot,
+    config: PipelineConfig,
+    records: list[TrackRecord],
+    standing: Standing,
+    barred: Mapping[str, str],
+) -> str:
     used = {origin.source_id for record in records for origin in record.origins}
     behind = [
         standing.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    return content_sha256(
-        [records, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
-    )
+    content = [records, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
+    return content_sha256([*content, *([sorted(barred)] if barred else [])])
 
 
 def _ready_records(root: DataRoot, standing: Standing) -> list[TrackRecord]:
@@ -374,7 +432,13 @@ def _version(
         style_distribution=_distribution(tracks),
         hash=digest,
     )
-    version = DatasetVersion(dataset=dataset, tracks=tracks, sources=records, provenance=provenance)
+    version = DatasetVersion(
+        dataset=dataset,
+        tracks=tracks,
+        sources=records,
+        provenance=provenance,
+        ledger=read_seals(root).mark(),
+    )
     write_json_atomic(path, version)
     seal(root, {root.relative(path): file_sha256(path)})
     return version, True

@@ -10,7 +10,7 @@ from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.drops import judging_day
 from lofi_pipeline.dataset.holding import withdrawn_reason
 from lofi_pipeline.dataset.registry import load_scan
-from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack
+from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack, Registry
 from lofi_pipeline.licensing import (
     Withdrawal,
     judge_source,
@@ -31,6 +31,14 @@ class Standing:
     manifests: Mapping[str, DropManifest]
     withdrawn: Mapping[str, Withdrawal] = field(default_factory=dict)
     withdrawn_contents: Mapping[str, Withdrawal] = field(default_factory=dict)
+
+    def withdrawn_tracks(self, registry: Registry) -> dict[str, Withdrawal]:
+        """By track id, the withdrawals that hold of tracks, also of such as lie nowhere any more."""
+        return {
+            track.track_id: self.withdrawn_contents[track.sha256]
+            for track in registry.tracks
+            if track.sha256 in self.withdrawn_contents
+        }
 
     def against(self, track: RegisteredTrack) -> str | None:
         """Why a track may not enter a data set on that day, or None."""

@@ -26,7 +26,7 @@ from lofi_pipeline.entities import (
     Use,
     Validity,
 )
-from lofi_pipeline.entities.source import RAW_FOLDER
+from lofi_pipeline.entities.source import RAW_FOLDER, SOURCE_JSON
 from lofi_pipeline.storage import write_json_atomic
 from lofi_pipeline.styles import has_words, load_presets
 
@@ -277,7 +277,7 @@ def _describe(
         defaults=DropFile(artist=drop.provider),
         grant=_agreed(drop, folder) if drop.contract else None,
     )
-    write_json_atomic(folder / "source.json", manifest.model_dump(mode="json", exclude_none=True))
+    write_json_atomic(folder / SOURCE_JSON, manifest.model_dump(mode="json", exclude_none=True))
 
 
 def _agreed(drop: _Drop, folder: Path) -> Grant:

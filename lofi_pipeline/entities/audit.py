@@ -13,6 +13,7 @@ from pydantic import Field
 from lofi_pipeline.entities.base import Entity, Identifier, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import QualityMetrics
 from lofi_pipeline.entities.dataset import Dataset
+from lofi_pipeline.entities.ledger_mark import LedgerMark
 from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
@@ -109,6 +110,11 @@ class SourceRow(Entity):
     withdrawn: date | None = Field(default=None, description="The day the source was taken out, if it was")
     withdrawn_reason: str | None = None
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What its grant limits, then and now, one sentence each."""
+        return tuple(dict.fromkeys([*self.verdict_then.terms, *self.verdict_now.terms]))
+
 
 class TrackRow(Entity):
     """One track that fed the subject."""
@@ -131,6 +137,7 @@ class TrackRow(Entity):
     prompt: str
     has_lyrics: bool = False
     obligations: tuple[Obligation, ...] = ()
+    terms: tuple[str, ...] = Field(default=(), description="What the grants of its sources limit")
 
 
 class ObligationRow(Entity):
@@ -203,10 +210,9 @@ class IntegrityFacts(Entity):
     absent_originals: int = Field(
         default=0, ge=0, description="Originals that no longer lie under raw/; their hashes stay"
     )
-    seals: int = Field(default=0, ge=0, description="Lines of the ledger of seals")
-    seals_head: Sha256 | None = Field(
+    ledger: LedgerMark | None = Field(
         default=None,
-        description="End of its chain: proves the ledger of this day to whoever keeps this report",
+        description="Of the seals: proves the ledger of this day to whoever keeps this report",
     )
 
 
@@ -251,6 +257,11 @@ class AuditReport(Entity):
     integrity: IntegrityFacts
     findings: list[Finding]
     disclaimer: str = DISCLAIMER
+
+    @property
+    def limited(self) -> list[SourceRow]:
+        """The sources whose grants limit something."""
+        return [row for row in self.sources if row.terms]
 
     @property
     def clean(self) -> bool:

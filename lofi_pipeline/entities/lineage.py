@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
+from lofi_pipeline.entities.ledger_mark import LedgerMark
 
 CHECKPOINT_RECORD = "checkpoint.json"
 SCORES_RECORD = "scores.json"
@@ -16,12 +17,16 @@ PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]
 
 
 class BaseModelFacts(Entity):
-    """Which base model was used, and the hash of its weights."""
+    """Which base model was used, the hash of its weights, and its licence as somebody said it."""
 
     name: str
     sha256: Sha256 = Field(description="Over all weight and configuration files")
     sampling_rate: int
     latents_per_second: float
+    licence: str | None = Field(default=None, max_length=200, description="None: nobody said")
+    licence_from: str | None = Field(
+        default=None, max_length=200, description="Who says so: its model card, or the configuration"
+    )
 
 
 class Lineage(Entity):
@@ -58,6 +63,7 @@ class CheckpointRecord(Entity):
     )
     invalid_reason: str | None = None
     pruned: bool = Field(default=False, description="Weights removed by retention; the record stays")
+    ledger: LedgerMark | None = Field(default=None, description="Of the seals where and when it landed")
 
     @property
     def partition_key(self) -> str:

@@ -29,6 +29,7 @@ RAW_FOLDER = {
     SourceType.CREATIVE_COMMONS: "creative-commons",
     SourceType.PARTNERSHIP: "partnerships",
 }
+SOURCE_JSON = "source.json"
 ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 SOURCE_TYPE_OF_FOLDER = {folder: kind for kind, folder in RAW_FOLDER.items()}
 

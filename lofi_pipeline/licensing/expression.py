@@ -70,6 +70,16 @@ def _spdx() -> Licensing:
     return license_expression.get_spdx_licensing()
 
 
+def spdx_spelling(licence: str) -> str:
+    """An SPDX id in its own spelling, such as "Apache-2.0" for "apache-2.0"; anything else as it is."""
+    try:
+        symbol: Any = _spdx().parse(licence)
+    except (ExpressionError, ParseError, RecursionError, *_SLIPS):
+        return licence
+    known = isinstance(symbol, LicenseSymbol) and str(symbol.key) in _spdx().known_symbols
+    return str(symbol.key) if known else licence
+
+
 def _node(parsed: Any) -> Node | None:
     if isinstance(parsed, LicenseWithExceptionSymbol):
         side = _side(parsed.license_symbol)

@@ -1,11 +1,12 @@
 """The ledger of withdrawn sources, metadata/withdrawals.json: it only grows, and nothing on it enters a data set again.
 
-The bytes of a withdrawn source's tracks are on it too, so that they are known again under any other name.
+The bytes of a withdrawn source's tracks are on it too, so that they are known again under any other name; and which
+fingerprints are to be kept of them, so that a re-encoded copy is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lofi_pipeline.entities import (
     Scan,
     SourceRecord,
 )
-from lofi_pipeline.entities.base import Identifier, Name, Sha256
+from lofi_pipeline.entities.base import Identifier, Name, Sha256, TrackId
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
@@ -39,6 +40,9 @@ class Withdrawal(Entity):
     day: date
     reason: str = Field(min_length=1, max_length=5_000)
     sha256s: list[Sha256] = Field(description="Of its tracks' original bytes when it was withdrawn, sorted")
+    fingerprints: dict[TrackId, Sha256] = Field(
+        default_factory=dict, description="Of its tracks' fingerprint files: by these a copy is known again"
+    )
 
 
 class _Ledger(Entity):
@@ -82,16 +86,27 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
         for item in earlier:
             if item.day <= day and seen.sha256s <= set(item.sha256s):
                 return item
+        contents = seen.sha256s.union(*(item.sha256s for item in earlier))
         withdrawal = Withdrawal(
             source_id=source_id,
             provider=seen.provider or earlier[0].provider,
             day=day,
             reason=reason.strip(),
-            sha256s=sorted(seen.sha256s.union(*(item.sha256s for item in earlier))),
+            sha256s=sorted(contents),
+            fingerprints=_fingerprints(root, contents),
         )
         write_json_atomic(path, _Ledger(withdrawals=[*known, withdrawal]))
         seal(root, {root.relative(path): file_sha256(path)})
     return withdrawal
+
+
+def _fingerprints(root: DataRoot, contents: Collection[str]) -> dict[str, str]:
+    """Hashes of the fingerprint files that there are of tracks with these original bytes."""
+    if not root.registry_json.is_file():
+        return {}
+    registry = Registry.parse(read_json(root.registry_json), where=str(root.registry_json))
+    found = [root.fingerprint(track.track_id) for track in registry.tracks if track.sha256 in contents]
+    return {path.stem: file_sha256(path) for path in found if path.is_file()}
 
 
 def _require_intact(root: DataRoot, path: Path) -> None:

@@ -117,6 +117,11 @@ class DataRoot:
         return self.metadata / "splits.json"
 
     @property
+    def built_from_json(self) -> Path:
+        """What the current data set was made of."""
+        return self.metadata / "built_from.json"
+
+    @property
     def track_records(self) -> Path:
         return self.metadata / "tracks"
 

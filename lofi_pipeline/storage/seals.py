@@ -1,19 +1,24 @@
 """Seals: the hash of a record on the day it was written, in a ledger that only grows: metadata/seals.jsonl.
 
 Each line holds a hash of the line before it, so that a line that is changed, added in between or removed breaks the chain.
-The last hash of the chain stands in every audit report: a printed one proves the ledger of its day.
+Lines cut off the end leave a chain that holds; but what is written later keeps a mark of how far the ledger went: each data
+set version, checkpoint, scan of the drops and audit. A ledger that a mark contradicts was cut or written anew.
+
+Out of reach, as long as all lies on one disk: lines sealed after the last mark, and somebody who rewrites the ledger and every
+record with a later mark as well. Only what is kept elsewhere proves that: a printed audit, a checkpoint handed on, a backup.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lofi_pipeline.entities import LedgerMark
 from lofi_pipeline.storage.atomic import content_sha256, locked
 from lofi_pipeline.storage.data_root import DataRoot
 
@@ -22,13 +27,36 @@ NO_LINE = "0" * 64
 
 @dataclass(frozen=True)
 class Seals:
-    """The ledger as it was read: the latest hash by name, the end of the chain, and where the chain is broken."""
+    """The ledger as it was read: the latest hash by name, the chain, and where it is broken."""
 
     hashes: Mapping[str, str]
-    head: str
-    lines: int
+    heads: Sequence[str]
+    """The chain hash of each line."""
     broken: int | None = None
     """Number of the first line that does not follow from the one before; what comes after it is not trusted."""
+
+    @property
+    def head(self) -> str:
+        """The end of the chain."""
+        return self.heads[-1] if self.heads else NO_LINE
+
+    def mark(self, earlier: LedgerMark | None = None) -> LedgerMark | None:
+        """How far the ledger goes; `earlier`, the mark to be replaced, stays where the ledger contradicts it."""
+        if earlier is not None and self.against(earlier):
+            return earlier
+        return LedgerMark(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
+
+    def against(self, mark: LedgerMark) -> str | None:
+        """How the ledger contradicts a mark, as the rest of a sentence; None when it has grown from there."""
+        if not self.heads:
+            return "has no line any more"
+        if self.heads[0] != mark.first:
+            return "begins with another line"
+        if len(self.heads) < mark.lines:
+            return f"has {len(self.heads)} lines only"
+        if self.heads[mark.lines - 1] != mark.head:
+            return f"has another line {mark.lines}"
+        return None
 
 
 def ledger(root: DataRoot) -> Path:
@@ -40,20 +68,22 @@ def read_seals(root: DataRoot) -> Seals:
     """All seals up to the first line that does not hold."""
     path = ledger(root)
     hashes: dict[str, str] = {}
-    head, number = NO_LINE, 0
+    heads: list[str] = []
     if not path.is_file():
-        return Seals(hashes, head, 0)
+        return Seals(hashes, heads)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            before = heads[-1] if heads else NO_LINE
             try:
                 found = json.loads(line)
                 name, sha256, when, chain = (found[key] for key in ("name", "sha256", "when", "chain"))
             except (ValueError, KeyError, TypeError):
-                return Seals(hashes, head, number, broken=number)
-            if line != _line(name, sha256, when, chain) or chain != _chain(head, name, sha256, when):
-                return Seals(hashes, head, number, broken=number)
-            hashes[name], head = sha256, chain
-    return Seals(hashes, head, number)
+                return Seals(hashes, heads, broken=number)
+            if line != _line(name, sha256, when, chain) or chain != _chain(before, name, sha256, when):
+                return Seals(hashes, heads, broken=number)
+            hashes[name] = sha256
+            heads.append(chain)
+    return Seals(hashes, heads)
 
 
 def seal(root: DataRoot, hashes: Mapping[str, str]) -> list[str]:

@@ -18,14 +18,17 @@ def base_at_hand(lineage: Lineage, config: PipelineConfig, *, quick: bool = Fals
 
     Its files are hashed, which takes a while for a large one: `quick` looks at the embedded base only.
     """
-    names = dict.fromkeys([lineage.base.name, os.environ.get(BASE_VARIABLE) or config.training.base])
+    configured = config.training.base
+    names = dict.fromkeys([lineage.base.name, os.environ.get(BASE_VARIABLE) or configured])
     found = []
     for name in names:
         folder = _folder(name)
         if folder is None or (quick and name != NANO):
             continue
         with suppress(BaseModelError, OSError):
-            found.append(BaseAtHand(describe_base(NANO if name == NANO else str(folder)), folder))
+            licence = config.training.base_licence if name == configured else None
+            facts = describe_base(NANO if name == NANO else str(folder), licence=licence)
+            found.append(BaseAtHand(facts, folder))
     same = [base for base in found if base.facts.sha256 == lineage.base.sha256]
     named_alike = [base for base in found if base.facts.name == lineage.base.name]
     return next(iter([*same, *named_alike]), None)

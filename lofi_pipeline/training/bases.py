@@ -19,6 +19,7 @@ import lofi_pipeline
 from lofi_pipeline.entities import BaseModelFacts
 from lofi_pipeline.storage import content_sha256, file_sha256
 from lofi_pipeline.training.errors import BaseModelError
+from lofi_pipeline.training.model_card import MODEL_CARD, licence_of
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +71,8 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[*MODEL_FILES, *(f"*/{p}" for p in MODEL_FILES)]))
+        wanted = [MODEL_CARD, *MODEL_FILES, *(f"*/{p}" for p in MODEL_FILES)]
+        return Path(snapshot_download(name, allow_patterns=wanted))
     except HFValidationError as error:
         raise BaseModelError(f"base model {name!r}: no such folder, and not a hub id; {advice}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
@@ -83,8 +85,11 @@ def _from_hub(name: str) -> Path:
         raise BaseModelError(f"base model {name!r}: {why}; {advice}") from error
 
 
-def describe_base(name: str) -> BaseModelFacts:
-    """Name, content hash and rates of a base model, without loading it. The hash does not depend on where it lies.
+def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
+    """Name, content hash, rates and licence of a base model, without loading it.
+
+    The hash is of weights and configuration: it does not depend on where they lie, nor on what the model card says.
+    `licence` is what the configuration says; the model card has the first word.
 
     Raises:
         BaseModelError: see `base_folder`.
@@ -100,8 +105,14 @@ def describe_base(name: str) -> BaseModelFacts:
         ) from error
     files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
     shown = name if not Path(name).expanduser().is_dir() else folder.resolve().name
+    on_card = licence_of(folder)
     return BaseModelFacts(
-        name=shown, sha256=content_sha256(files), sampling_rate=rate, latents_per_second=rate / hop
+        name=shown,
+        sha256=content_sha256(files),
+        sampling_rate=rate,
+        latents_per_second=rate / hop,
+        licence=on_card or licence,
+        licence_from=MODEL_CARD if on_card else "training.base_licence" if licence else None,
     )
 
 

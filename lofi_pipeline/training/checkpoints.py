@@ -20,7 +20,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.licensing.audit import seal_landed
-from lofi_pipeline.storage import DataRoot, file_sha256, landing_folder, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, landing_folder, read_seals, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
 from lofi_pipeline.training.errors import BaseModelError, CheckpointError, NonFiniteTraining, disk_faults
 from lofi_pipeline.training.manifest import files_fault, read_record, set_aside, write_record
@@ -155,6 +155,7 @@ def land(
                 "loss": loss,
                 "validation_loss": validation_loss,
                 "skipped_steps": state.skipped,
+                "ledger": read_seals(root).mark(),
             },
             where=checkpoint_id,
             context={"checkpoint_interval": lineage.checkpoint_interval},

@@ -21,6 +21,7 @@ class TrainingJob(Entity):
     data_root: Path
     dataset_hash: Sha256
     base: str = Field(default="nano", description="nano, a hub id, or a folder in diffusers layout")
+    base_licence: str | None = Field(default=None, description="Of the base, as the configuration says it")
     preset_name: str
     preset: TrainingPreset
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -110,7 +110,7 @@ def read_version(root: DataRoot, dataset_hash: str) -> DatasetVersion:
 def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     """Train in this process. One training at a time works on a data root; a second one waits for the first."""
     root = DataRoot(job.data_root)
-    base = describe_base(job.base)
+    base = describe_base(job.base, licence=job.base_licence)
     version = read_version(root, job.dataset_hash)
     lineage = lineage_of(version, job.preset_name, job.preset, base)
     end = last_step(lineage)

@@ -24,7 +24,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.evaluation.records import write_scores
 from lofi_pipeline.licensing.audit import seal_landed, seal_scores
-from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_json_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_seals, write_json_atomic
 from lofi_pipeline.training.manifest import compile_manifest
 
 BASE = BaseModelFacts(
@@ -70,7 +70,13 @@ def land(root: DataRoot, lineage: Lineage, step: int, folder: Path | None = None
         "dataset_hash": lineage.dataset_hash,
     }
     record = CheckpointRecord.parse(
-        {"checkpoint": checkpoint, "lineage": lineage, "files": files, "loss": 0.5},
+        {
+            "checkpoint": checkpoint,
+            "lineage": lineage,
+            "files": files,
+            "loss": 0.5,
+            "ledger": read_seals(root).mark(),
+        },
         where=name,
         context={"checkpoint_interval": lineage.checkpoint_interval},
     )

@@ -184,11 +184,34 @@ def test_the_base_model_is_audited_by_its_hash(data: DataRoot) -> None:
     land(data, nano, 120)
     report = audit(data, "epoch=0-step=120_lora", base=at_hand)
     assert report.base is not None and "synthesised" in report.base.sentence
+    assert report.base.licence == "Apache-2.0"
+    assert "base-licence-unknown" not in codes(report)
     posing = nano.model_copy(update={"base": BASE.model_copy(update={"name": "nano"})})
     assert base_at_hand(posing, load_config()) is not None
     land(data, posing, 180)
     report = audit(data, "epoch=0-step=180_lora", base=at_hand)
     assert report.base is not None and "another hash" in report.base.sentence
+
+
+def test_the_licence_of_a_base_is_kept_with_the_checkpoint_whatever_its_card_says_later(
+    data: DataRoot,
+) -> None:
+    nano = lineage_for(load_version(data)).model_copy(update={"base": describe_base("nano")})
+    said = nano.base.model_copy(update={"licence": "mit", "licence_from": "training.base_licence"})
+    land(data, nano.model_copy(update={"base": said}), 120)
+    for at_hand in (None, base_at_hand(nano, load_config())):
+        report = audit(data, "epoch=0-step=120_lora", base=at_hand)
+        assert report.base is not None and report.base.licence == "MIT"
+        assert "training.base_licence" in report.base.sentence
+
+
+def test_a_base_that_is_not_for_commercial_use_makes_its_checkpoints_so(data: DataRoot) -> None:
+    base = BASE.model_copy(update={"licence": "cc-by-nc-4.0", "licence_from": "README.md"})
+    land(data, lineage_for(load_version(data)).model_copy(update={"base": base}), 120)
+    report = audit(data, "epoch=0-step=120_lora")
+    assert "base-not-commercial" in codes(report, Severity.ERROR)
+    assert report.now.permitted and not report.now.commercial_use and not report.then.commercial_use
+    assert "The base model toy (CC-BY-NC-4.0) does not permit commercial use." in report.now.sentence
 
 
 def test_names_that_do_not_say_which_are_refused_with_candidates(data: DataRoot) -> None:

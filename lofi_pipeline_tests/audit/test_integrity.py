@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -11,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import build_dataset
+from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.entities import AuditReport, Severity
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.licensing.audit import BrokenRecord, gather, is_intact, not_intact
+from lofi_pipeline.licensing.audit import BrokenRecord, gather, is_intact, not_intact, write_audit
 from lofi_pipeline.licensing.audit.gather_subject import find_subject
 from lofi_pipeline.licensing.audit.integrity_seals import seal_subject
-from lofi_pipeline.storage import DataRoot, ledger, read_json, read_seals
+from lofi_pipeline.storage import DataRoot, ledger, read_json, read_seals, seal
 from lofi_pipeline.training.manifest import compile_manifest, scan_checkpoints
 from lofi_pipeline.training.retention import prune
 from lofi_pipeline_tests.audit.roots import land, lineage_for, score
@@ -244,14 +245,62 @@ def test_scores_measured_anew_by_the_pipeline_are_not_blamed(data: DataRoot) -> 
     assert audit(data).clean
 
 
-def test_a_checkpoint_copied_in_is_sealed_by_its_first_audit(data: DataRoot) -> None:
-    ledger(data).unlink()
-    report = audit(data)
+def test_a_checkpoint_copied_in_is_sealed_by_its_first_audit(data: DataRoot, tmp_path: Path) -> None:
+    # To a data root with a ledger of its own, in which another version was sealed
+    of_this_root = shutil.ignore_patterns("seals.jsonl", "drops.json", "built_from.json")
+    other = DataRoot(shutil.copytree(data.path, tmp_path / "other", ignore=of_this_root))
+    seal(other, {"metadata/datasets/another.json": "0" * 64})
+    report = audit(other)
     assert report.clean
-    assert seal_subject(data, find_subject(data, ID), read_seals(data))
-    assert audit(data).integrity.seals > 0
-    edit("loss", to=0.25)(data.path / CHECKPOINT / "checkpoint.json")
-    assert named(audit(data)) == {f"{CHECKPOINT}/checkpoint.json"}
+    assert seal_subject(other, find_subject(other, ID), read_seals(other))
+    mark = audit(other).integrity.ledger
+    assert mark is not None and mark.lines > 1
+    edit("loss", to=0.25)(other.path / CHECKPOINT / "checkpoint.json")
+    assert named(audit(other)) == {f"{CHECKPOINT}/checkpoint.json"}
+
+
+def cut(root: DataRoot, lines: int) -> None:
+    """Take lines off the end of the ledger of seals; the chain of what is left holds."""
+    kept = ledger(root).read_bytes().splitlines(keepends=True)[:-lines]
+    ledger(root).write_bytes(b"".join(kept))
+    assert read_seals(root).broken is None
+
+
+def test_lines_cut_off_the_end_of_the_seals_are_found_with_the_withdrawal_they_hid(data: DataRoot) -> None:
+    withdraw(data, "session", reason="it ended", day=date.today())
+    register(data)
+    whole, withdrawals = ledger(data).read_bytes(), data.metadata / "withdrawals.json"
+    total = len(read_seals(data).heads)
+    withdrawals.unlink()
+    for lines in range(1, total + 1):
+        ledger(data).write_bytes(whole)
+        cut(data, lines)
+        (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
+        assert f"it had {total} lines" in finding.sentence and "withdrawals" in finding.sentence
+    register(data)  # a later scan does not make anybody forget
+    seal(data, {f"more-{number}": "0" * 64 for number in range(total + 5)})
+    assert "seals-cut" in {finding.code for finding in audit(data).findings}
+
+
+def test_a_later_checkpoint_bears_witness_of_the_seals_before_it(data: DataRoot) -> None:
+    before = len(read_seals(data).heads)
+    landed = land(data, lineage_for(load_version(data)), 120)
+    for path in (data.drops_json, data.built_from_json):
+        path.write_text(json.dumps({**read_json(path), "ledger": None}, indent=2, ensure_ascii=False) + "\n")
+    assert audit(data).clean
+    cut(data, len(read_seals(data).heads) - before + 1)
+    (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
+    assert landed.partition_key in finding.sentence
+
+
+def test_an_audit_bears_witness_for_the_next_one(data: DataRoot) -> None:
+    subject = find_subject(data, ID)
+    seal(data, {"something": "0" * 64})
+    write_audit(data, subject, audit(data))
+    cut(data, 1)
+    assert "seals-cut" in {finding.code for finding in audit(data).findings}
+    write_audit(data, subject, audit(data))
+    assert "seals-cut" in {finding.code for finding in audit(data).findings}
 
 
 def test_a_pruned_checkpoint_is_proved_by_what_is_left(data: DataRoot) -> None:

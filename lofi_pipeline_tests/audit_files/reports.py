@@ -58,6 +58,10 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
+TERM = "Constrained (commercial): Not for advertising."
+"""What the grants of these sources limit."""
+
+
 def verdict(licence: str = CC_BY, *, permitted: bool = True) -> Verdict:
     """What the policy says of a licence."""
     asks = (Obligation.ATTRIBUTION,) if licence.startswith("CC-BY") else (Obligation.CONTRACT_TERMS,)
@@ -93,6 +97,8 @@ def source(number: int, tracks: list[TrackRow], text: str | None = None) -> Sour
         document="contract.pdf", clause=text or "Training of models is granted.", licensor=text or "The Label"
     )
     judged = verdict(CONTRACT if contract else CC_BY)
+    if contract:
+        judged = judged.model_copy(update={"terms": (text or TERM, "It can be revoked.")})
     return SourceRow(
         record=SourceRecord(track_ids=[track.track_id for track in tracks], **facts),
         provenance=Provenance(
@@ -148,6 +154,7 @@ def track(number: int, source_id: str, licence: str, text: str | None = None) ->
         prompt_sha256=sha("prompt"),
         prompt=text or "lofi hip hop, mellow, rhodes",
         obligations=(Obligation.ATTRIBUTION,) if licence == CC_BY else (),
+        terms=() if licence == CC_BY else (text or TERM, "It can be revoked."),
     )
 
 

@@ -76,7 +76,7 @@ def test_each_attribution_has_title_artist_source_licence_and_link() -> None:
     text = attribution_text(report)
     assert text.count("\n- ") == len(report.attribution) + sum(
         row.obligation != "attribution" for row in report.obligations
-    )
+    ) + len(report.limited)
     _, targets, words = parsed(text)
     for entry in report.attribution:
         assert entry.url in targets

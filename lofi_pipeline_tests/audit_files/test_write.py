@@ -147,3 +147,13 @@ def test_nothing_heavy_is_imported_before_files_are_written() -> None:
     code = f"import sys, lofi_pipeline.licensing.audit.files; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_grants_limit_stands_wherever_obligations_do(tmp_path: Path) -> None:
+    made = full(tracks=4, sources=2)
+    assert made.limited
+    for path in write_files(made, tmp_path):
+        text = path.read_text(encoding="utf-8").replace("\\", "")
+        if path.name == "croissant.json" or "Grant: none" in text:
+            continue  # the one says nothing of obligations, the other is of a source without a grant
+        assert "It can be revoked." in text and "Not for advertising." in text, path.name

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from lofi_pipeline.dataset.duplicates import (
 from lofi_pipeline.dataset.sketch_index import SketchIndex
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
 from lofi_pipeline.entities import Split
+from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
 
@@ -207,6 +209,45 @@ def test_a_copy_is_left_out_until_its_original_is_gone(root: DataRoot, tmp_path:
     assert {item.track.filename: str(item.track.split) for item in version.tracks}["slow.wav"] == sides[
         "track_001"
     ]
+
+
+@pytest.mark.parametrize("name", ["before", "after"])
+def test_a_withdrawn_recording_that_comes_back_re_encoded_is_refused_by_name(
+    root: DataRoot, tmp_path: Path, name: str
+) -> None:
+    """Whether the copy came before the withdrawal or after it, when nothing of the source lies there any more."""
+    samples, rate = soundfile.read(song(0, 40.0))
+    copy = tmp_path / "again.ogg"
+    soundfile.write(copy, 0.7 * samples[rate:], rate, format="OGG")
+    files = {"rain.wav": song(0, 40.0)}
+    folder = make_drop(root, "label", files, facts(source_id="label", files={"rain.wav": {"title": "Rain"}}))
+    make_drop(root, "others", {"b.wav": song(1), "c.wav": song(3)}, facts(source_id="others"))
+
+    def comes_back() -> None:
+        make_drop(root, "again", {"again.ogg": copy}, facts(source_id="again", provider="somebody else"))
+
+    if name == "before":
+        comes_back()
+    work(root)
+    config = settings()
+    build_dataset(root, config)
+    withdraw(root, "label", reason="the contract ended", day=date.today())
+    assert not dataset_is_current(root, config)
+    if name == "after":
+        shutil.rmtree(folder)
+        register(root)
+        build_dataset(root, config)
+        shutil.rmtree(root.cache)
+        (root.metadata / "duplicates.json").unlink()
+        comes_back()
+    work(root)
+    built = build_dataset(root, config)
+    assert {item.track.filename for item in built.version.tracks} == {"b.wav", "c.wav"}
+    reason = {item.file: item.reason for item in built.left_out}["creative-commons/again/again.ogg"]
+    for said in ("the same recording as the withdrawn track_", "(Rain)", "'label'", "the contract ended"):
+        assert said in reason, reason
+    assert dataset_is_current(root, config)
+    assert not build_dataset(root, config).is_new
 
 
 def test_a_lost_fingerprint_keeps_a_track_out_until_it_is_made_again(ready: DataRoot) -> None:

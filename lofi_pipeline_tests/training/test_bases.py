@@ -32,6 +32,51 @@ def test_hash_changes_with_a_weight_and_with_a_setting(base: Path, tmp_path: Pat
     assert len({before, changed, describe_base(str(copy)).sha256}) == 3
 
 
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: apache-2.0\ntags: [a]\n---\n# Model", "apache-2.0"),
+        ('---\r\nlicense: "MIT"  # as the authors say\r\n---\r\n', "MIT"),
+        ("---\nlicense: other\nlicense_name: house-licence-2\n---\n", "house-licence-2"),
+        ("---\nlicense: unknown\n---\n", None),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", None),
+        ("---\ntags: [lofi]\n---\nlicense: mit\n", None),
+        ("license: mit\n", None),
+        ("---\nlicense: mit\n", None),
+        ("---\nlicense: \x1b[31mmit\n---\n", None),
+        ('---\nlicense: "\\u202emit"\n---\n', None),
+        ("---\nlicense: " + "m" * 300 + "\n---\n", None),
+        ("---\n" + "[" * 5000 + "\n---\n", None),
+        ("---\nlicense: !!python/object/apply:os.getcwd []\n---\n", None),
+        (
+            "---\na: &a {k: v}\n"
+            + "".join(
+                f"{n}: &{n} {{<<: [{', '.join([f'*{chr(ord(n) - 1)}'] * 9)}]}}\n" for n in "bcdefghijklmn"
+            )
+            + "license: mit\n---\n",
+            "mit",
+        ),
+    ],
+)
+def test_the_licence_is_what_the_front_matter_of_the_model_card_says(
+    base: Path, tmp_path: Path, card: str, licence: str | None
+):
+    copy = shutil.copytree(base, tmp_path / base.name)
+    (copy / "README.md").write_bytes(card.encode())
+    facts = describe_base(str(copy))
+    assert (facts.licence, facts.licence_from) == (licence, "README.md" if licence else None)
+    assert facts.sha256 == describe_base(str(base)).sha256
+    configured = describe_base(str(copy), licence="GPL-3.0-only")
+    assert configured.licence == licence or (configured.licence, configured.licence_from) == (
+        "GPL-3.0-only",
+        "training.base_licence",
+    )
+
+
+def test_the_embedded_base_says_its_licence():
+    assert describe_base("nano").licence == "apache-2.0"
+
+
 def test_rates_are_those_of_the_codec(base: Path):
     facts = describe_base(str(base))
     assert (facts.sampling_rate, facts.latents_per_second) == (48_000, 25.0)

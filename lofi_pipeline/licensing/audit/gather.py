@@ -25,6 +25,7 @@ from lofi_pipeline.licensing.audit.gather_traces import (
     cache_facts,
     caption_wordings,
     configuration_of,
+    forbids_commercial_use,
     training_facts,
 )
 from lofi_pipeline.licensing.audit.gather_verdicts import (
@@ -97,9 +98,19 @@ def gather(
     findings = [
         *proved.findings,
         *files.findings,
-        *licence_findings(found, version, sources, tracks, base_facts, withdrawn, made),
+        *licence_findings(
+            found,
+            version,
+            sources,
+            tracks,
+            base_facts,
+            withdrawn,
+            made,
+            commercial=config.licensing.commercial,
+        ),
     ]
-    then, today_verdict = then_verdict(sources, trained), now_verdict(sources, today)
+    reserved = base_facts if forbids_commercial_use(base_facts) else None
+    then, today_verdict = then_verdict(sources, trained, reserved), now_verdict(sources, today, reserved)
     return AuditReport(
         subject=subject_facts,
         made=made,
@@ -125,7 +136,7 @@ def gather(
         configuration=configuration_of(lineage, config) if lineage else {},
         base_metrics=base_metrics(root, found.checkpoint) if found.checkpoint else None,
         reference=[track.track_id for track in tracks if track.split is Split.VALIDATION],
-        integrity=files.facts.model_copy(update={"seals": seals.lines, "seals_head": seals.head}),
+        integrity=files.facts,
         findings=sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)),
     )
 

@@ -16,6 +16,7 @@ from lofi_pipeline.entities import (
     TrackRow,
 )
 from lofi_pipeline.licensing.audit.gather_subject import Subject
+from lofi_pipeline.licensing.audit.gather_traces import forbids_commercial_use
 from lofi_pipeline.licensing.withdrawals import Withdrawal
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -30,8 +31,15 @@ def licence_findings(
     base: BaseModelRow | None,
     withdrawn: Mapping[str, Withdrawal],
     made: datetime,
+    *,
+    commercial: bool,
 ) -> Iterable[Finding]:
-    """All of them, sources first. `withdrawn`: withdrawals by the SHA-256 of original bytes."""
+    """All of them, sources first.
+
+    Args:
+        withdrawn: withdrawals by the SHA-256 of original bytes.
+        commercial: whether the project means to use results commercially.
+    """
     for row in sources:
         yield from _source(row)
     yield from _unknown_sources(version, sources)
@@ -41,6 +49,12 @@ def licence_findings(
     yield from _checkpoint(subject)
     if base is not None and base.licence is None:
         yield _finding(WARNING, "base-licence-unknown", base.facts.name, base.sentence)
+    if commercial and base is not None and forbids_commercial_use(base):
+        sentence = (
+            f"The base model {base.facts.name} is under {base.licence}, which does not permit commercial use; the configuration says "
+            "commercial: true. Ask its owner for a licence, or train on another base."
+        )
+        yield _finding(ERROR, "base-not-commercial", base.facts.name, sentence)
     if version.dataset.created > made:
         sentence = (
             f"The data set version was made on {version.dataset.created:%Y-%m-%d %H:%M}, which lies ahead of this machine's "

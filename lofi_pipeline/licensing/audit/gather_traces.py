@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,19 @@ from lofi_pipeline.entities import (
     TrainingFacts,
 )
 from lofi_pipeline.licensing.audit.gather_checkpoints import Landed
+from lofi_pipeline.licensing.expression import spdx_spelling
+from lofi_pipeline.licensing.policy import load_policy
+from lofi_pipeline.licensing.text import UnreadableLicence, plain
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
 
 EMBEDDED_BASE = "nano"
 LOG_NAME = "training_log.jsonl"
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING")
-LICENCE_LINE = re.compile(r"^license:\s*[\"']?([\w.+-]+)", re.MULTILINE)
 MAX_LICENCE_BYTES = 200_000
+WITHOUT_LICENCE = (
+    "Its licence is on no record: look it up, and write `license:` into the front matter of README.md in its folder, or set "
+    "training.base_licence in pipeline.yaml."
+)
 RESUMED = (
     "Whether it was interrupted is not recorded, and makes no difference to what fed it: a resumed training goes on only "
     "within its lineage, whose hash is that of data set, settings and base model, and gives the same weights."
@@ -46,42 +51,47 @@ class BaseAtHand:
 
 
 def base_row(lineage: Lineage, at_hand: BaseAtHand | None) -> BaseModelRow:
-    """The base model a lineage names, with its licence where its folder tells it."""
+    """The base model a lineage names, with its licence: as it was recorded, else as the one that lies here says."""
     facts = lineage.base
-    same = at_hand is not None and at_hand.facts.sha256 == facts.sha256
+    same = at_hand if at_hand is not None and at_hand.facts.sha256 == facts.sha256 else None
+    said, told = facts.licence, f"by what {facts.licence_from} said when it was trained on"
+    if said is None and same:
+        said, told = same.facts.licence, f"by what {same.facts.licence_from} says today"
+    licence = f"Its licence, {told}, is {said}." if said else WITHOUT_LICENCE
     if facts.name == EMBEDDED_BASE and same:
-        sentence = (
-            "The embedded base model of this project, by its hash the one installed here: trained from nothing on music "
-            "that a program synthesised. It holds no recording of anybody and brings no licence of its own."
+        where = (
+            "The embedded base model of this project, by its hash the one installed here: trained from nothing on music that a "
+            "program synthesised. It holds no recording of anybody."
         )
-        return BaseModelRow(facts=facts, licence="LicenseRef-This-Project", sentence=sentence)
-    if at_hand is None:
-        return BaseModelRow(
-            facts=facts,
-            sentence=f"The base model {facts.name} is known by its hash only: it does not lie here. Look its licence up.",
+    elif same:
+        where = f"The base model {facts.name}, by its hash the one that lies here."
+    elif at_hand is None:
+        where = f"The base model {facts.name} is known by its hash only: it does not lie here."
+    else:
+        where = (
+            f"The base model named {facts.name} that lies here has another hash ({at_hand.facts.sha256[:12]}): it is not the one "
+            "that was trained on."
         )
-    if not same:
-        return BaseModelRow(
-            facts=facts,
-            sentence=f"The base model named {facts.name} that lies here has another hash ({at_hand.facts.sha256[:12]}): it is "
-            "not the one that was trained on. Look up the licence of the one that was.",
-        )
-    licence, text = _licence_of(at_hand.folder)
-    told = f"its folder says {licence}" if licence else "its folder does not name a licence: look it up"
     return BaseModelRow(
         facts=facts,
-        licence=licence,
-        licence_text=text,
-        sentence=f"The base model {facts.name}, by its hash the one that lies here; {told}.",
+        licence=spdx_spelling(said) if said else None,
+        licence_text=_licence_text(same.folder) if same else None,
+        sentence=f"{where} {licence}",
     )
 
 
-def _licence_of(folder: Path) -> tuple[str | None, str | None]:
-    """SPDX id of the model card's front matter, and the text of the licence file, where there are any."""
-    text = next((_text(folder / name) for name in LICENCE_FILES if (folder / name).is_file()), None)
-    card = _text(folder / "README.md") if (folder / "README.md").is_file() else None
-    found = LICENCE_LINE.search(card.split("\n---", 1)[0]) if card and card.startswith("---") else None
-    return (found[1] if found else None), text
+def forbids_commercial_use(base: BaseModelRow | None) -> bool:
+    """Whether the licence of a base is one that the policy knows as non-commercial; what it does not know it cannot judge."""
+    try:
+        found = load_policy().find(plain(base.licence)) if base and base.licence else None
+    except UnreadableLicence:
+        return False
+    return found is not None and not found[0].commercial_use
+
+
+def _licence_text(folder: Path) -> str | None:
+    """The text of the licence file, where there is one."""
+    return next((_text(folder / name) for name in LICENCE_FILES if (folder / name).is_file()), None)
 
 
 def _text(path: Path) -> str:

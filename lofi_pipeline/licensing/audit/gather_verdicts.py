@@ -9,6 +9,7 @@ from datetime import date
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
     AuditVerdict,
+    BaseModelRow,
     DatasetVersion,
     DropManifest,
     DropStatus,
@@ -150,21 +151,25 @@ def _refused(verdict: Verdict, reason: str) -> Verdict:
     return verdict.model_copy(update={"permitted": False, "commercial_use": False, "reason": reason})
 
 
-def then_verdict(rows: Sequence[SourceRow], trained: date) -> AuditVerdict:
-    """All sources together, as of the day of training."""
+def then_verdict(
+    rows: Sequence[SourceRow], trained: date, reserved: BaseModelRow | None = None
+) -> AuditVerdict:
+    """All sources together, as of the day of training. `reserved`: a base model that forbids commercial use."""
     verdicts = {row.record.source_id: row.verdict_then for row in rows}
     recorded = all(row.then_recorded for row in rows)
     how = "" if recorded else " (not recorded on that day: judged by today's policy)"
-    return _together(verdicts, trained, recorded, f"{trained}, the day of training{how}")
+    return _together(verdicts, trained, recorded, f"{trained}, the day of training{how}", reserved)
 
 
-def now_verdict(rows: Sequence[SourceRow], today: date) -> AuditVerdict:
-    """All sources together, as of today."""
+def now_verdict(rows: Sequence[SourceRow], today: date, reserved: BaseModelRow | None = None) -> AuditVerdict:
+    """All sources together, as of today. `reserved`: a base model that forbids commercial use."""
     verdicts = {row.record.source_id: row.verdict_now for row in rows}
-    return _together(verdicts, today, False, f"today, {today}")
+    return _together(verdicts, today, False, f"today, {today}", reserved)
 
 
-def _together(verdicts: Mapping[str, Verdict], day: date, recorded: bool, when: str) -> AuditVerdict:
+def _together(
+    verdicts: Mapping[str, Verdict], day: date, recorded: bool, when: str, base: BaseModelRow | None
+) -> AuditVerdict:
     refused = [source_id for source_id, verdict in verdicts.items() if not verdict.permitted]
     reserved = [source_id for source_id, verdict in verdicts.items() if not verdict.commercial_use]
     obligations = tuple(dict.fromkeys(each for verdict in verdicts.values() for each in verdict.obligations))
@@ -172,11 +177,17 @@ def _together(verdicts: Mapping[str, Verdict], day: date, recorded: bool, when: 
     return AuditVerdict(
         day=day,
         permitted=not refused,
-        commercial_use=not refused and not reserved,
+        commercial_use=not (refused or reserved or base),
         obligations=obligations,
         policy=policies.pop() if len(policies) == 1 else None,
         recorded=recorded,
-        sentence=_sentence(len(verdicts), refused, reserved, obligations, when),
+        sentence=_sentence(len(verdicts), refused, reserved, obligations, when) + _of_base(base),
+    )
+
+
+def _of_base(base: BaseModelRow | None) -> str:
+    return (
+        f" The base model {base.facts.name} ({base.licence}) does not permit commercial use." if base else ""
     )
 
 

@@ -40,7 +40,7 @@ def prove_files(
     total = FILES_OF_A_TRACK * len(proved.version.tracks)
     record = subject.checkpoint.record if subject.checkpoint else None
     prover = Prover(root, quick=quick, progress=progress, total=total + (len(record.files) if record else 0))
-    prove_ledger(prover, seals)
+    mark = prove_ledger(prover, subject, proved.version, seals)
     prove_withdrawals(prover, seals)
     prove_tracks(prover, proved.version)
     prove_evidence(prover, proved.version)
@@ -52,5 +52,6 @@ def prove_files(
         files=prover.files,
         bytes=prover.bytes,
         absent_originals=prover.absent_originals,
+        ledger=mark,
     )
     return ProvedFiles(facts, prover.findings)

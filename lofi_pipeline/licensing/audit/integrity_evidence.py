@@ -13,10 +13,10 @@ from lofi_pipeline.entities import (
     Severity,
     SourceRecord,
 )
+from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.licensing.audit.integrity_prover import Prover
 from lofi_pipeline.storage import UnreadableRecord, read_json
 
-SOURCE_JSON = "source.json"
 KEEP = "put the document back as it was; without it nothing proves the grant"
 
 

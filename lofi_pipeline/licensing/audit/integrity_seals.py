@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Scores, Severity
-from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER
+from lofi_pipeline.entities import (
+    SCORES_RECORD,
+    CheckpointRecord,
+    DatasetVersion,
+    LedgerMark,
+    RecordError,
+    Scores,
+    Severity,
+)
+from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, all_checkpoints
 from lofi_pipeline.licensing.audit.gather_subject import Subject
 from lofi_pipeline.licensing.audit.integrity_prover import Prover
-from lofi_pipeline.licensing.withdrawals import withdrawals_json
-from lofi_pipeline.storage import DataRoot, Seals, content_sha256, file_sha256, ledger, seal
+from lofi_pipeline.licensing.withdrawals import load_withdrawals, withdrawals_json
+from lofi_pipeline.storage import (
+    DataRoot,
+    Seals,
+    UnreadableRecord,
+    content_sha256,
+    file_sha256,
+    ledger,
+    read_json,
+    seal,
+)
 
 ADAPTER = "adapter_model.safetensors"
 CHANGES_LATER = {"path", "is_valid"}
@@ -19,6 +37,11 @@ CHANGES_LATER = {"path", "is_valid"}
 def landed_hash(record: CheckpointRecord) -> str:
     """Of what checkpoint.json says for ever: all but validity, pruning and where it lies."""
     kept = record.model_dump(mode="json", exclude={"invalid_reason", "pruned"})
+    # What records did not have at first leaves those without it the hash that they were sealed with
+    base = kept["lineage"]["base"]
+    kept["lineage"]["base"] = {name: value for name, value in base.items() if value is not None}
+    if record.ledger is None:
+        del kept["ledger"]
     kept["checkpoint"] = {
         name: value for name, value in kept["checkpoint"].items() if name not in CHANGES_LATER
     }
@@ -69,15 +92,81 @@ def seal_subject(root: DataRoot, subject: Subject, seals: Seals) -> list[str]:
     return seal(root, {name: sha256 for name, sha256 in hashes.items() if name not in seals.hashes})
 
 
-def prove_ledger(prover: Prover, seals: Seals) -> None:
-    """Say where the chain of seals is broken."""
+def prove_ledger(
+    prover: Prover, subject: Subject, version: DatasetVersion, seals: Seals
+) -> LedgerMark | None:
+    """Say where the chain of seals is broken, or that it was cut: what is written later keeps a mark of its length.
+
+    Returns how far it goes, or is known to have gone.
+    """
+    where = prover.root.relative(ledger(prover.root))
     if seals.broken is not None:
-        where = prover.root.relative(ledger(prover.root))
         sentence = (
             f"{where}: line {seals.broken} does not follow from the line before: seals were changed or removed. Take the file "
             "back from a backup; until then nothing new is sealed."
         )
         prover.error("seals-broken", where, sentence)
+        return None
+    contradicted = [
+        (mark, witness)
+        for witness, mark in _marks(prover.root, subject, version, seals)
+        if seals.against(mark) is not None
+    ]
+    if not contradicted:
+        return seals.mark()
+    mark, witness = max(contradicted, key=lambda pair: pair[0].lines)
+    sentence = (
+        f"{where} was cut or written anew: when {witness} was written it had {mark.lines} lines and ended in {mark.head[:12]}; now "
+        f"it {seals.against(mark)}. Seals are lost, and withdrawals that were made since may be. Take it and "
+        f"{prover.root.relative(withdrawals_json(prover.root))} back from a backup."
+    )
+    prover.error("seals-cut", where, sentence)
+    return mark
+
+
+def _prove_fingerprints(prover: Prover) -> None:
+    """Without its fingerprint a withdrawn track that comes back re-encoded is not known again."""
+    try:
+        withdrawals = load_withdrawals(prover.root)
+    except (OSError, UnreadableRecord, RecordError):
+        return  # its hash does not hold either: that is told
+    for withdrawal in withdrawals:
+        for track_id, sha256 in withdrawal.fingerprints.items():
+            where = prover.root.relative(prover.root.fingerprint(track_id))
+            what = f"the fingerprint of {track_id}, withdrawn with {withdrawal.source_id}"
+            prover.expect(where, sha256, what, advice="take it back from a backup")
+
+
+def _marks(
+    root: DataRoot, subject: Subject, version: DatasetVersion, seals: Seals
+) -> Iterator[tuple[str, LedgerMark]]:
+    """How far the ledger went, by the record that says so."""
+    report = root.audits / subject.folder_name / "report.json"
+    for path, *fields in (
+        (root.drops_json, "ledger"),
+        (root.built_from_json, "ledger"),
+        (report, "integrity", "ledger"),
+    ):
+        mark = _mark_in(path, fields)
+        if mark is not None:
+            yield root.relative(path), mark
+    # What was copied in from another machine has a mark of that machine's ledger
+    copied = [(root.relative(root.dataset_version(version.dataset.hash)), version.ledger)]
+    copied += [(item.key, item.record.ledger) for item in all_checkpoints(root) if item.record]
+    for witness, mark in copied:
+        if mark is not None and seals.heads[:1] == [mark.first]:
+            yield witness, mark
+
+
+def _mark_in(path: Path, fields: Sequence[str]) -> LedgerMark | None:
+    """The mark in a record; a record that can't be read is named by whoever rests on it."""
+    try:
+        found = read_json(path)
+        for name in fields:
+            found = found[name]
+        return LedgerMark.parse(found, where=str(path))
+    except (OSError, UnreadableRecord, RecordError, KeyError, TypeError):
+        return None
 
 
 def prove_withdrawals(prover: Prover, seals: Seals) -> None:
@@ -87,6 +176,7 @@ def prove_withdrawals(prover: Prover, seals: Seals) -> None:
     sealed = seals.hashes.get(where)
     if sealed is not None:
         prover.expect(where, sealed, "the ledger of withdrawn sources", advice="take it back from a backup")
+        _prove_fingerprints(prover)
     elif path.is_file():
         sentence = f"{where} was never sealed: withdraw sources with `lofi audit source`."
         prover.tell(Severity.INFO, "not-sealed", where, sentence)

@@ -68,6 +68,7 @@ def _track_row(
         prompt=item.prompt,
         has_lyrics=item.lyrics.strip() not in ("", NO_LYRICS),
         obligations=tuple(obligations),
+        terms=tuple(dict.fromkeys(term for source_id in known for term in sources[source_id].terms)),
     )
 
 

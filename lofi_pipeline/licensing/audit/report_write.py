@@ -24,6 +24,7 @@ NOT_INTACT = {
     "record-broken",
     "record-changed",
     "seals-broken",
+    "seals-cut",
     "version-changed",
 }
 """Codes of errors that say the record is not intact: nothing is sealed then."""

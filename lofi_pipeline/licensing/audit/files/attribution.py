@@ -12,7 +12,7 @@ def attribution_text(report: AuditReport) -> str:
     """The whole file, in the order of the report."""
     name = markdown(report.subject.name)
     if not report.attribution:
-        return f"# Attribution for {name}\n\nNo track of it asks for attribution.\n"
+        return f"# Attribution for {name}\n\nNo track of it asks for attribution.\n{_besides(report)}"
     made = (
         "The model was trained on" if report.subject.kind is SubjectKind.CHECKPOINT else "The data set holds"
     )
@@ -32,7 +32,14 @@ def _entry(entry: Attribution) -> str:
 
 def _besides(report: AuditReport) -> str:
     others = [row for row in report.obligations if row.obligation is not Obligation.ATTRIBUTION]
-    if not others:
-        return ""
-    lines = "\n".join(f"- {markdown(row.obligation)}: {markdown(row.sentence)}" for row in others)
-    return f"\n## What the licences ask for besides\n\n{lines}\n"
+    asked = [f"- {markdown(row.obligation)}: {markdown(row.sentence)}" for row in others]
+    parts = {"What the licences ask for besides": asked, "What the grants limit": term_lines(report)}
+    return "".join(f"\n## {title}\n\n{chr(10).join(lines)}\n" for title, lines in parts.items() if lines)
+
+
+def term_lines(report: AuditReport) -> list[str]:
+    """One line of Markdown for each source whose grant limits something."""
+    return [
+        f"- {markdown(row.record.source_id)}: {' '.join(markdown(term) for term in row.terms)}"
+        for row in report.limited
+    ]

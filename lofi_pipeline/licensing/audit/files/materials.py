@@ -204,6 +204,7 @@ def _source(row: SourceRow) -> Json:
             "lofi:permitted:now": _yes(row.verdict_now.permitted),
             "lofi:commercial_use": _yes(row.verdict_now.commercial_use),
             "lofi:obligations": ", ".join(row.verdict_now.obligations) or None,
+            "lofi:terms": " ".join(row.terms) or None,
             "lofi:withdrawn": row.withdrawn.isoformat() if row.withdrawn else None,
         },
     )
@@ -279,6 +280,10 @@ def _model_card(report: AuditReport, dataset: str) -> Json:
                     "mitigationStrategy": row.sentence,
                 }
                 for row in report.obligations
+            ]
+            + [
+                {"name": f"terms of {row.record.source_id}", "mitigationStrategy": " ".join(row.terms)}
+                for row in report.limited
             ],
         },
         "properties": _properties(

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from lofi_pipeline.entities import AuditReport, AuditVerdict, QualityMetrics
+from lofi_pipeline.licensing.audit.files.attribution import term_lines
 from lofi_pipeline.licensing.audit.files.measures import count, hours, money, number
 from lofi_pipeline.licensing.audit.files.plain import markdown, markdown_link, visible
 
@@ -179,7 +180,9 @@ def _obligations(report: AuditReport) -> str:
         if report.attribution
         else ""
     )
-    return "## Obligations\n\n" + ("\n".join(lines) or "None.") + attribution
+    terms = term_lines(report)
+    limits = "\n\nWhat the grants of its sources limit:\n\n" + "\n".join(terms) if terms else ""
+    return "## Obligations\n\n" + ("\n".join(lines) or "None.") + attribution + limits
 
 
 def _findings(report: AuditReport) -> str:

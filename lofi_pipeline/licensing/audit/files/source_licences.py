@@ -69,6 +69,7 @@ def _text(row: SourceRow, report: AuditReport, notes: dict[str, str]) -> str:
         _line("As of training", _judged(row.verdict_then, report.trained.isoformat())),
         _line("As of the audit", _judged(row.verdict_now, report.made.date().isoformat())),
         _line("Obligations", ", ".join(row.verdict_now.obligations) or "none"),
+        *(_line("Term of the grant", term) for term in row.terms),
         _line("Commercial use", "yes" if row.verdict_now.commercial_use else "no"),
     ]
     if row.withdrawn:
