@@ -1,14 +1,16 @@
 """Find the weights in lofi_pipeline/audio/fitted.json on synthetic loops with known truth.
 
-    python -m benchmarks.fit_hearing
+    python -m benchmarks.fit_hearing [--tempo]
 
-Only pieces of the part "fit" are used; benchmarks/hearing.py measures on others. Every score is a logistic regression with
+The tempo first (`--tempo`: it alone, the rest stays): the others are measured at the tempo it finds. Only pieces of the part "fit" are used; benchmarks/hearing.py measures on others. Every score is a logistic regression with
 an L2 penalty, found by L-BFGS: over alternatives (24 keys, phases, beats of a bar), or of yes and no.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -16,20 +18,35 @@ import numpy as np
 from scipy.optimize import minimize
 
 import lofi_pipeline.audio
-from benchmarks.hearing_corpus import HEARD_RATE, NOISE, RAIN, Piece, heard, style_pieces, wide_pieces
+from benchmarks.hearing_corpus import (
+    HEARD_RATE,
+    NOISE,
+    RAIN,
+    Piece,
+    heard,
+    loose_pieces,
+    style_pieces,
+    wide_pieces,
+)
 from lofi_pipeline.audio import beats as beat_room
 from lofi_pipeline.audio.bands import CENTRE_SECONDS, growth, log_bands
-from lofi_pipeline.audio.chroma import chroma_of
-from lofi_pipeline.audio.fitted import FILE_NAME, expanded
+from lofi_pipeline.audio.chroma import chroma_of, harmony_changes
+from lofi_pipeline.audio.fitted import FILE_NAME, expanded, fitted
 from lofi_pipeline.audio.presence import presence_features
 from lofi_pipeline.audio.rhythm import strength_of, tempo_of
+from lofi_pipeline.audio.tempo import METRES, tempo_features, weigh
 from lofi_pipeline.audio.tonality import TONICS, key_features
 
 TARGET = Path(lofi_pipeline.audio.__file__).parent / FILE_NAME
 EACH_STYLE, WIDE = 10, 1800
 STRUCTURE_OF = 4
 """Every fourth piece is enough for key, beat, bar and metre, which have few weights."""
-PENALTY = {"key": 0.001, "beat": 0.001, "downbeat": 0.001, "metre": 0.003}
+TEMPO_LOOSE, TEMPO_WIDE = 2, 400
+"""Loose pieces of each style, and wide ones: enough for the few weights of the tempo."""
+SAME_TEMPO = 0.02
+WALTZ_OF = 4
+"""Every so many pieces are heard as a waltz, too."""
+PENALTY = {"tempo": 0.001, "key": 0.001, "beat": 0.001, "downbeat": 0.001, "metre": 0.003}
 PRESENCE_PENALTY = 0.002
 DIGITS = 5
 Numbers = dict[str, list[float] | float]
@@ -47,7 +64,44 @@ def waltz(mono: np.ndarray, bpm: float, offset: float) -> np.ndarray:
 
 
 def main() -> None:
-    """Fit everything and write the file."""
+    """Fit everything, or the tempo alone, and write the file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tempo", action="store_true", help="fit the tempo alone")
+    arguments = parser.parse_args()
+    _write({"tempo": _alternatives(list(_tempo_samples()), PENALTY["tempo"])})
+    if not arguments.tempo:
+        _write(_fitted_rest())
+
+
+def _write(found: dict[str, Numbers]) -> None:
+    known = json.loads(TARGET.read_text(encoding="utf-8"))
+    TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
+    fitted.cache_clear()
+    print(f"wrote {', '.join(found)} to {TARGET}")
+
+
+def _tempo_samples() -> Iterator[tuple[np.ndarray, int]]:
+    """Of each piece whose tempo is among those offered: what speaks for each in four and in three, and which is right."""
+    for number, piece in enumerate(chain(loose_pieces("fit", TEMPO_LOOSE), wide_pieces("fit", TEMPO_WIDE))):
+        mono, bpm = heard(piece), piece.spec.bpm
+        versions = [(mono, 4)]
+        if number % WALTZ_OF == 0:
+            first = 3 * 60 / bpm if piece.cut_seconds else 0.0
+            versions.append((waltz(mono, bpm, piece.beat_offset + first), 3))
+        for version, metre in versions:
+            bands = log_bands(version)
+            strength = strength_of(growth(bands))
+            offered = tempo_of(strength)
+            tempos = np.array([offered.bpm, *offered.alternatives])
+            right = np.flatnonzero(np.abs(tempos / bpm - 1) < SAME_TEMPO)
+            rows = tempo_features(tempos, strength, bands, chroma_of(version))
+            if len(right) and rows is not None:
+                yield rows, int(right[0]) * len(METRES) + METRES.index(metre)
+
+
+def _fitted_rest() -> dict[str, Numbers]:
     samples: dict[str, list[tuple[np.ndarray, int]]] = {name: [] for name in (*PENALTY, *TRUTHS)}
     pieces = list(chain(style_pieces("fit", EACH_STYLE), wide_pieces("fit", WIDE)))
     for number, piece in enumerate(pieces):
@@ -57,8 +111,7 @@ def main() -> None:
     found = {name: _alternatives(samples[name], PENALTY[name]) for name in ("key", "beat", "downbeat")}
     found["metre"] = _yes_or_no(samples["metre"], PENALTY["metre"])
     found |= {name: _yes_or_no(samples[name], PRESENCE_PENALTY, squares=True) for name in TRUTHS}
-    TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"wrote {TARGET}")
+    return found
 
 
 TRUTHS = {
@@ -74,13 +127,13 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     mono, bpm = heard(piece), piece.spec.bpm
     bands = log_bands(mono)
     grown = growth(bands)
-    found = tempo_of(strength_of(grown)).bpm
+    strength, chroma = strength_of(grown), chroma_of(mono)
+    found = weigh(tempo_of(strength), strength, bands, chroma).bpm
     present = presence_features(mono, bands, grown, found)
     for name, truth in TRUTHS.items():
         samples[name].append((present, int(truth(piece))))
     if not structure:
         return
-    chroma = chroma_of(mono)
     key = TONICS.index(piece.spec.key) + 12 * (piece.spec.mode == "minor")
     samples["key"].append((key_features(chroma, found), key))
     if abs(found / bpm - 1) > 0.01:
@@ -88,7 +141,7 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     onsets = beat_room._by_range(grown)
     profile = beat_room._folded(onsets, found)
     places = beat_room._candidates(profile.mean(axis=1))
-    changes = beat_room._harmony_changes(chroma)
+    changes = harmony_changes(chroma)
     true_phase = (piece.beat_offset - CENTRE_SECONDS) * found / 60
     away = np.abs(((places + 0.5) / beat_room._PHASES - true_phase + 0.5) % 1 - 0.5)
     if len(places) > 1 and away.min() < 0.08:
@@ -102,7 +155,7 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     three = waltz(mono, bpm, piece.beat_offset + first * 60 / bpm)
     three_bands = log_bands(three)
     three_onsets = beat_room._by_range(growth(three_bands))
-    three_changes = beat_room._harmony_changes(chroma_of(three))
+    three_changes = harmony_changes(chroma_of(three))
     rows = beat_room.metre_features(three_bands, three_onsets, three_changes, found, 0.0)
     samples["metre"].append((rows, 0))
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.bands import BANDS, CENTRE_SECONDS, FRAMES_PER_SECOND, standing_out
-from lofi_pipeline.audio.chroma import Chroma
+from lofi_pipeline.audio.chroma import Chroma, harmony_changes
 from lofi_pipeline.audio.fitted import fitted, shares
 
 _PHASES = 64
@@ -53,7 +52,7 @@ def beats_of(grown: np.ndarray, chroma: Chroma, bands: np.ndarray, bpm: float) -
     full = profile.mean(axis=1)
     if not full.any():
         return None
-    changes = _harmony_changes(chroma)
+    changes = harmony_changes(chroma)
     places = _candidates(full)
     chances = shares(fitted()["beat"].score(phase_features(profile, places, changes, bpm)))
     phase = int(places[int(np.argmax(chances))])
@@ -135,19 +134,6 @@ def phase_features(profile: np.ndarray, places: np.ndarray, changes: np.ndarray,
         at = (place + 0.5) / _PHASES * 60 / bpm + CENTRE_SECONDS
         rows.append([*ranges, near(full, place) / max(float(full.max()), 1e-9), later, harmony(at)])
     return np.array(rows)
-
-
-def _harmony_changes(chroma: Chroma) -> np.ndarray:
-    """[time in s, distance between the notes of the second after and before]: float64 [2, frames]."""
-    if len(chroma.seconds) < 32:
-        return np.zeros((2, 0))
-    width, gap = 10, 2
-    mean = uniform_filter1d(chroma.notes, width, axis=0, mode="nearest")
-    before, after = mean[: -width - gap], mean[width + gap :]
-    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    away = 1 - (before * after).sum(axis=1) / np.maximum(norms, 1e-9)
-    frame = chroma.seconds[1] - chroma.seconds[0]
-    return np.stack([chroma.seconds[: len(away)] + (width + gap - 1) / 2 * frame, away])
 
 
 def _folded_changes(changes: np.ndarray, bpm: float):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.spectrum import magnitudes
 
@@ -67,3 +68,16 @@ def share_of_each(chroma: np.ndarray) -> np.ndarray:
     if not heard.any():
         return np.zeros(12)
     return (chroma[heard] / total[heard]).mean(axis=0)
+
+
+def harmony_changes(chroma: Chroma) -> np.ndarray:
+    """[time in s, distance between the notes of the second after and before]: float64 [2, frames]."""
+    if len(chroma.seconds) < 32:
+        return np.zeros((2, 0))
+    width, gap = 10, 2
+    mean = uniform_filter1d(chroma.notes, width, axis=0, mode="nearest")
+    before, after = mean[: -width - gap], mean[width + gap :]
+    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    away = 1 - (before * after).sum(axis=1) / np.maximum(norms, 1e-9)
+    frame = chroma.seconds[1] - chroma.seconds[0]
+    return np.stack([chroma.seconds[: len(away)] + (width + gap - 1) / 2 * frame, away])

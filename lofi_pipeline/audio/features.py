@@ -10,6 +10,7 @@ from lofi_pipeline.audio.chroma import chroma_of
 from lofi_pipeline.audio.presence import presence_features, presence_of
 from lofi_pipeline.audio.rhythm import onsets_per_second, strength_of, tempo_of
 from lofi_pipeline.audio.spectrum import frequencies, magnitudes
+from lofi_pipeline.audio.tempo import weigh
 from lofi_pipeline.audio.timbre import NUMBERS
 from lofi_pipeline.audio.tonality import key_of
 from lofi_pipeline.entities import TrackMeasurements
@@ -20,8 +21,8 @@ def measure(mono: np.ndarray) -> TrackMeasurements:
     bands = log_bands(mono)
     grown = growth(bands)
     strength = strength_of(grown)
-    tempo = tempo_of(strength)
     chroma = chroma_of(mono)
+    tempo = weigh(tempo_of(strength), strength, bands, chroma)
     key = key_of(chroma, tempo.bpm)
     beats = beats_of(grown, chroma, bands, tempo.bpm)
     features = presence_features(mono, bands, grown, tempo.bpm)

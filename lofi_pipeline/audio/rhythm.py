@@ -1,4 +1,4 @@
-"""Tempo from the rhythm of onsets, for music that repeats itself at 55 to 110 beats per minute."""
+"""What the rhythm of onsets says of the tempo, for music that repeats itself at 55 to 110 beats per minute."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import scipy.fft
 from lofi_pipeline.audio.bands import FRAMES_PER_SECOND, growth, log_bands, standing_out
 from lofi_pipeline.audio.spectrum import fft_size, signal_of, spectrum_of
 
-_SLOWEST, _FASTEST = 55.0, 110.0
-_USUAL_BPM, _USUAL_OCTAVES = 78.0, 0.5
-_COMB = ((0.25, 0.15), (0.5, 0.35), (1, 1.0), (2, 0.7), (4, 0.7), (8, 0.3))
+SLOWEST, _FASTEST = 55.0, 110.0
+USUAL_BPM, _USUAL_OCTAVES = 78.0, 0.5
+COMB = ((0.25, 0.15), (0.5, 0.35), (1, 1.0), (2, 0.7), (4, 0.7), (8, 0.3))
 """(multiple of the beat, weight): how much self-similarity at that distance speaks for the beat."""
 _HARMONICS = (0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 """Of the beat's frequency: where onsets that repeat every bar put their energy."""
 _NEAR = 0.015
-_ALTERNATIVES = 3
+_ALTERNATIVES = 7
 _APART = 0.04
 """Share by which two tempos differ that are not the same tempo."""
 _MIN_DISTANCE = 0.06
@@ -58,24 +58,24 @@ def onsets_per_second(strength: np.ndarray) -> float:
 
 
 def tempo_of(strength: np.ndarray) -> Tempo:
-    """Tempo by a comb over the autocorrelation of the onsets; the octave is the one usual for this music.
+    """Tempo by a comb over the autocorrelation of the onsets alone; the octave is the one usual for this music.
 
     What the comb finds is made exact by the spectrum of the onsets: the frequency whose multiples hold most energy.
     """
-    longest = int(8 * 60 / _SLOWEST * FRAMES_PER_SECOND) + 8
-    similarity = _autocorrelation(strength, longest)
+    longest = int(8 * 60 / SLOWEST * FRAMES_PER_SECOND) + 8
+    similarity = autocorrelation(strength, longest)
     if similarity is None:
-        return Tempo(bpm=_USUAL_BPM, confidence=0.0)
+        return Tempo(bpm=USUAL_BPM, confidence=0.0)
     frames = np.arange(len(similarity))
-    candidates = np.exp(np.arange(np.log(_SLOWEST), np.log(_FASTEST), 0.002))
+    candidates = np.exp(np.arange(np.log(SLOWEST), np.log(_FASTEST), 0.002))
     lags = 60 / candidates * FRAMES_PER_SECOND
     fit = np.sum(
-        [weight * np.interp(multiple * lags, frames, similarity) for multiple, weight in _COMB], axis=0
+        [weight * np.interp(multiple * lags, frames, similarity) for multiple, weight in COMB], axis=0
     )
-    usual = np.exp(-0.5 * (np.log2(candidates / _USUAL_BPM) / _USUAL_OCTAVES) ** 2)
+    usual = np.exp(-0.5 * (np.log2(candidates / USUAL_BPM) / _USUAL_OCTAVES) ** 2)
     ranked = _peaks(candidates, fit * usual)
     best = int(np.argmax(fit * usual))
-    confidence = float(np.clip(fit[best] / sum(weight for _, weight in _COMB), 0, 1))
+    confidence = float(np.clip(fit[best] / sum(weight for _, weight in COMB), 0, 1))
     bpm = _exact(strength, float(candidates[best]))
     others = [round(_exact(strength, other), 2) for other in ranked if abs(other / bpm - 1) > _APART]
     return Tempo(bpm, confidence, tuple(others[:_ALTERNATIVES]))
@@ -99,7 +99,7 @@ def _exact(strength: np.ndarray, bpm: float) -> float:
     return 60 * float(near[int(np.argmax(fit))])
 
 
-def _autocorrelation(strength: np.ndarray, lags: int) -> np.ndarray | None:
+def autocorrelation(strength: np.ndarray, lags: int) -> np.ndarray | None:
     """Unbiased, 1 at lag 0: float64 [at most lags]; None for a signal without onsets."""
     centred = strength.astype(np.float64) - strength.mean()
     count = len(centred)
