@@ -1,6 +1,6 @@
 """How well the ear hears: every measurement against the truth of synthetic loops that nothing was fitted on.
 
-    python -m benchmarks.hearing [--quick] [--part test|blind] [--markdown FILE]
+    python -m benchmarks.hearing [--quick] [--part test|blind|fresh] [--markdown FILE]
 
 Renders 378 loops of 30 s the first time (build/hearing/), then listens and prints a table. `--quick` takes a fifth of them.
 """
@@ -15,11 +15,33 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.fit_hearing import TRUTHS, waltz
-from benchmarks.hearing_corpus import Part, Piece, disturbed, heard, loose_pieces, style_pieces, wide_pieces
+from benchmarks.hearing_corpus import (
+    HEARD_RATE,
+    Part,
+    Piece,
+    disturbed,
+    heard,
+    loose_pieces,
+    style_pieces,
+    wide_pieces,
+)
 from lofi_pipeline.audio import measure
+from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import TrackMeasurements
-from lofi_pipeline.styles import Suggestion, load_presets, needs_review, suggest
+from lofi_pipeline.evaluation import cut_windows, open_embedder
+from lofi_pipeline.styles import (
+    Suggestion,
+    direction,
+    load_presets,
+    load_vocabulary,
+    needs_review,
+    standing,
+    style_texts,
+    suggest,
+)
 
 EACH_STYLE, EACH_LOOSE, WIDE = 4, 2, 150
 SETS = ("styles", "loose", "wide")
@@ -30,11 +52,15 @@ WITHIN_SWING = 0.03
 
 @dataclass(frozen=True)
 class Heard:
-    """A piece and what was measured in it; `disturbed`: in the same piece with other tone control and faint noise."""
+    """A piece, what was measured in it, and how the styles stand out in what nano hears; `disturbed`: the same of the
+    piece with other tone control and faint noise.
+    """
 
     piece: Piece
     measured: TrackMeasurements
+    stands: dict[str, float]
     disturbed: TrackMeasurements
+    disturbed_stands: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -53,13 +79,34 @@ def listen(quick: bool, part: Part) -> dict[str, list[Heard]]:
         "loose": list(loose_pieces(part, EACH_LOOSE))[::share],
         "wide": list(wide_pieces(part, WIDE))[::share],
     }
+    nano = open_embedder(EvaluationSettings(embedder="nano"))
+    vocabulary = load_vocabulary()
+    directions = {
+        style_id: direction(np.asarray(nano.embed_text(style_texts(preset, vocabulary))))
+        for style_id, preset in load_presets().items()
+    }
+
+    def stands(mono: np.ndarray) -> dict[str, float]:
+        windows = cut_windows(mono[None], HEARD_RATE, nano, nano.window_seconds)
+        place = direction(nano.embed_audio(windows))
+        return standing({style_id: float(place @ where) for style_id, where in directions.items()})
+
     result: dict[str, list[Heard]] = {}
     for name, pieces in sets.items():
         result[name] = []
         for piece in pieces:
             mono = heard(piece)
-            other = measure(disturbed(mono, piece.spec.seed)) if name == "styles" else measure(mono)
-            result[name].append(Heard(piece, measure(mono), other))
+            measured, heard_by_nano = measure(mono), stands(mono)
+            other = disturbed(mono, piece.spec.seed) if name == "styles" else None
+            result[name].append(
+                Heard(
+                    piece,
+                    measured,
+                    heard_by_nano,
+                    measured if other is None else measure(other),
+                    heard_by_nano if other is None else stands(other),
+                )
+            )
         print(f"{name}: {len(pieces)} pieces heard", flush=True)
     return result
 
@@ -155,16 +202,19 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
         )
     )
     presets = load_presets()
-    ranked = {id(one): suggest(one.measured, presets) for ones in sets.values() for one in ones}
-    turned = {id(one): suggest(one.disturbed, presets) for one in sets["styles"]}
+    every = [one for ones in sets.values() for one in ones]
+    alone = {id(one): suggest(one.measured, presets) for one in every}
+    ranked = {id(one): suggest(one.measured, presets, one.stands) for one in every}
+    turned = {id(one): suggest(one.disturbed, presets, one.disturbed_stands) for one in sets["styles"]}
     for top in (1, 3):
-        rows.append(
-            row(
-                f"style among the first {top}",
-                lambda one, top=top: style_in(ranked[id(one)], one, top),
-                only=("styles", "loose"),
+        for found, how in ((ranked, "nano listens as well"), (alone, "measurements alone")):
+            rows.append(
+                row(
+                    f"style among the first {top}, {how}",
+                    lambda one, top=top, found=found: style_in(found[id(one)], one, top),
+                    only=("styles", "loose"),
+                )
             )
-        )
     rows.append(
         row(
             "style first, tone control turned and faint noise",
@@ -180,6 +230,7 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
         )
     )
     rows.append(row("asked for review", lambda one: needs_review(ranked[id(one)][0])))
+    rows.append(row("asked for review, measurements alone", lambda one: needs_review(alone[id(one)][0])))
     return rows
 
 
@@ -201,7 +252,7 @@ def reliability(sets: dict[str, list[Heard]]) -> list[str]:
     for low, high in pairwise(edges):
         cells = []
         for name in SETS:
-            firsts = [(suggest(one.measured, presets)[0], one) for one in sets[name]]
+            firsts = [(suggest(one.measured, presets, one.stands)[0], one) for one in sets[name]]
             inside = [(first, one) for first, one in firsts if low <= first.confidence < high]
             right = sum(first.style_id == one.piece.style_id for first, one in inside)
             cells.append(f"{right} of {len(inside)}" if inside else "-")
@@ -238,7 +289,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a fifth of the pieces")
-    parser.add_argument("--part", choices=("test", "blind"), default="blind", help="which seeds")
+    parser.add_argument("--part", choices=("test", "blind", "fresh"), default="fresh", help="which seeds")
     parser.add_argument("--markdown", type=Path, help="write the tables there, too")
     arguments = parser.parse_args()
     started = time.process_time()

@@ -39,6 +39,15 @@ class QualitySettings(Entity):
     min_score: int = Field(default=40, ge=0, le=100)
 
 
+class TaggingSettings(Entity):
+    """How styles are suggested where nobody declared any."""
+
+    zero_shot: Literal["auto", "nano", "off"] = Field(
+        default="auto",
+        description="What listens beside the measurements: CLAP where its weights are in place, else nano; or nano; or nothing",
+    )
+
+
 class DatasetSettings(Entity):
     """How the data set is split."""
 
@@ -161,6 +170,7 @@ class PipelineConfig(Entity):
 
     audio: AudioSettings = AudioSettings()
     quality: QualitySettings = QualitySettings()
+    tagging: TaggingSettings = TaggingSettings()
     dataset: DatasetSettings = DatasetSettings()
     licensing: LicensingSettings = LicensingSettings()
     ingest: IngestSettings = IngestSettings()

@@ -46,7 +46,7 @@ def examine(root: DataRoot) -> list[Finding]:
     findings = [Finding(what="Python", level="good", found=platform.python_version()), *_packages(), _gpu()]
     findings += [_disk(root), _config()]
     if findings[-1].level == "good":
-        findings += [_base(), *_embedders()]
+        findings += [_base(), *_embedders(), _style_suggestion()]
     return findings
 
 
@@ -145,6 +145,18 @@ def _embedders() -> list[Finding]:
             )
         )
     return findings
+
+
+def _style_suggestion() -> Finding:
+    from lofi_pipeline.dataset import ear_of
+
+    ear = ear_of(load_config())
+    heard = f"by measurements and by what {ear.embedder} hears" if ear else "by measurements alone"
+    advice = {
+        None: "set tagging.zero_shot to auto in config/pipeline.yaml, and a text-audio model listens, too",
+        "nano": "for real music put CLAP's weights in place (embedder clap, above) and leave tagging.zero_shot at auto",
+    }.get(ear.embedder if ear else None, "")
+    return Finding(what="style suggestion", level="good", found=heard, advice=advice)
 
 
 def show_findings(findings: list[Finding], console: Console) -> None:

@@ -27,6 +27,7 @@ from lofi_pipeline.dataset.registry import (
 )
 from lofi_pipeline.dataset.standing import Standing, standing_of
 from lofi_pipeline.dataset.track_work import Workshop, load_record, needs_work, work_on
+from lofi_pipeline.dataset.zero_shot import ear_of, heard_styles
 
 __all__ = [
     "BuiltDataset",
@@ -41,6 +42,8 @@ __all__ = [
     "dataset_is_current",
     "drop_folders",
     "drop_signature",
+    "ear_of",
+    "heard_styles",
     "incomplete_reason",
     "judging_day",
     "left_out",

@@ -14,6 +14,7 @@ import numpy as np
 
 from lofi_pipeline import audio, styles
 from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset.zero_shot import ear_sha256, heard_styles
 from lofi_pipeline.entities import (
     ProcessedFacts,
     RegisteredTrack,
@@ -71,13 +72,20 @@ class Workshop:
         vocabulary = [[kind, self.vocabulary.tags(kind)] for kind in TagKind]
         return content_sha256([STAGE_VERSIONS["tagged"], dict(self.presets), vocabulary, self.config.quality])
 
+    @cached_property
+    def _ear(self) -> str | None:
+        return ear_sha256(self.config)
+
     def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
         """The hash of everything each stage depends on: bytes, what the drop says, configuration, code version."""
         # Without what is not known: a field that is added to the model later makes no work
         origins = [origin.model_dump(exclude=None if origin.url else {"url"}) for origin in track.origins]
         raw = content_sha256([STAGE_VERSIONS["raw"], track.sha256, origins])
         processed = content_sha256([self._audio_hash, track.sha256])
-        tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256])
+        # Who listens counts only where nobody declared a style: other weights change no other track
+        declared = bool(track.origins and track.origins[0].style_ids)
+        ear = [] if declared or self._ear is None else [self._ear]
+        tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256, *ear])
         return {"raw": raw, "processed": processed, "tagged": tagged}
 
 
@@ -258,7 +266,14 @@ class _Steps:
             vocals = True  # who hands in words says that somebody sings them
         style_ids, confidence, review = list(origin.style_ids), 1.0, False
         if not style_ids:
-            best, review = styles.suggest_for(measured, presets, vocals=vocals)
+            heard = heard_styles(
+                self.root,
+                self.root.inside(record.processed.audio_path),
+                self.workshop.config,
+                presets,
+                self.workshop.vocabulary,
+            )
+            best, review = styles.suggest_for(measured, presets, vocals=vocals, heard=heard)
             style_ids, confidence = [best.style_id], best.confidence
         lyrics = styles.lyrics_of(lyrics_file, has_words=styles.has_words(style_ids, presets, vocals))
         prompt = styles.build_prompt(

@@ -11,6 +11,7 @@ from lofi_pipeline.evaluation.embedders import (
     missing_weights,
     open_embedder,
     open_text_embedder,
+    weights_sha256,
 )
 from lofi_pipeline.evaluation.errors import (
     EvaluationError,
@@ -32,6 +33,7 @@ from lofi_pipeline.evaluation.records import (
 )
 from lofi_pipeline.evaluation.report import LossPoint, plot_scores
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate, write_sample
+from lofi_pipeline.evaluation.windows import cut_windows
 
 __all__ = [
     "BASE_CHECKPOINT_ID",
@@ -50,6 +52,7 @@ __all__ = [
     "WeightsMissing",
     "base_samples_folder",
     "base_scores_path",
+    "cut_windows",
     "evaluate",
     "evaluation_prompts",
     "fixed_prompts",
@@ -62,6 +65,7 @@ __all__ = [
     "read_scores",
     "require_comparable",
     "score_key",
+    "weights_sha256",
     "write_base_scores",
     "write_sample",
     "write_scores",

@@ -70,7 +70,7 @@ def build_prompt(
         ),
         TagKind.VOCAL_TYPE: vocal_type_of(styles, vocals),
     }
-    return _joined(chosen, vocabulary)
+    return joined(chosen, vocabulary)
 
 
 def style_prompt(preset: StylePreset, vocabulary: Vocabulary) -> str:
@@ -85,7 +85,7 @@ def style_prompt(preset: StylePreset, vocabulary: Vocabulary) -> str:
         TagKind.ATMOSPHERE: preset.atmosphere,
         TagKind.VOCAL_TYPE: preset.vocal_type or INSTRUMENTAL,
     }
-    return _joined(chosen, vocabulary)
+    return joined(chosen, vocabulary)
 
 
 def prompt_bpm(
@@ -135,6 +135,7 @@ def _draw(options: Sequence[str], key: str, kind: TagKind) -> str:
     return options[int.from_bytes(digest[:8], "big") % len(options)] if key else options[0]
 
 
-def _joined(chosen: Mapping[TagKind, str | None], vocabulary: Vocabulary) -> str:
+def joined(chosen: Mapping[TagKind, str | None], vocabulary: Vocabulary) -> str:
+    """One tag of each category that has one, in the order of a prompt."""
     tags = [vocabulary.canonical(tag) for kind in TagKind if (tag := chosen.get(kind)) is not None]
     return ", ".join(dict.fromkeys(tags))

@@ -1,6 +1,6 @@
-"""Which styles a track might be, from what was measured in it, when nobody declared any.
+"""Which styles a track might be, from what was measured and heard in it, when nobody declared any.
 
-Two opinions are blended. References know how the 38 styles sound, as this project's synthesiser plays them (references.py).
+Two opinions are blended, and what a text-audio model hears is added to each (zero_shot.py). References know how the 38 styles sound, as this project's synthesiser plays them (references.py).
 Where a track sounds like none of them, a rule of thumb speaks: each preset stands for an expected tempo, mode, brightness,
 density of onsets, drums, voice, crackle and rain (naive Bayes, a flat prior); its shares are small, and that is the truth.
 How often the confidence is right is measured in docs/hearing.md; below SURE_ENOUGH a person should look.
@@ -61,6 +61,9 @@ UNHEARD_VOICE = 0.05
 """Taken for the probability of a voice when nobody listened for one."""
 DOUBT = 0.1
 """A probability that was measured is believed within this of 0 and 1."""
+HEARD_WEIGHT, HEARD_WEIGHT_OF_THUMB = 1.0, 0.5
+"""Logarithm of the odds that one standard deviation in a text-audio model's answers speaks for a style; less where the
+music is unlike all references: there the model, too, knows little, and its certainty would only keep tracks from review."""
 FARTHEST = 3.0
 """Spreads after which being further off says no more, so that one odd measurement does not decide alone."""
 
@@ -73,16 +76,26 @@ class Suggestion:
     confidence: float
 
 
-def suggest(measurements: TrackMeasurements, presets: Mapping[str, StylePreset]) -> list[Suggestion]:
-    """The presets by how well they fit the measurements, best first; equal ones by id."""
+def suggest(
+    measurements: TrackMeasurements,
+    presets: Mapping[str, StylePreset],
+    heard: Mapping[str, float] | None = None,
+) -> list[Suggestion]:
+    """The presets by how well they fit, best first; equal ones by id.
+
+    `heard`: by style id, how far it stands out in what a text-audio model hears, in standard deviations.
+    """
     listed = [presets[style_id] for style_id in sorted(presets)]
     if not listed:
         return []
-    thumb = _shares(np.array([_log_fit(measurements, preset) for preset in listed]))
+    stands = np.array([(heard or {}).get(preset.style_id, 0.0) for preset in listed])
+    thumb = _shares(
+        np.array([_log_fit(measurements, preset) for preset in listed]) + HEARD_WEIGHT_OF_THUMB * stands
+    )
     blended, trust = thumb, 0.0
     known = [index for index, preset in enumerate(listed) if load_references().knows(preset)]
     if known and len(measurements.timbre) == len(load_references().mean):
-        sound, trust = _by_sound(measurements, [listed[index] for index in known])
+        sound, trust = _by_sound(measurements, [listed[index] for index in known], stands[known])
         blended = (1 - trust) * thumb
         blended[known] += trust * sound
     order = sorted(range(len(listed)), key=lambda index: (-blended[index], listed[index].style_id))
@@ -99,13 +112,14 @@ def suggest_for(
     presets: Mapping[str, StylePreset],
     *,
     vocals: bool | None,
+    heard: Mapping[str, float] | None = None,
 ) -> tuple[Suggestion, bool]:
     """The style to take for a track that nobody declared one for, and whether a person should look at it.
 
     `vocals`: whether somebody sings, as was declared or as lyrics say; None when nobody said. A style with a voice is not
     taken where nobody sings, nor one with words where nobody said that there are any: then the next one is, to be looked at.
     """
-    ranked = suggest(measurements, presets)
+    ranked = suggest(measurements, presets, heard)
     for found in ranked:
         voice = presets[found.style_id].vocal_type or INSTRUMENTAL
         silent = voice == INSTRUMENTAL
@@ -114,12 +128,17 @@ def suggest_for(
     return ranked[0], True
 
 
-def _by_sound(measurements: TrackMeasurements, presets: list[StylePreset]) -> tuple[np.ndarray, float]:
-    """Shares of the presets by the references, tempo and mode: float64 [presets]; and how far they can be trusted."""
+def _by_sound(
+    measurements: TrackMeasurements, presets: list[StylePreset], stands: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Shares of the presets by the references, tempo, mode and what was heard: float64 [presets]; and how far they
+    can be trusted.
+    """
     references = load_references()
     away = references.distances(np.array(measurements.timbre), [preset.style_id for preset in presets])
     rest = [_tempo_fit(measurements, preset) + _mode_fit(measurements, preset) for preset in presets]
-    return _shares(-references.sharpness * away + np.array(rest)), references.trust(float(away.min()))
+    scores = -references.sharpness * away + np.array(rest) + HEARD_WEIGHT * stands
+    return _shares(scores), references.trust(float(away.min()))
 
 
 def _shares(scores: np.ndarray) -> np.ndarray:

@@ -81,3 +81,40 @@ def test_patience_grows_with_the_file_and_knows_its_end(root: DataRoot) -> None:
     assert usual < patience(root, track, config) < 3600
     (Path(drop) / "a.wav").unlink()
     assert 0 < patience(root, track, config) < usual
+
+
+TWO_BATCHES = """
+import sys
+from pathlib import Path
+import psutil
+from joblib import Parallel, delayed
+from lofi_pipeline.dataset import work_batch
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.drops import settings
+
+def loaded():
+    import os, sys
+    return os.getpid(), "scipy" in sys.modules, "numba" in sys.modules
+
+if __name__ == "__main__":
+    root, config = DataRoot(Path(sys.argv[1])), settings(ingest={"workers": 2})
+    for batch in (["track_001", "track_002"], ["track_003", "track_004"]):
+        records = list(work_batch(root, config, batch))
+        workers = {child.pid for child in psutil.Process().children() if "loky" in " ".join(child.cmdline())}
+        print(*[record.status for record in records], *sorted(workers))
+    print(*[item for found in Parallel(n_jobs=2)(delayed(loaded)() for _ in range(2)) for item in found])
+"""
+
+
+def test_workers_stay_warm_from_batch_to_batch_and_compile_nothing(root: DataRoot) -> None:
+    make_drop(root, "one", {f"{number}.wav": song(number) for number in range(4)}, facts())
+    register(root)
+    found = subprocess.run(
+        [sys.executable, "-c", TWO_BATCHES, str(root.path)], capture_output=True, text=True, check=True
+    )
+    first, second, inside = (line.split() for line in found.stdout.splitlines())
+    assert first[:2] == second[:2] == ["ok", "ok"]
+    assert len(first) >= 4 and first == second  # the very same processes
+    # The last question was asked of these workers: they hold what the work needs, and nothing that numba would compile
+    assert {inside[0], inside[3]} <= set(first[2:])
+    assert inside[1::3] == ["True", "True"] and inside[2::3] == ["False", "False"]

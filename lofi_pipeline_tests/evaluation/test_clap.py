@@ -14,6 +14,7 @@ from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation import BadWeights, Embedder, open_embedder
 from lofi_pipeline.evaluation.embedders.clap import ROBERTA_TOKENS, _open_tokenizer
 from lofi_pipeline.evaluation.embedders.offline import hub_answers, laion_clap
+from lofi_pipeline.storage import DataRoot
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("LOFI_TEST_HEAVY") != "1", reason="CLAP needs 4 GB and a minute: LOFI_TEST_HEAVY=1 runs it"
@@ -81,3 +82,16 @@ def test_a_checkpoint_of_another_model_is_refused(clap, folder, tmp_path) -> Non
     torch.save({"state_dict": {"module.x": torch.zeros(2)}}, tmp_path / "630k-audioset-best.pt")
     with pytest.raises(BadWeights, match="not a checkpoint of this CLAP"):
         open_embedder(_settings(tmp_path))
+
+
+def test_styles_are_told_by_it_where_its_weights_are(folder, tmp_path) -> None:
+    from lofi_pipeline import styles
+    from lofi_pipeline.dataset import ear_of, heard_styles
+    from lofi_pipeline_tests.drops import settings, song
+
+    config = settings(evaluation={"weights_dir": str(folder)})
+    assert ear_of(config) == config.evaluation.model_copy(update={"embedder": "clap"})
+    presets = {style_id: styles.load_presets()[style_id] for style_id in ("CORE-01", "INST-01", "VOCAL-01")}
+    heard = heard_styles(DataRoot(tmp_path), song(0), config, presets, styles.load_vocabulary())
+    assert heard is not None and set(heard) == set(presets)
+    assert all(np.isfinite(value) for value in heard.values()) and len(set(heard.values())) == 3

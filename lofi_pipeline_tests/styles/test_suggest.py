@@ -11,7 +11,15 @@ from lofi_pipeline import audio
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.entities import TrackMeasurements
-from lofi_pipeline.styles import SURE_ENOUGH, load_presets, needs_review, suggest, suggest_for
+from lofi_pipeline.styles import (
+    SURE_ENOUGH,
+    load_presets,
+    needs_review,
+    standing,
+    style_texts,
+    suggest,
+    suggest_for,
+)
 from lofi_pipeline.styles.mood import EXPECTED_MINOR
 from lofi_pipeline.styles.vocabulary import load_vocabulary
 
@@ -127,3 +135,33 @@ def test_words_are_not_put_into_a_mouth_that_nobody_declared() -> None:
     assert review
     assert suggest_for(sung, few, vocals=False)[0].style_id == "CORE-07"
     assert suggest_for(sung, few, vocals=True)[0] == suggest(sung, few)[0]
+
+
+@given(st.lists(st.floats(-4, 4), min_size=len(PRESETS), max_size=len(PRESETS)))
+def test_whatever_a_model_hears_the_shares_stay_shares(values: list[float]) -> None:
+    stands = dict(zip(PRESETS, values))
+    shares = [found.confidence for found in suggest(heard(), PRESETS, stands)]
+    assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1)
+
+
+def test_what_a_model_hears_moves_a_style_up_and_nothing_heard_moves_none() -> None:
+    plain = suggest(heard(), PRESETS)
+    assert suggest(heard(), PRESETS, dict.fromkeys(PRESETS, 0.0)) == plain
+    for style_id in ("THEME-04", "INST-04"):
+        share = {found.style_id: found.confidence for found in plain}[style_id]
+        moved = suggest(heard(), PRESETS, {style_id: 3.0})
+        assert {found.style_id: found.confidence for found in moved}[style_id] > 2 * share
+
+
+def test_models_with_other_levels_and_spreads_say_the_same() -> None:
+    cosines = dict(zip(PRESETS, np.random.default_rng(0).normal(0.2, 0.05, len(PRESETS)).tolist()))
+    other = {style_id: 0.6 + 4 * cosine for style_id, cosine in cosines.items()}
+    assert standing(other) == pytest.approx(standing(cosines))
+    assert set(standing(dict.fromkeys(PRESETS, 0.3)).values()) == {0.0}
+
+
+@pytest.mark.parametrize("style_id", PRESETS)
+def test_a_model_is_asked_in_the_words_of_prompts(style_id: str) -> None:
+    texts = style_texts(PRESETS[style_id], load_vocabulary())
+    assert len(texts) == len(set(texts)) >= 2
+    assert all(tag in load_vocabulary() for text in texts for tag in text.split(", "))

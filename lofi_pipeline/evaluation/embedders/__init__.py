@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.evaluation.embedders.files import missing_weights, require_weights, weights_folder
+from lofi_pipeline.evaluation.embedders.files import (
+    missing_weights,
+    require_weights,
+    weights_folder,
+    weights_sha256,
+)
 from lofi_pipeline.evaluation.embedders.protocol import BadWeights, Embedder, MissingFile, WeightsMissing
 
 __all__ = [
@@ -15,6 +20,7 @@ __all__ = [
     "open_embedder",
     "open_text_embedder",
     "weights_folder",
+    "weights_sha256",
 ]
 
 

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.evaluation.embedders.files import CLAP_FILES, ROBERTA_FILES, files_sha256, require_weights
+from lofi_pipeline.evaluation.embedders.files import (
+    CLAP_FILES,
+    ROBERTA_FILES,
+    clap_checkpoint,
+    files_sha256,
+    require_weights,
+)
 from lofi_pipeline.evaluation.embedders.offline import hub_answers, laion_clap, load_tensors
 from lofi_pipeline.evaluation.embedders.protocol import BadWeights
 
@@ -40,7 +46,7 @@ class ClapEmbedder:
             WeightsMissing, BadWeights
         """
         folder = require_weights(settings)
-        checkpoint = next(folder / name for name in CLAP_FILES if (folder / name).is_file())
+        checkpoint = clap_checkpoint(folder)
         tokenizer_files = [folder / name for name in ROBERTA_FILES]
         module = _open_module(checkpoint, _open_tokenizer(*tokenizer_files))
         return cls(module, files_sha256([checkpoint, *tokenizer_files]))

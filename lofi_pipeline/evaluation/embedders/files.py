@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from lofi_pipeline.config import EvaluationSettings
@@ -62,6 +63,36 @@ def require_weights(settings: EvaluationSettings) -> Path:
     if missing := missing_weights(settings):
         raise WeightsMissing(settings.embedder, missing)
     return weights_folder(settings)
+
+
+def weights_sha256(settings: EvaluationSettings) -> str:
+    """A hash of the files that the chosen embedder (nano or clap) is opened with, without opening it.
+
+    Raises:
+        WeightsMissing: naming each file that is not there.
+    """
+    folder = require_weights(settings)
+    if settings.embedder == "nano":
+        files = [NANO_FOLDER / name for name in NANO_FILES]
+    else:
+        files = [clap_checkpoint(folder), *(folder / name for name in ROBERTA_FILES)]
+    return content_sha256(
+        [
+            settings.embedder,
+            [_sha256_once(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files],
+        ]
+    )
+
+
+def clap_checkpoint(folder: Path) -> Path:
+    """Where several checkpoints of CLAP lie in the folder, the one made for music."""
+    return next(folder / name for name in CLAP_FILES if (folder / name).is_file())
+
+
+@cache
+def _sha256_once(file: Path, _size: int, _changed: int) -> str:
+    """CLAP's weights are gigabytes: read once a process, unless they change."""
+    return file_sha256(file)
 
 
 def files_sha256(files: Iterable[Path]) -> str:

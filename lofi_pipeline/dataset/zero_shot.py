@@ -1,0 +1,93 @@
+"""What a text-audio model hears in a track that nobody declared a style for: CLAP where its weights are there, else nano.
+
+The model is loaded once in a worker, by the first such track; what the presets say of themselves is embedded once and kept.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lofi_pipeline import audio, styles
+from lofi_pipeline.config import EvaluationSettings, PipelineConfig
+from lofi_pipeline.entities import StylePreset
+from lofi_pipeline.evaluation import Embedder, cut_windows, missing_weights, open_embedder, weights_sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic
+
+MOST_WINDOWS = 12
+"""Spread over the track: a minute of audio says what a style needs."""
+
+
+def ear_of(config: PipelineConfig) -> EvaluationSettings | None:
+    """The settings that the listening model is opened with; None where the configuration wants none."""
+    if config.tagging.zero_shot == "off":
+        return None
+    if config.tagging.zero_shot == "auto":
+        clap = config.evaluation.model_copy(update={"embedder": "clap"})
+        if not missing_weights(clap):
+            return clap
+    return config.evaluation.model_copy(update={"embedder": "nano"})
+
+
+def ear_sha256(config: PipelineConfig) -> str | None:
+    """A hash of the model that would listen; None where none does. Nothing is loaded."""
+    ear = ear_of(config)
+    return weights_sha256(ear) if ear else None
+
+
+def heard_styles(
+    root: DataRoot,
+    path: Path,
+    config: PipelineConfig,
+    presets: Mapping[str, StylePreset],
+    vocabulary: styles.Vocabulary,
+) -> dict[str, float] | None:
+    """How far each preset stands out in what the model hears in an audio file; None where no model listens, or the file
+    is shorter than one of its windows.
+
+    Raises:
+        BadWeights: the weights that lie there are damaged.
+    """
+    ear = ear_of(config)
+    if ear is None:
+        return None
+    embedder = _opened(ear.model_dump_json(), weights_sha256(ear))
+    samples = audio.read(path, max_seconds=config.audio.max_input_seconds).samples
+    windows = cut_windows(samples, audio.SAMPLE_RATE, embedder, embedder.window_seconds)
+    if not len(windows):
+        return None
+    spread = np.linspace(0, len(windows) - 1, min(len(windows), MOST_WINDOWS)).round().astype(int)
+    place = styles.direction(embedder.embed_audio(windows[spread]))
+    directions = _directions(root, embedder, presets, vocabulary)
+    return styles.standing(dict(zip(presets, (directions @ place).tolist(), strict=True)))
+
+
+@cache
+def _opened(ear: str, _weights: str) -> Embedder:
+    """The model of settings as JSON; loaded again when other weights lie there."""
+    return open_embedder(EvaluationSettings.model_validate_json(ear))
+
+
+def _directions(
+    root: DataRoot, embedder: Embedder, presets: Mapping[str, StylePreset], vocabulary: styles.Vocabulary
+) -> np.ndarray:
+    """Where each preset lies in the model's space, float32 [presets, dimension]: embedded once, kept by content."""
+    texts = [styles.style_texts(preset, vocabulary) for preset in presets.values()]
+    key = content_sha256([embedder.name, embedder.weights_sha256, texts])
+    path = root.cache / "style_texts" / f"{key}.npy"
+    try:
+        found = np.load(path, allow_pickle=False)
+        if found.shape == (len(texts), embedder.dimension) and np.isfinite(found).all():
+            return found
+    except (OSError, ValueError, EOFError):
+        pass  # not there yet, or damaged: made anew
+    rows = [embedder.embed_text(each) for each in texts]
+    made = np.stack([styles.direction(np.asarray(row)) for row in rows]).astype(np.float32)
+    buffer = io.BytesIO()
+    np.save(buffer, made, allow_pickle=False)
+    write_bytes_atomic(path, buffer.getvalue())
+    return made

@@ -1,0 +1,53 @@
+"""What a text-audio model is asked when nobody declared a style: how near a track lies to what each preset says of itself.
+
+The model itself is opened elsewhere; here are the words, and how its answers are read. Cosines of different models have
+different levels and spreads, so only how a preset stands out among the others counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import numpy as np
+
+from lofi_pipeline.entities import StylePreset, TagKind
+from lofi_pipeline.styles.prompt import INSTRUMENTAL, joined, leading_instruments
+from lofi_pipeline.styles.tempo import tempo_tag
+from lofi_pipeline.styles.vocabulary import Vocabulary
+
+
+def style_texts(preset: StylePreset, vocabulary: Vocabulary) -> list[str]:
+    """Prompts of a preset, by the convention of all prompts: each mood with each leading instrument, slow and fast."""
+    return [
+        joined(
+            {
+                TagKind.GENRE: preset.base_tags[0],
+                TagKind.MOOD: mood,
+                TagKind.INSTRUMENTS: instrument,
+                TagKind.TEMPO: tempo_tag(bpm),
+                TagKind.PRODUCTION: preset.production[0],
+                TagKind.ATMOSPHERE: preset.atmosphere,
+                TagKind.VOCAL_TYPE: preset.vocal_type or INSTRUMENTAL,
+            },
+            vocabulary,
+        )
+        for mood, instrument, bpm in product(
+            preset.mood_options, leading_instruments(preset), preset.tempo_range
+        )
+    ]
+
+
+def direction(vectors: np.ndarray) -> np.ndarray:
+    """The unit vector in the middle of unit vectors: float32 [dimension] of float32 [n, dimension]."""
+    middle = vectors.mean(axis=0)
+    return middle / max(float(np.linalg.norm(middle)), 1e-9)
+
+
+def standing(cosines: Mapping[str, float]) -> dict[str, float]:
+    """By how many standard deviations each style's cosine stands out among all; 0 where all are alike."""
+    values = np.array(list(cosines.values()))
+    spread = float(values.std())
+    if spread < 1e-6:
+        return dict.fromkeys(cosines, 0.0)
+    return {style_id: float((cosine - values.mean()) / spread) for style_id, cosine in cosines.items()}
