@@ -19,7 +19,7 @@ from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 
 from lofi_pipeline.audio.errors import DamagedAudio, TooLong, UndecodableAudio, spoken_seconds
-from lofi_pipeline.audio.headers import has_mp3_length, wav_seconds
+from lofi_pipeline.audio.headers import mp3_seconds, ogg_end, wav_header
 from lofi_pipeline.audio.regular_file import RegularFile
 
 SAMPLE_RATE = 48_000
@@ -75,6 +75,7 @@ def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -
 
 
 def _read(path: Path, file: RegularFile, max_seconds: float, keep_seconds: float | None) -> Audio:
+    claims = _claims(file)
     try:
         with av.open(
             file,
@@ -87,7 +88,7 @@ def _read(path: Path, file: RegularFile, max_seconds: float, keep_seconds: float
             stream = container.streams.audio[0]
             if stream.codec_context is None:  # despite the type hint: a codec that this FFmpeg does not know
                 raise UndecodableAudio(f"{path.name} uses an unknown codec; export it as WAV or FLAC again")
-            declared = _declared_seconds(path, container.format.name, stream)
+            declared = claims[container.format.name] if container.format.name in claims else _told(stream)
             if declared is not None and declared > max_seconds:
                 raise TooLong(_too_long(path, declared, max_seconds))
             return _decode(path, file, container, stream, declared, max_seconds, keep_seconds)
@@ -108,12 +109,24 @@ def _too_long(path: Path, seconds: float, limit: float) -> str:
     )
 
 
-def _declared_seconds(path: Path, demuxer: str, stream: AudioStream) -> float | None:
-    with path.open("rb") as file:
-        if demuxer == "wav" and (seconds := wav_seconds(file)) is not None:
-            return seconds
-        guessed = demuxer == "aac" or (demuxer == "mp3" and not has_mp3_length(file))
-    if guessed or not stream.duration or stream.duration < 0 or not stream.time_base:
+def _claims(file: RegularFile) -> dict[str, float | None]:
+    """The claimed seconds by demuxer, of those whose own word is not good enough; None where nothing reliable is said.
+
+    What lies behind the music of a WAV is not shown to the demuxer.
+    """
+    claims = {"aac": None, "mp3": mp3_seconds(file)}
+    if wav := wav_header(file):
+        claims["wav"] = wav.seconds
+        if wav.end is not None:
+            file.end_at(wav.end)
+    if not ogg_end(file).tells_length:
+        claims["ogg"] = None
+    file.seek(0)
+    return claims
+
+
+def _told(stream: AudioStream) -> float | None:
+    if not stream.duration or stream.duration < 0 or not stream.time_base:
         return None
     return float(stream.duration * stream.time_base)
 
@@ -210,7 +223,7 @@ def _decode(
                 segments.append(_new_segment(path, frame))
             segments[-1].take(frame)
             seconds += frame.samples / frame.sample_rate
-            file.progress()
+            file.progress(frame.samples / frame.sample_rate)
         if seconds > max_seconds:
             raise TooLong(
                 f"{path.name} is longer than the {spoken_seconds(max_seconds)} that are read;"
@@ -219,7 +232,8 @@ def _decode(
         if keep_seconds is not None and seconds > keep_seconds:
             complete = False
             break
-    bad += file.gave_up
+    cut_off = complete and container.format.name == "ogg" and not ogg_end(file).whole
+    bad += file.gave_up or cut_off
     if not segments:
         damage = f" ({bad} damaged packets)" if bad else ""
         raise UndecodableAudio(

@@ -1,38 +1,81 @@
-"""What the first bytes of a file say of its length, where the decoding library is silent or only guesses."""
+"""What a file's own headers say of its length, where the decoding library is silent, guesses, or believes too much."""
 
 from __future__ import annotations
 
+import os
 import struct
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import Protocol
 
 _SEARCHED = 1 << 16
 _UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF}
+_MOST_CHUNKS = 1000
+_PCM_TAGS = {0x0001, 0x0003, 0xFFFE}
 
 
-def wav_seconds(file: BinaryIO) -> float | None:
-    """Seconds that a RIFF header's data chunk claims; None where it claims nothing (streamed) or is no RIFF.
+class Readable(Protocol):
+    """What is needed of a binary file."""
 
-    FFmpeg quietly corrects the claim to the file's size, so a truncated WAV can only be told from here.
+    def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class WavHeader:
+    """Seconds that the data chunk claims, and the byte at which it ends; None where it claims nothing (streamed).
+
+    Without a data chunk among the first chunks, `end` is where the search for it was given up.
+    """
+
+    seconds: float | None
+    end: int | None
+
+
+def wav_header(file: Readable) -> WavHeader | None:
+    """The claims of a RIFF, RF64 or BW64 header; None for any other file.
+
+    FFmpeg quietly corrects the claim to the file's size, so a truncated WAV can only be told from here; and it looks
+    for more chunks behind the music, eight bytes at a time, through any desert.
     """
     file.seek(0)
     head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
         return None
-    byte_rate = 0
-    while len(chunk := file.read(8)) == 8:
+    byte_rate, long_size = 0, 0
+    for _ in range(_MOST_CHUNKS):
+        chunk = file.read(8)
+        if len(chunk) < 8:
+            break
         size = struct.unpack("<I", chunk[4:])[0]
         if chunk[:4] == b"data":
-            return size / byte_rate if byte_rate and size not in _UNKNOWN_SIZES else None
-        if chunk[:4] == b"fmt " and size >= 16:
-            fields = file.read(16)
-            byte_rate = struct.unpack("<I", fields[8:12])[0] if len(fields) == 16 else 0
-            size -= 16
-        file.seek(size + size % 2, 1)
-    return None
+            size = long_size if size in _UNKNOWN_SIZES else size
+            if not size:
+                return WavHeader(None, None)
+            return WavHeader(size / byte_rate if byte_rate else None, file.tell() + size)
+        start = file.tell()
+        if chunk[:4] == b"fmt ":
+            byte_rate = _byte_rate(file.read(16))
+        elif chunk[:4] == b"ds64":
+            sizes = file.read(16)
+            long_size = struct.unpack("<8xQ", sizes)[0] if len(sizes) == 16 else 0
+        file.seek(start + size + size % 2)
+    return WavHeader(None, file.tell())
 
 
-def has_mp3_length(file: BinaryIO) -> bool:
-    """Whether an MP3 says its length (Xing, Info or VBRI frame); else it is guessed from the bit rate."""
+def _byte_rate(fields: bytes) -> int:
+    """Bytes a second; of PCM worked out, since programs that never read the field write anything into it."""
+    if len(fields) < 16:
+        return 0
+    tag, _, rate, byte_rate, block = struct.unpack("<HHIIH", fields[:14])
+    return rate * block if tag in _PCM_TAGS else byte_rate
+
+
+_RATES = (44_100, 48_000, 32_000)
+
+
+def mp3_seconds(file: Readable) -> float | None:
+    """Seconds that an MP3's first frame claims (Xing, Info or VBRI); None where it is not said."""
     file.seek(0)
     head = file.read(10)
     if head[:3] == b"ID3" and len(head) == 10:
@@ -40,5 +83,53 @@ def has_mp3_length(file: BinaryIO) -> bool:
         file.seek(10 + size)
     else:
         file.seek(0)
-    first_frames = file.read(_SEARCHED)
-    return any(mark in first_frames for mark in (b"Xing", b"Info", b"VBRI"))
+    data = file.read(_SEARCHED)
+    at = max(0, data.find(b"\xff"))
+    while at >= 0 and at + 4 <= len(data):
+        if data[at + 1] & 0xE6 == 0xE2 and data[at + 1] >> 3 & 3 != 1 and data[at + 2] >> 2 & 3 != 3:
+            return _seconds_of_frame(data[at : at + 256])
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _seconds_of_frame(frame: bytes) -> float | None:
+    version = frame[1] >> 3 & 3  # 3: MPEG-1, 2: MPEG-2, 0: MPEG-2.5
+    rate = _RATES[frame[2] >> 2 & 3] >> {3: 0, 2: 1, 0: 2}[version]
+    samples = 1152 if version == 3 else 576
+    delay = 0
+    if (at := max(frame.find(b"Xing", 4, 44), frame.find(b"Info", 4, 44))) >= 0:
+        flags = int.from_bytes(frame[at + 4 : at + 8], "big")
+        frames = int.from_bytes(frame[at + 8 : at + 12], "big") if flags & 1 else 0
+        lame = at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+        if frame[lame : lame + 4] in (b"LAME", b"Lavc", b"Lavf"):
+            trims = int.from_bytes(frame[lame + 21 : lame + 24], "big")
+            delay = (trims >> 12) + (trims & 0xFFF)
+    elif frame[36:40] == b"VBRI":
+        frames = int.from_bytes(frame[50:54], "big")
+    else:
+        return None
+    return max(0, frames * samples - delay) / rate if frames else None
+
+
+@dataclass(frozen=True)
+class OggEnd:
+    """`tells_length`: a page lies near the end of the file; without one the length is only guessed.
+
+    `whole`: the file ends with the page that is marked as the last, and that page is complete.
+    """
+
+    tells_length: bool
+    whole: bool
+
+
+def ogg_end(file: Readable) -> OggEnd:
+    """How a file ends, as Ogg: the header tells nothing of what was cut off."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _SEARCHED))
+    data = file.read(_SEARCHED)
+    page = data[max(0, data.rfind(b"OggS")) :]
+    if len(page) < 27 or page[:4] != b"OggS":
+        return OggEnd(page[:4] == b"OggS", whole=False)
+    table = page[27 : 27 + page[26]]
+    complete = len(table) == page[26] and len(page) == 27 + len(table) + sum(table)
+    return OggEnd(tells_length=True, whole=complete and bool(page[5] & 4))

@@ -15,10 +15,12 @@ from lofi_pipeline.audio.errors import NotAFile, UndecodableAudio
 
 DESERT_BYTES = 32 << 20
 """More than any cover picture or index: who reads so much without a single frame of audio finds none any more."""
+_BYTES_A_SECOND = 16 << 20
+"""More than any audio: eight channels of 64 bits at 192 kHz take 12 MB."""
 
 
 class RegularFile:
-    """Reads like a binary file, but ends early where `DESERT_BYTES` were read since the last `progress()`."""
+    """Reads like a binary file, but ends early where `DESERT_BYTES` more were read than `progress()` explains."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`.
@@ -33,7 +35,8 @@ class RegularFile:
             raise NotAFile(_NO_FILE.format(path.name))
         # Without waiting: what was a file a moment ago may be a pipe by now
         self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
-        self._fruitless = 0
+        self._fruitless = 0.0
+        self._end: int | None = None
         self.gave_up = False
         info = os.fstat(self._file.fileno())
         if stat.S_ISREG(info.st_mode) and info.st_size:
@@ -43,19 +46,29 @@ class RegularFile:
             raise NotAFile(_NO_FILE.format(path.name))
         raise UndecodableAudio(f"{path.name} is empty (0 bytes); copy it again from its source")
 
-    def progress(self) -> None:
-        """Say that what was read so far gave audio."""
-        self._fruitless = 0
+    def progress(self, seconds: float) -> None:
+        """Say that what was read so far gave so much audio. A single frame does not pay for a desert."""
+        self._fruitless = max(0.0, self._fruitless - seconds * _BYTES_A_SECOND)
 
-    def read(self, size: int = -1) -> bytes:
+    def end_at(self, byte: int) -> None:
+        """From now on the file ends there, or where it does, whichever comes first."""
+        self._end = byte
+
+    def read(self, size: int = -1, /) -> bytes:
         if self._fruitless > DESERT_BYTES:
             self.gave_up = True
             return b""
+        if self._end is not None:
+            left = max(0, self._end - self._file.tell())
+            size = left if size < 0 else min(size, left)
         data = self._file.read(size)
         self._fruitless += len(data)
         return data
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_END and self._end is not None:
+            offset += min(self._end, os.fstat(self._file.fileno()).st_size)
+            whence = os.SEEK_SET
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

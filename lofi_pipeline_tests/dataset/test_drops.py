@@ -178,16 +178,19 @@ def test_links_fifos_and_folders_named_like_audio_are_refused_one_by_one(
 ) -> None:
     folder = make_drop(root, "odd", {"good.mp3": b"x"}, facts())
     (folder / "link.mp3").symlink_to(folder / "good.mp3")
+    (tmp_path / "elsewhere.mp3").write_bytes(b"out of the drop")
+    (folder / "out.mp3").symlink_to(tmp_path / "elsewhere.mp3")
     (folder / "linked-folder.mp3").symlink_to(tmp_path, target_is_directory=True)
     os.mkfifo(folder / "fifo.mp3")
     (folder / "folder.mp3").mkdir()
     found = register(root)
     reasons = {path.rsplit("/", 1)[-1]: reason for path, reason in found.scan.refusals()}
     assert "is a link; copy the audio itself" in reasons["link.mp3"]
+    assert "is a link" in reasons["out.mp3"]
     assert "is a link" in reasons["linked-folder.mp3"]
     assert "is not a regular file" in reasons["fifo.mp3"]
     assert "is not a regular file" in reasons["folder.mp3"]
-    assert len(reasons) == 4
+    assert len(reasons) == 5
     assert [track.origins[0].path for track in found.registry.tracks] == ["raw/creative-commons/odd/good.mp3"]
 
 
