@@ -33,7 +33,7 @@ def chroma_of(mono: np.ndarray) -> Chroma:
     Peaks are interpolated by a parabola through the log magnitudes (J. O. Smith: Spectral Audio Signal Processing, "Quadratic
     Interpolation of Spectral Peaks"), weighted by the square root of their magnitude and how near they lie to a semitone.
     """
-    spectrum = magnitudes(mono, _SIZE, _HOP)[:, : int(_NOTES[1] * _SIZE / _RATE) + 3]
+    spectrum = magnitudes(mono, _SIZE, _HOP, bins=int(_NOTES[1] * _SIZE / _RATE) + 3)
     seconds = (np.arange(len(spectrum)) * _HOP + _SIZE / 2) / _RATE
     middle = spectrum[:, 1:-1]
     is_peak = (middle > spectrum[:, :-2]) & (middle >= spectrum[:, 2:])

@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import soxr
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.error import EOFError as EndOfStream
@@ -140,10 +141,10 @@ class _Segment:
 
     rate: int
     channels: tuple[str, ...]
+    layout: str
     sample_format: str
     name: str
-    waiting: list[np.ndarray] = field(default_factory=list)
-    waiting_frames: int = 0
+    waiting: AudioFifo = field(default_factory=AudioFifo)
     parts: list[np.ndarray] = field(default_factory=list)
     resamplers: list[soxr.ResampleStream] = field(default_factory=list)
 
@@ -155,14 +156,13 @@ class _Segment:
             ]
 
     def takes(self, frame: AudioFrame) -> bool:
-        return (self.rate, self.sample_format) == (frame.sample_rate, frame.format.name) and (
-            self.channels == _channel_names(frame)
-        )
+        mine = (self.rate, self.sample_format, self.layout)
+        return mine == (frame.sample_rate, frame.format.name, frame.layout.name)
 
     def take(self, frame: AudioFrame) -> None:
-        self.waiting.append(frame.to_ndarray())
-        self.waiting_frames += frame.samples
-        if self.waiting_frames >= self.rate:
+        frame.pts = None  # only the order counts: time stamps may jump
+        self.waiting.write(frame)
+        if self.waiting.samples >= self.rate:
             self._convert(last=False)
 
     def stereo(self) -> np.ndarray:
@@ -173,10 +173,9 @@ class _Segment:
         return _to_both_sides(samples)
 
     def _convert(self, *, last: bool) -> None:
-        if self.waiting:
-            frames = np.concatenate(self.waiting, axis=1)
-            self.waiting.clear()
-            self.waiting_frames = 0
+        waiting = self.waiting.read()
+        if waiting is not None:
+            frames = waiting.to_ndarray()
             samples = _as_float(frames, len(self.channels))
             if not np.issubdtype(frames.dtype, np.integer):
                 _check_floats(samples, self.name)
@@ -295,7 +294,7 @@ def _new_segment(path: Path, frame: AudioFrame) -> _Segment:
         )
     if len(channels) > _MAX_CHANNELS:
         raise UndecodableAudio(f"{path.name} has {len(channels)} channels; mix it down to stereo")
-    return _Segment(frame.sample_rate, channels, frame.format.name, path.name)
+    return _Segment(frame.sample_rate, channels, frame.layout.name, frame.format.name, path.name)
 
 
 _USUAL_ORDER: dict[int, tuple[str, ...]] = {

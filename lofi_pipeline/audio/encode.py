@@ -23,7 +23,7 @@ _KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _TAG_KBPS_INDEX = 9
 _VBR_MTRH = 4
 _QUALITY = 5
-_PIECE = 20 * _RATE
+_PIECE = _RATE
 
 
 def encode_mp3(samples: np.ndarray, *, vbr_quality: int) -> bytes:
@@ -60,7 +60,9 @@ def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
 
 def _as_int16(planar: np.ndarray) -> np.ndarray:
     """[c, n] within ±1 -> little-endian int16 [n, c]."""
-    return np.rint(np.clip(planar.T * 32767.0, -32768, 32767)).astype("<i2")
+    scaled = planar * np.float32(32767)
+    np.clip(scaled, -32768, 32767, out=scaled)
+    return np.rint(scaled, out=scaled).T.astype("<i2", order="C")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
-from lofi_pipeline.audio.loudness import integrated_loudness, local_peaks
+from lofi_pipeline.audio.loudness import SILENCE_LUFS, gated_loudness, local_peaks, power_after
 
 _LOOK_AHEAD = 240
 """Samples: 5 ms at 48 kHz, long enough that the gain's own movement is not heard as distortion."""
@@ -26,61 +26,74 @@ class Levelled:
 def level(
     samples: np.ndarray,
     *,
-    lufs: float,
+    power: np.ndarray,
     peak_dbtp: float,
     target_lufs: float,
     ceiling_dbtp: float,
     max_limiter_db: float,
 ) -> Levelled:
-    """Bring samples of loudness `lufs` and true peak `peak_dbtp` to the target without exceeding the ceiling.
+    """Bring samples of a true peak `peak_dbtp` to the target without exceeding the ceiling.
 
-    Where that would take more than `max_limiter_db` of limiting, the gain stops short of the target instead,
-    and the shortfall is recorded: dynamics are worth more than the last decibels.
+    `power` is their `k_weighted_power`. Where the target would take more than `max_limiter_db` of limiting, the gain stops
+    short of it instead, and the shortfall is recorded: dynamics are worth more than the last decibels.
     """
-    wanted = target_lufs - lufs
+    wanted = target_lufs - _loudness(power)
     allowed = ceiling_dbtp + max_limiter_db - peak_dbtp
     gain = min(wanted, allowed)
-    limited = _amplified(samples, gain, ceiling_dbtp)
+    limited, reached = _amplified(samples, power, gain, ceiling_dbtp)
     if peak_dbtp + gain <= ceiling_dbtp:
         return Levelled(limited, gain, 0.0)
-    reached = integrated_loudness(limited)
-    missing = target_lufs - reached if reached is not None else 0.0
+    missing = target_lufs - reached
     if (
         wanted < allowed and missing > _CLOSE_ENOUGH_LU
     ):  # limiting itself made it quieter: once more, with that added
         gain = min(gain + missing, allowed)
-        limited = _amplified(samples, gain, ceiling_dbtp)
-        reached = integrated_loudness(limited)
-        missing = target_lufs - reached if reached is not None else 0.0
+        limited, reached = _amplified(samples, power, gain, ceiling_dbtp)
+        missing = target_lufs - reached
     return Levelled(limited, gain, max(0.0, missing) if missing > _CLOSE_ENOUGH_LU else 0.0)
 
 
-def _amplified(samples: np.ndarray, gain_db: float, ceiling_dbtp: float) -> np.ndarray:
-    louder = samples * np.float32(10 ** (gain_db / 20))
-    return limit(louder, 10 ** (ceiling_dbtp / 20))
+def _loudness(power: np.ndarray) -> float:
+    loudness = gated_loudness(power)
+    return SILENCE_LUFS if loudness is None else loudness
 
 
-def limit(samples: np.ndarray, ceiling: float) -> np.ndarray:
-    """Hold the true peak of float32 [c, n] at `ceiling` (linear), both channels alike; may work in place.
+def _amplified(
+    samples: np.ndarray, power: np.ndarray, gain_db: float, ceiling_dbtp: float
+) -> tuple[np.ndarray, float]:
+    """The samples at another gain, limited, and their loudness."""
+    factor = np.float32(10 ** (gain_db / 20))
+    louder = samples * factor
+    turned_down = limit(louder, 10 ** (ceiling_dbtp / 20))
+    return louder, _loudness(power_after(power * float(factor) ** 2, louder, turned_down))
+
+
+def limit(samples: np.ndarray, ceiling: float) -> list[tuple[int, int]]:
+    """Hold the true peak of float32 [c, n] at `ceiling` (linear), both channels alike, in place; where that was necessary.
 
     The gain that each peak needs is spread 5 ms to both sides and smoothed by two running means that together
     are no wider than that, so it is fully down when the peak arrives (and the ceiling holds by construction).
     """
     count = samples.shape[1]
-    needed = np.ones(count, dtype=np.float32)
-    for channel in samples:
-        peaks = local_peaks(channel, 0.7 * ceiling)
-        over = peaks.level > ceiling
-        np.minimum.at(needed, peaks.index[over], (ceiling / peaks.level[over]).astype(np.float32))
-    hot = np.flatnonzero(needed < 1)
+    found = [local_peaks(channel, 0.7 * ceiling) for channel in samples]
+    index = np.concatenate([peaks.index for peaks in found])
+    needed = (ceiling / np.concatenate([peaks.level for peaks in found])).astype(np.float32)
+    order = np.argsort(index, kind="stable")
+    order = order[needed[order] < 1]
+    index, needed = index[order], needed[order]
     reach = 2 * _LOOK_AHEAD
-    for first, last in _stretches(hot, 2 * reach):
-        part = slice(max(0, first - reach), min(count, last + reach + 1))
-        gain = minimum_filter1d(needed[part], 2 * _LOOK_AHEAD + 1, mode="nearest")
+    turned_down = []
+    for first, last in _stretches(index, 2 * reach):
+        start, end = max(0, first - reach), min(count, last + reach + 1)
+        among = slice(np.searchsorted(index, first), np.searchsorted(index, last, side="right"))
+        gain = np.ones(end - start, dtype=np.float32)
+        np.minimum.at(gain, index[among] - start, needed[among])
+        gain = minimum_filter1d(gain, 2 * _LOOK_AHEAD + 1, mode="nearest")
         for _ in range(2):
             gain = uniform_filter1d(gain, _LOOK_AHEAD + 1, mode="nearest")
-        samples[:, part] *= gain
-    return samples
+        samples[:, start:end] *= gain
+        turned_down.append((start, end))
+    return turned_down
 
 
 def _stretches(indices: np.ndarray, gap: int) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,9 @@ from scipy.signal import sosfilt
 
 _RATE = 48_000
 _STEP = _RATE // 10
-_PIECE = 100 * _STEP
-_ABSOLUTE_GATE = -70.0
+_PIECE = 10 * _STEP
+SILENCE_LUFS = -70.0
+"""The absolute gate: what is quieter has no loudness."""
 _RELATIVE_GATE = -10.0
 
 # ITU-R BS.1770-4, tables 1 and 2 (pre-filter and RLB filter at 48 kHz), as second-order sections.
@@ -36,7 +38,7 @@ def decibel(power: float) -> float:
 def k_weighted_power(samples: np.ndarray) -> np.ndarray:
     """Summed channel power of the K-weighted signal in blocks of 100 ms: float64 [n // 4800].
 
-    Filtered piece by piece, so that a long track needs no float64 copy of itself.
+    Filtered second by second, so that a long track needs no float64 copy of itself and all stays in the cache.
     """
     state = np.zeros((len(_K_WEIGHTING), samples.shape[0], 2))
     powers = []
@@ -45,6 +47,23 @@ def k_weighted_power(samples: np.ndarray) -> np.ndarray:
         blocks = weighted[:, : weighted.shape[1] // _STEP * _STEP].reshape(samples.shape[0], -1, _STEP)
         powers.append(np.einsum("cbs,cbs->b", blocks, blocks) / _STEP)
     return np.concatenate(powers) if powers else np.zeros(0)
+
+
+def power_after(power: np.ndarray, samples: np.ndarray, changed: Iterable[tuple[int, int]]) -> np.ndarray:
+    """`k_weighted_power` of samples that are as they were when it was `power`, but for the stretches `changed`.
+
+    What comes before a block of 100 ms is forgotten by its end (the filter rings down by 200 dB), so it is enough to
+    filter the blocks of each stretch, the one before and the one after.
+    """
+    power, touched = power.copy(), np.zeros(len(power), dtype=bool)
+    for start, end in changed:
+        touched[start // _STEP : end // _STEP + 2] = True
+    edges = np.flatnonzero(np.diff(touched, prepend=False, append=False))
+    for first, last in edges.reshape(-1, 2).tolist():
+        before = max(0, first - 1)
+        anew = k_weighted_power(samples[:, before * _STEP : last * _STEP])
+        power[first:last] = anew[first - before :]
+    return power
 
 
 def integrated_loudness(samples: np.ndarray) -> float | None:
@@ -58,7 +77,7 @@ def gated_loudness(power: np.ndarray) -> float | None:
         return None
     block = np.convolve(power, np.full(4, 0.25), mode="valid")
     loudness = -0.691 + decibels(block)
-    heard = loudness > _ABSOLUTE_GATE
+    heard = loudness > SILENCE_LUFS
     if not heard.any():
         return None
     gate = -0.691 + decibel(float(block[heard].mean())) + _RELATIVE_GATE
@@ -78,7 +97,9 @@ def _interpolators() -> np.ndarray:
 
 
 _KERNELS = _interpolators()
-_GATHERED = 1 << 17
+_HALF = _TAPS // 2
+_SEARCHED = 1 << 16
+"""Samples that are searched for peaks at a time: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -95,22 +116,29 @@ def local_peaks(channel: np.ndarray, floor: float) -> Peaks:
     Oversampling only there is what makes it cheap. A peak between two samples can be missed only if those lie
     below the floor: with a floor 3 dB under the level of interest, at frequencies above 12 kHz.
     """
-    size = np.abs(channel)
-    top = size[1:-1]
-    index = np.flatnonzero((top >= floor) & (top >= size[:-2]) & (top >= size[2:])) + 1
-    level = size[index]
-    padded = np.pad(channel, _TAPS)
-    around = np.lib.stride_tricks.sliding_window_view(padded, _TAPS)
-    for start in range(0, len(index), _GATHERED):
-        part = slice(start, start + _GATHERED)
-        between = np.abs(around[index[part] + _TAPS - _TAPS // 2] @ _KERNELS).max(axis=1)
-        level[part] = np.maximum(level[part], between)
-    return Peaks(index, level)
+    found = [Peaks(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))]
+    for start in range(1, len(channel) - 1, _SEARCHED):
+        end = min(start + _SEARCHED, len(channel) - 1)
+        size = np.abs(channel[start - 1 : end + 1])
+        loud = np.flatnonzero(size[1:-1] >= floor)
+        top = loud[(size[loud + 1] >= size[loud]) & (size[loud + 1] >= size[loud + 2])]
+        if len(top):
+            around = np.lib.stride_tricks.sliding_window_view(_surrounded(channel, start, end), _TAPS)
+            between = np.abs(around[top] @ _KERNELS).max(axis=1)
+            found.append(Peaks(start + top, np.maximum(size[top + 1], between)))
+    return Peaks(np.concatenate([one.index for one in found]), np.concatenate([one.level for one in found]))
+
+
+def _surrounded(channel: np.ndarray, start: int, end: int) -> np.ndarray:
+    """The samples from `start` to `end` with half a kernel on either side; beyond the ends there is silence."""
+    missing = max(0, _HALF - start), max(0, end + _HALF - len(channel))
+    part = channel[max(0, start - _HALF) : end + _HALF]
+    return np.pad(part, missing) if any(missing) else part
 
 
 def true_peak(samples: np.ndarray) -> float:
     """The highest level between and on the samples, linear, of float32 [c, n]."""
-    highest = float(np.abs(samples).max(initial=0.0))
+    highest = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
     for channel in samples:
         peaks = local_peaks(channel, 0.7 * highest)
         highest = max(highest, float(peaks.level.max(initial=0.0)))

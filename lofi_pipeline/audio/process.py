@@ -15,7 +15,12 @@ from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_
 from lofi_pipeline.audio.features import measure
 from lofi_pipeline.audio.fingerprint import fingerprint
 from lofi_pipeline.audio.limiter import level
-from lofi_pipeline.audio.loudness import integrated_loudness, true_peak_dbtp
+from lofi_pipeline.audio.loudness import (
+    gated_loudness,
+    integrated_loudness,
+    k_weighted_power,
+    true_peak_dbtp,
+)
 from lofi_pipeline.audio.quality import score
 from lofi_pipeline.audio.spectrum import mono_at
 from lofi_pipeline.audio.thumbnail import waveform_png
@@ -82,7 +87,8 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
     )
     trimmed = trim(audio.samples, at_end=audio.complete)
     samples, info = _kept(path, audio, trimmed, settings)
-    lufs = integrated_loudness(samples)
+    power = k_weighted_power(samples)
+    lufs = gated_loudness(power)
     if lufs is None:
         raise Silent(f"{path.name} is silent; check that the right file was exported")
     peak = true_peak_dbtp(samples)
@@ -91,7 +97,7 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
     measurements = measure(mono)
     mark = fingerprint(mono)
     with replacing(destination) as temporary:
-        result = _write(temporary, samples, lufs, peak, settings)
+        result = _write(temporary, samples, power, peak, settings)
     return ProcessedAudio(
         audio_sha256=result.sha256,
         duration=samples.shape[1] / SAMPLE_RATE,
@@ -147,7 +153,9 @@ class _Written:
     shortfall_db: float
 
 
-def _write(file: Path, samples: np.ndarray, lufs: float, peak: float, settings: AudioSettings) -> _Written:
+def _write(
+    file: Path, samples: np.ndarray, power: np.ndarray, peak: float, settings: AudioSettings
+) -> _Written:
     """Level, encode to `file`, decode that and listen; if peaks overshoot, again with more room.
 
     First the limiter is given a lower ceiling. Where the encoder's own ringing overshoots all the same (vocal chops
@@ -158,15 +166,15 @@ def _write(file: Path, samples: np.ndarray, lufs: float, peak: float, settings: 
     for attempt in range(_LIMITINGS + _TURNINGS_DOWN):
         levelled = level(
             samples,
-            lufs=lufs,
+            power=power,
             peak_dbtp=peak,
             target_lufs=settings.target_lufs,
             ceiling_dbtp=ceiling,
             max_limiter_db=settings.max_limiter_db,
         )
-        mp3 = encode_mp3(
-            levelled.samples * np.float32(10 ** (-turned_down / 20)), vbr_quality=settings.mp3_vbr_quality
-        )
+        if turned_down:
+            np.multiply(levelled.samples, np.float32(10 ** (-turned_down / 20)), out=levelled.samples)
+        mp3 = encode_mp3(levelled.samples, vbr_quality=settings.mp3_vbr_quality)
         file.write_bytes(mp3)
         heard = read(file, max_seconds=2 * settings.max_seconds)
         if heard.samples.shape != samples.shape or heard.bad_packets:

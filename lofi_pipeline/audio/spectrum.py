@@ -8,7 +8,8 @@ import numpy as np
 import scipy.fft
 import soxr
 
-_PIECE = 2048
+_PIECE = 1 << 18
+"""Samples, overlapping ones as often as they are used, that are transformed at a time: few enough to stay in the cache."""
 
 
 @cache
@@ -16,16 +17,20 @@ def _window(size: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
 
 
-def magnitudes(mono: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """|STFT| of float32 [n] with a Hann window: float32 [frames, size // 2 + 1]; a short signal is padded."""
+def magnitudes(mono: np.ndarray, size: int, hop: int, bins: int | None = None) -> np.ndarray:
+    """|STFT| of float32 [n] with a Hann window: float32 [frames, size // 2 + 1]; a short signal is padded.
+
+    `bins`: only the first so many of them are kept.
+    """
     if len(mono) < size:
         mono = np.pad(mono, (0, size - len(mono)))
     frames = np.lib.stride_tricks.sliding_window_view(mono, size)[::hop]
     window = _window(size)
-    result = np.empty((len(frames), size // 2 + 1), dtype=np.float32)
-    for start in range(0, len(frames), _PIECE):
-        part = slice(start, start + _PIECE)
-        result[part] = np.abs(np.asarray(scipy.fft.rfft(frames[part] * window, axis=1)))
+    kept = size // 2 + 1 if bins is None else bins
+    result = np.empty((len(frames), kept), dtype=np.float32)
+    for start in range(0, len(frames), _PIECE // size):
+        part = slice(start, start + _PIECE // size)
+        np.abs(np.asarray(scipy.fft.rfft(frames[part] * window, axis=1))[:, :kept], out=result[part])
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,10 +16,12 @@ _PALETTE = bytes((0xFA, 0xF7, 0xF2, 0x3B, 0x6E, 0x8F, 0x8F, 0xB4, 0xC9))
 def waveform_png(samples: np.ndarray) -> bytes:
     """Draw float32 [2, n]: peaks and mean level over time, 320 x 64; the loudest peak fills the height."""
     count = samples.shape[1]
-    edges = np.linspace(0, max(count, WIDTH), WIDTH + 1).astype(int)
-    size = np.pad(np.abs(samples).max(axis=0), (0, max(0, WIDTH - count)))
-    peak = np.maximum.reduceat(size, edges[:-1])
-    body = np.sqrt(np.add.reduceat(np.square(size), edges[:-1]) / np.diff(edges))
+    edges = np.linspace(0, count, WIDTH + 1).astype(int)
+    peak, body = np.zeros(WIDTH), np.zeros(WIDTH)
+    for column, (first, last) in enumerate(pairwise(edges)):
+        if first < last:
+            size = np.abs(samples[:, first:last]).max(axis=0)
+            peak[column], body[column] = size.max(), np.sqrt(np.dot(size, size) / len(size))
     scale = (HEIGHT / 2) / max(float(peak.max()), 1e-9)
     distance = np.abs(np.arange(HEIGHT) - (HEIGHT - 1) / 2)[:, None]
     pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)

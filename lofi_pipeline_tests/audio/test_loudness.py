@@ -9,6 +9,7 @@ import soxr
 
 from lofi_pipeline import audio
 from lofi_pipeline.audio.limiter import level, limit
+from lofi_pipeline.audio.loudness import k_weighted_power, power_after
 from lofi_pipeline_tests.audio.music import loop
 
 
@@ -40,6 +41,20 @@ def test_true_peak_sees_between_the_samples() -> None:
     assert audio.true_peak_dbtp(hidden) == pytest.approx(0.0, abs=0.05)
 
 
+@pytest.mark.parametrize("at", [40, 65_535, 65_536, 65_537, 65_538, 131_072, 131_073])
+def test_a_true_peak_is_found_wherever_it_lies(at: int) -> None:
+    """The search goes piece by piece; between two of them nothing is lost."""
+    time = np.arange(-30, 31)
+    burst = (np.sin(np.pi / 2 * time + np.pi / 4) * np.hanning(61)).astype(
+        np.float32
+    )  # highest between two samples
+    track, alone = np.zeros((2, 140_000), np.float32), np.zeros((2, 1000), np.float32)
+    track[0, at - 30 : at + 31] = burst
+    alone[0, 470:531] = burst
+    assert audio.true_peak_dbtp(alone) > 20 * np.log10(np.abs(burst).max()) + 1
+    assert audio.true_peak_dbtp(track) == pytest.approx(audio.true_peak_dbtp(alone), abs=1e-4)
+
+
 def test_true_peak_agrees_with_full_oversampling() -> None:
     samples = loop(6.0, seed=3)
     full = max(abs(soxr.resample(channel, 48_000, 384_000, quality="VHQ")).max() for channel in samples)
@@ -49,10 +64,25 @@ def test_true_peak_agrees_with_full_oversampling() -> None:
 def test_the_limiter_holds_the_ceiling_and_leaves_the_rest_alone() -> None:
     samples = loop(10.0, level=0.4)
     samples[:, 200_000:200_040] *= 4
-    limited = limit(samples.copy(), 0.5)
+    limited = samples.copy()
+    turned_down = limit(limited, 0.5)
     assert audio.true_peak_dbtp(limited) <= 20 * np.log10(0.5) + 0.05
     assert np.array_equal(limited[:, :190_000], samples[:, :190_000])
     assert np.array_equal(limited[:, 210_000:], samples[:, 210_000:])
+    changed = np.flatnonzero((limited != samples).any(axis=0))
+    assert all(any(start <= at < end for start, end in turned_down) for at in changed)
+
+
+def test_the_power_of_what_was_limited_is_that_of_the_whole() -> None:
+    samples = loop(10.0, level=0.4)
+    before = k_weighted_power(samples)
+    for at, length in ((0, 100), (95_999, 2), (200_000, 60_000), (samples.shape[1] - 3000, 3000)):
+        changed = samples.copy()
+        changed[:, at : at + length] *= 0.5
+        after = power_after(before, changed, [(at, at + length), (at, at + 1)])
+        assert after == pytest.approx(k_weighted_power(changed), rel=1e-6)
+        assert not np.array_equal(after, before)
+    assert np.array_equal(power_after(before, samples, []), before)
 
 
 def _level(samples: np.ndarray, target: float) -> tuple[float, float, float]:
@@ -60,7 +90,7 @@ def _level(samples: np.ndarray, target: float) -> tuple[float, float, float]:
     assert lufs is not None
     done = level(
         samples,
-        lufs=lufs,
+        power=k_weighted_power(samples),
         peak_dbtp=audio.true_peak_dbtp(samples),
         target_lufs=target,
         ceiling_dbtp=-1.3,

@@ -6,12 +6,17 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import av
+import lameenc
 import psutil
 import pytest
 
+from lofi_pipeline.audio.regular_file import RegularFile
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.dataset import (
     Workshop,
@@ -52,6 +57,23 @@ def test_each_track_has_its_own_outcome(worked_on: DataRoot) -> None:
     assert (short.failed_stage, short.state) == ("processed_audio", TrackState.RAW)
     assert "too short" in (short.reason or "")
     assert pending_tracks(worked_on, load_config()) == []
+
+
+def test_a_track_is_decoded_and_encoded_once(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the MP3 is decoded once, to measure what it really holds; benchmarks/ingest.py counts the same on real lengths."""
+    decoded: Counter[str] = Counter()
+    encoders: list[lameenc.Encoder] = []
+    open_, encoder = av.open, lameenc.Encoder
+
+    def counting(file: RegularFile, **options: Any) -> Any:
+        decoded[Path(file.name).parts[len(root.path.parts)]] += 1
+        return open_(file, **options)
+
+    monkeypatch.setattr(av, "open", counting)
+    monkeypatch.setattr(lameenc, "Encoder", lambda: encoders.append(encoder()) or encoders[-1])
+    make_drop(root, "drop", {"a.wav": song(0)}, facts())
+    assert work(root)["a.wav"].status is TrackStatus.OK
+    assert (decoded, len(encoders)) == ({"raw": 1, "processed": 1}, 1)
 
 
 def test_what_was_only_suggested_is_marked_for_review(root: DataRoot) -> None:
