@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -16,17 +15,10 @@ from safetensors import SafetensorError, safe_open
 
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
-    SCORES_RECORD,
     Checkpoint,
     CheckpointRecord,
     Lineage,
     RecordError,
-    Scores,
-)
-from lofi_pipeline.entities.checkpoint import (
-    CHECKPOINT_PATTERN,
-    DEFAULT_CHECKPOINT_INTERVAL,
-    step_of_folder,
 )
 from lofi_pipeline.storage import (
     TEMPORARY_PREFIX,
@@ -37,6 +29,7 @@ from lofi_pipeline.storage import (
     read_json,
     write_json_atomic,
 )
+from lofi_pipeline.storage.landed import read_checkpoint_record, scan_checkpoints
 from lofi_pipeline.training.errors import CheckpointError
 from lofi_pipeline.training.history import LOG_NAME
 
@@ -48,79 +41,25 @@ SET_ASIDE_FOLDER = "set-aside"
 ARCHIVE_FOLDER = "archive"
 
 
-@dataclass(frozen=True)
-class FoundCheckpoint:
-    """A checkpoint folder: its record as it lies there, or why it cannot be read."""
-
-    folder: Path
-    record: CheckpointRecord | None = None
-    scores: Scores | None = None
-    error: str | None = None
-
-    @property
-    def step(self) -> int:
-        """The step its folder's name says, for the order of listing."""
-        return step_of_folder(self.folder.name)
-
-
 def read_record(folder: Path) -> CheckpointRecord:
     """checkpoint.json of a checkpoint folder.
 
     Raises:
         CheckpointError: absent, unreadable, breaking a rule of the data model, or of another checkpoint.
     """
-    path = folder / CHECKPOINT_RECORD
     try:
-        data = read_json(path)
-        lineage = data.get("lineage") if isinstance(data, dict) else None
-        interval = lineage.get("checkpoint_interval") if isinstance(lineage, dict) else None
-        known = interval if isinstance(interval, int) and interval > 0 else DEFAULT_CHECKPOINT_INTERVAL
-        record = CheckpointRecord.parse(data, where=str(path), context={"checkpoint_interval": known})
+        return read_checkpoint_record(folder)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"{folder.name}: checkpoint.json is missing; copy the whole folder again"
         ) from error
     except (OSError, UnreadableRecord, RecordError) as error:
         raise CheckpointError(f"{folder.name}: checkpoint.json is not readable: {error}") from error
-    if record.checkpoint.checkpoint_id != folder.name:
-        raise CheckpointError(
-            f"{folder.name}: checkpoint.json is of {record.checkpoint.checkpoint_id}; give the folder its own name back"
-        )
-    return record
 
 
 def write_record(folder: Path, record: CheckpointRecord) -> None:
     """Replace checkpoint.json of a checkpoint folder."""
     write_json_atomic(folder / CHECKPOINT_RECORD, record)
-
-
-def read_scores(folder: Path) -> Scores | None:
-    """scores.json of a checkpoint folder; None when it is absent or unreadable: the checkpoint is to be
-    evaluated.
-    """
-    with suppress(FileNotFoundError, UnreadableRecord, RecordError):
-        path = folder / SCORES_RECORD
-        return Scores.parse(read_json(path), where=str(path))
-    return None
-
-
-def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[FoundCheckpoint]:
-    """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they
-    lie now.
-    """
-    found = []
-    for path in (folder or root.checkpoints).glob(CHECKPOINT_PATTERN):
-        if not path.is_dir() or path.is_symlink() or not path.name[13:-5].isdecimal():
-            continue
-        try:
-            record = read_record(path)
-        except CheckpointError as error:
-            found.append(FoundCheckpoint(path, error=str(error)))
-            continue
-        checkpoint = record.checkpoint.model_copy(update={"path": root.relative(path)})
-        record = record.model_copy(update={"checkpoint": checkpoint})
-        found.append(FoundCheckpoint(path, record, read_scores(path)))
-    return sorted(found, key=lambda item: item.step)
 
 
 def find_checkpoint(root: DataRoot, partition_key: str) -> Path | None:
@@ -162,19 +101,6 @@ def _safetensors_fault(path: Path) -> str | None:
     return None
 
 
-def checkpoint_of(found: FoundCheckpoint) -> Checkpoint | None:
-    """The data model's record of a found checkpoint, with its scores."""
-    if found.record is None:
-        return None
-    checkpoint = found.record.checkpoint
-    if found.scores is None:
-        return checkpoint
-    metrics = found.scores.metrics
-    made = any(sample.path for sample in found.scores.samples)
-    update = {"fad_score": metrics.fad_score, "clap_score": metrics.clap_score, "samples_generated": made}
-    return checkpoint.model_copy(update=update)
-
-
 def compile_manifest(root: DataRoot, folder: Path | None = None) -> list[Checkpoint]:
     """Write manifest.json, the array of Checkpoint by step, from the records beside it; an unreadable one is
     set aside.
@@ -186,7 +112,7 @@ def compile_manifest(root: DataRoot, folder: Path | None = None) -> list[Checkpo
     with locked(manifest):
         if manifest.exists() and not _is_array(manifest):
             manifest.rename(_free_name(place / SET_ASIDE_FOLDER / manifest.name))
-        entries = [entry for found in scan_checkpoints(root, place) if (entry := checkpoint_of(found))]
+        entries = [entry for found in scan_checkpoints(root, place) if (entry := found.entry())]
         write_json_atomic(manifest, entries)
     return entries
 

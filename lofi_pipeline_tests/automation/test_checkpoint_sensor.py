@@ -104,7 +104,7 @@ def test_invalid_pruned_and_unreadable_ones_are_passed_over(root: DataRoot, tick
     (make_folder(root, 30) / CHECKPOINT_RECORD).write_text("{half")
     tick()
     assert tick.later() == []
-    assert "epoch=0-step=30_lora: checkpoint.json is not readable" in tick.reason
+    assert "epoch=0-step=30_lora/checkpoint.json is not readable" in tick.reason
 
 
 def test_evaluations_that_fail_stop_after_three(root: DataRoot, tick: Ticks) -> None:

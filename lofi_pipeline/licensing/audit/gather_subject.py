@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from lofi_pipeline.licensing.audit.errors import BrokenRecord, UnknownSubject
-from lofi_pipeline.licensing.audit.gather_checkpoints import Landed, all_checkpoints
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage.landed import Landed, all_checkpoints
 
 CHECKPOINT_ID = re.compile(r"epoch=0-step=[0-9]+_lora")
 PARTITION_KEY = re.compile(r"[0-9a-f]{8}-step[0-9]{6,}")

@@ -22,11 +22,11 @@ from lofi_pipeline.entities import (
     Scores,
     TrainingFacts,
 )
-from lofi_pipeline.licensing.audit.gather_checkpoints import Landed
 from lofi_pipeline.licensing.expression import spdx_spelling
 from lofi_pipeline.licensing.policy import load_policy
 from lofi_pipeline.licensing.text import UnreadableLicence, plain
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
+from lofi_pipeline.storage.landed import Landed
 
 EMBEDDED_BASE = "nano"
 LOG_NAME = "training_log.jsonl"

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, Severity
-from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, Landed
 from lofi_pipeline.licensing.audit.integrity_prover import Prover, is_as_written
 from lofi_pipeline.licensing.audit.integrity_seals import record_seals, scored_files
 from lofi_pipeline.licensing.audit.integrity_version import SEALED_NOW
 from lofi_pipeline.storage import TEMPORARY_PREFIX, Seals, UnreadableRecord, content_sha256, read_json
+from lofi_pipeline.storage.landed import SAMPLES_FOLDER, Landed
 
 WEIGHTS = ".safetensors"
 RESUME = "resume/"

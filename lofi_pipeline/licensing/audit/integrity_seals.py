@@ -14,7 +14,6 @@ from lofi_pipeline.entities import (
     Scores,
     Severity,
 )
-from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, all_checkpoints
 from lofi_pipeline.licensing.audit.gather_subject import Subject
 from lofi_pipeline.licensing.audit.integrity_prover import Prover
 from lofi_pipeline.licensing.withdrawals import load_withdrawals, withdrawals_json
@@ -28,6 +27,7 @@ from lofi_pipeline.storage import (
     read_json,
     seal,
 )
+from lofi_pipeline.storage.landed import SAMPLES_FOLDER, all_checkpoints
 
 ADAPTER = "adapter_model.safetensors"
 CHANGES_LATER = {"path", "is_valid"}

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from lofi_pipeline.entities import DatasetVersion, Entity, EvidenceFile, RecordError
 from lofi_pipeline.entities.base import Sha256
-from lofi_pipeline.licensing.audit.gather_checkpoints import SAMPLES_FOLDER, Landed, all_checkpoints
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, file_sha256, read_json, read_seals
+from lofi_pipeline.storage.landed import SAMPLES_FOLDER, Landed, all_checkpoints
 
 
 class MatchKind(StrEnum):

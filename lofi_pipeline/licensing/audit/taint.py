@@ -20,10 +20,10 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.entities.base import Identifier, Sha256, Timestamp, TrackId
 from lofi_pipeline.licensing.audit.errors import UnknownSubject
-from lofi_pipeline.licensing.audit.gather_checkpoints import all_checkpoints
 from lofi_pipeline.licensing.audit.gather_verdicts import judged_now, manifests_now
 from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals, withdrawn_sources
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, read_json
+from lofi_pipeline.storage.landed import all_checkpoints
 
 
 class TaintedTrack(Entity):

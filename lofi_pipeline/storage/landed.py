@@ -15,7 +15,8 @@ from lofi_pipeline.entities import (
     Scores,
 )
 from lofi_pipeline.entities.checkpoint import CHECKPOINT_PATTERN, step_of_folder
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, read_json
+from lofi_pipeline.storage.atomic import UnreadableRecord, read_json
+from lofi_pipeline.storage.data_root import DataRoot
 
 SAMPLES_FOLDER = "samples"
 
@@ -57,36 +58,50 @@ class Landed:
 def all_checkpoints(root: DataRoot) -> list[Landed]:
     """Every checkpoint folder, the active ones first, by step."""
     places = [root.checkpoints, *sorted(root.archived_lineage("any").parent.glob("*"))]
-    return [read_landed(root, folder) for place in places for folder in _folders(place)]
+    return [landed for place in places for landed in scan_checkpoints(root, place)]
 
 
-def _folders(place: Path) -> list[Path]:
+def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[Landed]:
+    """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now."""
     found = [
         path
-        for path in place.glob(CHECKPOINT_PATTERN)
+        for path in (folder or root.checkpoints).glob(CHECKPOINT_PATTERN)
         if path.is_dir()
         and not path.is_symlink()
         and path.name.removeprefix("epoch=0-step=").removesuffix("_lora").isdecimal()
     ]
-    return sorted(found, key=lambda path: (len(path.name), path.name))
+    return [read_landed(root, path) for path in sorted(found, key=lambda path: (len(path.name), path.name))]
+
+
+def read_checkpoint_record(folder: Path) -> CheckpointRecord:
+    """checkpoint.json of a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: it is absent.
+        OSError, UnreadableRecord, RecordError: it is unreadable, breaks a rule of the data model, or is another checkpoint's.
+    """
+    path = folder / CHECKPOINT_RECORD
+    data = read_json(path)
+    interval = 1
+    with suppress(TypeError, KeyError, ValueError):
+        interval = max(1, int(data["lineage"]["checkpoint_interval"]))
+    record = CheckpointRecord.parse(data, where=path.name, context={"checkpoint_interval": interval})
+    if record.checkpoint.checkpoint_id != folder.name:
+        raise RecordError(
+            f"{path.name} is of {record.checkpoint.checkpoint_id}; give the folder its own name back"
+        )
+    return record
 
 
 def read_landed(root: DataRoot, folder: Path) -> Landed:
     """The records in one folder; the checkpoint's path is where it lies now."""
-    path = folder / CHECKPOINT_RECORD
-    where = root.relative(path)
+    where = root.relative(folder / CHECKPOINT_RECORD)
     try:
-        data = read_json(path)
-        interval = 1
-        with suppress(TypeError, KeyError, ValueError):
-            interval = max(1, int(data["lineage"]["checkpoint_interval"]))
-        record = CheckpointRecord.parse(data, where=where, context={"checkpoint_interval": interval})
-        if record.checkpoint.checkpoint_id != folder.name:
-            raise RecordError(f"{where}: is the record of {record.checkpoint.checkpoint_id}")
+        record = read_checkpoint_record(folder)
     except FileNotFoundError:
-        return Landed(folder, error=f"{where}: is missing; copy the whole folder again")
+        return Landed(folder, error=f"{where} is missing; copy the whole folder again")
     except (OSError, UnreadableRecord, RecordError) as error:
-        return Landed(folder, error=f"{where}: can't be read: {error}")
+        return Landed(folder, error=f"{where} is not readable: {error}")
     moved = record.checkpoint.model_copy(update={"path": root.relative(folder)})
     scores, scores_error = _scores(root, folder / SCORES_RECORD)
     return Landed(folder, record.model_copy(update={"checkpoint": moved}), None, scores, scores_error)
