@@ -52,7 +52,7 @@ WITHIN_SWING = 0.03
 
 @dataclass(frozen=True)
 class Heard:
-    """A piece, what was measured in it, and how the styles stand out in what nano hears; `disturbed`: the same of the
+    """A piece, what was measured in it, and how the styles stand out in what nano hears; `disturbed`: measured in the same
     piece with other tone control and faint noise.
     """
 
@@ -60,7 +60,6 @@ class Heard:
     measured: TrackMeasurements
     stands: dict[str, float]
     disturbed: TrackMeasurements
-    disturbed_stands: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,9 @@ def listen(quick: bool, part: Part) -> dict[str, list[Heard]]:
         result[name] = []
         for piece in pieces:
             mono = heard(piece)
-            measured, heard_by_nano = measure(mono), stands(mono)
-            other = disturbed(mono, piece.spec.seed) if name == "styles" else None
-            result[name].append(
-                Heard(
-                    piece,
-                    measured,
-                    heard_by_nano,
-                    measured if other is None else measure(other),
-                    heard_by_nano if other is None else stands(other),
-                )
-            )
+            measured = measure(mono)
+            other = measure(disturbed(mono, piece.spec.seed)) if name == "styles" else measured
+            result[name].append(Heard(piece, measured, stands(mono), other))
         print(f"{name}: {len(pieces)} pieces heard", flush=True)
     return result
 
@@ -205,12 +196,12 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
     every = [one for ones in sets.values() for one in ones]
     alone = {id(one): suggest(one.measured, presets) for one in every}
     ranked = {id(one): suggest(one.measured, presets, one.stands) for one in every}
-    turned = {id(one): suggest(one.disturbed, presets, one.disturbed_stands) for one in sets["styles"]}
+    turned = {id(one): suggest(one.disturbed, presets) for one in sets["styles"]}
     for top in (1, 3):
-        for found, how in ((ranked, "nano listens as well"), (alone, "measurements alone")):
+        for found, how in ((alone, ""), (ranked, ", nano listens as well")):
             rows.append(
                 row(
-                    f"style among the first {top}, {how}",
+                    f"style among the first {top}{how}",
                     lambda one, top=top, found=found: style_in(found[id(one)], one, top),
                     only=("styles", "loose"),
                 )
@@ -229,8 +220,8 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
             only=("styles",),
         )
     )
-    rows.append(row("asked for review", lambda one: needs_review(ranked[id(one)][0])))
-    rows.append(row("asked for review, measurements alone", lambda one: needs_review(alone[id(one)][0])))
+    rows.append(row("asked for review", lambda one: needs_review(alone[id(one)][0])))
+    rows.append(row("asked for review, nano listens as well", lambda one: needs_review(ranked[id(one)][0])))
     return rows
 
 
@@ -252,7 +243,7 @@ def reliability(sets: dict[str, list[Heard]]) -> list[str]:
     for low, high in pairwise(edges):
         cells = []
         for name in SETS:
-            firsts = [(suggest(one.measured, presets, one.stands)[0], one) for one in sets[name]]
+            firsts = [(suggest(one.measured, presets)[0], one) for one in sets[name]]
             inside = [(first, one) for first, one in firsts if low <= first.confidence < high]
             right = sum(first.style_id == one.piece.style_id for first, one in inside)
             cells.append(f"{right} of {len(inside)}" if inside else "-")

@@ -42,9 +42,8 @@ class QualitySettings(Entity):
 class TaggingSettings(Entity):
     """How styles are suggested where nobody declared any."""
 
-    zero_shot: Literal["auto", "nano", "off"] = Field(
-        default="auto",
-        description="What listens beside the measurements: CLAP where its weights are in place, else nano; or nano; or nothing",
+    zero_shot: Literal["clap", "nano", "off"] = Field(
+        default="clap", description="What listens beside the measurements, where its weights are in place"
     )
 
 

@@ -151,12 +151,13 @@ def _style_suggestion() -> Finding:
     from lofi_pipeline.dataset import ear_of
 
     ear = ear_of(load_config())
-    heard = f"by measurements and by what {ear.embedder} hears" if ear else "by measurements alone"
-    advice = {
-        None: "set tagging.zero_shot to auto in config/pipeline.yaml, and a text-audio model listens, too",
-        "nano": "for real music put CLAP's weights in place (embedder clap, above) and leave tagging.zero_shot at auto",
-    }.get(ear.embedder if ear else None, "")
-    return Finding(what="style suggestion", level="good", found=heard, advice=advice)
+    if ear:
+        found = f"by measurements and by what {ear.embedder} hears"
+        return Finding(what="style suggestion", level="good", found=found)
+    advice = (
+        "with CLAP's weights in place (embedder clap, above) and tagging.zero_shot: clap, CLAP listens, too"
+    )
+    return Finding(what="style suggestion", level="optional", found="by measurements alone", advice=advice)
 
 
 def show_findings(findings: list[Finding], console: Console) -> None:

@@ -1,6 +1,7 @@
-"""What a text-audio model hears in a track that nobody declared a style for: CLAP where its weights are there, else nano.
+"""What a text-audio model hears in a track that nobody declared a style for: CLAP where its weights are, or nano if asked to.
 
 The model is loaded once in a worker, by the first such track; what the presets say of themselves is embedded once and kept.
+nano is not the default: it adds little to the measurements (docs/hearing.md), and torch would double a worker's memory.
 """
 
 from __future__ import annotations
@@ -23,14 +24,11 @@ MOST_WINDOWS = 12
 
 
 def ear_of(config: PipelineConfig) -> EvaluationSettings | None:
-    """The settings that the listening model is opened with; None where the configuration wants none."""
+    """The settings that the listening model is opened with; None where the configuration or the weights want none."""
     if config.tagging.zero_shot == "off":
         return None
-    if config.tagging.zero_shot == "auto":
-        clap = config.evaluation.model_copy(update={"embedder": "clap"})
-        if not missing_weights(clap):
-            return clap
-    return config.evaluation.model_copy(update={"embedder": "nano"})
+    ear = config.evaluation.model_copy(update={"embedder": config.tagging.zero_shot})
+    return None if missing_weights(ear) else ear
 
 
 def ear_sha256(config: PipelineConfig) -> str | None:

@@ -1,4 +1,4 @@
-"""Who listens where nobody declared a style: CLAP where its weights are, else nano; loaded once, and only when it is needed."""
+"""Who listens where nobody declared a style: CLAP where its weights are, or nano; loaded once, and only when it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lofi_pipeline_tests.evaluation.toys import BandEmbedder
 CLAP_FILES = ("630k-audioset-best.pt", "roberta-base/vocab.json", "roberta-base/merges.txt")
 
 
-def with_clap_at(folder: Path, *, zero_shot: str = "auto") -> PipelineConfig:
+def with_clap_at(folder: Path, *, zero_shot: str = "clap") -> PipelineConfig:
     """The configuration with files where CLAP's weights belong."""
     for name in CLAP_FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -47,13 +47,10 @@ def undeclared(root: DataRoot, count: int) -> None:
 
 
 def test_who_listens_follows_from_configuration_and_weights(tmp_path: Path) -> None:
-    empty = settings(evaluation={"weights_dir": str(tmp_path / "none")})
-    for config, name in [
-        (empty, "nano"),
-        (with_clap_at(tmp_path), "clap"),
-        (with_clap_at(tmp_path, zero_shot="nano"), "nano"),
-    ]:
-        ear = ear_of(config)
+    without = settings(evaluation={"weights_dir": str(tmp_path / "none")})
+    assert ear_of(without) is None and load_config().tagging.zero_shot == "clap"
+    for name in ("clap", "nano"):
+        ear = ear_of(with_clap_at(tmp_path, zero_shot=name))
         assert ear is not None and ear.embedder == name
     assert ear_of(with_clap_at(tmp_path, zero_shot="off")) is None
 
@@ -62,13 +59,14 @@ def test_a_model_listens_once_loaded_to_tracks_without_declared_style(
     root: DataRoot, opened: list[str]
 ) -> None:
     undeclared(root, 2)
-    found = work(root)
+    config = settings(tagging={"zero_shot": "nano"})
+    found = work(root, config)
     assert opened == ["nano"]
     (kept,) = (root.cache / "style_texts").iterdir()
     record = found["0.wav"]
     assert record.tagged and record.processed
     presets, vocabulary = styles.load_presets(), styles.load_vocabulary()
-    heard = heard_styles(root, root.inside(record.processed.audio_path), load_config(), presets, vocabulary)
+    heard = heard_styles(root, root.inside(record.processed.audio_path), config, presets, vocabulary)
     assert heard is not None and set(heard) == set(presets)
     measured = record.processed.measurements
     best, review = styles.suggest_for(measured, presets, vocals=None, heard=heard)
@@ -77,15 +75,13 @@ def test_a_model_listens_once_loaded_to_tracks_without_declared_style(
     # A damaged cache is made again, the same
     before = np.load(kept)
     kept.write_bytes(b"nothing")
-    assert heard == heard_styles(
-        root, root.inside(record.processed.audio_path), load_config(), presets, vocabulary
-    )
+    assert heard == heard_styles(root, root.inside(record.processed.audio_path), config, presets, vocabulary)
     np.testing.assert_array_equal(np.load(kept), before)
 
 
 def test_nothing_is_loaded_for_declared_styles_or_when_it_is_off(root: DataRoot, opened: list[str]) -> None:
     make_drop(root, "named", {"a.wav": song(0)}, facts())
-    work(root)
+    work(root, settings(tagging={"zero_shot": "nano"}))
     undeclared(root, 1)
     work(root, settings(tagging={"zero_shot": "off"}))
     assert opened == [] and not (root.cache / "style_texts").exists()
@@ -97,14 +93,15 @@ def test_new_weights_are_heard_by_tracks_without_declared_style_alone(
     make_drop(root, "named", {"a.wav": song(0)}, facts())
     undeclared(root, 1)
     work(root)
-    assert pending_tracks(root, load_config()) == []
+    config = settings(evaluation={"weights_dir": str(tmp_path / "none")})
+    assert pending_tracks(root, config) == []
     config = with_clap_at(tmp_path / "weights")
     (waiting,) = pending_tracks(root, config)
     before = load_record(root, waiting)
     work(root, config)
     after = load_record(root, waiting)
     assert before and after and after.tagged and not after.tagged.styles_declared
-    assert opened == ["nano", "clap"]
+    assert opened == ["clap"]
     assert after.processed and before.processed  # listened to, not processed again
     assert after.processed.audio_sha256 == before.processed.audio_sha256
     assert pending_tracks(root, config) == []
