@@ -29,6 +29,8 @@ from lofi_pipeline.audio.spectrum import fft_size, signal_of, spectrum_of
 
 SAME_SIMILARITY = 0.6
 SAME_CONTRADICTION = 0.078
+BLURRED_BELOW, BLUR, MOST_BLURRED = 0.88, 0.35, 0.12
+"""A phase vocoder blurs what it shifts: below this similarity such a copy may contradict by so much more, up to a limit."""
 SAME_OVERLAP = 0.8
 RELATED = 0.67
 LEAST_SIMILARITY = 0.4
@@ -81,11 +83,19 @@ class Likeness:
             return Kinship.NONE
         if (
             self.similarity >= SAME_SIMILARITY
-            and self.contradiction <= SAME_CONTRADICTION
+            and self.contradiction <= self._most_contradiction
             and self.overlap >= SAME_OVERLAP
         ):
             return Kinship.SAME
         return Kinship.RELATED if self.similarity >= RELATED else Kinship.NONE
+
+    @property
+    def _most_contradiction(self) -> float:
+        """How much a copy may contradict: more where the pitch alone was shifted, the more blurred it is."""
+        if abs(self.speed - 1) >= _SAME_SPEED or abs(self.semitones) < _SAME_PITCH:
+            return SAME_CONTRADICTION
+        blurred = SAME_CONTRADICTION + BLUR * max(0.0, BLURRED_BELOW - self.similarity)
+        return min(blurred, MOST_BLURRED)
 
     @property
     def is_one_edit(self) -> bool:

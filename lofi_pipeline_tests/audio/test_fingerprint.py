@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio import Kinship
+from lofi_pipeline.audio import Kinship, Likeness
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
 
 PIECE = SongSpec(
@@ -131,3 +131,13 @@ def test_a_sketch_hardly_depends_on_pitch_and_place() -> None:
     other = audio.probes(mark(piece(77, 71.0, "D", "major")))
     assert (moved @ plain.T).max() > max(0.75, (other @ plain.T).max())
     assert plain.shape == (len(audio.sketch_starts(len(mark(piece())))), audio.DIMENSIONS)
+
+
+def test_a_blurred_copy_may_contradict_more_but_only_where_the_pitch_alone_was_shifted() -> None:
+    """As a phase vocoder left a piece that the limit was not chosen on: it was taken for kin."""
+    shifted = Likeness(similarity=0.782, contradiction=0.105, overlap=1.0, speed=1.0, semitones=-1.0)
+    assert shifted.kinship is Kinship.SAME
+    assert replace(shifted, semitones=0.0).kinship is Kinship.RELATED
+    assert replace(shifted, semitones=0.0, speed=0.95).kinship is Kinship.RELATED
+    assert replace(shifted, similarity=0.9).kinship is Kinship.RELATED
+    assert replace(shifted, contradiction=0.13).kinship is Kinship.RELATED
