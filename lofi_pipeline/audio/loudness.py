@@ -84,6 +84,22 @@ def gated_loudness(power: np.ndarray) -> float | None:
     return -0.691 + decibel(float(block[heard & (loudness > gate)].mean()))
 
 
+def loudness_range(power: np.ndarray) -> float:
+    """Loudness range in LU after EBU Tech 3342, from power in blocks of 100 ms; 0 for less than 6 s.
+
+    Stretches of 3 s, two gates (-70 LUFS, and 20 LU below the mean of the rest), 10th to 95th percentile.
+    """
+    if len(power) < 60:
+        return 0.0
+    stretch = np.convolve(power, np.full(30, 1 / 30), mode="valid")
+    heard = stretch[-0.691 + decibels(stretch) > _ABSOLUTE_GATE]
+    if not len(heard):
+        return 0.0
+    level = decibels(heard)
+    level = level[level > decibel(float(heard.mean())) - 20.0]
+    return float(np.percentile(level, 95) - np.percentile(level, 10))
+
+
 _TAPS = 24
 
 

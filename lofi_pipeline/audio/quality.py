@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lofi_pipeline.audio.loudness import decibel, decibels
+from lofi_pipeline.audio.loudness import decibel, decibels, loudness_range
 from lofi_pipeline.audio.spectrum import frequencies, magnitudes
 from lofi_pipeline.entities import QualityPart, QualityReport
 
 _RATE = 48_000
 _SIZE = 4096
+_MOMENT = _RATE // 200
+_MOST_FRAMES = 400
+_LOSSY_FROM = 12_000
+"""Lossy encoders build their walls above; there, a click above the wall is reason enough to let it pass."""
 _SILENCE_DB = -60.0
 _SILENCE_BELOW_LOUD_DB = -40.0
 
@@ -29,8 +33,14 @@ class Listened:
     """float32 [2, n] at 48 kHz, before any gain."""
     power_db: np.ndarray
     """Mean power of each 100 ms in dB: float64 [blocks]."""
+    moment_peaks: np.ndarray
+    """The highest sample of each 5 ms: float32 [2, moments]."""
+    moment_power: np.ndarray
+    """Mean power of each 5 ms: float32 [2, moments]."""
     spectrum_db: np.ndarray
     """Smoothed mean power spectrum of the louder half: float64 [2049]."""
+    usual_spectrum_db: np.ndarray
+    """The same with the median over time, which a few clicks do not fill."""
     floor_snr_db: float
     """How far the music stands above the steady noise between 1.5 and 9 kHz."""
     lufs: float
@@ -65,12 +75,19 @@ def _ramp(value: float, nothing: float, everything: float) -> float:
 def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
     """(name, penalty, sentence) of every part, zero penalties included."""
     flat = _flat_top_share(heard.samples)
+    clipping = 25 * _ramp(np.log10(max(flat, 1e-9)), -4.5, -1.0)
     yield (
         "clipping",
-        25 * _ramp(np.log10(max(flat, 1e-9)), -4.5, -1.0),
+        clipping,
         f"{flat:.3%} of the samples sit on flat tops: it is clipped; look for an unclipped master.",
     )
-    near = _near_peak_share(heard.samples)
+    yield (
+        "rounded clipping",
+        max(0.0, 15 * _pile(heard.moment_peaks, heard.moment_power) - clipping),
+        "Peaks pile up at one level whatever is played: it was clipped, then coded or filtered; look for an unclipped"
+        " master.",
+    )
+    near = _near_peak_share(heard.moment_peaks)
     yield (
         "squashed peaks",
         10 * _ramp(near, 0.3, 0.7),
@@ -105,7 +122,8 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
         25 * _ramp(-top, -6000, -2500),
         f"There is nothing above {top:.0f} Hz; find a fuller source.",
     )
-    wall = _brick_wall(heard.spectrum_db)
+    wall, usual = _brick_wall(heard.spectrum_db), _brick_wall(heard.usual_spectrum_db)
+    wall = min(wall, usual) if usual < _LOSSY_FROM else wall
     yield (
         "upsampled",
         25 * _ramp(-wall, -13000, -7000) + (5 if wall < 16500 else 0),
@@ -132,7 +150,7 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
         10 * _ramp(-crest, -7.5, -4.5),
         f"Peaks stand only {crest:.1f} dB above the loudness: compressed to death; look for the mix.",
     )
-    spread = _loudness_range(heard.power_db)
+    spread = loudness_range(10 ** (heard.power_db / 10))
     yield (
         "loudness range",
         8 * _ramp(spread, 18, 28),
@@ -152,19 +170,24 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
 
 def _listen(samples: np.ndarray, lufs: float, peak_dbtp: float, lost_share: float) -> Listened:
     left, right = samples
-    block = _RATE // 10
-    count = samples.shape[1] // block
-    blocks = samples[:, : count * block].reshape(2, count, block)
-    power = np.einsum("cbs,cbs->b", blocks, blocks) / (2 * block)
+    count = samples.shape[1] // _MOMENT
+    moments = samples[:, : count * _MOMENT].reshape(2, count, _MOMENT)
+    moment_power = np.einsum("cbs,cbs->cb", moments, moments) / _MOMENT
+    power = moment_power[:, : count // 20 * 20].reshape(2, -1, 20).mean(axis=(0, 2), dtype=np.float64)
     ll, rr, lr = (float(np.dot(one, other)) for one, other in ((left, left), (right, right), (left, right)))
     middle = left if lr < -0.5 * np.sqrt(ll * rr) else (left + right) * np.float32(0.5)
     spectra = np.square(magnitudes(middle, _SIZE, _SIZE))
     energy = spectra.sum(axis=1)
-    mean = spectra[energy >= np.median(energy)].mean(axis=0, dtype=np.float64)
+    loud = spectra[energy >= np.median(energy)]
+    mean = loud.mean(axis=0, dtype=np.float64)
+    usual = np.median(loud[:: len(loud) // _MOST_FRAMES + 1], axis=0)
     return Listened(
         samples=samples,
         power_db=decibels(power),
-        spectrum_db=np.convolve(10 * np.log10(mean + 1e-14), np.full(9, 1 / 9), mode="same"),
+        moment_peaks=np.maximum(moments.max(axis=2), -moments.min(axis=2)),
+        moment_power=moment_power,
+        spectrum_db=_smoothed_db(mean),
+        usual_spectrum_db=_smoothed_db(usual),
         floor_snr_db=_floor_snr(spectra, energy),
         lufs=lufs,
         peak_dbtp=peak_dbtp,
@@ -173,6 +196,10 @@ def _listen(samples: np.ndarray, lufs: float, peak_dbtp: float, lost_share: floa
         side_db=decibel(ll + rr - 2 * lr) - decibel(ll + rr + 2 * lr),
         lost_share=lost_share,
     )
+
+
+def _smoothed_db(spectrum: np.ndarray) -> np.ndarray:
+    return np.convolve(10 * np.log10(spectrum + 1e-14), np.full(9, 1 / 9), mode="same")
 
 
 def _floor_snr(spectra: np.ndarray, energy: np.ndarray) -> float:
@@ -214,11 +241,37 @@ def _flat_top_share(samples: np.ndarray) -> float:
     return flat / max(1, samples.size)
 
 
-def _near_peak_share(samples: np.ndarray) -> float:
+_HEIGHTS = np.arange(-9.0, 3.01, 0.25)
+
+
+def _pile(peaks: np.ndarray, power: np.ndarray) -> float:
+    """How surely, 0..1, the peaks of 5 ms pile up at one height, as they do at a wall that coding has blurred.
+
+    At a wall, 1 dB holds several times the moments that each dB just below it holds. Repeated notes pile up, too, but
+    those moments are equally loud; whatever hits a wall is not. Only a pile beyond all music needs no such witness.
+    """
+    surest = 0.0
+    for height, loudness in zip(peaks, decibels(power), strict=True):
+        top = float(np.percentile(height, 99.9)) if len(height) else 0.0
+        if top < 0.02:
+            continue
+        below_top = 2 * decibels(height / np.float32(top))
+        count = np.concatenate(([0.0], np.cumsum(np.histogram(below_top, _HEIGHTS)[0]))) / len(below_top)
+        at = np.arange(14, len(count) - 4)
+        here, below = count[at + 4] - count[at], (count[at - 2] - count[at - 14]) / 3
+        times = np.where(here >= 0.03, here / (below + 0.004), 0.0)
+        best = int(np.argmax(times))
+        low = _HEIGHTS[at[best]]
+        spread = float(np.std(loudness[(below_top >= low) & (below_top < low + 1)], dtype=np.float64))
+        witness = max(_ramp(spread, 1.25, 1.6), _ramp(times[best], 20, 60) * _ramp(spread, 0.5, 0.9))
+        surest = max(surest, _ramp(times[best], 2.2, 6) * witness)
+    return surest
+
+
+def _near_peak_share(moment_peaks: np.ndarray) -> float:
     """Share of 10 ms blocks whose peak is within 1.5 dB of the track's top."""
-    block = _RATE // 100
-    count = samples.shape[1] // block
-    peaks = np.abs(samples[:, : count * block]).max(axis=0).reshape(count, block).max(axis=1)
+    either = moment_peaks.max(axis=0)
+    peaks = either[: len(either) // 2 * 2].reshape(-1, 2).max(axis=1)
     return float((peaks > np.percentile(peaks, 99.5) * 10 ** (-1.5 / 20)).mean())
 
 
@@ -250,13 +303,3 @@ def _brick_wall(spectrum_db: np.ndarray) -> float:
     reference = spectrum_db[(hertz > 100) & (hertz < 4000)].max()
     nothing_above = len(above) > 0 and float(np.median(above)) < reference - 80
     return float(hertz[at + step // 2]) if fall[at] > 40 and nothing_above else _RATE / 2
-
-
-def _loudness_range(power_db: np.ndarray) -> float:
-    """Decibels between the 10th and 95th percentile of 3 s stretches that are not far below the loudest."""
-    power = 10 ** (power_db / 10)
-    if len(power) < 60:
-        return 0.0
-    stretch = 10 * np.log10(np.convolve(power, np.full(30, 1 / 30), mode="valid") + 1e-12)
-    stretch = stretch[stretch > stretch.max() - 40]
-    return float(np.percentile(stretch, 95) - np.percentile(stretch, 10))

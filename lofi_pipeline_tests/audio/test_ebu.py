@@ -1,4 +1,4 @@
-"""The meters against EBU Tech 3341's synthetic signals (built here) and against an independent implementation."""
+"""The meters against EBU Tech 3341's and 3342's synthetic signals (built here) and against an independent implementation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import soxr
 
 from lofi_pipeline import audio
+from lofi_pipeline.audio.loudness import k_weighted_power, loudness_range
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.styles import load_presets
@@ -37,6 +38,21 @@ CASES = {
 def test_integrated_loudness_of_tech_3341(case: str) -> None:
     stretches, expected = CASES[case]
     assert audio.integrated_loudness(_tones(*stretches)) == pytest.approx(expected, abs=WITHIN_LU)
+
+
+RANGES = {
+    "1": (((-20, 20), (-30, 20)), 10.0),
+    "2": (((-20, 20), (-15, 20)), 5.0),
+    "3": (((-40, 20), (-20, 20)), 20.0),
+    "4, gated": (((-50, 20), (-35, 20), (-20, 20), (-35, 20), (-50, 20)), 15.0),
+}
+
+
+@pytest.mark.parametrize("case", RANGES)
+def test_loudness_range_of_tech_3342(case: str) -> None:
+    """Tolerance 1 LU, as in its table 1."""
+    stretches, expected = RANGES[case]
+    assert loudness_range(k_weighted_power(_tones(*stretches))) == pytest.approx(expected, abs=1.0)
 
 
 # Case: frequency as a fraction of the rate, phase in degrees, amplitude, true peak in dBTP. Every sample of 16 to 18
