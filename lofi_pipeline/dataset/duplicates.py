@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import cast
 
 import numpy as np
+from joblib import Parallel, delayed, parallel_config
 from pydantic import Field
 
 from lofi_pipeline import audio
-from lofi_pipeline.dataset.sketch_index import SketchIndex, index_key
+from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, track_number
 from lofi_pipeline.entities.base import Sha256, TrackId
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json, write_json_atomic
@@ -17,6 +20,8 @@ from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json,
 COMPARISON_VERSION = 3
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
 _SAVE_EVERY = 500
+_WORTH_WORKERS = 500
+"""Comparisons from which on other processes pay: each takes 10 ms or so, and to start one takes some seconds."""
 
 
 class TrackPair(Entity):
@@ -76,12 +81,17 @@ def load_comparisons(root: DataRoot) -> Comparisons:
 
 
 def compare_tracks(
-    root: DataRoot, processing: Mapping[str, str], progress: Callable[[str], None] = lambda message: None
+    root: DataRoot,
+    processing: Mapping[str, str],
+    progress: Callable[[str], None] = lambda message: None,
+    *,
+    workers: int = 1,
 ) -> Comparisons:
     """Compare each track that is new, or was processed anew, with all others; a run at the same time waits.
 
     Args:
         processing: by track id, the hash of the processing that wrote its fingerprint.
+        workers: processes that compare, where there is enough to do; 0 for one a core.
 
     A fingerprint that cannot be read is removed, and its track not compared: the next work on it makes a new one.
     """
@@ -100,16 +110,19 @@ def compare_tracks(
         for track_id in [track_id for track_id, key in index.keys.items() if compared.get(track_id) != key]:
             index.remove(track_id)
         fresh = sorted(set(processing) - set(compared), key=track_number)
-        for number, track_id in enumerate(fresh, start=1):
-            bands = load_fingerprint(root, track_id)
-            if bands is None:
-                continue
-            pairs += _pairs_of(root, index, bands, track_id)
-            index.add(track_id, keys[track_id], len(bands), audio.sketch(bands))
-            compared[track_id] = keys[track_id]
-            if number % _SAVE_EVERY == 0:
+        for start in range(0, len(fresh), _SAVE_EVERY):
+            likely: dict[str, list[Candidate]] = {}
+            for track_id in fresh[start : start + _SAVE_EVERY]:
+                bands = load_fingerprint(root, track_id)
+                if bands is None:
+                    continue
+                likely[track_id] = index.likely(audio.probes(bands), len(bands), without=track_id)
+                index.add(track_id, keys[track_id], len(bands), audio.sketch(bands))
+                compared[track_id] = keys[track_id]
+            pairs += _pairs_among(root, likely, workers)
+            if start + _SAVE_EVERY < len(fresh):
                 _save(root, index, compared, pairs)
-                progress(f"compared {number} of {len(fresh)} new tracks with {len(index.keys)}")
+                progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
         return _save(root, index, compared, pairs)
 
 
@@ -148,9 +161,22 @@ def _take_in(root: DataRoot, index: SketchIndex, track_id: str, key: str) -> boo
     return bands is not None
 
 
-def _pairs_of(root: DataRoot, index: SketchIndex, bands: np.ndarray, track_id: str) -> list[TrackPair]:
+def _pairs_among(root: DataRoot, likely: Mapping[str, Sequence[Candidate]], workers: int) -> list[TrackPair]:
+    """The near-duplicates among tracks and what they are likely to be alike."""
+    few = sum(map(len, likely.values())) < _WORTH_WORKERS
+    with parallel_config(backend="loky", n_jobs=1 if few else workers or -1, inner_max_num_threads=1):
+        found = Parallel()(
+            delayed(_pairs_of)(root, track_id, candidates) for track_id, candidates in likely.items()
+        )
+    return list(chain.from_iterable(cast(list[list[TrackPair]], found)))
+
+
+def _pairs_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) -> list[TrackPair]:
     pairs = []
-    for candidate in index.likely(audio.probes(bands), len(bands), without=track_id):
+    bands = load_fingerprint(root, track_id)
+    if bands is None:
+        return []
+    for candidate in candidates:
         other = load_fingerprint(root, candidate.track_id)
         if other is not None:
             likeness = audio.compare_at(bands, other, candidate.hints)

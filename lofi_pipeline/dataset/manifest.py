@@ -190,7 +190,8 @@ def build_dataset(
         remember_day(root, standing.day)
         ready = _ready_records(root, standing)
         processing = {record.track_id: record.inputs["processed"] for record in ready}
-        compared = compare_tracks(root, {**_withdrawn_processing(root, standing), **processing}, progress)
+        known = {**_withdrawn_processing(root, standing), **processing}
+        compared = compare_tracks(root, known, progress, workers=config.ingest.workers)
         ready = [record for record in ready if record.track_id in compared.compared]
         barred = _copies_of_withdrawn(root, standing, compared)
         copies = copies_among([it.track_id for it in ready if it.track_id not in barred], compared)

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lofi_pipeline import audio
-from lofi_pipeline.dataset import build_dataset, dataset_is_current, left_out, pending_tracks
+from lofi_pipeline.dataset import build_dataset, dataset_is_current, duplicates, left_out, pending_tracks
 from lofi_pipeline.dataset.duplicates import (
     Comparisons,
     TrackPair,
@@ -123,6 +123,15 @@ def test_one_at_a_time_and_with_a_lost_or_damaged_index_is_the_same_as_at_once(
     assert {path: path.stat().st_mtime_ns for path in before} == before
     (root.metadata / "duplicates.json").write_text("{")
     assert compare_tracks(root, keys) == wanted
+
+
+def test_several_workers_find_what_one_finds(
+    root: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = DataRoot(tmp_path / "other").create()
+    wanted = compare_tracks(alone, put(alone, range(7)))
+    monkeypatch.setattr(duplicates, "_WORTH_WORKERS", 1)
+    assert compare_tracks(root, put(root, range(7)), workers=2) == wanted
 
 
 def test_a_track_processed_anew_is_compared_anew(root: DataRoot) -> None:
