@@ -48,6 +48,7 @@ def level(
         wanted < allowed and missing > _CLOSE_ENOUGH_LU
     ):  # limiting itself made it quieter: once more, with that added
         gain = min(gain + missing, allowed)
+        del limited  # it is as large as the track
         limited, reached = _amplified(samples, power, gain, ceiling_dbtp)
         missing = target_lufs - reached
     return Levelled(limited, gain, max(0.0, missing) if missing > _CLOSE_ENOUGH_LU else 0.0)

@@ -175,6 +175,8 @@ def _write(
         if turned_down:
             np.multiply(levelled.samples, np.float32(10 ** (-turned_down / 20)), out=levelled.samples)
         mp3 = encode_mp3(levelled.samples, vbr_quality=settings.mp3_vbr_quality)
+        gain_db, shortfall_db = levelled.gain_db - turned_down, levelled.loudness_shortfall_db + turned_down
+        del levelled  # it is as large as the track, and so is what comes next
         file.write_bytes(mp3)
         heard = read(file, max_seconds=2 * settings.max_seconds)
         if heard.samples.shape != samples.shape or heard.bad_packets:
@@ -194,9 +196,10 @@ def _write(
                 sha256=hashlib.sha256(mp3).hexdigest(),
                 lufs=output,
                 peak_dbtp=reached,
-                gain_db=levelled.gain_db - turned_down,
-                shortfall_db=levelled.loudness_shortfall_db + turned_down,
+                gain_db=gain_db,
+                shortfall_db=shortfall_db,
             )
+        del heard
         if attempt + 1 < _LIMITINGS:
             ceiling -= excess + 0.1
         else:
