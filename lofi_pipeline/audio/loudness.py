@@ -92,7 +92,7 @@ def loudness_range(power: np.ndarray) -> float:
     if len(power) < 60:
         return 0.0
     stretch = np.convolve(power, np.full(30, 1 / 30), mode="valid")
-    heard = stretch[-0.691 + decibels(stretch) > _ABSOLUTE_GATE]
+    heard = stretch[-0.691 + decibels(stretch) > SILENCE_LUFS]
     if not len(heard):
         return 0.0
     level = decibels(heard)
