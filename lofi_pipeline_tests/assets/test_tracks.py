@@ -1,13 +1,18 @@
 """A range of tracks in one real run: every partition tells its own truth."""
 
+from pathlib import Path
+
 import dagster as dg
+import numpy as np
 import pytest
+import soundfile
 
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.instance import open_instance
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline_tests.audio.music import write
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
@@ -33,9 +38,11 @@ def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_one_good_one_refused_one_failed_track_in_one_run(
-    root: DataRoot, instance: dg.DagsterInstance
+    root: DataRoot, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    folder = make_drop(root, "one", {"a.wav": song(0), "b.wav": song(9, 5.0), "c.wav": song(1)}, facts())
+    samples, rate = soundfile.read(song(0))
+    mono = write(tmp_path / "mono.wav", np.stack([samples.mean(axis=1)] * 2), rate)
+    folder = make_drop(root, "one", {"a.wav": mono, "b.wav": song(9, 5.0), "c.wav": song(1)}, facts())
     make_drop(root, "no<b>", {"x.wav": b"x"}, facts(source_id="x", license_type="CC BY-NC 4.0"))
     assert run(instance, "register").success
     ordered = instance.get_dynamic_partitions(str(TRACKS.name))
@@ -77,6 +84,8 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
     processed = latest(instance, "processed_audio", "track_001")
     assert processed
     assert {"waveform", "quality_score", "duration", "tempo_bpm", "key", "path"} <= set(processed.metadata)
+    score, penalties = processed.metadata["quality_score"].value, str(processed.metadata["quality"].value)
+    assert "Both channels are the same: mono" in penalties
     assert str(processed.metadata["waveform"].value).startswith("![](data:image/png;base64,")
     raw = latest(instance, "raw_tracks", "track_001")
     assert raw and raw.metadata["licence"].value == "CC0-1.0"
@@ -90,6 +99,10 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
         "no_drop_waits_or_is_refused",
         "validation_share_is_near_its_target",  # one track has no second for validation
     ]
+    entry = read_json(root.quality_scores_json)["track_001"]
+    assert entry["score"] == score
+    assert "; ".join(part["sentence"] for part in entry["parts"]) == penalties
+    assert 100 - sum(part["penalty"] for part in entry["parts"]) == pytest.approx(score, abs=0.6)
     event = instance.get_latest_materialization_event(dg.AssetKey("dataset_manifest"))
     assert event and event.asset_materialization
     facts_shown = event.asset_materialization.metadata
