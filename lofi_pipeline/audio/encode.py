@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 import wave
-from dataclasses import dataclass
 from pathlib import Path
 
 import lameenc
@@ -65,21 +64,19 @@ def _as_int16(planar: np.ndarray) -> np.ndarray:
     return np.rint(scaled, out=scaled).T.astype("<i2", order="C")
 
 
-@dataclass(frozen=True)
-class _Frames:
-    count: int
-    starts: list[int]
+def frame_starts(stream: bytes) -> list[int]:
+    """Where each frame of an MPEG-1 layer III stream at 48 kHz begins, in bytes.
 
-
-def _walk(stream: bytes) -> _Frames:
-    """The frame starts of an MPEG-1 layer III stream at 48 kHz."""
+    Raises:
+        EncodingFailed: it can't be walked frame by frame, or its frames carry checksums.
+    """
     starts = []
     at = 0
     while at + 4 <= len(stream):
         kbps_index = stream[at + 2] >> 4
         if (
             stream[at] != 0xFF
-            or stream[at + 1] & 0xFE != 0xFA
+            or stream[at + 1] != 0xFB
             or not 0 < kbps_index < 15
             or stream[at + 2] & 0x0C != 4
         ):
@@ -88,7 +85,7 @@ def _walk(stream: bytes) -> _Frames:
             )
         starts.append(at)
         at += 144 * _KBPS[kbps_index] * 1000 // _RATE + (stream[at + 2] >> 1 & 1)
-    return _Frames(len(starts), starts)
+    return starts
 
 
 def _length_tag(stream: bytes, samples: int, vbr_quality: int) -> bytes:
@@ -96,23 +93,22 @@ def _length_tag(stream: bytes, samples: int, vbr_quality: int) -> bytes:
 
     Layout after the "MP3 Info Tag rev 1" specification (gabriel.mp3-tech.org/mp3infotag.html).
     """
-    frames = _walk(stream)
-    padding = frames.count * _FRAME - samples - _ENCODER_DELAY
-    if not frames.count or not 0 <= padding < 4096:
+    frames = frame_starts(stream)
+    padding = len(frames) * _FRAME - samples - _ENCODER_DELAY
+    if not frames or not 0 <= padding < 4096:
         raise EncodingFailed(
-            f"the MP3 encoder gave {frames.count} frames for {samples} samples; report this with it"
+            f"the MP3 encoder gave {len(frames)} frames for {samples} samples; report this with it"
         )
     size = 144 * _KBPS[_TAG_KBPS_INDEX] * 1000 // _RATE
     total = size + len(stream)
     tag = bytearray(size)
     tag[0:4] = stream[0:4]
-    tag[1] |= 1  # no CRC follows the header
     tag[2] = _TAG_KBPS_INDEX << 4 | tag[2] & 0x0C
     tag[3] &= 0xCF  # the mode extension means nothing in a frame without music
     xing = 4 + 32  # after the header and the side information of a stereo frame
-    seek = bytes(min(255, (size + frames.starts[frames.count * i // 100]) * 256 // total) for i in range(100))
+    seek = bytes(min(255, (size + frames[len(frames) * i // 100]) * 256 // total) for i in range(100))
     tag[xing : xing + 4] = b"Xing"
-    struct.pack_into(">III", tag, xing + 4, 0x0F, frames.count, total)
+    struct.pack_into(">III", tag, xing + 4, 0x0F, len(frames), total)
     tag[xing + 16 : xing + 116] = seek
     struct.pack_into(">I", tag, xing + 116, 100 - 10 * vbr_quality)
     lame = xing + 120

@@ -14,11 +14,14 @@ from lofi_pipeline.audio.encode import encode_mp3
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
 from lofi_pipeline.audio.features import measure
 from lofi_pipeline.audio.fingerprint import fingerprint
+from lofi_pipeline.audio.frame_gain import turned_down
 from lofi_pipeline.audio.limiter import level
 from lofi_pipeline.audio.loudness import (
+    decibel,
     gated_loudness,
     integrated_loudness,
     k_weighted_power,
+    local_peaks,
     true_peak_dbtp,
 )
 from lofi_pipeline.audio.quality import score
@@ -29,14 +32,13 @@ from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
 
-PROCESSING_VERSION = 6
+PROCESSING_VERSION = 7
 """Part of the hash of the stage's inputs: raise it when the same file would give another result."""
 
 _SPARE_SECONDS = 30.0
 """Read beyond the longest track, so that silence before the music costs none of it."""
 _MP3_MARGIN_DB = 0.3
 """Encoding lets peaks overshoot by up to this much, as measured; the limiter leaves room for it."""
-_LIMITINGS = 2
 _TURNINGS_DOWN = 5
 _TOLERATED_DB = 0.005
 
@@ -156,27 +158,24 @@ class _Written:
 def _write(
     file: Path, samples: np.ndarray, power: np.ndarray, peak: float, settings: AudioSettings
 ) -> _Written:
-    """Level, encode to `file`, decode that and listen; if peaks overshoot, again with more room.
+    """Level, encode to `file`, decode that and listen; where peaks overshoot, turn those places of the MP3 down.
 
-    First the limiter is given a lower ceiling. Where the encoder's own ringing overshoots all the same (vocal chops
-    do), the whole is turned down by what is too much: the loudness missed is recorded.
+    The limiter leaves room for what encoding usually adds to a peak. Where the encoder's own ringing adds more (vocal chops
+    do), a few hundredths of a second get quieter: limiting the whole lower would cost loudness and a second encoding.
     """
-    ceiling = settings.true_peak_ceiling_dbtp - _MP3_MARGIN_DB
-    turned_down, excess = 0.0, 0.0
-    for attempt in range(_LIMITINGS + _TURNINGS_DOWN):
-        levelled = level(
-            samples,
-            power=power,
-            peak_dbtp=peak,
-            target_lufs=settings.target_lufs,
-            ceiling_dbtp=ceiling,
-            max_limiter_db=settings.max_limiter_db,
-        )
-        if turned_down:
-            np.multiply(levelled.samples, np.float32(10 ** (-turned_down / 20)), out=levelled.samples)
-        mp3 = encode_mp3(levelled.samples, vbr_quality=settings.mp3_vbr_quality)
-        gain_db, shortfall_db = levelled.gain_db - turned_down, levelled.loudness_shortfall_db + turned_down
-        del levelled  # it is as large as the track, and so is what comes next
+    levelled = level(
+        samples,
+        power=power,
+        peak_dbtp=peak,
+        target_lufs=settings.target_lufs,
+        ceiling_dbtp=settings.true_peak_ceiling_dbtp - _MP3_MARGIN_DB,
+        max_limiter_db=settings.max_limiter_db,
+    )
+    mp3 = encode_mp3(levelled.samples, vbr_quality=settings.mp3_vbr_quality)
+    gain_db, shortfall_db = levelled.gain_db, levelled.loudness_shortfall_db
+    del levelled  # it is as large as the track, and so is what comes next
+    excess = 0.0
+    for _ in range(_TURNINGS_DOWN):
         file.write_bytes(mp3)
         heard = read(file, max_seconds=2 * settings.max_seconds)
         if heard.samples.shape != samples.shape or heard.bad_packets:
@@ -199,12 +198,20 @@ def _write(
                 gain_db=gain_db,
                 shortfall_db=shortfall_db,
             )
+        mp3 = turned_down(mp3, _overshoots(heard.samples, settings.true_peak_ceiling_dbtp))
         del heard
-        if attempt + 1 < _LIMITINGS:
-            ceiling -= excess + 0.1
-        else:
-            # Turned down by just what was too much, the encoder may ring anew: each time with more to spare
-            turned_down += excess + 0.05 * 2 ** (attempt + 1 - _LIMITINGS)
     raise EncodingFailed(
         f"the MP3's peaks stay {excess:.2f} dB above the ceiling; report this with the track"
     )
+
+
+def _overshoots(samples: np.ndarray, ceiling_dbtp: float) -> list[tuple[int, float]]:
+    """Each local peak above the ceiling: its sample, and the dB that are too much."""
+    ceiling = 10 ** (ceiling_dbtp / 20)
+    found = [local_peaks(channel, 0.7 * ceiling) for channel in samples]
+    return [
+        (int(at), 2 * decibel(float(height) / ceiling))
+        for peaks in found
+        for at, height in zip(peaks.index, peaks.level, strict=True)
+        if height > ceiling
+    ]
