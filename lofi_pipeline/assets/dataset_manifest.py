@@ -75,7 +75,7 @@ def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | flo
                     item.verdict.licence,
                     ", ".join([*item.verdict.obligations, *item.verdict.terms]),
                     ", ".join(f"{each.evidence.document} {each.sha256[:12]}" for each in item.evidence)
-                    or f"verified by {sources[item.source_id].verified_by or 'nobody'}",
+                    or f"no document; verified by {sources[item.source_id].verified_by or 'nobody'}",
                     (item.grant.validity.end or "open") if item.grant else "open",
                 )
                 for item in version.provenance

@@ -150,4 +150,8 @@ def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
 def _evidence(drop: Drop) -> str:
     if drop.evidence:
         return ", ".join(f"{item.evidence.document} (SHA-256 {item.sha256[:12]})" for item in drop.evidence)
-    return f"verified by {drop.manifest.verified_by}" if drop.manifest and drop.manifest.verified_by else ""
+    return (
+        f"no document; verified by {drop.manifest.verified_by}"
+        if drop.manifest and drop.manifest.verified_by
+        else ""
+    )
