@@ -3,7 +3,6 @@
 from lofi_pipeline.dataset.batch import pending_tracks, work_batch
 from lofi_pipeline.dataset.drops import (
     changed_drops,
-    drop_folders,
     drop_signature,
     incomplete_reason,
     judging_day,
@@ -18,6 +17,7 @@ from lofi_pipeline.dataset.manifest import (
     left_out,
     load_version,
 )
+from lofi_pipeline.dataset.places import drop_folders
 from lofi_pipeline.dataset.registry import (
     JudgedAnew,
     Registration,

@@ -18,9 +18,8 @@ from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.dataset.claims import Claims, ClaimsRecord
 from lofi_pipeline.dataset.evidence import documents_of, missing_documents
 from lofi_pipeline.dataset.holding import hold_to_claims, with_verdict, without_withdrawn
-from lofi_pipeline.dataset.misplaced import misplaced
+from lofi_pipeline.dataset.places import drop_folders, is_drop, misplaced
 from lofi_pipeline.entities import (
-    RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
     Drop,
     DropAudio,
@@ -42,19 +41,6 @@ from lofi_pipeline.storage import (
     read_json,
     read_seals,
 )
-
-
-def drop_folders(root: DataRoot) -> list[Path]:
-    """The drop folders under data/raw, sorted; hidden ones are still being copied or belong to somebody else."""
-    kinds = [root.raw / name for name in RAW_FOLDER.values()]
-    folders = [entry for kind in kinds if kind.is_dir() for entry in kind.iterdir()]
-    return sorted(
-        entry for entry in folders if entry.is_dir() and not entry.is_symlink() and not _hidden(entry)
-    )
-
-
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".")
 
 
 def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -386,7 +372,7 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
 
     A source.json that is wrong counts as complete: the scan refuses the drop with the reason. So does what is no drop.
     """
-    if folder in misplaced(root):
+    if not is_drop(root, folder):
         return None
     scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, date.today(), None)
     try:

@@ -255,6 +255,8 @@ def _earlier_mark(root: DataRoot) -> LedgerMark | None:
 def _withdrawn_processing(root: DataRoot, standing: Standing) -> dict[str, str]:
     """By withdrawn track whose fingerprint is kept, what made it: new tracks are compared with these too."""
     found = {}
+    if not standing.withdrawn_contents:
+        return found
     for track_id in standing.withdrawn_tracks(load_registry(root)):
         if root.fingerprint(track_id).is_file():
             record = load_record(root, track_id)
@@ -265,10 +267,12 @@ def _withdrawn_processing(root: DataRoot, standing: Standing) -> dict[str, str]:
 
 def _copies_of_withdrawn(root: DataRoot, standing: Standing, found: Comparisons) -> dict[str, str]:
     """By track that is the same recording as a withdrawn one, the reason that keeps it out."""
+    reasons = {}
+    if not standing.withdrawn_contents:
+        return reasons
     registry = load_registry(root)
     withdrawn, known = standing.withdrawn_tracks(registry), registry.by_id()
-    reasons = {}
-    for track_id, copy in copies_of(withdrawn, found).items() if withdrawn else ():
+    for track_id, copy in copies_of(withdrawn, found).items():
         record = load_record(root, copy.original)
         title = f" ({record.origins[0].title or record.filename})" if record and record.origins else ""
         how = copy.pair.in_words() if copy.pair.track_id == track_id else ""

@@ -6,7 +6,6 @@ nano is not the default: it adds little to the measurements (docs/hearing.md), a
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,8 @@ from lofi_pipeline import audio, styles
 from lofi_pipeline.config import EvaluationSettings, PipelineConfig
 from lofi_pipeline.entities import StylePreset
 from lofi_pipeline.evaluation import Embedder, cut_windows, missing_weights, open_embedder, weights_sha256
-from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic
+from lofi_pipeline.evaluation.vectors import read_vectors, write_vectors
+from lofi_pipeline.storage import DataRoot, content_sha256
 
 MOST_WINDOWS = 12
 """Spread over the track: a minute of audio says what a style needs."""
@@ -77,15 +77,10 @@ def _directions(
     texts = [styles.style_texts(preset, vocabulary) for preset in presets.values()]
     key = content_sha256([embedder.name, embedder.weights_sha256, texts])
     path = root.cache / "style_texts" / f"{key}.npy"
-    try:
-        found = np.load(path, allow_pickle=False)
-        if found.shape == (len(texts), embedder.dimension) and np.isfinite(found).all():
-            return found
-    except (OSError, ValueError, EOFError):
-        pass  # not there yet, or damaged: made anew
+    found = read_vectors(path, embedder.dimension)
+    if found is not None and len(found) == len(texts):
+        return found
     rows = [embedder.embed_text(each) for each in texts]
     made = np.stack([styles.direction(np.asarray(row)) for row in rows]).astype(np.float32)
-    buffer = io.BytesIO()
-    np.save(buffer, made, allow_pickle=False)
-    write_bytes_atomic(path, buffer.getvalue())
+    write_vectors(path, made)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, model_validator
@@ -20,9 +21,18 @@ def checkpoint_id_of(step: int) -> str:
     return f"epoch=0-step={step}_lora"
 
 
+def is_checkpoint_id(name: str) -> bool:
+    """Whether a folder of this name is meant to be a checkpoint's."""
+    return fnmatchcase(name, CHECKPOINT_PATTERN) and _step_in(name).isdecimal()
+
+
 def step_of_folder(name: str) -> int:
     """The step that the name of a checkpoint's folder says, its id."""
-    return int(name.removeprefix("epoch=0-step=").removesuffix("_lora"))
+    return int(_step_in(name))
+
+
+def _step_in(name: str) -> str:
+    return name.removeprefix("epoch=0-step=").removesuffix("_lora")
 
 
 class Checkpoint(Entity):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,8 +13,9 @@ from lofi_pipeline.entities import DatasetVersion, Split, VersionTrack
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
+from lofi_pipeline.evaluation.vectors import read_vectors, write_vectors
 from lofi_pipeline.evaluation.windows import cut_windows
-from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256
 
 PREPARATION = "mono, soxr HQ, windows without overlap, v1"
 """How audio becomes windows; part of every cache entry and score key."""
@@ -57,11 +57,11 @@ def load_reference(
     for track, path in _files(root, version):
         digest = file_sha256(path)
         cached = _cache_path(root, embedder, seconds, digest)
-        embeddings = _read(cached, embedder.dimension)
+        embeddings = read_vectors(cached, embedder.dimension)
         if embeddings is None:
             progress(f"embedding {track.track.track_id}")
             embeddings = _embed_file(path, embedder, seconds)
-            _write(cached, embeddings)
+            write_vectors(cached, embeddings)
         found.append(embeddings)
     return Reference(found, reference_sha256(root, version, embedder, seconds))
 
@@ -114,19 +114,3 @@ def _cache_path(root: DataRoot, embedder: Embedder, seconds: float, digest: str)
         [embedder.name, embedder.weights_sha256, embedder.sample_rate, seconds, PREPARATION]
     )
     return root.cache / "reference" / f"{embedder.name}-{prepared[:16]}" / f"{digest}.npy"
-
-
-def _read(path: Path, dimension: int) -> np.ndarray | None:
-    """The kept embeddings; None when there are none, or they cannot be read (they are then made again)."""
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    good = found.ndim == 2 and found.shape[1] == dimension and bool(np.isfinite(found).all())
-    return found if good else None
-
-
-def _write(path: Path, embeddings: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, embeddings, allow_pickle=False)
-    write_bytes_atomic(path, buffer.getvalue())

@@ -144,5 +144,10 @@ class DataRoot:
     def checkpoint(self, checkpoint_id: str) -> Path:
         return self.checkpoints / checkpoint_id
 
+    @property
+    def checkpoint_archive(self) -> Path:
+        """Checkpoints of former lineages, a folder for each."""
+        return self.checkpoints / "archive"
+
     def archived_lineage(self, lineage: str) -> Path:
-        return self.checkpoints / "archive" / lineage
+        return self.checkpoint_archive / lineage

@@ -14,7 +14,7 @@ from lofi_pipeline.entities import (
     RecordError,
     Scores,
 )
-from lofi_pipeline.entities.checkpoint import CHECKPOINT_PATTERN, step_of_folder
+from lofi_pipeline.entities.checkpoint import is_checkpoint_id, step_of_folder
 from lofi_pipeline.storage.atomic import UnreadableRecord, read_json
 from lofi_pipeline.storage.data_root import DataRoot
 
@@ -57,7 +57,7 @@ class Landed:
 
 def all_checkpoints(root: DataRoot) -> list[Landed]:
     """Every checkpoint folder, the active ones first, by step."""
-    places = [root.checkpoints, *sorted(root.archived_lineage("any").parent.glob("*"))]
+    places = [root.checkpoints, *sorted(root.checkpoint_archive.glob("*"))]
     return [landed for place in places for landed in scan_checkpoints(root, place)]
 
 
@@ -65,12 +65,10 @@ def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[Landed]
     """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now."""
     found = [
         path
-        for path in (folder or root.checkpoints).glob(CHECKPOINT_PATTERN)
-        if path.is_dir()
-        and not path.is_symlink()
-        and path.name.removeprefix("epoch=0-step=").removesuffix("_lora").isdecimal()
+        for path in (folder or root.checkpoints).glob("*")
+        if is_checkpoint_id(path.name) and path.is_dir() and not path.is_symlink()
     ]
-    return [read_landed(root, path) for path in sorted(found, key=lambda path: (len(path.name), path.name))]
+    return [read_landed(root, path) for path in sorted(found, key=lambda path: step_of_folder(path.name))]
 
 
 def read_checkpoint_record(folder: Path) -> CheckpointRecord:

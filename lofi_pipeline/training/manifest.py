@@ -38,7 +38,6 @@ ROLLING_FOLDER = ".rolling"
 WEIGHTS_SUFFIX = ".safetensors"
 RESUME_FOLDER = "resume"
 SET_ASIDE_FOLDER = "set-aside"
-ARCHIVE_FOLDER = "archive"
 
 
 def read_record(folder: Path) -> CheckpointRecord:
@@ -64,7 +63,7 @@ def write_record(folder: Path, record: CheckpointRecord) -> None:
 
 def find_checkpoint(root: DataRoot, partition_key: str) -> Path | None:
     """The folder of the checkpoint with this partition key, among the active ones or in the archive."""
-    places = [root.checkpoints, *sorted((root.checkpoints / ARCHIVE_FOLDER).glob(f"{partition_key[:8]}*"))]
+    places = [root.checkpoints, *sorted(root.checkpoint_archive.glob(f"{partition_key[:8]}*"))]
     for place in places:
         for found in scan_checkpoints(root, place):
             if found.record and found.record.partition_key == partition_key:
