@@ -1,6 +1,7 @@
 """Near-duplicates, measured: recall by edit, false "same recording" among 200 pieces, time and memory at 50,000 tracks.
 
     python benchmarks/duplicates.py [--pieces 50] [--tracks 50000]
+    python benchmarks/duplicates.py --held-out       # families and pieces that no limit was chosen on
 
 Everything rendered is kept under build/duplicates/; the first run takes some 15 minutes of one core, later ones a few.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-from duplicates_corpus import ASKED, CACHE, EDITS, Piece, mono_of, pieces
+from duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
 
 from lofi_pipeline import audio
 from lofi_pipeline.audio import Kinship
@@ -25,6 +26,7 @@ from lofi_pipeline.storage import replacing
 POOL = 1000
 SECONDS = 180.0
 NOISE = 0.02
+HELD_OUT = range(FAMILIES, FAMILIES + 12)
 
 
 def kept(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -93,33 +95,29 @@ def found(
     return {item.track_id: audio.compare_at(bands, mark(item.track_id), item.hints) for item in likely}
 
 
-def false_positives(known: list[Piece], every: dict[str, np.ndarray]) -> None:
+def false_positives(
+    known: list[Piece], every: dict[str, np.ndarray], kind: Callable[[Piece, Piece], str]
+) -> None:
     """Each piece against all others, as the pipeline does it, and each pair of a family once more directly."""
     index = SketchIndex(CACHE)
     outcome: dict[tuple[int, int], audio.Likeness] = {}
-    for piece in known:
-        name, bands = str(piece.number), every[str(piece.number)]
-        for other, likeness in found(index, bands, every.__getitem__).items():
-            outcome[int(other), piece.number] = likeness
+    for place, piece in enumerate(known):
+        name, bands = str(place), every[str(piece.number)]
+        for other, likeness in found(index, bands, lambda at: every[str(known[int(at)].number)]).items():
+            outcome[int(other), place] = likeness
         index.add(name, "", len(bands), audio.sketch(bands))
-    for one, two in combinations(known, 2):
-        if one.family == two.family and (one.number, two.number) not in outcome:
-            outcome[one.number, two.number] = audio.compare(every[str(one.number)], every[str(two.number)])
+    for (one, first), (two, second) in combinations(enumerate(known), 2):
+        if first.family == second.family and (one, two) not in outcome:
+            outcome[one, two] = audio.compare(every[str(second.number)], every[str(first.number)])
     print(
         f"\n{len(known)} pieces, {len(known) * (len(known) - 1) // 2} pairs, {len(outcome)} compared in full"
     )
     print("| pairs | | similarity: median, most | contradiction: least, median | related | same recording |")
     print("| --- | --- | --- | --- | --- | --- |")
-    kinds = {"one band, one progression": [], "other bands, one progression": [], "other progressions": []}
+    kinds: dict[str, list[audio.Likeness]] = {}
     for (a, b), likeness in outcome.items():
-        first, second = known[a], known[b]
-        if first.family != second.family:
-            kinds["other progressions"].append(likeness)
-        elif first.of_the_band and second.of_the_band:
-            kinds["one band, one progression"].append(likeness)
-        else:
-            kinds["other bands, one progression"].append(likeness)
-    for name, group in kinds.items():
+        kinds.setdefault(kind(known[a], known[b]), []).append(likeness)
+    for name, group in sorted(kinds.items()):
         alike = [item.similarity for item in group]
         against = [item.contradiction for item in group]
         related = sum(item.kinship is Kinship.RELATED for item in group)
@@ -128,6 +126,21 @@ def false_positives(known: list[Piece], every: dict[str, np.ndarray]) -> None:
             f"| {name} | {len(group)} | {np.median(alike):.2f}, {max(alike):.2f} | {min(against):.3f},"
             f" {np.median(against):.3f} | {related} | {same} |"
         )
+    for (a, b), likeness in outcome.items():
+        if likeness.kinship is Kinship.SAME:
+            print(f"\nTaken for one recording: {known[a].spec}\nand {known[b].spec}\n{likeness}")
+
+
+def by_progression(first: Piece, second: Piece) -> str:
+    """What two pieces of families have in common."""
+    if first.family != second.family:
+        return "other progressions"
+    return f"{'one band' if first.of_the_band and second.of_the_band else 'other bands'}, one progression"
+
+
+def by_preset(first: Piece, second: Piece) -> str:
+    """What two pieces of presets have in common."""
+    return "one preset" if first.family == second.family else "other presets"
 
 
 def recall(index: SketchIndex, edited: list[Piece], mark: Callable[[str], np.ndarray]) -> None:
@@ -229,15 +242,21 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=50, help="pieces that are edited")
     parser.add_argument("--among", type=int, default=10, help="of these, looked for in the large index")
     parser.add_argument("--tracks", type=int, default=50_000, help="tracks in the large index")
+    parser.add_argument("--held-out", action="store_true", help="music that no limit was chosen on")
     options = parser.parse_args()
-    known = pieces()
+    known = pieces(HELD_OUT if options.held_out else range(FAMILIES))
     every = {str(piece.number): mark_of(piece) for piece in known}
     edited = known[:: len(known) // options.pieces][: options.pieces]
-    false_positives(known, every)
+    false_positives(known, every, by_progression)
+    if options.held_out:
+        drawn = of_all_presets(300)
+        false_positives(drawn, {str(piece.number): mark_of(piece) for piece in drawn}, by_preset)
     small = SketchIndex(CACHE)
     for name, bands in every.items():
         small.add(name, "", len(bands), audio.sketch(bands))
     recall(small, edited, every.__getitem__)
+    if options.held_out:
+        return
     index = large(known, every, options.tracks)
     recall(index, edited[:: max(1, len(edited) // options.among)][: options.among], every.__getitem__)
     timing(index)

@@ -18,6 +18,7 @@ from scipy.signal import butter, fftconvolve, sosfilt
 
 from lofi_pipeline import audio
 from lofi_pipeline.demo import synth
+from lofi_pipeline.demo.distributions import draw
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
 from lofi_pipeline.storage import PROJECT_ROOT, replacing
@@ -27,6 +28,7 @@ CACHE = PROJECT_ROOT / "build" / "duplicates"
 FAMILIES = 25
 BAND, OTHERS = 4, 4
 MONO_RATE = 22_050
+_SEED = 7_500_000
 Stereo = np.ndarray
 
 
@@ -44,14 +46,14 @@ class Piece:
         return hashlib.sha256(repr(self.spec).encode()).hexdigest()[:24]
 
 
-def pieces() -> list[Piece]:
-    """200 pieces: in each family four by one band (another melody, other drum samples, other noise), four by others.
+def pieces(families: range = range(FAMILIES)) -> list[Piece]:
+    """Eight pieces a family, 200 in all: in each family four by one band (another melody, other drum samples, other noise), four by others.
 
     Each has a melody of its own: without one, two pieces on one progression would be the same notes.
     """
     with_melody = [preset for preset in load_presets().values() if synth._cast(spec_of(preset, 0, 30)).leads]
     found: list[Piece] = []
-    for family in range(FAMILIES):
+    for family in families:
         rng = np.random.default_rng([family, 2026])
         presets = [with_melody[int(at)] for at in rng.choice(len(with_melody), 1 + OTHERS, replace=False)]
         first = spec_of(presets[0], 10_000 * family, 30.0)
@@ -73,6 +75,16 @@ def pieces() -> list[Piece]:
                     break
             found.append(Piece(len(found), family, index < BAND, spec))
     return found
+
+
+def of_all_presets(count: int) -> list[Piece]:
+    """Pieces of all presets in turn as they come, with melody and without; a family is a preset."""
+    drawn = [draw("preset", _SEED + number, 34.0) for number in range(count)]
+    presets = sorted(load_presets())
+    return [
+        Piece(number, presets.index(example.style_id or ""), True, example.spec)
+        for number, example in enumerate(drawn)
+    ]
 
 
 def samples_of(piece: Piece) -> Stereo:

@@ -17,7 +17,7 @@ from lofi_pipeline.entities import Entity, RecordError, track_number
 from lofi_pipeline.entities.base import Sha256, TrackId
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json, write_json_atomic
 
-COMPARISON_VERSION = 3
+COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
 _SAVE_EVERY = 500
 _WORTH_WORKERS = 500

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lofi_pipeline import audio
 from lofi_pipeline.audio import Kinship, Likeness
+from lofi_pipeline.demo.distributions import draw
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
 
 PIECE = SongSpec(
@@ -133,11 +134,25 @@ def test_a_sketch_hardly_depends_on_pitch_and_place() -> None:
     assert plain.shape == (len(audio.sketch_starts(len(mark(piece())))), audio.DIMENSIONS)
 
 
-def test_a_blurred_copy_may_contradict_more_but_only_where_the_pitch_alone_was_shifted() -> None:
-    """As a phase vocoder left a piece that the limit was not chosen on: it was taken for kin."""
-    shifted = Likeness(similarity=0.782, contradiction=0.105, overlap=1.0, speed=1.0, semitones=-1.0)
+def test_only_where_the_pitch_alone_was_shifted_may_a_copy_contradict_more() -> None:
+    """As a phase vocoder left a piece without melody: it blurs what it shifts."""
+    shifted = Likeness(similarity=0.802, contradiction=0.092, overlap=1.0, speed=1.0, semitones=-1.0)
     assert shifted.kinship is Kinship.SAME
     assert replace(shifted, semitones=0.0).kinship is Kinship.RELATED
-    assert replace(shifted, semitones=0.0, speed=0.95).kinship is Kinship.RELATED
-    assert replace(shifted, similarity=0.9).kinship is Kinship.RELATED
-    assert replace(shifted, contradiction=0.13).kinship is Kinship.RELATED
+    assert replace(shifted, speed=2 ** (-1 / 12)).kinship is Kinship.RELATED
+    assert replace(shifted, contradiction=0.11).kinship is Kinship.RELATED
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(213, 175), (251, 99), (213, 99), (223, 185), (251, 175), (261, 109), (299, 147)]
+)
+def test_pieces_without_melody_that_share_their_chords_are_no_copies(first: int, second: int) -> None:
+    """Each was left out once, among 300 pieces of all presets, for another that it was not made from."""
+    one, two = (render(draw("preset", 7_000_000 + number, 34.0).spec).samples for number in (first, second))
+    assert audio.compare(mark(one), mark(two)).kinship is not Kinship.SAME
+
+
+def test_what_was_played_at_another_tempo_is_kin_and_no_copy() -> None:
+    stretched = Likeness(similarity=0.95, contradiction=0.0, overlap=1.0, speed=0.93, semitones=0.0)
+    assert stretched.kinship is Kinship.RELATED
+    assert replace(stretched, semitones=12 * np.log2(0.93)).kinship is Kinship.SAME
