@@ -38,9 +38,13 @@ from lofi_pipeline.storage import (
     UnreadableRecord,
     content_sha256,
     file_sha256,
+    never_filled,
     read_json,
     read_seals,
 )
+
+_MAX_SOURCE_JSON_BYTES = 16 << 20
+"""Tens of thousands of files with titles and artists; what is larger is not read into memory."""
 
 
 def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -295,6 +299,8 @@ class _Scanner:
             )
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise RecordError(f"{where}: must be a regular file")
+        if path.exists() and path.stat().st_size > _MAX_SOURCE_JSON_BYTES:
+            raise RecordError(f"{where}: is larger than {_MAX_SOURCE_JSON_BYTES >> 20} MiB; split the drop")
         try:
             data = read_json(path)
         except UnreadableRecord as error:
@@ -347,12 +353,13 @@ class _Scanner:
         known = self.hashes.get(relative)
         if known and known.sha256 and (known.size, known.modified_ns) == (info.st_size, info.st_mtime_ns):
             return known.model_copy(update={"refusal": None})
+        found = partial(DropAudio, path=relative, size=info.st_size, modified_ns=info.st_mtime_ns)
         try:
-            sha256 = file_sha256(path)
+            if fault := never_filled(path):
+                return found(refusal=f"{relative}: {fault}")
+            return found(sha256=file_sha256(path))
         except OSError as error:
-            reason = f"{relative}: cannot be read ({error.strerror}); check its permissions"
-            return DropAudio(path=relative, size=info.st_size, modified_ns=info.st_mtime_ns, refusal=reason)
-        return DropAudio(path=relative, size=info.st_size, modified_ns=info.st_mtime_ns, sha256=sha256)
+            return found(refusal=f"{relative}: cannot be read ({error.strerror}); check its permissions")
 
 
 def _regular_inside(path: Path, folder: Path) -> bool:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from lofi_pipeline.entities import EvidenceFile, Grant, RecordError
-from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline.storage import DataRoot, file_sha256, never_filled
 
 
 def missing_documents(folder: Path, grant: Grant | None) -> list[str]:
@@ -20,7 +20,7 @@ def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: st
     """The documents of a grant that are there, as they are now.
 
     Raises:
-        RecordError: a link, no regular file, out of the drop, or unreadable; `where` names the source.json.
+        RecordError: a link, no regular file, out of the drop, not complete, or unreadable; `where` names the source.json.
     """
     found = []
     for evidence in grant.evidence if grant else []:
@@ -34,6 +34,8 @@ def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: st
             info = path.stat()
             if not stat.S_ISREG(info.st_mode):
                 raise RecordError(f"{said}: is not a regular file; put the document there")
+            if fault := never_filled(path):
+                raise RecordError(f"{said}: {fault}")
             sha256 = file_sha256(path)
         except OSError as error:
             raise RecordError(f"{said}: cannot be read ({error.strerror}); check its permissions") from error

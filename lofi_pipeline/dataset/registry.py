@@ -30,6 +30,7 @@ from lofi_pipeline.storage import (
     sweep_leftovers,
     write_json_atomic,
 )
+from lofi_pipeline.styles import MAX_LYRICS_BYTES
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,8 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
 
 def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
     try:
-        return file_sha256(root.inside(path)) if path else None
+        readable = path is not None and root.inside(path).stat().st_size <= MAX_LYRICS_BYTES
+        return file_sha256(root.inside(path)) if path and readable else None
     except OSError:
         return None  # the track's own work says what is wrong with it
 

@@ -15,6 +15,7 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.holes import never_filled
 from lofi_pipeline.storage.leftovers import sweep_leftovers
 from lofi_pipeline.storage.seals import Seals, ledger, read_seals, seal
 from lofi_pipeline.storage.version_hash import version_hash
@@ -33,6 +34,7 @@ __all__ = [
     "ledger",
     "link_or_copy",
     "locked",
+    "never_filled",
     "read_json",
     "read_seals",
     "replacing",

@@ -11,6 +11,7 @@ from lofi_pipeline.styles.errors import (
 )
 from lofi_pipeline.styles.lyrics import (
     INSTRUMENTAL_LYRICS,
+    MAX_LYRICS_BYTES,
     lyrics_of,
     normalise_lyrics,
     read_lyrics,
@@ -36,6 +37,7 @@ from lofi_pipeline.styles.zero_shot import direction, standing, style_texts
 
 __all__ = [
     "INSTRUMENTAL_LYRICS",
+    "MAX_LYRICS_BYTES",
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",

@@ -9,7 +9,7 @@ from pathlib import Path
 from lofi_pipeline.styles.errors import LyricsError, LyricsMissing
 
 INSTRUMENTAL_LYRICS = "[instrumental]"
-MAX_BYTES = 64 * 1024
+MAX_LYRICS_BYTES = 64 * 1024
 """A song of four minutes has 2 to 6 kB of words; more than this is another kind of file."""
 
 _ODD_LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
@@ -41,11 +41,11 @@ def read_lyrics(path: Path) -> str:
     """
     try:
         with path.open("rb") as handle:
-            data = handle.read(MAX_BYTES + 1)
+            data = handle.read(MAX_LYRICS_BYTES + 1)
     except OSError as error:
         raise LyricsError(f"{path.name}: the lyrics file cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise LyricsError(f"{path.name}: the lyrics file is larger than {MAX_BYTES // 1024} KiB")
+    if len(data) > MAX_LYRICS_BYTES:
+        raise LyricsError(f"{path.name}: the lyrics file is larger than {MAX_LYRICS_BYTES // 1024} KiB")
     try:
         return normalise_lyrics(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from lofi_pipeline.dataset import changed_drops, drop_signature, incomplete_reas
 from lofi_pipeline.entities import Drop, DropStatus, Scan, SourceType
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
-from lofi_pipeline_tests.drops import facts, make_drop, register
+from lofi_pipeline_tests.drops import GRANT, facts, make_drop, register
 
 STYLES = set(load_presets())
 FUTURE = (date.today() + timedelta(days=2)).isoformat()
@@ -192,6 +192,64 @@ def test_links_fifos_and_folders_named_like_audio_are_refused_one_by_one(
     assert "is not a regular file" in reasons["folder.mp3"]
     assert len(reasons) == 5
     assert [track.origins[0].path for track in found.registry.tracks] == ["raw/creative-commons/odd/good.mp3"]
+
+
+TEN_GB = 10 << 30
+
+
+def grow(path: Path, size: int, *, reserve: bool = False) -> None:
+    """Make a file longer without writing anything into it."""
+    with path.open("r+b") as file:
+        if reserve:
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+        if os.lseek(file.fileno(), 0, os.SEEK_HOLE) == size:
+            pytest.skip("this file system knows no holes")
+
+
+@pytest.mark.parametrize("reserve", [False, True])
+def test_a_copy_that_has_not_come_to_its_end_gives_no_track_until_it_has(
+    root: DataRoot, reserve: bool
+) -> None:
+    folder = make_drop(root, "copying", {"good.mp3": b"x", "half.wav": b"the beginning"}, facts())
+    size = 100 << 20
+    grow(folder / "half.wav", size, reserve=reserve)
+    first = register(root)
+    assert [path for path, _ in first.scan.refusals()] == ["raw/creative-commons/copying/half.wav"]
+    assert [track.origins[0].path for track in first.registry.tracks] == [
+        "raw/creative-commons/copying/good.mp3"
+    ]
+    with (folder / "half.wav").open("r+b") as file:
+        for _ in range(size >> 20):
+            file.write(b"." * (1 << 20))
+    assert changed_drops(root, first.scan, style_ids=STYLES, licensing=LicensingSettings())
+    second = register(root)
+    assert second.scan.refusals() == []
+    assert len(second.registry.tracks) == 2
+
+
+def test_ten_gigabytes_of_nothing_are_not_read(root: DataRoot) -> None:
+    licensed = facts(grant={**GRANT, "evidence": [{"document": "scan.pdf"}]})
+    files = {"a.mp3": b"x", "sparse.wav": b"RIFF", "lyrics.txt": b"la"}
+    music = make_drop(root, "music", files, facts(defaults={"lyrics": "lyrics.txt"}))
+    document = make_drop(root, "document", {"b.mp3": b"y", "scan.pdf": b"%PDF"}, licensed)
+    source = make_drop(root, "source", {"c.mp3": b"z"}, facts())
+    for path in (
+        music / "sparse.wav",
+        music / "lyrics.txt",
+        document / "scan.pdf",
+        source / "source.json",
+    ):
+        grow(path, TEN_GB)
+    found = register(root)
+    reasons = {path.removeprefix("raw/creative-commons/"): reason for path, reason in found.scan.refusals()}
+    assert f"of {TEN_GB} bytes were never written" in reasons["music/sparse.wav"]
+    assert "grant.evidence: scan.pdf" in reasons["document/b.mp3"]
+    assert "were never written" in reasons["document/b.mp3"]
+    assert "is larger than 16 MiB" in reasons["source/c.mp3"]
+    assert len(reasons) == 3
+    assert [track.lyrics_sha256 for track in found.registry.tracks] == [None]
 
 
 def test_names_that_no_record_can_hold_are_refused_and_stop_nobody(root: DataRoot) -> None:

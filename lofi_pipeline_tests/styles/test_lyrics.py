@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lofi_pipeline.styles import LyricsError, LyricsMissing, lyrics_of, normalise_lyrics
-from lofi_pipeline.styles.lyrics import MAX_BYTES
+from lofi_pipeline.styles import MAX_LYRICS_BYTES, LyricsError, LyricsMissing, lyrics_of, normalise_lyrics
 
 
 def lyrics(folder: Path, data: bytes) -> Path:
@@ -47,7 +46,7 @@ def test_a_vocal_track_without_a_file() -> None:
         (b"\xff\xfe\x00r", "not UTF-8"),
         ("Caf\xe9".encode("latin-1"), "not UTF-8"),
         (b"ID3\x04\x00\x00", "control characters"),
-        (b"la " * MAX_BYTES, "larger than 64 KiB"),
+        (b"la " * MAX_LYRICS_BYTES, "larger than 64 KiB"),
     ],
 )
 def test_files_that_are_no_lyrics(tmp_path: Path, data: bytes, message: str) -> None:
