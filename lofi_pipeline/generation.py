@@ -91,6 +91,7 @@ def generate_to_file(root: DataRoot, wanted: Request) -> Path:
     Raises:
         RecordError: unknown checkpoint or file type, or the checkpoint is of another base model.
         CheckpointError: the checkpoint's files are damaged.
+        PromptTooLong: the base model would read the prompt in part only.
     """
     kind = FORMATS.get(wanted.output.suffix.lower())
     if kind is None:
@@ -105,9 +106,11 @@ def generate_to_file(root: DataRoot, wanted: Request) -> Path:
     import torch
 
     from lofi_pipeline.training.bases import load_base, pick_device
+    from lofi_pipeline.training.prompt_length import refuse_what_is_cut
     from lofi_pipeline.training.weights import load_checkpoint_into
 
     pipeline: Any = load_base(base_name(config), device=pick_device())
+    refuse_what_is_cut(pipeline, wanted.prompt)
     if folder is not None:
         load_checkpoint_into(pipeline, folder)
     found = pipeline(

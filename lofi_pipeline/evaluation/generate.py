@@ -18,6 +18,7 @@ from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsag
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.prompts import PromptSpec
+from lofi_pipeline.training.prompt_length import refuse_what_is_cut
 
 Encoded = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """Text states, text mask, lyric states, lyric mask; each [1, tokens, ...]."""
@@ -53,6 +54,9 @@ def generate(
 
     Each clip has a noise generator of its own, seeded by its prompt's seed on the CPU: its noise depends neither on its
     neighbours in a batch nor on the device. The samples depend on the neighbours by rounding only.
+
+    Raises:
+        PromptTooLong: the base would read a prompt in part only.
     """
     encoded = [_encode(pipeline, spec, settings.clip_seconds) for spec in prompts]
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -74,6 +78,7 @@ def generate(
 
 @torch.no_grad()
 def _encode(pipeline: AceStepPipeline, spec: PromptSpec, seconds: float) -> Encoded:
+    refuse_what_is_cut(pipeline, spec.prompt)
     return pipeline.encode_prompt(
         prompt=spec.prompt,
         lyrics=spec.lyrics,

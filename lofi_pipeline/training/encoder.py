@@ -11,7 +11,8 @@ import soxr
 import torch
 
 from lofi_pipeline.entities import VersionTrack
-from lofi_pipeline.training.errors import EncodingError
+from lofi_pipeline.training.errors import EncodingError, PromptTooLong
+from lofi_pipeline.training.prompt_length import refuse_what_is_cut
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -84,7 +85,14 @@ class Encoder:
         One track at a time: the pipeline takes one tempo, key and duration a call, and a batch would be
         padded. The timbre reference is encoded silence, as the pipeline does it; zeros would be out of
         distribution.
+
+        Raises:
+            EncodingError: the prompt is longer than what the base reads, or the condition is not finite.
         """
+        try:
+            refuse_what_is_cut(self.pipeline, track.prompt)
+        except PromptTooLong as error:
+            raise EncodingError(f"{track.track.track_id}: {error}") from error
         device = self.condition_encoder.device
         text, text_mask, lyrics, lyrics_mask = self.pipeline.encode_prompt(
             prompt=track.prompt,

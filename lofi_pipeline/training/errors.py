@@ -20,6 +20,10 @@ class EncodingError(TrainingError):
     """A track cannot become latents or a condition."""
 
 
+class PromptTooLong(TrainingError):
+    """The base model would read a prompt in part only."""
+
+
 class NonFiniteTraining(TrainingError):
     """Too many steps in a row gave a loss or gradient that is not finite; none of them was saved."""
 

@@ -47,11 +47,11 @@ SETTINGS = EvaluationSettings(
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
-    """One token for each byte: nothing to download, no unknown words."""
-    letters = {
-        letter: number + 1 for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))
-    }
-    tokenizer = Tokenizer(models.BPE(vocab={"<|endoftext|>": 0, **letters}, merges=[]))
+    """A token for each byte and for some pairs, so that prompts fit: nothing to download, no unknown words."""
+    pairs = ["on", "in", "ti", "er", "ar", "at", "en", "me", "se", "lo"]
+    tokens = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet()), *pairs]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[(pair[0], pair[1]) for pair in pairs]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

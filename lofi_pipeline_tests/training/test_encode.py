@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load, load_file, save_file
 
-from lofi_pipeline.entities import DatasetVersion, Split
+from lofi_pipeline.entities import DatasetVersion, Split, TagKind
 from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.styles import caption_variants, load_vocabulary
 from lofi_pipeline.training import captions as captions_module
 from lofi_pipeline.training import encoder as encoder_module
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.encoder import Encoder
-from lofi_pipeline.training.errors import EncodingError, TrainingError
+from lofi_pipeline.training.errors import EncodingError, PromptTooLong, TrainingError
+from lofi_pipeline.training.prompt_length import MOST_TOKENS, refuse_what_is_cut
 from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH, make_dataset, toy_preset
 
 
@@ -109,6 +112,37 @@ def test_a_condition_is_what_the_pipeline_itself_attends_to(version: DatasetVers
         output_type="latent",
     )
     torch.testing.assert_close(Encoder(pipeline).condition(track, 2.0), seen[0][0])
+
+
+def test_a_prompt_that_the_base_would_cut_is_refused_by_its_track(
+    root: DataRoot, version: DatasetVersion, base: Path
+):
+    long = version.tracks[1].model_copy(update={"prompt": ", ".join(["lofi hip hop"] * 30)})
+    other = version.model_copy(update={"tracks": [version.tracks[0], long, *version.tracks[2:]]})
+    with pytest.raises(EncodingError, match=r"track_002: .* 256; shorten it: lofi hip hop, lofi"):
+        encode_dataset(other, root, str(base), toy_preset())
+
+
+def test_what_is_refused_is_what_the_pipeline_cuts(base: Path):
+    pipeline = load_base(str(base))
+    facts = {"lyrics": "", "device": "cpu", "audio_duration": 3600, "bpm": 300, "keyscale": "C# minor"}
+    for length in range(60, 100):
+        found = pipeline.encode_prompt(prompt="a" * length, timesignature="12", max_text_length=1000, **facts)
+        if found[0].shape[1] <= MOST_TOKENS:
+            refuse_what_is_cut(pipeline, "a" * length)
+        else:
+            with pytest.raises(PromptTooLong):
+                refuse_what_is_cut(pipeline, "a" * length)
+    default = inspect.signature(type(pipeline).encode_prompt).parameters["max_text_length"].default
+    assert default == MOST_TOKENS
+
+
+def test_the_longest_words_of_the_vocabulary_fit_into_a_prompt():
+    vocabulary = load_vocabulary()
+    longest = ", ".join(max(vocabulary.tags(kind), key=len) for kind in TagKind)
+    pipeline = load_base("nano")
+    for caption in caption_variants(longest, vocabulary, count=64):
+        refuse_what_is_cut(pipeline, caption)
 
 
 def test_long_audio_is_encoded_in_chunks_without_seams(base: Path, monkeypatch: pytest.MonkeyPatch):
