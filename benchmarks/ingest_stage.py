@@ -24,7 +24,8 @@ import lameenc
 import numpy as np
 import soxr
 
-from lofi_pipeline.audio import decode, features, limiter
+from lofi_pipeline.audio import decode, decode_again, features, limiter, overshoot
+from lofi_pipeline.audio.encode import FRAME
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import batch, load_record, load_registry, track_work
 from lofi_pipeline.entities import RegisteredTrack
@@ -71,20 +72,22 @@ class Profile:
 
 
 class Counted:
-    """How often a file was opened for decoding, by name, and an encoder was made."""
+    """How often a file was opened for decoding, by name, how many frames of its MP3 were decoded again, encoders made."""
 
     def __init__(self) -> None:
         self.decoded: Counter[str] = Counter()
+        self.frames_again = 0
         self.encoders = 0
 
     def clear(self) -> None:
         self.decoded.clear()
-        self.encoders = 0
+        self.frames_again = self.encoders = 0
 
-    def answer(self) -> dict[str, int]:
+    def answer(self, seconds: float) -> dict[str, float]:
         return {
             "sources": self.decoded["decode"],
             "mp3s": self.decoded["decode the MP3"],
+            "again": self.frames_again * FRAME / decode.SAMPLE_RATE / seconds,
             "encoders": self.encoders,
         }
 
@@ -108,12 +111,17 @@ def watch(profile: Profile, counted: Counted) -> None:
     wrap(soxr.ResampleStream, "resample_chunk", "resample")
     for name, step in (
         ("trim", "trim"),
-        ("k_weighted_power", "loudness"), ("integrated_loudness", "loudness"), ("true_peak_dbtp", "true peak"), ("score", "quality"),
+        ("k_weighted_power", "loudness"), ("true_peak_dbtp", "true peak"), ("score", "quality"),
         ("mono_at", "mono"), ("measure", "hearing"), ("fingerprint", "fingerprint"), ("level", "limiter"),
         ("encode_mp3", "encode"), ("waveform_png", "thumbnail"),
     ):  # fmt: skip
         wrap(process, name, step)
     wrap(limiter, "power_after", "loudness")
+    for name in ("k_weighted_power", "power_after"):
+        wrap(overshoot, name, "loudness")
+    for name in ("true_peak_dbtp", "local_peaks", "peaks_after"):
+        wrap(overshoot, name, "true peak")
+    wrap(overshoot, "decode_again", "decode the MP3")
     for name in ("log_bands", "growth", "strength_of", "tempo_of"):
         wrap(features, name, "tempo")
     for name in ("chroma_of", "key_of"):
@@ -130,6 +138,13 @@ def watch(profile: Profile, counted: Counted) -> None:
         return opened(file, *args, **kwargs)
 
     decode.av.open = open_counted  # type: ignore[assignment]
+    some = decode_again._decoded
+
+    def some_counted(frames: list[bytes]) -> np.ndarray:
+        counted.frames_again += len(frames)
+        return some(frames)
+
+    decode_again._decoded = some_counted
     encoder = lameenc.Encoder
 
     def made() -> Any:
@@ -210,10 +225,11 @@ def main() -> None:
             before = cpu_seconds()
             profile.start()
             record = batch._work(root, track, config, 600.0)
-            steps = profile.end()
-            answer = {"cpu": cpu_seconds() - before, "steps": steps, "peak_mb": peak_mb(), **counted.answer()}
+            steps, cpu = profile.end(), cpu_seconds() - before
             if record.processed is None:
                 raise SystemExit(f"{source}: {record.reason}")
+            counts = counted.answer(record.processed.duration)
+            answer = {"cpu": cpu, "steps": steps, "peak_mb": peak_mb(), **counts}
         print(json.dumps(answer), flush=True)
 
 

@@ -16,8 +16,11 @@ from lofi_pipeline.audio.errors import EncodingFailed
 from lofi_pipeline.storage import replacing
 
 _RATE = 48_000
-_FRAME = 1152
-ENCODER_DELAY = 576
+FRAME = 1152
+"""Samples of an MP3 frame."""
+_ENCODER_DELAY = 576
+STREAM_DELAY = _ENCODER_DELAY + 529
+"""Samples that come out before the first one of the music: the encoder's delay and the decoder's."""
 _KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _TAG_KBPS_INDEX = 9
 _VBR_MTRH = 4
@@ -94,7 +97,7 @@ def _length_tag(stream: bytes, samples: int, vbr_quality: int) -> bytes:
     Layout after the "MP3 Info Tag rev 1" specification (gabriel.mp3-tech.org/mp3infotag.html).
     """
     frames = frame_starts(stream)
-    padding = len(frames) * _FRAME - samples - ENCODER_DELAY
+    padding = len(frames) * FRAME - samples - _ENCODER_DELAY
     if not frames or not 0 <= padding < 4096:
         raise EncodingFailed(
             f"the MP3 encoder gave {len(frames)} frames for {samples} samples; report this with it"
@@ -114,7 +117,7 @@ def _length_tag(stream: bytes, samples: int, vbr_quality: int) -> bytes:
     lame = xing + 120
     tag[lame : lame + 9] = b"LAME3.100"
     tag[lame + 9] = _VBR_MTRH
-    tag[lame + 21 : lame + 24] = ((ENCODER_DELAY << 12) | padding).to_bytes(3, "big")
+    tag[lame + 21 : lame + 24] = ((_ENCODER_DELAY << 12) | padding).to_bytes(3, "big")
     struct.pack_into(">I", tag, lame + 28, total)
     # The music's own CRC (two bytes here) stays 0: players do not look, and it would be slow to compute.
     struct.pack_into(">H", tag, lame + 34, _crc16(bytes(tag[: lame + 34])))

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from lofi_pipeline.audio.encode import ENCODER_DELAY, frame_starts
+from lofi_pipeline.audio.encode import STREAM_DELAY, frame_starts
 
 STEP_DB = 5 * math.log10(2)
 _GRANULE = 576
-_DELAY = ENCODER_DELAY + 529
-"""Samples of the stream before the first one of the music: the encoder's delay and the decoder's."""
 _REACH = 2
 """Granules before a sample's own that it is decoded from: their transforms and the filter bank overlap into it."""
 _SIDE_INFORMATION = slice(4, 36)
@@ -30,7 +28,7 @@ def turned_down(mp3: bytes, places: Iterable[tuple[int, float]]) -> bytes:
     """
     steps: dict[int, int] = {}
     for sample, excess_db in places:
-        own = (sample + _DELAY) // _GRANULE
+        own = (sample + STREAM_DELAY) // _GRANULE
         for granule in range(max(0, own - _REACH), own + 1):
             steps[granule] = max(steps.get(granule, 0), math.ceil(excess_db / STEP_DB))
     stream, frames = bytearray(mp3), frame_starts(mp3)[1:]

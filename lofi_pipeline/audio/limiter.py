@@ -84,7 +84,7 @@ def limit(samples: np.ndarray, ceiling: float) -> list[tuple[int, int]]:
     index, needed = index[order], needed[order]
     reach = 2 * _LOOK_AHEAD
     turned_down = []
-    for first, last in _stretches(index, 2 * reach):
+    for first, last in stretches(index, 2 * reach):
         start, end = max(0, first - reach), min(count, last + reach + 1)
         among = slice(np.searchsorted(index, first), np.searchsorted(index, last, side="right"))
         gain = np.ones(end - start, dtype=np.float32)
@@ -97,7 +97,7 @@ def limit(samples: np.ndarray, ceiling: float) -> list[tuple[int, int]]:
     return turned_down
 
 
-def _stretches(indices: np.ndarray, gap: int) -> list[tuple[int, int]]:
+def stretches(indices: np.ndarray, gap: int) -> list[tuple[int, int]]:
     """(first, last) of each run of sorted indices with no more than `gap` between neighbours."""
     if not len(indices):
         return []

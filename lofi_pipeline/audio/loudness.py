@@ -159,15 +159,16 @@ class Peaks:
     level: np.ndarray
 
 
-def local_peaks(channel: np.ndarray, floor: float) -> Peaks:
-    """The local maxima of |channel| (float32 [n]) that reach `floor`, each with its true peak.
+def local_peaks(channel: np.ndarray, floor: float, first: int = 0, last: int | None = None) -> Peaks:
+    """The local maxima of |channel| (float32 [n]) that reach `floor`, each with its true peak; those in [first, last).
 
     Oversampling only there is what makes it cheap. A peak between two samples can be missed only if those lie
     below the floor: with a floor 3 dB under the level of interest, at frequencies above 12 kHz.
     """
     found = [Peaks(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))]
-    for start in range(1, len(channel) - 1, _SEARCHED):
-        end = min(start + _SEARCHED, len(channel) - 1)
+    last = len(channel) - 1 if last is None else min(last, len(channel) - 1)
+    for start in range(max(1, first), last, _SEARCHED):
+        end = min(start + _SEARCHED, last)
         size = np.abs(channel[start - 1 : end + 1])
         loud = np.flatnonzero(size[1:-1] >= floor)
         top = loud[(size[loud + 1] >= size[loud]) & (size[loud + 1] >= size[loud + 2])]
@@ -176,6 +177,16 @@ def local_peaks(channel: np.ndarray, floor: float) -> Peaks:
             between = np.abs(around[top] @ _KERNELS).max(axis=1)
             found.append(Peaks(start + top, np.maximum(size[top + 1], between)))
     return Peaks(np.concatenate([one.index for one in found]), np.concatenate([one.level for one in found]))
+
+
+def peaks_after(peaks: Peaks, channel: np.ndarray, floor: float, changed: Iterable[tuple[int, int]]) -> Peaks:
+    """`local_peaks` of a channel that is as it was when it had `peaks`, but for the stretches `changed`; in any order."""
+    index, level = peaks.index, peaks.level
+    for start, end in changed:
+        first, last = start - _TAPS, end + _TAPS  # as far as a sample has a say in the height of others
+        anew, kept = local_peaks(channel, floor, first, last), (index < first) | (index >= last)
+        index, level = np.append(index[kept], anew.index), np.append(level[kept], anew.level)
+    return Peaks(index, level)
 
 
 def _surrounded(channel: np.ndarray, start: int, end: int) -> np.ndarray:

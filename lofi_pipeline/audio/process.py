@@ -14,16 +14,9 @@ from lofi_pipeline.audio.encode import encode_mp3
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
 from lofi_pipeline.audio.features import measure
 from lofi_pipeline.audio.fingerprint import fingerprint
-from lofi_pipeline.audio.frame_gain import turned_down
 from lofi_pipeline.audio.limiter import level
-from lofi_pipeline.audio.loudness import (
-    decibel,
-    gated_loudness,
-    integrated_loudness,
-    k_weighted_power,
-    local_peaks,
-    true_peak_dbtp,
-)
+from lofi_pipeline.audio.loudness import gated_loudness, k_weighted_power, true_peak_dbtp
+from lofi_pipeline.audio.overshoot import tame
 from lofi_pipeline.audio.quality import score
 from lofi_pipeline.audio.spectrum import mono_at
 from lofi_pipeline.audio.thumbnail import waveform_png
@@ -39,8 +32,6 @@ _SPARE_SECONDS = 30.0
 """Read beyond the longest track, so that silence before the music costs none of it."""
 _MP3_MARGIN_DB = 0.3
 """Encoding lets peaks overshoot by up to this much, as measured; the limiter leaves room for it."""
-_TURNINGS_DOWN = 5
-_TOLERATED_DB = 0.005
 
 
 @dataclass(frozen=True)
@@ -158,11 +149,7 @@ class _Written:
 def _write(
     file: Path, samples: np.ndarray, power: np.ndarray, peak: float, settings: AudioSettings
 ) -> _Written:
-    """Level, encode to `file`, decode that and listen; where peaks overshoot, turn those places of the MP3 down.
-
-    The limiter leaves room for what encoding usually adds to a peak. Where the encoder's own ringing adds more (vocal chops
-    do), a few hundredths of a second get quieter: limiting the whole lower would cost loudness and a second encoding.
-    """
+    """Level, encode to `file`, decode that and listen; where peaks overshoot, turn those places of the MP3 down."""
     levelled = level(
         samples,
         power=power,
@@ -174,44 +161,23 @@ def _write(
     mp3 = encode_mp3(levelled.samples, vbr_quality=settings.mp3_vbr_quality)
     gain_db, shortfall_db = levelled.gain_db, levelled.loudness_shortfall_db
     del levelled  # it is as large as the track, and so is what comes next
-    excess = 0.0
-    for _ in range(_TURNINGS_DOWN):
-        file.write_bytes(mp3)
-        heard = read(file, max_seconds=2 * settings.max_seconds)
-        if heard.samples.shape != samples.shape or heard.bad_packets:
-            raise EncodingFailed(
-                f"the MP3 holds {heard.samples.shape[1]} samples instead of {samples.shape[1]};"
-                " report this with the track"
-            )
-        reached = true_peak_dbtp(heard.samples)
-        excess = reached - settings.true_peak_ceiling_dbtp
-        if excess <= _TOLERATED_DB:
-            output = integrated_loudness(heard.samples)
-            if output is None:
-                raise EncodingFailed(
-                    "the MP3 is silent although its source is not; report this with the track"
-                )
-            return _Written(
-                sha256=hashlib.sha256(mp3).hexdigest(),
-                lufs=output,
-                peak_dbtp=reached,
-                gain_db=gain_db,
-                shortfall_db=shortfall_db,
-            )
-        mp3 = turned_down(mp3, _overshoots(heard.samples, settings.true_peak_ceiling_dbtp))
-        del heard
-    raise EncodingFailed(
-        f"the MP3's peaks stay {excess:.2f} dB above the ceiling; report this with the track"
+    file.write_bytes(mp3)
+    heard = read(file, max_seconds=2 * settings.max_seconds)
+    if heard.samples.shape != samples.shape or heard.bad_packets:
+        raise EncodingFailed(
+            f"the MP3 holds {heard.samples.shape[1]} samples instead of {samples.shape[1]};"
+            " report this with the track"
+        )
+    tamed = tame(mp3, heard.samples, settings.true_peak_ceiling_dbtp)
+    if tamed.mp3 != mp3:
+        file.write_bytes(tamed.mp3)
+    output = gated_loudness(tamed.power)
+    if output is None:
+        raise EncodingFailed("the MP3 is silent although its source is not; report this with the track")
+    return _Written(
+        sha256=hashlib.sha256(tamed.mp3).hexdigest(),
+        lufs=output,
+        peak_dbtp=tamed.peak_dbtp,
+        gain_db=gain_db,
+        shortfall_db=shortfall_db,
     )
-
-
-def _overshoots(samples: np.ndarray, ceiling_dbtp: float) -> list[tuple[int, float]]:
-    """Each local peak above the ceiling: its sample, and the dB that are too much."""
-    ceiling = 10 ** (ceiling_dbtp / 20)
-    found = [local_peaks(channel, 0.7 * ceiling) for channel in samples]
-    return [
-        (int(at), 2 * decibel(float(height) / ceiling))
-        for peaks in found
-        for at, height in zip(peaks.index, peaks.level, strict=True)
-        if height > ceiling
-    ]

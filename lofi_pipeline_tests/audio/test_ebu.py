@@ -137,7 +137,7 @@ def test_loudness_agrees_with_an_independent_meter(name: str) -> None:
 def test_the_power_of_a_block_is_that_of_the_filter_run_sample_by_sample(name: str) -> None:
     """The power comes from spectra; here it comes from the signal that BS.1770 describes. 0.0004 dB, each block for itself."""
     samples = np.asarray(SIGNALS[name](), dtype=np.float32)
-    weighted = sosfilt(K_WEIGHTING, samples.astype(np.float64), axis=1)
+    weighted = np.asarray(sosfilt(K_WEIGHTING, samples.astype(np.float64), axis=1))
     count = samples.shape[1] // 4800
     expected = np.square(weighted[:, : count * 4800]).reshape(2, count, 4800).mean(axis=2).sum(axis=0)
     assert k_weighted_power(samples) == pytest.approx(expected, rel=1e-4)
