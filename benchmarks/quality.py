@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -75,21 +76,25 @@ def mp3(samples: np.ndarray) -> np.ndarray:
         return read(file, max_seconds=600).samples
 
 
-def mp3_64(samples: np.ndarray) -> np.ndarray:
-    """Through 64 kbit/s."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "a.mp3"
-        with av.open(str(file), "w") as container:
-            stream = container.add_stream("libmp3lame", rate=RATE)
-            stream.codec_context.layout = "stereo"
-            stream.codec_context.bit_rate = 64_000
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(samples, dtype=np.float32), format="fltp", layout="stereo"
-            )
-            frame.sample_rate, frame.pts = RATE, 0
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        return read(file, max_seconds=600).samples
+def coded(codec: str, suffix: str, bit_rate: int) -> Treatment:
+    """Through another of FFmpeg's encoders, at so many bits a second."""
+
+    def treat(samples: np.ndarray) -> np.ndarray:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"a.{suffix}"
+            with av.open(str(file), "w") as container:
+                stream: Any = container.add_stream(codec, rate=RATE)
+                stream.codec_context.layout = "stereo"
+                stream.codec_context.bit_rate = bit_rate
+                frame = av.AudioFrame.from_ndarray(
+                    np.ascontiguousarray(samples, dtype=np.float32), format="fltp", layout="stereo"
+                )
+                frame.sample_rate, frame.pts = RATE, 0
+                container.mux(stream.encode(frame))
+                container.mux(stream.encode(None))
+            return read(file, max_seconds=600).samples
+
+    return treat
 
 
 def through(rate: int) -> Treatment:
@@ -156,7 +161,7 @@ DAMAGE: dict[str, Treatment] = {
     "one channel inverted": inverted,
     "mono": mono,
     "one side 20 dB down": lambda x: x * np.array([[1.0], [0.1]]),
-    "MP3 at 64 kbit/s": mp3_64,
+    "MP3 at 64 kbit/s": coded("libmp3lame", "mp3", 64_000),
     "noise at -12 dB": noise(-12),
 }
 SEVERAL: dict[str, Treatment] = {
@@ -177,8 +182,10 @@ HARMLESS_AT_LEAST = 95
 
 
 def real(folder: Path) -> None:
-    """Score each audio file of 30 s or more below `folder`, and each once more clipped by 6 dB and coded."""
-    print("| file | seconds | score | penalties | clipped +6 dB, then MP3 |\n|---|---|---|---|---|")
+    """Score each audio file of 30 s or more below `folder`, and its first 30 s once more clipped by 6 dB and coded."""
+    codecs = {"MP3": mp3, "AAC": coded("aac", "m4a", 160_000)}
+    print("| file | seconds | score | penalties | its 30 s |" + "".join(f" {name} |" for name in codecs))
+    print("|---" * (5 + len(codecs)) + "|")
     scores, damaged, cpu, heard = [], [], 0.0, 0.0
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES):
         try:
@@ -196,18 +203,25 @@ def real(folder: Path) -> None:
         cpu, heard = cpu + time.process_time() - begin, heard + found.seconds
         scores.append(report.score)
         part = samples[:, : 30 * RATE]
-        damaged.append((judged(part).score, judged(mp3(clip(6)(part))).score))
+        damaged.append([judged(part).score, *(judged(code(clip(6)(part))).score for code in codecs.values())])
         said = ", ".join(f"{part.name} {part.penalty:g}" for part in report.parts)
         print(
-            f"| {path.name} | {found.seconds:.0f} | {report.score} | {said} | {damaged[-1][1]} |", flush=True
+            f"| {path.name} | {found.seconds:.0f} | {report.score} | {said} | "
+            + " | ".join(map(str, damaged[-1]))
+            + " |",
+            flush=True,
         )
     if scores:
-        lower = sum(after < before for before, after in damaged)
         print(
             f"\n{len(scores)} tracks: median {np.median(scores):g}, minimum {min(scores)},"
             f" {sum(one >= 95 for one in scores)} at 95 or more; {180e3 * cpu / heard:.0f} ms of CPU for 180 s."
-            f"\nClipped by 6 dB, then MP3 (their first 30 s): {lower} of {len(scores)} below the original."
         )
+        for index, name in enumerate(codecs, start=1):
+            lost = [row[0] - row[index] for row in damaged]
+            print(
+                f"Clipped by 6 dB, then {name} (their first 30 s): {sum(one > 0 for one in lost)} of {len(scores)} below the"
+                f" original, by {np.median(lost):g} at the median."
+            )
 
 
 def main() -> None:

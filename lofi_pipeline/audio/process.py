@@ -25,7 +25,7 @@ from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
 
-PROCESSING_VERSION = 8
+PROCESSING_VERSION = 9
 """Part of the hash of the stage's inputs: raise it when the same file would give another result."""
 
 _SPARE_SECONDS = 30.0

@@ -81,9 +81,13 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
         clipping,
         f"{flat:.3%} of the samples sit on flat tops: it is clipped; look for an unclipped master.",
     )
+    rounded = max(
+        _pile(heard.moment_peaks, heard.moment_power),
+        _ramp(_blunt_wall(heard.samples, heard.moment_peaks, heard.moment_power), 15, 25),
+    )
     yield (
         "rounded clipping",
-        max(0.0, 15 * _pile(heard.moment_peaks, heard.moment_power) - clipping),
+        max(0.0, 15 * rounded - clipping),
         "Peaks pile up at one level whatever is played: it was clipped, then coded or filtered; look for an unclipped"
         " master.",
     )
@@ -266,6 +270,41 @@ def _pile(peaks: np.ndarray, power: np.ndarray) -> float:
         witness = max(_ramp(spread, 1.25, 1.6), _ramp(times[best], 20, 60) * _ramp(spread, 0.5, 0.9))
         surest = max(surest, _ramp(times[best], 2.2, 6) * witness)
     return surest
+
+
+_AROUND = np.arange(-_RATE // 500, _RATE // 500 + 1)
+_MOST_PEAKS = 400
+
+
+def _blunt_wall(samples: np.ndarray, peaks: np.ndarray, power: np.ndarray) -> float:
+    """How many times more the loudness of the highest moments differs than their peaks do, times how blunt these are.
+
+    At a wall that coding has blurred peaks are equally high whatever is played, and broader than the track's peaks of
+    half that height. Under a limiter they are more equal still, whence the 0.4 dB, but as sharp as any.
+    """
+    most = 0.0
+    for channel, height, loudness in zip(samples, peaks, decibels(power), strict=True):
+        heard = 1 + np.flatnonzero(height[1:-1] > 0.01 * height.max(initial=0.0))
+        if len(heard) < 200:
+            continue
+        level = height[heard]
+        high, higher, highest = np.percentile(level, (92, 98, 99.6))
+        softer, louder = np.percentile(loudness[heard[level >= high]], (10, 90))
+        differs = (louder - softer) / max(0.4, 2 * decibel(highest / high))
+        top, middle = heard[level >= higher], heard[(level > 0.4 * higher) & (level < 0.65 * higher)]
+        if len(middle) >= 20:
+            differs *= (_breadth(channel, top) / _breadth(channel, middle)) ** 3
+        most = max(most, float(differs))
+    return most
+
+
+def _breadth(channel: np.ndarray, moments: np.ndarray) -> float:
+    """Of the 2 ms around the peaks of some moments: how much of what is above 0.6 of the peak is above 0.8 of it."""
+    chosen = moments[np.linspace(0, len(moments) - 1, min(len(moments), _MOST_PEAKS)).astype(int)]
+    within = np.abs(channel[chosen[:, None] * _MOMENT + np.arange(_MOMENT)])
+    at = chosen * _MOMENT + within.argmax(axis=1)
+    around = channel[at[:, None] + _AROUND] / channel[at][:, None]
+    return float((around > 0.8).sum() / (around > 0.6).sum())
 
 
 def _near_peak_share(moment_peaks: np.ndarray) -> float:

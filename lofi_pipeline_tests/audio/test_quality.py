@@ -9,6 +9,8 @@ from scipy.signal import butter, sosfilt
 
 from benchmarks import quality as table
 from lofi_pipeline import audio
+from lofi_pipeline.audio.limiter import level
+from lofi_pipeline.audio.loudness import k_weighted_power
 from lofi_pipeline.audio.quality import score
 from lofi_pipeline.config import QualitySettings
 from lofi_pipeline.entities import QualityReport
@@ -100,6 +102,25 @@ def test_a_steady_note_is_no_wall() -> None:
     for tone in (organ, swell):
         names = {part.name for part in _score(np.stack([tone, 0.9 * tone])).parts}
         assert not names & {"clipping", "rounded clipping"}, names
+
+
+def test_a_wall_shows_through_coding_and_a_limiter_is_none() -> None:
+    piece = table.source("THEME-05", 20.0, 9300)
+    limited = level(
+        piece,
+        power=k_weighted_power(piece),
+        peak_dbtp=audio.true_peak_dbtp(piece),
+        target_lufs=0.0,
+        ceiling_dbtp=-1.0,
+        max_limiter_db=6.0,
+    ).samples
+    assert np.abs(limited).max() > 0.85
+    for sharp in (piece, limited, table.mp3(limited)):
+        assert "rounded clipping" not in {part.name for part in _score(sharp).parts}
+    clipped = table.clip(6)(piece)
+    for code in (table.mp3, table.coded("aac", "m4a", 160_000)):
+        penalties = {part.name: part.penalty for part in _score(code(clipped)).parts}
+        assert penalties["rounded clipping"] >= 12, penalties
 
 
 def test_hum_and_clicks_do_not_hide_that_it_was_upsampled(music: np.ndarray) -> None:
