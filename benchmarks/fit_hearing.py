@@ -35,6 +35,7 @@ from lofi_pipeline.audio.fitted import FILE_NAME, expanded, fitted
 from lofi_pipeline.audio.presence import presence_features
 from lofi_pipeline.audio.rhythm import strength_of, tempo_of
 from lofi_pipeline.audio.tempo import METRES, tempo_features, weigh
+from lofi_pipeline.audio.timbre import coarse_spectra
 from lofi_pipeline.audio.tonality import TONICS, key_features
 
 TARGET = Path(lofi_pipeline.audio.__file__).parent / FILE_NAME
@@ -129,7 +130,7 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     grown = growth(bands)
     strength, chroma = strength_of(grown), chroma_of(mono)
     found = weigh(tempo_of(strength), strength, bands, chroma).bpm
-    present = presence_features(mono, bands, grown, found)
+    present = presence_features(mono, coarse_spectra(mono), bands, grown, found)
     for name, truth in TRUTHS.items():
         samples[name].append((present, int(truth(piece))))
     if not structure:

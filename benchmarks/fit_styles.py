@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 import lofi_pipeline.styles
 from benchmarks.hearing_corpus import disturbed, heard, loose_pieces, style_pieces, wide_pieces
 from lofi_pipeline.audio.bands import growth, log_bands
-from lofi_pipeline.audio.timbre import timbre
+from lofi_pipeline.audio.timbre import coarse_spectra, timbre
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline.styles.references import FILE_NAME, references_of, sound_of
 
@@ -86,7 +86,7 @@ def main() -> None:
 
 def _timbre(mono: np.ndarray) -> np.ndarray:
     bands = log_bands(mono)
-    return timbre(mono, bands, growth(bands))
+    return timbre(mono, coarse_spectra(mono), bands, growth(bands))
 
 
 def _away(

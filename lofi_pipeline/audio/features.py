@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from lofi_pipeline.audio.bands import RATE, growth, log_bands
+from lofi_pipeline.audio.bands import growth, log_bands
 from lofi_pipeline.audio.beats import beats_of
 from lofi_pipeline.audio.chroma import chroma_of
 from lofi_pipeline.audio.presence import presence_features, presence_of
 from lofi_pipeline.audio.rhythm import onsets_per_second, strength_of, tempo_of
-from lofi_pipeline.audio.spectrum import frequencies, magnitudes
 from lofi_pipeline.audio.tempo import weigh
-from lofi_pipeline.audio.timbre import NUMBERS
+from lofi_pipeline.audio.timbre import NUMBERS, brightness, coarse_spectra
 from lofi_pipeline.audio.tonality import key_of
 from lofi_pipeline.entities import TrackMeasurements
 
@@ -25,7 +24,8 @@ def measure(mono: np.ndarray) -> TrackMeasurements:
     tempo = weigh(tempo_of(strength), strength, bands, chroma)
     key = key_of(chroma, tempo.bpm)
     beats = beats_of(grown, chroma, bands, tempo.bpm)
-    features = presence_features(mono, bands, grown, tempo.bpm)
+    spectra = coarse_spectra(mono)
+    features = presence_features(mono, spectra, bands, grown, tempo.bpm)
     present = presence_of(features)
     return TrackMeasurements(
         tempo_bpm=round(tempo.bpm, 2),
@@ -36,7 +36,7 @@ def measure(mono: np.ndarray) -> TrackMeasurements:
         key_confidence=round(key.confidence, 3),
         time_signature=beats.metre if beats else "4/4",
         time_signature_confidence=round(beats.metre_confidence, 3) if beats else 0.0,
-        brightness_hz=round(brightness(mono), 1),
+        brightness_hz=round(brightness(spectra), 1),
         onset_density=round(onsets_per_second(strength), 3),
         beat_offset_s=round(beats.offset, 3) if beats else None,
         downbeat=beats.downbeat if beats else 0,
@@ -51,14 +51,3 @@ def measure(mono: np.ndarray) -> TrackMeasurements:
         noise=round(present.noise, 3),
         timbre=[round(float(number), 3) for number in features[:NUMBERS]],
     )
-
-
-def brightness(mono: np.ndarray) -> float:
-    """Mean spectral centroid in Hz over the frames that are not silent, of float32 [n] at 22.05 kHz."""
-    spectrum = magnitudes(mono, 2048, 2048)
-    weight = spectrum.sum(axis=1)
-    heard = weight > 1e-3 * weight.max(initial=0.0)
-    if not heard.any():
-        return 0.0
-    centroids = spectrum[heard] @ frequencies(2048, RATE).astype(np.float32) / weight[heard]
-    return float(centroids.mean())

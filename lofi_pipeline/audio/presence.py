@@ -34,6 +34,8 @@ def presence_of(features: np.ndarray) -> Presence:
     return Presence(*(scores[name].probability(features) for name in Presence.__dataclass_fields__))
 
 
-def presence_features(mono: np.ndarray, bands: np.ndarray, grown: np.ndarray, bpm: float) -> np.ndarray:
+def presence_features(
+    mono: np.ndarray, spectra: np.ndarray, bands: np.ndarray, grown: np.ndarray, bpm: float
+) -> np.ndarray:
     """float64 [numbers]: the timbre, then how sharply onsets gather within the beat."""
-    return np.concatenate([timbre(mono, bands, grown), pulse(grown, bpm)])
+    return np.concatenate([timbre(mono, spectra, bands, grown), pulse(grown, bpm)])

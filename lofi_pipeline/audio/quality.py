@@ -74,7 +74,7 @@ def _ramp(value: float, nothing: float, everything: float) -> float:
 
 def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
     """(name, penalty, sentence) of every part, zero penalties included."""
-    flat = _flat_top_share(heard.samples)
+    flat = _flat_top_share(heard.samples, heard.moment_peaks)
     clipping = 25 * _ramp(np.log10(max(flat, 1e-9)), -4.5, -1.0)
     yield (
         "clipping",
@@ -97,7 +97,7 @@ def _judge(heard: Listened) -> Iterator[tuple[str, float, str]]:
         10 * _ramp(near, 0.3, 0.7),
         f"{near:.0%} of the moments reach the same peak: heavily limited or clipped; look for the mix.",
     )
-    over = float((np.abs(heard.samples) > 1.0).mean())
+    over = float((np.abs(heard.samples) > 1.0).mean()) if heard.peak_dbtp > 0 else 0.0
     yield (
         "overs",
         10 * _ramp(np.log10(max(over, 1e-9)), -5.0, -3.0),
@@ -220,22 +220,22 @@ def _floor_snr(spectra: np.ndarray, energy: np.ndarray) -> float:
     return 10 * np.log10(music / (floor * band.sum() + 1e-20) + 1e-20)
 
 
-def _flat_top_share(samples: np.ndarray) -> float:
-    """Share of samples on plateaus at their channel's peak.
+def _flat_top_share(samples: np.ndarray, moment_peaks: np.ndarray) -> float:
+    """Share of samples on plateaus at their channel's peak, looked for in the 5 ms that come near it.
 
     A plateau is entered or left by a step much larger than those within: a round bass note has none.
     """
     flat = 0
-    for channel in samples:
-        size = np.abs(channel)
-        peak = float(size.max(initial=0.0))
+    for channel, peaks in zip(samples, moment_peaks, strict=True):
+        peak = float(peaks.max(initial=0.0))
         if peak < 0.05:
             continue
-        top = np.flatnonzero(size >= 0.985 * peak)
+        near = (np.flatnonzero(peaks >= 0.985 * peak)[:, None] * _MOMENT + np.arange(_MOMENT)).ravel()
+        top = near[np.abs(channel[near]) >= 0.985 * peak]
         begins = np.flatnonzero(np.diff(top, prepend=-2) > 1)
         ends = np.append(begins[1:], len(top)) - 1
         first, last = top[begins], top[ends]
-        whole = (last - first >= 2) & (first >= 2) & (last < len(size) - 2)
+        whole = (last - first >= 2) & (first >= 2) & (last < len(channel) - 2)
         first, last, begins, ends = first[whole], last[whole], begins[whole], ends[whole]
         travelled = np.cumsum(np.abs(np.diff(channel[top], prepend=channel[top[:1]])), dtype=np.float64)
         within = (travelled[ends] - travelled[begins]) / (last - first)

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.bands import BANDS, FRAMES_PER_SECOND, RATE
-from lofi_pipeline.audio.spectrum import magnitudes
+from lofi_pipeline.audio.spectrum import frequencies, magnitudes
 
+_SIZE = 2048
 _GROUPS = 20
 _WIDE = ((0, 4), (4, 10), (10, 18), (18, 28), (28, BANDS))
 """Band ranges in which movement is followed: about 30-250, 250-800, 800-2000, 2000-4500, 4500-10000 Hz."""
@@ -20,8 +21,8 @@ _CLICK_BLOCK = 22
 _CLICK_RATIOS = (3.0, 5.0, 9.0)
 
 
-def timbre(mono: np.ndarray, bands: np.ndarray, grown: np.ndarray) -> np.ndarray:
-    """float64 [NUMBERS] of float32 [n] at 22.05 kHz, its log bands and their growth.
+def timbre(mono: np.ndarray, spectra: np.ndarray, bands: np.ndarray, grown: np.ndarray) -> np.ndarray:
+    """float64 [NUMBERS] of float32 [n] at 22.05 kHz, its `coarse_spectra`, its log bands and their growth.
 
     By twentieths of the mel scale: mean level, 10 % quantile (what lies under the music), standard deviation, mean growth
     and its 98 % quantile (what is struck). Then modulation by wide band and rate, clicks a second, and the noisiness of
@@ -38,7 +39,7 @@ def timbre(mono: np.ndarray, bands: np.ndarray, grown: np.ndarray) -> np.ndarray
             np.quantile(struck, 0.98, axis=0),
             modulation(bands).ravel(),
             np.log1p(clicks_per_second(mono)),
-            noisiness(mono),
+            noisiness(spectra),
         ]
     ).astype(np.float64)
 
@@ -73,12 +74,27 @@ def clicks_per_second(mono: np.ndarray) -> np.ndarray:
     return np.array([float((top & (peaks > ratio * louder)).sum()) / seconds for ratio in _CLICK_RATIOS])
 
 
-def noisiness(mono: np.ndarray) -> np.ndarray:
+def coarse_spectra(mono: np.ndarray) -> np.ndarray:
+    """Magnitudes of the frames, one after the other, of float32 [n] at 22.05 kHz: float32 [frames, 1025]."""
+    return magnitudes(mono, _SIZE, _SIZE)
+
+
+def brightness(spectra: np.ndarray) -> float:
+    """Mean spectral centroid in Hz over the frames that are not silent, of `coarse_spectra`."""
+    weight = spectra.sum(axis=1)
+    heard = weight > 1e-3 * weight.max(initial=0.0)
+    if not heard.any():
+        return 0.0
+    centroids = spectra[heard] @ frequencies(_SIZE, RATE).astype(np.float32) / weight[heard]
+    return float(centroids.mean())
+
+
+def noisiness(spectra: np.ndarray) -> np.ndarray:
     """Spectral flatness of the quietest tenth of the frames above 1, 2 and 4 kHz: float64 [3], 0 tone to 1 noise."""
-    power = np.square(magnitudes(mono, 2048, 2048)) + 1e-12
+    power = np.square(spectra) + 1e-12
     result = []
     for low, high in ((1000, 2000), (2000, 4000), (4000, 9000)):
-        part = power[:, round(low * 2048 / RATE) : round(high * 2048 / RATE)]
+        part = power[:, round(low * _SIZE / RATE) : round(high * _SIZE / RATE)]
         level = part.mean(axis=1)
         quiet = part[level <= np.quantile(level, 0.1)]
         result.append(np.exp(np.log(quiet).mean(axis=1)).mean() / quiet.mean(axis=1).mean())

@@ -124,6 +124,8 @@ def test_a_track_that_rings_in_the_encoder_is_turned_down_until_it_keeps_the_cei
     heard = audio.read(tmp_path / "chops.mp3", max_seconds=100)
     assert audio.true_peak_dbtp(heard.samples) <= -1.0 + 0.01
     assert done.output_lufs == pytest.approx(-14.0 - done.loudness_shortfall_db, abs=0.2)
+    assert done.true_peak_dbtp == pytest.approx(audio.true_peak_dbtp(heard.samples), abs=0.001)
+    assert done.output_lufs == pytest.approx(audio.integrated_loudness(heard.samples), abs=0.001)
 
 
 def test_a_long_track_is_cut_at_a_bar_line(tmp_path: Path) -> None:
