@@ -17,8 +17,7 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,  # pyright: ignore[reportPrivateImportUsage]
 )
 from diffusers.pipelines.ace_step.modeling_ace_step import AceStepConditionEncoder
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
+from transformers import Qwen3Config, Qwen3Model
 
 from lofi_pipeline import audio
 from lofi_pipeline.config import EvaluationSettings
@@ -35,6 +34,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_bytes_atomic
 from lofi_pipeline.training.nano.codec import BANDS, MelCodec
+from lofi_pipeline_tests.tokenizer import toy_tokenizer
 
 SETTINGS = EvaluationSettings(
     clip_seconds=1.0,
@@ -46,25 +46,10 @@ SETTINGS = EvaluationSettings(
 )
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """A token for each byte and for some pairs, so that prompts fit: nothing to download, no unknown words."""
-    pairs = ["on", "in", "ti", "er", "ar", "at", "en", "me", "se", "lo"]
-    tokens = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet()), *pairs]
-    vocabulary = {token: number for number, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[(pair[0], pair[1]) for pair in pairs]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-        model_max_length=2048,
-    )
-
-
 def toy_pipeline(*, oobleck: bool = False) -> AceStepPipeline:
     """An AceStepPipeline of the real classes with random weights: over the nano codec, or over a small Oobleck."""
     torch.manual_seed(0)
-    tokenizer = _tokenizer()
+    tokenizer = toy_tokenizer()
     channels, width = (8, 32) if oobleck else (BANDS, 32)
     vae = (
         AutoencoderOobleck(

@@ -126,7 +126,7 @@ def test_a_prompt_that_the_base_would_cut_is_refused_by_its_track(
 def test_what_is_refused_is_what_the_pipeline_cuts(base: Path):
     pipeline = load_base(str(base))
     facts = {"lyrics": "", "device": "cpu", "audio_duration": 3600, "bpm": 300, "keyscale": "C# minor"}
-    for length in range(60, 100):
+    for length in range(60, 140):
         found = pipeline.encode_prompt(prompt="a" * length, timesignature="12", max_text_length=1000, **facts)
         if found[0].shape[1] <= MOST_TOKENS:
             refuse_what_is_cut(pipeline, "a" * length)

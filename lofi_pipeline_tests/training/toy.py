@@ -15,8 +15,7 @@ from diffusers.models.transformers.ace_step_transformer import AceStepTransforme
 from diffusers.pipelines.ace_step.modeling_ace_step import AceStepConditionEncoder
 from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
+from transformers import Qwen3Config, Qwen3Model
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import (
@@ -30,6 +29,7 @@ from lofi_pipeline.entities import (
     VersionTrack,
 )
 from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_json_atomic
+from lofi_pipeline_tests.tokenizer import toy_tokenizer
 
 CHANNELS = 8
 WIDTH = 32
@@ -45,14 +45,7 @@ PROMPTS = (
 def save_toy_base(folder: Path, *, seed: int = 0) -> Path:
     """Build the toy base with weights that follow from `seed`, and save it in diffusers layout."""
     torch.manual_seed(seed)
-    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
-    raw = Tokenizer(
-        models.BPE(vocab={"<|endoftext|>": 0, **{s: n for n, s in enumerate(symbols, 1)}}, merges=[])
-    )
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<|endoftext|>", pad_token="<|endoftext|>", model_max_length=2048
-    )
+    tokenizer = toy_tokenizer()
     text_encoder = Qwen3Model(
         Qwen3Config(
             vocab_size=len(tokenizer),
