@@ -138,7 +138,10 @@ class Headless:
             spent = self._score_landed()
             scoring += spent
             if not spent:
-                break
+                # A training that was killed may not have told of what it landed last: that must stand still first.
+                if not Watch.load(self._cursor).settling(time.time(), self.config.ingest.stable_seconds):
+                    break
+                time.sleep(POLL_SECONDS)
         if evaluate:
             self.outcome.seconds["quality_metrics"] = round(scoring, 2)
 

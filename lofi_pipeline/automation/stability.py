@@ -28,6 +28,10 @@ class Watch(Entity):
         known = self.seen.get(name)
         return known[1] if known and known[0] == signature else moment
 
+    def settling(self, moment: float, stable_seconds: float) -> bool:
+        """Whether anything watched changed less than `stable_seconds` before `moment`: another look is worth it."""
+        return any(moment - since < stable_seconds for _, since in self.seen.values())
+
     def settled(self) -> Watch:
         """The same folders, taken as unchanged since ever."""
         return Watch(seen={name: (signature, 0.0) for name, (signature, _) in self.seen.items()})
