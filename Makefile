@@ -30,7 +30,7 @@ doctor: setup ## What is installed, which weights are there, and what to do abou
 	$(BIN)/lofi doctor
 
 test: lint ## Lint, types and the whole test suite, two rooms at a time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: setup ## Formatting, lint, the contract between the rooms, schemas, types
 	$(BIN)/ruff format --check .

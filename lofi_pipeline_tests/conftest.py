@@ -6,16 +6,37 @@ import shutil
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, work
 
+LONGEST_ROOMS = ("end_to_end", "cli")
+
+
+def room(nodeid: str) -> str:
+    """The folder of a test."""
+    return nodeid.split("::")[0].rpartition("/")[0].rpartition("/")[2]
+
+
+class RoomByRoom(LoadScopeScheduling):
+    """The tests of a room run in one process, one after the other: they share what is dear to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return room(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RoomByRoom:
+    # A scheduler of our own: `--dist loadgroup` of xdist 3.8 sees no groups under pytest 9.2.
+    config.option.loadscopereorder = False  # by number of tests, the longest room would come last
+    return RoomByRoom(config, log)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a room run in one process, one after the other: they share what is dear to make."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+    """The longest rooms begin, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: room(item.nodeid) not in LONGEST_ROOMS)
 
 
 @pytest.fixture
