@@ -31,7 +31,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_json_atomic
 from lofi_pipeline_tests.tokenizer import toy_tokenizer
 
-CHANNELS = 8
+CHANNELS = 4
 WIDTH = 32
 SECONDS = 4.0
 PROMPTS = (
