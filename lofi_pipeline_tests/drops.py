@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lofi_pipeline.config import PipelineConfig, load_config
@@ -27,14 +27,18 @@ GRANT: dict[str, Any] = {
     "evidence": [{"document": "contract.txt", "clause": "We grant AI training rights"}],
 }
 
+_SONGS = TemporaryDirectory(prefix="lofi-songs-")
+
 
 @cache
 def song(seed: int = 0, seconds: float = SECONDS) -> Path:
     """A WAV file of a loop that follows from `seed`; copy it, do not change it."""
-    folder = Path(mkdtemp(prefix="lofi-songs-"))
     tonic, bpm = (9 + 5 * seed) % 12, 74 + 4 * (seed % 5)
     mode = "minor" if seed % 2 else "major"
-    return write(folder / f"song-{seed}.wav", loop(seconds, bpm=bpm, tonic=tonic, mode=mode, seed=seed))
+    return write(
+        Path(_SONGS.name) / f"song-{seed}-{seconds:g}.wav",
+        loop(seconds, bpm=bpm, tonic=tonic, mode=mode, seed=seed),
+    )
 
 
 def facts(source_type: SourceType = SourceType.CREATIVE_COMMONS, **changes: object) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
@@ -26,9 +26,10 @@ _CODECS = {".m4a": "aac", ".aac": "aac", ".opus": "libopus"}
 
 @cache
 def _whole(suffix: str) -> bytes:
-    path = Path(mkdtemp(prefix="lofi-fuzz-")) / f"a{suffix}"
     codec = _CODECS.get(suffix)
-    return (write_av(path, loop(0.5), codec) if codec else write(path, loop(0.5))).read_bytes()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{suffix}"
+        return (write_av(path, loop(0.5), codec) if codec else write(path, loop(0.5))).read_bytes()
 
 
 _PLACES = st.one_of(st.integers(0, HEAD_BYTES), st.integers(0, 100_000))
