@@ -134,13 +134,10 @@ class Headless:
                 training.result()
         self.outcome.seconds["lora_training"] = round(time.monotonic() - start, 2)
         os.environ.setdefault(THREADS_VARIABLE, str(os.cpu_count() or 1))  # nobody shares the cores any more
-        while evaluate:
-            spent = self._score_landed()
+        # A training that was killed may not have told of what it landed last: that must stand still before it is scored.
+        while evaluate and ((spent := self._score_landed()) or self._something_settles()):
             scoring += spent
             if not spent:
-                # A training that was killed may not have told of what it landed last: that must stand still first.
-                if not Watch.load(self._cursor).settling(time.time(), self.config.ingest.stable_seconds):
-                    break
                 time.sleep(POLL_SECONDS)
         if evaluate:
             self.outcome.seconds["quality_metrics"] = round(scoring, 2)
@@ -192,6 +189,10 @@ class Headless:
                 tags={RUN_KEY_TAG: request.run_key or ""},
             )
         return time.monotonic() - start if worked else 0.0
+
+    def _something_settles(self) -> bool:
+        """Whether the last tick passed something over that may soon have stood still for long enough."""
+        return Watch.load(self._cursor).settling(time.time(), self.config.ingest.stable_seconds)
 
     def _tick(self) -> dg.SensorResult:
         """What one tick of checkpoint_sensor gives; evaluate_tick would look partitions up in no instance."""

@@ -18,7 +18,7 @@ LONGEST_ROOMS = ("end_to_end", "cli")
 
 def room(nodeid: str) -> str:
     """The folder of a test."""
-    return nodeid.split("::")[0].rpartition("/")[0].rpartition("/")[2]
+    return Path(nodeid.split("::")[0]).parent.name
 
 
 class RoomByRoom(LoadScopeScheduling):

@@ -6,7 +6,7 @@ import dagster as dg
 
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.jobs import evaluate
-from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
 
@@ -52,7 +52,7 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
             if absent := missing_files(found.folder, record):
                 waiting.append(f"{name}: {absent[0]} is not there yet")
                 continue
-            if moment - since < workspace.config.ingest.stable_seconds:
+            if still_changing(since, moment, workspace.config.ingest.stable_seconds):
                 waiting.append(f"{name}: still changing")
                 continue
             selection.insert(0, dg.AssetKey("lora_checkpoints"))

@@ -8,7 +8,7 @@ import dagster as dg
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.jobs import ingest, register
 from lofi_pipeline.automation.ranges import ranges_of
-from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import unreported_tracks
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import track_number
@@ -106,7 +106,7 @@ def _look(
         seen[name] = (signature, since)
         if missing := incomplete_reason(root, folder, style_ids=style_ids):
             waiting.append(missing)
-        elif moment - since < config.ingest.stable_seconds:
+        elif still_changing(since, moment, config.ingest.stable_seconds):
             waiting.append(f"{name}: still changing")
         else:
             ready[name] = signature

@@ -7,6 +7,11 @@ import json
 from lofi_pipeline.entities import Entity, RecordError
 
 
+def still_changing(since: float, moment: float, stable_seconds: float) -> bool:
+    """Whether what has looked the same since then has not done so for long enough."""
+    return moment - since < stable_seconds
+
+
 class Watch(Entity):
     """Since when each watched folder has looked as it does: {name: (signature, seconds since the epoch)}.
 
@@ -30,7 +35,7 @@ class Watch(Entity):
 
     def settling(self, moment: float, stable_seconds: float) -> bool:
         """Whether anything watched changed less than `stable_seconds` before `moment`: another look is worth it."""
-        return any(moment - since < stable_seconds for _, since in self.seen.values())
+        return any(still_changing(since, moment, stable_seconds) for _, since in self.seen.values())
 
     def settled(self) -> Watch:
         """The same folders, taken as unchanged since ever."""

@@ -11,7 +11,6 @@ from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_T
 from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, checkpoint_id_of
-from lofi_pipeline.instance import open_instance
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline.training.manifest import read_record
@@ -52,11 +51,8 @@ class Ticks:
 
 
 @pytest.fixture
-def tick(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
-    with open_instance(root) as instance:
-        yield Ticks(instance)
+def tick(instance: dg.DagsterInstance) -> Ticks:
+    return Ticks(instance)
 
 
 def landed(root: DataRoot, instance: dg.DagsterInstance, step: int) -> str:

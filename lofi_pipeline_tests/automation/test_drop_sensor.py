@@ -10,7 +10,6 @@ from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
 from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.instance import open_instance
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
@@ -53,17 +52,16 @@ def stable_seconds() -> float:
 
 
 @pytest.fixture
-def ticks(root: DataRoot, stable_seconds: float, tmp_path, monkeypatch: pytest.MonkeyPatch):
+def ticks(
+    instance: dg.DagsterInstance, stable_seconds: float, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> Ticks:
     shutil.copytree(PROJECT_ROOT / "config", tmp_path / "config")
     file = tmp_path / "config" / "pipeline.yaml"
     text = file.read_text()
     assert "stable_seconds: 10.0" in text
     file.write_text(text.replace("stable_seconds: 10.0", f"stable_seconds: {stable_seconds}"))
     monkeypatch.setenv("LOFI_CONFIG_ROOT", str(tmp_path / "config"))
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
-    with open_instance(root) as instance:
-        yield Ticks(instance)
+    return Ticks(instance)
 
 
 @pytest.mark.parametrize("stable_seconds", [3600.0])

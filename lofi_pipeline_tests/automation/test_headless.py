@@ -1,14 +1,14 @@
 """`lofi run` asks the real sensor what is to be scored; training and scoring themselves are stood in for."""
 
 import time
-from collections.abc import Mapping
+from typing import Any
 
+import dagster as dg
 import pytest
 
 from lofi_pipeline.config import load_config
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.headless import Headless
-from lofi_pipeline.instance import open_instance
+from lofi_pipeline.headless import POLL_SECONDS, Headless
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.manifest import read_record
 from lofi_pipeline_tests.end_to_end.lofi import write_config
@@ -27,26 +27,19 @@ class KilledAfterLanding(Headless):
         self.outcome.failures.append("train: the training process ended with code -9")
 
     def _job(
-        self,
-        name: str,
-        *,
-        assets: list[str] | None = None,
-        partition_key: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        self, name: str, *, partition_key: str | None = None, tags: dict[str, str] | None = None, **_: Any
     ) -> None:
         self.ran.append(partition_key)
-        self.instance.create_run_for_job(defs.resolve_job_def(name), tags=dict(tags or {}))
+        self.instance.create_run_for_job(defs.resolve_job_def(name), tags=tags)
 
 
 def test_a_checkpoint_that_training_was_killed_before_telling_of_is_scored_in_the_same_run(
-    root: DataRoot, tmp_path, monkeypatch: pytest.MonkeyPatch
+    root: DataRoot, instance: dg.DagsterInstance, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LOFI_CONFIG_ROOT", str(write_config(tmp_path / "config")))
-    assert load_config().ingest.stable_seconds > 0
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))
-    with open_instance(root) as instance:
-        way = KilledAfterLanding(root, load_config(), instance)
-        way.ran = []
-        way._train_and_evaluate(evaluate=True)
+    # Longer than from one look to the next, or it would stand still by then already.
+    config = write_config(tmp_path / "config", ingest={"stable_seconds": 3 * POLL_SECONDS})
+    monkeypatch.setenv("LOFI_CONFIG_ROOT", str(config))
+    way = KilledAfterLanding(root, load_config(), instance)
+    way.ran = []
+    way._train_and_evaluate(evaluate=True)
     assert way.ran == [read_record(root.checkpoint("epoch=0-step=20_lora")).partition_key]
