@@ -22,6 +22,7 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from lofi_pipeline.audit import build_report, find_subject, write_audit
 from lofi_pipeline.config import config_hash, load_config
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
@@ -54,7 +55,6 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.licensing import judge_source
-from lofi_pipeline.licensing.audit import find_subject, gather, write_audit
 from lofi_pipeline.storage import (
     DataRoot,
     content_sha256,
@@ -293,7 +293,7 @@ def measure(root: DataRoot) -> dict[str, float | int | bool]:
     subject = find_subject(root, checkpoint_id_of(STEP))
     for name, quick in (("quick_s", True), ("full_s", False)):
         start, worked = time.monotonic(), time.process_time()
-        report = gather(root, subject, config=load_config(), quick=quick)
+        report = build_report(root, subject, config=load_config(), quick=quick)
         found[name] = round(time.monotonic() - start, 2)
         found[name.replace("_s", "_cpu_s")] = round(time.process_time() - worked, 2)
     found["rss_gathered_mb"] = _peak_mb()

@@ -11,18 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from lofi_pipeline.audit.export import attribution, croissant, cyclonedx, html, model_card, write_files
+from lofi_pipeline.audit.export.licences import source_licences as licences
+from lofi_pipeline.audit.export.tracks_csv import tracks_table
 from lofi_pipeline.entities import AuditReport
-from lofi_pipeline.licensing.audit.files import (
-    attribution,
-    croissant,
-    materials,
-    model_card,
-    page,
-    tracks_table,
-    write_files,
-)
-from lofi_pipeline.licensing.audit.files import source_licences as licences
-from lofi_pipeline_tests.audit_files.reports import full
+from lofi_pipeline_tests.audit.export.reports import full
 
 SIZES = ((500, 50), (50_000, 500))
 
@@ -31,11 +24,11 @@ def measure(report: AuditReport) -> None:
     """Print seconds and bytes of each file, and of all of them on disk."""
     table = tracks_table.tracks_table(report).encode()
     makers = {
-        "audit.html": lambda: page.audit_page(report),
+        "audit.html": lambda: html.audit_page(report),
         "tracks.csv": lambda: tracks_table.tracks_table(report),
         "ATTRIBUTION.md": lambda: attribution.attribution_text(report),
         "MODEL_CARD.md": lambda: model_card.model_card(report),
-        "bom.cdx.json": lambda: materials.bill_of_materials(report),
+        "bom.cdx.json": lambda: cyclonedx.bill_of_cyclonedx(report),
         "croissant.json": lambda: croissant.croissant(report, table),
         "LICENSES/": lambda: b"".join(licences.source_licences(report).values()).decode(),
     }

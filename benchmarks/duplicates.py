@@ -18,8 +18,8 @@ import numpy as np
 from duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio import Kinship
-from lofi_pipeline.audio.fingerprint import BANDS, FRAMES_PER_SECOND
+from lofi_pipeline.audio import MatchType
+from lofi_pipeline.audio.fingerprint.extract import BANDS, FRAMES_PER_SECOND
 from lofi_pipeline.dataset.sketch_index import SketchIndex
 from lofi_pipeline.storage import replacing
 
@@ -120,14 +120,14 @@ def false_positives(
     for name, group in sorted(kinds.items()):
         alike = [item.similarity for item in group]
         against = [item.contradiction for item in group]
-        related = sum(item.kinship is Kinship.RELATED for item in group)
-        same = sum(item.kinship is Kinship.SAME for item in group)
+        related = sum(item.match_type is MatchType.RELATED for item in group)
+        same = sum(item.match_type is MatchType.SAME for item in group)
         print(
             f"| {name} | {len(group)} | {np.median(alike):.2f}, {max(alike):.2f} | {min(against):.3f},"
             f" {np.median(against):.3f} | {related} | {same} |"
         )
     for (a, b), likeness in outcome.items():
-        if likeness.kinship is Kinship.SAME:
+        if likeness.match_type is MatchType.SAME:
             print(f"\nTaken for one recording: {known[a].spec}\nand {known[b].spec}\n{likeness}")
 
 
@@ -157,7 +157,7 @@ def recall(index: SketchIndex, edited: list[Piece], mark: Callable[[str], np.nda
             for item in index.likely(audio.probes(bands), len(bands)):
                 if item.track_id == name:
                     likeness = audio.compare_at(bands, mark(name), item.hints)
-                    hits, same = hits + 1, same + (likeness.kinship is Kinship.SAME)
+                    hits, same = hits + 1, same + (likeness.match_type is MatchType.SAME)
                     alike.append(likeness.similarity)
                     against.append(likeness.contradiction)
         asked = "yes" if edit in ASKED else ""

@@ -18,9 +18,9 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize
 
 import lofi_pipeline.styles
-from benchmarks.hearing_corpus import disturbed, heard, loose_pieces, style_pieces, wide_pieces
-from lofi_pipeline.audio.bands import growth, log_bands
-from lofi_pipeline.audio.timbre import coarse_spectra, timbre
+from benchmarks.analysis_corpus import disturbed, loose_pieces, mono_of, style_pieces, wide_pieces
+from lofi_pipeline.audio.analysis.bands import growth, log_bands
+from lofi_pipeline.audio.analysis.timbre import coarse_spectra, timbre
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline.styles.references import FILE_NAME, references_of, sound_of
 
@@ -54,7 +54,7 @@ def main() -> None:
     held: list[bool] = []
     pieces = chain(style_pieces("fit", EACH_STYLE), loose_pieces("fit", EACH_LOOSE))
     for number, piece in enumerate(pieces):
-        mono = heard(piece)
+        mono = mono_of(piece)
         for version in (mono, disturbed(mono, piece.spec.seed)):
             sounds.append(_timbre(version))
             labels.append(ids.index(piece.style_id or ""))
@@ -62,7 +62,7 @@ def main() -> None:
         if number % 100 == 0:
             print(f"{number} pieces heard", flush=True)
     rows, truth, aside = np.array(sounds), np.array(labels), np.array(held)
-    strangers = [_timbre(heard(piece)) for piece in wide_pieces("fit", int(aside.sum()) // 4)]
+    strangers = [_timbre(mono_of(piece)) for piece in wide_pieces("fit", int(aside.sum()) // 4)]
     mean, scale, axes, centres = analysed(rows[~aside], truth[~aside], len(ids))
     away = _away(rows[aside], mean, scale, axes, centres)
     sharpness = float(np.exp(_best_sharpness(away, truth[aside])))

@@ -28,8 +28,8 @@ from benchmarks.ingest_files import CACHE, PIECES, Piece, fresh_root
 from benchmarks.ingest_loudnorm import Loudnorm, loudnorm, version
 from benchmarks.ingest_stage import STEPS, forget
 from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import work_batch
 from lofi_pipeline.entities import RegisteredTrack, TrackStatus
+from lofi_pipeline.ingest import work_batch
 from lofi_pipeline.storage import DataRoot
 
 MOST_CPU = {"linear": 0.45, "dynamic": 0.28}

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import register_sources
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.files import write_audio
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.entities import RAW_FOLDER, RegisteredTrack, SourceType
+from lofi_pipeline.ingest import register_sources
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
 from lofi_pipeline.styles import load_presets
 

@@ -24,11 +24,14 @@ import lameenc
 import numpy as np
 import soxr
 
-from lofi_pipeline.audio import decode, decode_again, features, limiter, overshoot
-from lofi_pipeline.audio.encode import FRAME
+from lofi_pipeline.audio.analysis import features
+from lofi_pipeline.audio.io import decode
+from lofi_pipeline.audio.io.decode_again import decode_again
+from lofi_pipeline.audio.io.encode import FRAME
+from lofi_pipeline.audio.mastering import limiter, overshoot
 from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import batch, load_record, load_registry, track_work
 from lofi_pipeline.entities import RegisteredTrack
+from lofi_pipeline.ingest import batch, load_record, load_registry, process_track
 from lofi_pipeline.storage import DataRoot
 
 process = import_module("lofi_pipeline.audio.process")  # the package has a function of that name
@@ -126,10 +129,10 @@ def watch(profile: Profile, counted: Counted) -> None:
         wrap(features, name, "tempo")
     for name in ("chroma_of", "key_of"):
         wrap(features, name, "key")
-    wrap(track_work, "file_sha256", "hash")
-    wrap(track_work._Steps, "tag", "tag")
+    wrap(process_track, "file_sha256", "hash")
+    wrap(process_track._Steps, "tag", "tag")
     for name in ("write_bytes_atomic", "write_json_atomic"):
-        wrap(track_work, name, "write")
+        wrap(process_track, name, "write")
 
     opened = av.open
 

@@ -29,8 +29,8 @@ from lofi_pipeline.audio import (
     read,
     true_peak_dbtp,
 )
-from lofi_pipeline.audio.quality import score
-from lofi_pipeline.audio.trim import trim
+from lofi_pipeline.audio.analysis.quality import score
+from lofi_pipeline.audio.mastering.trim import trim
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.entities import QualityReport
@@ -186,7 +186,7 @@ def real(folder: Path) -> None:
     codecs = {"MP3": mp3, "AAC": coded("aac", "m4a", 160_000)}
     print("| file | seconds | score | penalties | its 30 s |" + "".join(f" {name} |" for name in codecs))
     print("|---" * (5 + len(codecs)) + "|")
-    scores, damaged, cpu, heard = [], [], 0.0, 0.0
+    scores, damaged, cpu, seconds = [], [], 0.0, 0.0
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES):
         try:
             found = read(path, max_seconds=7200, keep_seconds=240)
@@ -200,7 +200,7 @@ def real(folder: Path) -> None:
         peak = true_peak_dbtp(samples)
         begin = time.process_time()
         report = score(samples, lufs=lufs, peak_dbtp=peak, lost_share=found.lost_share)
-        cpu, heard = cpu + time.process_time() - begin, heard + found.seconds
+        cpu, seconds = cpu + time.process_time() - begin, seconds + found.seconds
         scores.append(report.score)
         part = samples[:, : 30 * RATE]
         damaged.append([judged(part).score, *(judged(code(clip(6)(part))).score for code in codecs.values())])
@@ -214,7 +214,7 @@ def real(folder: Path) -> None:
     if scores:
         print(
             f"\n{len(scores)} tracks: median {np.median(scores):g}, minimum {min(scores)},"
-            f" {sum(one >= 95 for one in scores)} at 95 or more; {180e3 * cpu / heard:.0f} ms of CPU for 180 s."
+            f" {sum(one >= 95 for one in scores)} at 95 or more; {180e3 * cpu / seconds:.0f} ms of CPU for 180 s."
         )
         for index, name in enumerate(codecs, start=1):
             lost = [row[0] - row[index] for row in damaged]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from xdist.remote import Producer
@@ -12,6 +14,9 @@ from xdist.scheduler import LoadScopeScheduling
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, work
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 LONGEST_ROOMS = ("end_to_end", "cli")
 
@@ -68,3 +73,16 @@ def ready(worked_on: DataRoot, tmp_path: Path) -> DataRoot:
     """A copy of `worked_on`."""
     shutil.copytree(worked_on.path, tmp_path / "ready")
     return DataRoot(tmp_path / "ready")
+
+
+@pytest.fixture
+def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The real Dagster instance that lies in an empty data root."""
+    from lofi_pipeline.automation.instance import (
+        open_instance,  # seconds, for the tests that ask for it alone
+    )
+
+    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
+        monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
+    with open_instance(root) as opened:
+        yield opened

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lofi_pipeline.config import PipelineConfig, load_config
-from lofi_pipeline.dataset import Registration, register_sources
 from lofi_pipeline.entities import RAW_FOLDER, SourceType, TrackRecord
+from lofi_pipeline.ingest import Registration, register_sources
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audio.music import loop, write
@@ -95,10 +95,10 @@ def register(root: DataRoot, config: PipelineConfig | None = None) -> Registrati
 
 def work(root: DataRoot, config: PipelineConfig | None = None) -> dict[str, TrackRecord]:
     """Register, then work on everything pending in this process; the records by the files' names."""
-    from lofi_pipeline.dataset import Workshop, load_registry, pending_tracks, work_on
+    from lofi_pipeline.ingest import ProcessingContext, load_registry, pending_tracks, work_on
 
     config = config or load_config()
     register(root, config)
-    workshop, known = Workshop.open(config), load_registry(root).by_id()
-    records = [work_on(root, known[track_id], workshop) for track_id in pending_tracks(root, config)]
+    context, known = ProcessingContext.open(config), load_registry(root).by_id()
+    records = [work_on(root, known[track_id], context) for track_id in pending_tracks(root, config)]
     return {record.filename: record for record in records}

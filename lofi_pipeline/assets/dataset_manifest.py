@@ -22,12 +22,12 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
     """Splits the tracks that are ready, publishes them, and hashes the result. Unchanged inputs change nothing."""
     from lofi_pipeline.dataset import NoTracks, build_dataset
 
-    def tell(message: str) -> None:
+    def log(message: str) -> None:
         context.log.info(message)
         progress.report("dataset_manifest", 0, 0, message)
 
     try:
-        built = build_dataset(workspace.root, workspace.config, progress=tell)
+        built = build_dataset(workspace.root, workspace.config, progress=log)
     except NoTracks as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     version, dataset = built.version, built.version.dataset
@@ -125,7 +125,7 @@ def every_track_has_its_three_files(workspace: Workspace) -> dg.AssetCheckResult
 )
 def every_licence_permits_training(workspace: Workspace) -> dg.AssetCheckResult:
     """Judge every source of the version once more, for today, with the grant and the evidence that it keeps."""
-    from lofi_pipeline.dataset import judging_day, load_scan
+    from lofi_pipeline.ingest import judging_day, load_scan
     from lofi_pipeline.licensing import judge_source
 
     version, config = _current(workspace), workspace.config
@@ -189,7 +189,7 @@ def evidence_is_intact(workspace: Workspace) -> dg.AssetCheckResult:
 )
 def no_withdrawn_source_in_the_newest_version(workspace: Workspace) -> dg.AssetCheckResult:
     """Look each source and each original up in the ledger of withdrawals."""
-    from lofi_pipeline.dataset import judging_day, load_scan
+    from lofi_pipeline.ingest import judging_day, load_scan
     from lofi_pipeline.licensing import load_withdrawals, withdrawn_contents, withdrawn_sources
 
     root = workspace.root

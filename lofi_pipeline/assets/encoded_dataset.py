@@ -20,7 +20,7 @@ def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     from lofi_pipeline.dataset import load_version
     from lofi_pipeline.training.encode import encode_dataset
 
-    def tell(done: int, total: int, track_id: str) -> None:
+    def log(done: int, total: int, track_id: str) -> None:
         progress.report("encoded_dataset", done, total, track_id)
         if done % 50 == 0:
             context.log.info(f"{done} of {total} tracks")
@@ -32,7 +32,7 @@ def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         workspace.root,
         base_name(config),
         config.training.preset,
-        progress=tell,
+        progress=log,
     )
     return dg.MaterializeResult(
         metadata={

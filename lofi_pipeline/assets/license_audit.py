@@ -64,15 +64,15 @@ def license_audit(
     context: dg.AssetExecutionContext, workspace: Workspace, config: AuditOptions
 ) -> dg.MaterializeResult:
     """Audits one checkpoint and writes data/audit/<partition>/. What it finds fails checks, never the run."""
-    from lofi_pipeline.licensing.audit import find_subject, gather, write_audit
-    from lofi_pipeline.training.base_at_hand import base_at_hand
+    from lofi_pipeline.audit import build_report, find_subject, write_audit
+    from lofi_pipeline.audit.base_model import base_at_hand
 
     root, settings = workspace.root, workspace.config
     try:
         subject = find_subject(root, context.partition_key)
         record = subject.checkpoint.record if subject.checkpoint else None
         base = base_at_hand(record.lineage, settings, quick=config.quick) if record else None
-        report = gather(root, subject, config=settings, base=base, quick=config.quick)
+        report = build_report(root, subject, config=settings, base=base, quick=config.quick)
         written = write_audit(root, subject, report)
     except (RecordError, UnreadableRecord, OSError) as error:
         context.log.warning(str(error))
@@ -126,7 +126,7 @@ def license_audit(
 
 
 def _checks(report: AuditReport) -> list[dg.AssetCheckResult]:
-    from lofi_pipeline.licensing.audit import not_intact
+    from lofi_pipeline.audit import not_intact
 
     errors = report.of_severity(Severity.ERROR)
     listed = {entry.track_id for entry in report.attribution}

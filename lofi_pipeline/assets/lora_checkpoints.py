@@ -39,7 +39,7 @@ def checkpoint_facts(
 
 def _licences(root: DataRoot, dataset_hash: str) -> str:
     """What the policy says today of all that fed a data set version."""
-    from lofi_pipeline.licensing.audit import verdict_today
+    from lofi_pipeline.audit import verdict_today
 
     path = root.dataset_version(dataset_hash)
     try:
@@ -81,9 +81,9 @@ def checkpoint_materialization(root: DataRoot, record: CheckpointRecord) -> dg.A
 )
 def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Verifies one checkpoint by really loading it, and enters it into checkpoints/manifest.json."""
+    from lofi_pipeline.checkpoints.manifest import compile_manifest, find_checkpoint
     from lofi_pipeline.training.checkpoints import record_verification, verify_checkpoint
     from lofi_pipeline.training.errors import BaseModelError
-    from lofi_pipeline.training.manifest import compile_manifest, find_checkpoint
 
     root = workspace.root
     folder = find_checkpoint(root, context.partition_key)

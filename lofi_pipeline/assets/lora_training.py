@@ -68,7 +68,7 @@ def _follower(
     context: dg.AssetExecutionContext, root: DataRoot, landed: "dict[str, TrainingEvent]"
 ) -> "Callable[[TrainingEvent], None]":
     """What is done with each event: log it, tell of checkpoints as they land, and note them in `landed` by id."""
-    from lofi_pipeline.training.manifest import read_record
+    from lofi_pipeline.checkpoints.manifest import read_record
     from lofi_pipeline.training.records import EventKind
 
     def follow(event: "TrainingEvent") -> None:

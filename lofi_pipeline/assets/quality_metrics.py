@@ -30,11 +30,12 @@ BETTER = "better_than_the_base"
 )
 def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record
+    from lofi_pipeline.checkpoints.retention import prune
     from lofi_pipeline.evaluation import EvaluationError
     from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
     from lofi_pipeline.training.errors import TrainingError
-    from lofi_pipeline.training.manifest import find_checkpoint, read_record
-    from lofi_pipeline.training.retention import prune
 
     root, config = workspace.root, workspace.config
     folder = find_checkpoint(root, context.partition_key)
@@ -43,14 +44,14 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
             f"no checkpoint {context.partition_key} under {root.checkpoints}", allow_retries=False
         )
 
-    def tell(message: str) -> None:
+    def log(message: str) -> None:
         context.log.info(message)
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
     try:
         version = _version_of(root, read_record(folder).checkpoint.dataset_hash)
-        found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, tell)
-    except (EvaluationError, TrainingError) as error:
+        found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
+    except (EvaluationError, TrainingError, CheckpointError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     plan = prune(root, config.retention.keep_best)
     metrics, base = found.scores.metrics, found.base.metrics
@@ -98,8 +99,8 @@ def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
 
 
 def _picture(root: DataRoot, scores: Scores, base: Scores) -> dg.MetadataValue:
+    from lofi_pipeline.checkpoints.manifest import scan_checkpoints
     from lofi_pipeline.evaluation import LossPoint, plot_scores
-    from lofi_pipeline.training.manifest import scan_checkpoints
 
     found = [item for item in scan_checkpoints(root) if item.record]
     alike = [item.scores for item in found if item.scores and item.scores.key == scores.key]

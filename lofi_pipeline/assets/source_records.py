@@ -9,7 +9,7 @@ from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import content_sha256, ledger, read_seals
+from lofi_pipeline.storage import content_sha256, ledger_path, read_ledger
 
 NOTHING_UNACCOUNTED = "every_accepted_source_permits_training"
 NOTHING_EDITED = "no_source_json_was_edited"
@@ -47,7 +47,7 @@ NOTHING_CUT = "no_seal_or_withdrawal_was_cut"
 )
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
-    from lofi_pipeline.dataset import register_sources
+    from lofi_pipeline.ingest import register_sources
     from lofi_pipeline.styles import load_presets
 
     config = workspace.config
@@ -57,10 +57,12 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         style_ids=set(load_presets()),
         progress=lambda drop: context.log.info(f"looking at {drop}"),
     )
-    seals, mark = read_seals(workspace.root), found.scan.ledger
-    cut = seals.against(mark) if mark else None
+    ledger, mark = read_ledger(workspace.root), found.scan.ledger
+    cut = ledger.contradiction(mark) if mark else None
     if cut:
-        context.log.error(f"{ledger(workspace.root)} {cut}: take it and withdrawals.json back from a backup")
+        context.log.error(
+            f"{ledger_path(workspace.root)} {cut}: take it and withdrawals.json back from a backup"
+        )
     known = set(context.instance.get_dynamic_partitions(str(TRACKS.name)))
     missing = [track.track_id for track in found.registry.tracks if track.track_id not in known]
     if missing:

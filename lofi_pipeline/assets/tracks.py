@@ -15,7 +15,7 @@ from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 if TYPE_CHECKING:
-    from lofi_pipeline.dataset import Standing
+    from lofi_pipeline.dataset import Eligibility
 
 STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
 
@@ -60,16 +60,16 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
 )
 def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult]:
     """Work on each track of the range on all cores. A refusal is data; a fault fails that track alone."""
-    from lofi_pipeline.dataset import standing_of
+    from lofi_pipeline.dataset import eligibility_of
 
     root, keys = workspace.root, list(context.partition_keys)
-    standing = standing_of(root, workspace.config)
+    eligibility = eligibility_of(root, workspace.config)
     failed: list[TrackRecord] = []
     for number, record in enumerate(_worked(root, workspace.config, keys), start=1):
         context.log.info(
             f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
         )
-        for event in _materializations(root, record, standing):
+        for event in _materializations(root, record, eligibility):
             context.log_event(event)
         if record.status is TrackStatus.FAILED:
             failed.append(record)
@@ -83,7 +83,7 @@ def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[
 
 
 def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator[TrackRecord]:
-    from lofi_pipeline.dataset import work_batch
+    from lofi_pipeline.ingest import work_batch
 
     try:
         yield from work_batch(root, config, keys)
@@ -93,7 +93,7 @@ def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator
 
 
 def _materializations(
-    root: DataRoot, record: TrackRecord, standing: "Standing"
+    root: DataRoot, record: TrackRecord, eligibility: "Eligibility"
 ) -> Iterator[dg.AssetMaterialization]:
     """One event for each stage that has an outcome: done, or refused by policy."""
     for stage in STAGES:
@@ -107,7 +107,7 @@ def _materializations(
             facts["reason"] = record.reason or ""
         facts |= _FACTS[stage](root, record)
         if stage == "raw_tracks":
-            facts |= _licensing(record, standing)
+            facts |= _licensing(record, eligibility)
         version = content_sha256([record.inputs[stage.split("_")[0]], refused])
         yield dg.AssetMaterialization(
             stage, partition=record.track_id, metadata=facts, tags={DATA_VERSION_TAG: version}
@@ -126,15 +126,15 @@ def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | st
     }
 
 
-def _licensing(record: TrackRecord, standing: "Standing") -> dict[str, dg.MetadataValue | str]:
+def _licensing(record: TrackRecord, eligibility: "Eligibility") -> dict[str, dg.MetadataValue | str]:
     """Who provided the track and what proves its licence; of each source, where there are several."""
     ids = [
         source_id
         for source_id in dict.fromkeys(origin.source_id for origin in record.origins)
-        if source_id in standing.manifests
+        if source_id in eligibility.manifests
     ]
-    manifests = [standing.manifests[source_id] for source_id in ids]
-    behind = [standing.provenance[source_id] for source_id in ids]
+    manifests = [eligibility.manifests[source_id] for source_id in ids]
+    behind = [eligibility.provenance[source_id] for source_id in ids]
     documents = [f"{item.path} (SHA-256 {item.sha256})" for each in behind for item in each.evidence]
     said = [each.verified_by for each in manifests if each.verified_by]
     return {
@@ -151,15 +151,15 @@ def _licensing(record: TrackRecord, standing: "Standing") -> dict[str, dg.Metada
 def _processed(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
     if record.processed is None:
         return {}
-    facts, heard = record.processed, record.processed.measurements
+    facts, measured = record.processed, record.processed.measurements
     thumbnail = root.thumbnail(record.track_id)
     return {
         **({"waveform": picture(thumbnail.read_bytes())} if thumbnail.is_file() else {}),
         "quality_score": facts.quality.score,
         "quality": "; ".join(part.sentence for part in facts.quality.parts) or "nothing to complain of",
         "duration": facts.duration,
-        "tempo_bpm": heard.tempo_bpm,
-        "key": f"{heard.key} {heard.mode}",
+        "tempo_bpm": measured.tempo_bpm,
+        "key": f"{measured.key} {measured.mode}",
         "loudness_lufs": facts.output_lufs,
         "true_peak_dbtp": facts.true_peak_dbtp,
         "path": dg.MetadataValue.path(str(root.inside(facts.audio_path))),

@@ -1,7 +1,7 @@
 """Audio: any file in; a levelled MP3 and all that was measured about it out. No torch, librosa or dagster."""
 
-from lofi_pipeline.audio.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
-from lofi_pipeline.audio.encode import encode_mp3, write_wav
+from lofi_pipeline.audio.analysis.features import measure
+from lofi_pipeline.audio.analysis.spectrum import mono_at
 from lofi_pipeline.audio.errors import (
     AudioError,
     DamagedAudio,
@@ -13,10 +13,9 @@ from lofi_pipeline.audio.errors import (
     TooShort,
     UndecodableAudio,
 )
-from lofi_pipeline.audio.features import measure
-from lofi_pipeline.audio.fingerprint import BANDS, fingerprint
-from lofi_pipeline.audio.fingerprint_match import Hint, Kinship, Likeness, compare, compare_at, hints_of
-from lofi_pipeline.audio.fingerprint_sketch import (
+from lofi_pipeline.audio.fingerprint.extract import BANDS, fingerprint
+from lofi_pipeline.audio.fingerprint.match import Hint, Likeness, MatchType, compare, compare_at, hints_of
+from lofi_pipeline.audio.fingerprint.sketch import (
     DIMENSIONS,
     SKETCH_SCALE,
     SKETCH_VERSION,
@@ -24,9 +23,10 @@ from lofi_pipeline.audio.fingerprint_sketch import (
     sketch,
     sketch_starts,
 )
-from lofi_pipeline.audio.loudness import integrated_loudness, true_peak_dbtp
+from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
+from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
+from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, process
-from lofi_pipeline.audio.spectrum import mono_at
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -41,8 +41,8 @@ __all__ = [
     "DamagedAudio",
     "EncodingFailed",
     "Hint",
-    "Kinship",
     "Likeness",
+    "MatchType",
     "NotAFile",
     "ProcessedAudio",
     "RefusedAudio",

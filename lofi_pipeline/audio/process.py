@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from lofi_pipeline.audio.cut import cut
-from lofi_pipeline.audio.decode import SAMPLE_RATE, Audio, read
-from lofi_pipeline.audio.encode import encode_mp3
+from lofi_pipeline.audio.analysis.features import measure
+from lofi_pipeline.audio.analysis.quality import score
+from lofi_pipeline.audio.analysis.spectrum import mono_at
+from lofi_pipeline.audio.analysis.thumbnail import waveform_png
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
-from lofi_pipeline.audio.features import measure
-from lofi_pipeline.audio.fingerprint import fingerprint
-from lofi_pipeline.audio.limiter import level
-from lofi_pipeline.audio.loudness import gated_loudness, k_weighted_power, true_peak_dbtp
-from lofi_pipeline.audio.overshoot import tame
-from lofi_pipeline.audio.quality import score
-from lofi_pipeline.audio.spectrum import mono_at
-from lofi_pipeline.audio.thumbnail import waveform_png
-from lofi_pipeline.audio.trim import Trimmed, trim
+from lofi_pipeline.audio.fingerprint.extract import fingerprint
+from lofi_pipeline.audio.io.decode import SAMPLE_RATE, Audio, read
+from lofi_pipeline.audio.io.encode import encode_mp3
+from lofi_pipeline.audio.mastering.cut import cut
+from lofi_pipeline.audio.mastering.limiter import level
+from lofi_pipeline.audio.mastering.loudness import gated_loudness, k_weighted_power, true_peak_dbtp
+from lofi_pipeline.audio.mastering.overshoot import reduce_overshoot
+from lofi_pipeline.audio.mastering.trim import Trimmed, trim
 from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
@@ -162,22 +162,22 @@ def _write(
     gain_db, shortfall_db = levelled.gain_db, levelled.loudness_shortfall_db
     del levelled  # it is as large as the track, and so is what comes next
     file.write_bytes(mp3)
-    heard = read(file, max_seconds=2 * settings.max_seconds)
-    if heard.samples.shape != samples.shape or heard.bad_packets:
+    measured = read(file, max_seconds=2 * settings.max_seconds)
+    if measured.samples.shape != samples.shape or measured.bad_packets:
         raise EncodingFailed(
-            f"the MP3 holds {heard.samples.shape[1]} samples instead of {samples.shape[1]};"
+            f"the MP3 holds {measured.samples.shape[1]} samples instead of {samples.shape[1]};"
             " report this with the track"
         )
-    tamed = tame(mp3, heard.samples, settings.true_peak_ceiling_dbtp)
-    if tamed.mp3 != mp3:
-        file.write_bytes(tamed.mp3)
-    output = gated_loudness(tamed.power)
+    reduced = reduce_overshoot(mp3, measured.samples, settings.true_peak_ceiling_dbtp)
+    if reduced.mp3 != mp3:
+        file.write_bytes(reduced.mp3)
+    output = gated_loudness(reduced.power)
     if output is None:
         raise EncodingFailed("the MP3 is silent although its source is not; report this with the track")
     return _Written(
-        sha256=hashlib.sha256(tamed.mp3).hexdigest(),
+        sha256=hashlib.sha256(reduced.mp3).hexdigest(),
         lufs=output,
-        peak_dbtp=tamed.peak_dbtp,
+        peak_dbtp=reduced.peak_dbtp,
         gain_db=gain_db,
         shortfall_db=shortfall_db,
     )

@@ -27,8 +27,8 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
     A checkpoint that Dagster knows landed by a rename and is whole. Another may still be being copied: it must be
     unchanged for `stable_seconds`, and is verified before it is scored.
     """
-    from lofi_pipeline.dataset import drop_signature
-    from lofi_pipeline.training.manifest import missing_files, scan_checkpoints
+    from lofi_pipeline.checkpoints.manifest import missing_files, scan_checkpoints
+    from lofi_pipeline.ingest import drop_signature
 
     root, moment = workspace.root, time.time()
     before, seen = Watch.load(context.cursor), {}

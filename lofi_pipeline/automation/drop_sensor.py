@@ -52,7 +52,7 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
 
     One run at a time: it has all cores. What comes meanwhile waits for a later tick.
     """
-    from lofi_pipeline.dataset import load_registry, pending_tracks
+    from lofi_pipeline.ingest import load_registry, pending_tracks
 
     root, config, instance = workspace.root, workspace.config, context.instance
     cursor, ready, waiting = _look(root, config, Watch.load(context.cursor), time.time())
@@ -89,7 +89,7 @@ def _look(
     root: DataRoot, config: PipelineConfig, before: Watch, moment: float
 ) -> tuple[Watch, dict[str, str], list[str]]:
     """The new cursor, the drops to register (new, changed or gone) with their signatures, and why others wait."""
-    from lofi_pipeline.dataset import changed_drops, drop_signature, incomplete_reason, load_scan
+    from lofi_pipeline.ingest import changed_drops, drop_signature, incomplete_reason, load_scan
     from lofi_pipeline.styles import load_presets
 
     style_ids = set(load_presets())

@@ -16,7 +16,7 @@ from lofi_pipeline.resources import Workspace
 )
 def nightly_dataset(workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
     """Nothing to do is no failure: an empty data root waits for its first drop."""
-    from lofi_pipeline.dataset import drop_folders, load_registry
+    from lofi_pipeline.ingest import drop_folders, load_registry
 
     if not drop_folders(workspace.root) and not load_registry(workspace.root).tracks:
         return dg.SkipReason("no drop in data/raw yet")

@@ -13,7 +13,7 @@ def unreported_tracks(instance: dg.DagsterInstance, root: DataRoot) -> list[str]
 
     Working on them again does nothing but report.
     """
-    from lofi_pipeline.dataset import load_record, load_registry
+    from lofi_pipeline.ingest import load_record, load_registry
 
     shown = instance.get_materialized_partitions(LAST_STAGE)
     silent = [

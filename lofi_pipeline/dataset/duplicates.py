@@ -29,7 +29,7 @@ class TrackPair(Entity):
 
     track_id: TrackId = Field(description="The one registered later")
     other: TrackId
-    kinship: audio.Kinship
+    kinship: audio.MatchType
     similarity: float = Field(ge=0, le=1, description="Mean cosine of the aligned fingerprints")
     contradiction: float = Field(
         ge=0, le=1, description="Share of clear notes of one that are absent in the other"
@@ -180,7 +180,7 @@ def _pairs_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) ->
         other = load_fingerprint(root, candidate.track_id)
         if other is not None:
             likeness = audio.compare_at(bands, other, candidate.hints)
-            if likeness.kinship is not audio.Kinship.NONE:
+            if likeness.match_type is not audio.MatchType.NONE:
                 pairs.append(_pair(track_id, candidate.track_id, likeness))
     return pairs
 
@@ -191,7 +191,7 @@ def _pair(track_id: str, other: str, likeness: audio.Likeness) -> TrackPair:
     return TrackPair(
         track_id=track_id,
         other=other,
-        kinship=likeness.kinship,
+        kinship=likeness.match_type,
         similarity=round(likeness.similarity, 4),
         contradiction=round(likeness.contradiction, 4),
         speed=round(likeness.speed, 4),
@@ -203,7 +203,7 @@ def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy
     """Which of the tracks are copies: those that are the same recording as one registered before and not a copy itself."""
     earlier: dict[str, list[TrackPair]] = {}
     for pair in found.pairs:
-        if pair.kinship is audio.Kinship.SAME:
+        if pair.kinship is audio.MatchType.SAME:
             earlier.setdefault(pair.track_id, []).append(pair)
     copies: dict[str, Copy] = {}
     kept: set[str] = set()
@@ -221,7 +221,7 @@ def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]
     """Every other track that is the same recording as one of `originals`, whichever was registered first."""
     copies: dict[str, Copy] = {}
     for pair in found.pairs:
-        if pair.kinship is audio.Kinship.SAME:
+        if pair.kinship is audio.MatchType.SAME:
             for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
                 if original in originals and track_id not in originals:
                     copies.setdefault(track_id, Copy(track_id, original, pair))

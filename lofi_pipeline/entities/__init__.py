@@ -38,7 +38,7 @@ from lofi_pipeline.entities.grant import (
     Use,
     Validity,
 )
-from lofi_pipeline.entities.ledger_mark import LedgerMark
+from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import (
     CHECKPOINT_RECORD,
     SCORES_RECORD,
@@ -104,7 +104,7 @@ __all__ = [
     "Grant",
     "HumanEvaluation",
     "IntegrityFacts",
-    "LedgerMark",
+    "LedgerHead",
     "Lineage",
     "Obligation",
     "ObligationRow",

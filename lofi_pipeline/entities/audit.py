@@ -13,7 +13,7 @@ from pydantic import Field
 from lofi_pipeline.entities.base import Entity, Identifier, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import QualityMetrics
 from lofi_pipeline.entities.dataset import Dataset
-from lofi_pipeline.entities.ledger_mark import LedgerMark
+from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
@@ -210,7 +210,7 @@ class IntegrityFacts(Entity):
     absent_originals: int = Field(
         default=0, ge=0, description="Originals that no longer lie under raw/; their hashes stay"
     )
-    ledger: LedgerMark | None = Field(
+    ledger: LedgerHead | None = Field(
         default=None,
         description="Of the seals: proves the ledger of this day to whoever keeps this report",
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId
 from lofi_pipeline.entities.dataset import Dataset
-from lofi_pipeline.entities.ledger_mark import LedgerMark
+from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split, Track
 from lofi_pipeline.entities.verdict import Provenance
@@ -41,7 +41,7 @@ class DatasetVersion(Entity):
     tracks: list[VersionTrack]
     sources: list[SourceRecord]
     provenance: list[Provenance] = Field(default_factory=list, description="Of each source, in their order")
-    ledger: LedgerMark | None = Field(default=None, description="Of the seals where and when it was built")
+    ledger: LedgerHead | None = Field(default=None, description="Of the seals where and when it was built")
 
     def side(self, split: Split) -> list[VersionTrack]:
         """The tracks on one side of the split."""

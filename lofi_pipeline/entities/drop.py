@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
 from lofi_pipeline.entities.grant import EvidenceFile, Grant
-from lofi_pipeline.entities.ledger_mark import LedgerMark
+from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.source import DropManifest
 from lofi_pipeline.entities.track_record import TrackOrigin
 from lofi_pipeline.entities.verdict import Verdict
@@ -71,7 +71,7 @@ class Scan(Entity):
     judged_with: Sha256 = Field(description="Of the licence policy, its settings and the style ids")
     day: date | None = Field(default=None, description="The latest day that was ever judged for")
     withdrawals: Sha256 | None = Field(default=None, description="Of the withdrawals in force on that day")
-    ledger: LedgerMark | None = Field(default=None, description="Of the seals when it was scanned")
+    ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was scanned")
 
     def refusals(self) -> list[tuple[str, str]]:
         """(path relative to the data root, reason) of each file that gives no track because of its drop or its kind.

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
-from lofi_pipeline.entities.ledger_mark import LedgerMark
+from lofi_pipeline.entities.ledger_head import LedgerHead
 
 CHECKPOINT_RECORD = "checkpoint.json"
 SCORES_RECORD = "scores.json"
@@ -63,7 +63,7 @@ class CheckpointRecord(Entity):
     )
     invalid_reason: str | None = None
     pruned: bool = Field(default=False, description="Weights removed by retention; the record stays")
-    ledger: LedgerMark | None = Field(default=None, description="Of the seals where and when it landed")
+    ledger: LedgerHead | None = Field(default=None, description="Of the seals where and when it landed")
 
     @property
     def partition_key(self) -> str:

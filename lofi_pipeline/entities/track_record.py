@@ -63,7 +63,7 @@ class TrackMeasurements(Entity):
     """What was heard in a track. None: not listened for (a record of an earlier version).
 
     On steady music beat k lies at `beat_offset_s` + k * 60 / `tempo_bpm` seconds from beginning to end. How far each of
-    these can be trusted is measured in docs/hearing.md.
+    these can be trusted is measured in docs/analysis.md.
     """
 
     tempo_bpm: float = Field(gt=0, description="Tempo as measured, octave not folded")
@@ -97,7 +97,9 @@ class TrackMeasurements(Entity):
     noise: float | None = Field(
         default=None, ge=0, le=1, description="Probability of a bed of noise: hiss, rain, wind, waves"
     )
-    timbre: list[float] = Field(default_factory=list, description="See lofi_pipeline/audio/timbre.py")
+    timbre: list[float] = Field(
+        default_factory=list, description="See lofi_pipeline/audio/analysis/timbre.py"
+    )
 
 
 class CutInfo(Entity):

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lofi_pipeline.checkpoints.ledger_entries import enter_scores
+from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, ScoreKey, Scores
 from lofi_pipeline.evaluation.embedders import Embedder, open_embedder
@@ -21,10 +23,8 @@ from lofi_pipeline.evaluation.records import (
     write_scores,
 )
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
-from lofi_pipeline.licensing.audit import seal_scores
 from lofi_pipeline.storage import DataRoot, locked
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device, torch_threads
-from lofi_pipeline.training.manifest import compile_manifest, read_record
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -107,7 +107,7 @@ def evaluate_checkpoint(
     finally:
         pipeline.unload_lora_weights()
     write_scores(folder, scores)
-    seal_scores(root, folder, record, scores)
+    enter_scores(root, folder, record, scores)
     compile_manifest(root, folder.parent)
     return Evaluated(record, scores, base, fresh=True)
 

@@ -18,7 +18,7 @@ from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsag
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.prompts import PromptSpec
-from lofi_pipeline.training.prompt_length import refuse_what_is_cut
+from lofi_pipeline.training.prompt_length import check_prompt_length
 
 Encoded = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """Text states, text mask, lyric states, lyric mask; each [1, tokens, ...]."""
@@ -78,7 +78,7 @@ def generate(
 
 @torch.no_grad()
 def _encode(pipeline: AceStepPipeline, spec: PromptSpec, seconds: float) -> Encoded:
-    refuse_what_is_cut(pipeline, spec.prompt)
+    check_prompt_length(pipeline, spec.prompt)
     return pipeline.encode_prompt(
         prompt=spec.prompt,
         lyrics=spec.lyrics,

@@ -24,7 +24,7 @@ _LICENCE_REF = re.compile(r"(?:DocumentRef-[A-Za-z0-9.\-]+:)?LicenseRef-[A-Za-z0
 
 
 @dataclass(frozen=True)
-class Side:
+class License:
     """One licence as it stands in the expression; `registered`: an SPDX id, or a LicenseRef- of somebody's own."""
 
     text: str
@@ -34,7 +34,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Every:
+class And:
     """All sides hold at once: AND."""
 
     sides: tuple[Node, ...]
@@ -47,7 +47,7 @@ class Choice:
     sides: tuple[Node, ...]
 
 
-Node = Side | Every | Choice
+Node = License | And | Choice
 
 
 def read_expression(license_type: str) -> Node | None:
@@ -83,12 +83,12 @@ def spdx_spelling(licence: str) -> str:
 def _node(parsed: Any) -> Node | None:
     if isinstance(parsed, LicenseWithExceptionSymbol):
         side = _side(parsed.license_symbol)
-        return Side(side.text, side.registered, addition=str(parsed.exception_symbol.key))
+        return License(side.text, side.registered, addition=str(parsed.exception_symbol.key))
     if isinstance(parsed, LicenseSymbol):
         return _side(parsed)
     if not isinstance(parsed, (_spdx().AND, _spdx().OR)):
         return None
-    kind = Every if isinstance(parsed, _spdx().AND) else Choice
+    kind = And if isinstance(parsed, _spdx().AND) else Choice
     sides = [_node(argument) for argument in parsed.args]
     found: list[Node] = []
     for side in sides:
@@ -98,7 +98,7 @@ def _node(parsed: Any) -> Node | None:
     return kind(tuple(dict.fromkeys(found)))
 
 
-def _side(symbol: LicenseSymbol) -> Side:
+def _side(symbol: LicenseSymbol) -> License:
     key = str(symbol.key)
     known = key in _spdx().known_symbols
-    return Side(key, registered=known or _LICENCE_REF.fullmatch(key) is not None)
+    return License(key, registered=known or _LICENCE_REF.fullmatch(key) is not None)

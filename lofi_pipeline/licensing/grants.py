@@ -15,7 +15,7 @@ def gives(grant: Grant | None, use: Use) -> bool:
     return grant is not None and grant.uses.get(use) in GIVEN
 
 
-def lapsed(grant: Grant, day: date) -> str | None:
+def expired(grant: Grant, day: date) -> str | None:
     """Why a grant is not in force on a day, or None."""
     if grant.withdrawn and day >= grant.withdrawn:
         return f"The grant was withdrawn on {grant.withdrawn}."

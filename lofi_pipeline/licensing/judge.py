@@ -18,9 +18,9 @@ from lofi_pipeline.entities import (
     Verdict,
 )
 from lofi_pipeline.licensing import grants
-from lofi_pipeline.licensing.expression import Every, Node, Side, read_expression
+from lofi_pipeline.licensing.expression import And, License, Node, read_expression
 from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
-from lofi_pipeline.licensing.text import UnreadableLicence, bans_training, plain, without_grant
+from lofi_pipeline.licensing.text import UnreadableLicence, bans_training, normalize_license, without_grant
 
 UNKNOWN = "LicenseRef-Unknown"
 AI_TRAINING_BAN = "LicenseRef-No-AI-Training"
@@ -69,7 +69,7 @@ def judge(
         evidenced,
     )
     try:
-        text = plain(license_type)
+        text = normalize_license(license_type)
         if bans_training(text):
             return _banned(f'"{_printable(license_type):.200}" excludes AI training.')
         found = judging.text(text)
@@ -118,7 +118,7 @@ def judge_source(
         verdict = verdict.model_copy(update={"reason": UNPROVED})
     if grant is not None:
         verdict = grants.limited(verdict, grant, base=base)
-        against = grants.lapsed(grant, day) or grants.forbids(grant, commercial=settings.commercial)
+        against = grants.expired(grant, day) or grants.forbids(grant, commercial=settings.commercial)
         if verdict.permitted and against:
             verdict = verdict.model_copy(update={"permitted": False, "reason": against})
     return verdict.model_copy(update={"policy": policy.hash_with(settings), "day": day})
@@ -173,36 +173,40 @@ class _Judging:
 
     def node(self, node: Node) -> Verdict | None:
         """A side of an expression, or several."""
-        if isinstance(node, Side):
+        if isinstance(node, License):
             return self._side(node)
-        if isinstance(node, Every):
+        if isinstance(node, And):
             return self._every(node)
         verdicts = [self.node(side) for side in node.sides]
         return _choice([v for v in verdicts if v]) if all(verdicts) else None
 
-    def _side(self, side: Side) -> Verdict | None:
+    def _side(self, side: License) -> Verdict | None:
         judging = self
         if side.addition is not None:
-            if plain(side.addition) not in (
+            if normalize_license(side.addition) not in (
                 "licenseref ai training rights",
                 "additionref ai training rights",
             ):
                 reason = f'The policy does not know the addition "{side.addition:.80}".'
                 return _not_known(f"{side.text} WITH {side.addition}", reason) if side.registered else None
             judging = replace(self, granted_in_text=True)
-        verdict = judging.text(plain(side.text))
+        verdict = judging.text(normalize_license(side.text))
         if verdict is None and side.registered:
             return _not_known(side.text, f'The policy does not know "{side.text:.80}".')
         return verdict
 
-    def _every(self, node: Every) -> Verdict | None:
+    def _every(self, node: And) -> Verdict | None:
         rights = [side for side in node.sides if self._is_training_rights(side)]
         judging = replace(self, granted_in_text=True) if 0 < len(rights) < len(node.sides) else self
         verdicts = [(self if side in rights else judging).node(side) for side in node.sides]
         return _all_of([v for v in verdicts if v]) if all(verdicts) else None
 
     def _is_training_rights(self, side: Node) -> bool:
-        found = self.policy.find(plain(side.text)) if isinstance(side, Side) and not side.addition else None
+        found = (
+            self.policy.find(normalize_license(side.text))
+            if isinstance(side, License) and not side.addition
+            else None
+        )
         return found is not None and found[0].id == AI_TRAINING_RIGHTS
 
     def _rule(self, rule: LicenceRule, version: str | None) -> Verdict:

@@ -34,7 +34,7 @@ class UnreadableLicence(ValueError):
     """The text holds characters that make it look like something it is not."""
 
 
-def plain(license_type: str) -> str:
+def normalize_license(license_type: str) -> str:
     """The plain form of a licence's name.
 
     Raises:

@@ -23,11 +23,11 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.base import Identifier, Name, Sha256, TrackId
 from lofi_pipeline.storage import (
     DataRoot,
+    append_to_ledger,
     file_sha256,
     locked,
     read_json,
-    read_seals,
-    seal,
+    read_ledger,
     write_json_atomic,
 )
 
@@ -96,7 +96,7 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
             fingerprints=_fingerprints(root, contents),
         )
         write_json_atomic(path, _Ledger(withdrawals=[*known, withdrawal]))
-        seal(root, {root.relative(path): file_sha256(path)})
+        append_to_ledger(root, {root.relative(path): file_sha256(path)})
     return withdrawal
 
 
@@ -111,7 +111,7 @@ def _fingerprints(root: DataRoot, contents: Collection[str]) -> dict[str, str]:
 
 def _require_intact(root: DataRoot, path: Path) -> None:
     """A ledger that was edited by hand is not written to: the new seal would cover the edit."""
-    sealed = read_seals(root).hashes.get(root.relative(path))
+    sealed = read_ledger(root).hashes.get(root.relative(path))
     if sealed is not None and not (path.is_file() and file_sha256(path) == sealed):
         raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
 

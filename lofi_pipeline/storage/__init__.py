@@ -4,9 +4,9 @@ from lofi_pipeline.storage.atomic import (
     TEMPORARY_PREFIX,
     UnreadableRecord,
     canonical_json,
+    commit_folder,
     content_sha256,
     file_sha256,
-    landing_folder,
     link_or_copy,
     locked,
     read_json,
@@ -15,9 +15,9 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
-from lofi_pipeline.storage.holes import never_filled
-from lofi_pipeline.storage.leftovers import sweep_leftovers
-from lofi_pipeline.storage.seals import Seals, ledger, read_seals, seal
+from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
+from lofi_pipeline.storage.sparse import sparse_reason
+from lofi_pipeline.storage.temp_files import remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
 
 __all__ = [
@@ -25,21 +25,21 @@ __all__ = [
     "PROJECT_ROOT",
     "TEMPORARY_PREFIX",
     "DataRoot",
-    "Seals",
+    "Ledger",
     "UnreadableRecord",
+    "append_to_ledger",
     "canonical_json",
+    "commit_folder",
     "content_sha256",
     "file_sha256",
-    "landing_folder",
-    "ledger",
+    "ledger_path",
     "link_or_copy",
     "locked",
-    "never_filled",
     "read_json",
-    "read_seals",
+    "read_ledger",
+    "remove_temporary_files",
     "replacing",
-    "seal",
-    "sweep_leftovers",
+    "sparse_reason",
     "version_hash",
     "write_bytes_atomic",
     "write_json_atomic",

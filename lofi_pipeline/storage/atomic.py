@@ -55,7 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def landing_folder(path: Path) -> Iterator[Path]:
+def commit_folder(path: Path) -> Iterator[Path]:
     """Like `replacing`, for a folder that must not exist yet: what becomes visible at `path` is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)

@@ -33,7 +33,7 @@ from lofi_pipeline.styles.prompt import (
 from lofi_pipeline.styles.suggest import SURE_ENOUGH, Suggestion, needs_review, suggest, suggest_for
 from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
-from lofi_pipeline.styles.zero_shot import direction, standing, style_texts
+from lofi_pipeline.styles.zero_shot import direction, standouts, style_texts
 
 __all__ = [
     "INSTRUMENTAL_LYRICS",
@@ -64,7 +64,7 @@ __all__ = [
     "prompt_bpm",
     "read_lyrics",
     "resolve_presets",
-    "standing",
+    "standouts",
     "style_prompt",
     "style_texts",
     "suggest",

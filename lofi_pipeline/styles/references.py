@@ -1,6 +1,6 @@
 """How the 38 styles sound: where their pieces lie in a space of timbre, as benchmarks/fit_styles.py found them.
 
-Linear discriminants of the timbre numbers (lofi_pipeline/audio/timbre.py): an affine map in which pieces of one style are a
+Linear discriminants of the timbre numbers (lofi_pipeline/audio/analysis/timbre.py): an affine map in which pieces of one style are a
 round cloud of unit spread, and the centre of each style's cloud.
 """
 
@@ -52,8 +52,14 @@ class References:
 
 def sound_of(preset: StylePreset) -> str:
     """A fingerprint of what in a preset is heard as timbre. The tempo is not: it is measured by itself."""
-    heard = [preset.instruments, preset.production, preset.mood_options, preset.atmosphere, preset.vocal_type]
-    return hashlib.sha256(json.dumps(heard).encode()).hexdigest()[:16]
+    zero_shot = [
+        preset.instruments,
+        preset.production,
+        preset.mood_options,
+        preset.atmosphere,
+        preset.vocal_type,
+    ]
+    return hashlib.sha256(json.dumps(zero_shot).encode()).hexdigest()[:16]
 
 
 @cache

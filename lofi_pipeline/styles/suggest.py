@@ -3,7 +3,7 @@
 Two opinions are blended, and what a text-audio model hears is added to each (zero_shot.py). References know how the 38 styles sound, as this project's synthesiser plays them (references.py).
 Where a track sounds like none of them, a rule of thumb speaks: each preset stands for an expected tempo, mode, brightness,
 density of onsets, drums, voice, crackle and rain (naive Bayes, a flat prior); its shares are small, and that is the truth.
-How often the confidence is right is measured in docs/hearing.md; below SURE_ENOUGH a person should look.
+How often the confidence is right is measured in docs/analysis.md; below SURE_ENOUGH a person should look.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ USUAL_TEMPO = 80.0
 TEMPO_SPREAD = 0.06
 BRIGHTNESS_SPREAD = 0.7
 ONSET_SPREAD = 0.5
-UNHEARD_VOICE = 0.05
+UNLIKELY_VOICE = 0.05
 """Taken for the probability of a voice when nobody listened for one."""
 DOUBT = 0.1
 """A probability that was measured is believed within this of 0 and 1."""
@@ -79,7 +79,7 @@ class Suggestion:
 def suggest(
     measurements: TrackMeasurements,
     presets: Mapping[str, StylePreset],
-    heard: Mapping[str, float] | None = None,
+    zero_shot: Mapping[str, float] | None = None,
 ) -> list[Suggestion]:
     """The presets by how well they fit, best first; equal ones by id.
 
@@ -88,15 +88,15 @@ def suggest(
     listed = [presets[style_id] for style_id in sorted(presets)]
     if not listed:
         return []
-    stands = np.array([(heard or {}).get(preset.style_id, 0.0) for preset in listed])
-    thumb = _shares(
+    stands = np.array([(zero_shot or {}).get(preset.style_id, 0.0) for preset in listed])
+    prior = _shares(
         np.array([_log_fit(measurements, preset) for preset in listed]) + HEARD_WEIGHT_OF_THUMB * stands
     )
-    blended, trust = thumb, 0.0
+    blended, trust = prior, 0.0
     known = [index for index, preset in enumerate(listed) if load_references().knows(preset)]
     if known and len(measurements.timbre) == len(load_references().mean):
         sound, trust = _by_sound(measurements, [listed[index] for index in known], stands[known])
-        blended = (1 - trust) * thumb
+        blended = (1 - trust) * prior
         blended[known] += trust * sound
     order = sorted(range(len(listed)), key=lambda index: (-blended[index], listed[index].style_id))
     return [Suggestion(listed[index].style_id, float(blended[index])) for index in order]
@@ -112,14 +112,14 @@ def suggest_for(
     presets: Mapping[str, StylePreset],
     *,
     vocals: bool | None,
-    heard: Mapping[str, float] | None = None,
+    zero_shot: Mapping[str, float] | None = None,
 ) -> tuple[Suggestion, bool]:
     """The style to take for a track that nobody declared one for, and whether a person should look at it.
 
     `vocals`: whether somebody sings, as was declared or as lyrics say; None when nobody said. A style with a voice is not
     taken where nobody sings, nor one with words where nobody said that there are any: then the next one is, to be looked at.
     """
-    ranked = suggest(measurements, presets, heard)
+    ranked = suggest(measurements, presets, zero_shot)
     for found in ranked:
         voice = presets[found.style_id].vocal_type or INSTRUMENTAL
         silent = voice == INSTRUMENTAL
@@ -149,7 +149,7 @@ def _shares(scores: np.ndarray) -> np.ndarray:
 def _log_fit(measurements: TrackMeasurements, preset: StylePreset) -> float:
     """Logarithm of the likelihood of the measurements under a preset, up to a constant."""
     sings = preset.vocal_type not in (None, INSTRUMENTAL)
-    voice = measurements.voice if measurements.voice is not None else UNHEARD_VOICE
+    voice = measurements.voice if measurements.voice is not None else UNLIKELY_VOICE
     drums = "no drums" not in preset.production and bool(DRUM_INSTRUMENTS.intersection(preset.instruments))
     return (
         _tempo_fit(measurements, preset)

@@ -44,7 +44,7 @@ def direction(vectors: np.ndarray) -> np.ndarray:
     return middle / max(float(np.linalg.norm(middle)), 1e-9)
 
 
-def standing(cosines: Mapping[str, float]) -> dict[str, float]:
+def standouts(cosines: Mapping[str, float]) -> dict[str, float]:
     """By how many standard deviations each style's cosine stands out among all; 0 where all are alike."""
     values = np.array(list(cosines.values()))
     spread = float(values.std())

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint
+from lofi_pipeline.checkpoints.manifest import files_fault, read_record, set_aside, write_record
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
     BaseModelFacts,
@@ -19,34 +22,39 @@ from lofi_pipeline.entities import (
     checkpoint_id_of,
     now,
 )
-from lofi_pipeline.licensing.audit import seal_landed
-from lofi_pipeline.storage import DataRoot, file_sha256, landing_folder, read_seals, write_json_atomic
+from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
-from lofi_pipeline.training.errors import BaseModelError, CheckpointError, NonFiniteTraining, disk_faults
-from lofi_pipeline.training.manifest import files_fault, read_record, set_aside, write_record
+from lofi_pipeline.training.errors import BaseModelError, NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
 from lofi_pipeline.training.weights import (
     DIFFUSERS_FILE,
     LIVE_ADAPTER,
+    PARITY_FILE,
     PEFT_CONFIG,
     PEFT_FILE,
-    PROBE_FILE,
-    Probe,
+    ParityCheck,
     Tensors,
     load_checkpoint_into,
-    read_probe,
-    take_probe,
+    read_parity_check,
+    take_parity_check,
     write_adapter,
-    write_probe,
+    write_parity_check,
 )
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
-__all__ = ["Base", "Verification", "land", "load_checkpoint_into", "record_verification", "verify_checkpoint"]
+__all__ = [
+    "Base",
+    "Verification",
+    "commit_checkpoint",
+    "load_checkpoint_into",
+    "record_verification",
+    "verify_checkpoint",
+]
 
 LANDED_ADAPTER = "landed"
-NEEDED_FILES = (DIFFUSERS_FILE, PEFT_FILE, PEFT_CONFIG, PROBE_FILE)
+NEEDED_FILES = (DIFFUSERS_FILE, PEFT_FILE, PEFT_CONFIG, PARITY_FILE)
 # 0 is identical, 1 an adapter that is ignored; a lost alpha gives about 0.5. At landing the arithmetic is the same, only
 # that a base in bfloat16 rounds the adapter it loads; elsewhere the base may be in another precision.
 LANDING_TOLERANCE = {"float32": 1e-3}
@@ -81,7 +89,7 @@ class Base:
         return self._pipeline
 
 
-def land(
+def commit_checkpoint(
     root: DataRoot,
     lineage: Lineage,
     pipeline: AceStepPipeline,
@@ -127,18 +135,18 @@ def land(
         where=checkpoint_id,
         checkpoint_interval=lineage.checkpoint_interval,
     )
-    with landing_folder(target) as folder:
+    with commit_folder(target) as folder:
         with disk_faults(checkpoint_id):
             write_adapter(folder, pipeline)
             write_resume(folder, state, moments)
-        live = take_probe(pipeline.transformer)
+        live = take_parity_check(pipeline.transformer)
         if not live.is_finite:
             raise NonFiniteTraining(
                 f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
                 f"of training.presets.{lineage.preset} and run again"
             )
         with disk_faults(checkpoint_id):
-            write_probe(folder, live)
+            write_parity_check(folder, live)
         weight: Any = pipeline.transformer.proj_in_conv.weight
         tolerance = LANDING_TOLERANCE.get(str(weight.dtype).removeprefix("torch."), TOLERANCE)
         _check_answers(live, _reloaded_beside_live(pipeline, folder), checkpoint_id, tolerance)
@@ -155,17 +163,17 @@ def land(
                 "loss": loss,
                 "validation_loss": validation_loss,
                 "skipped_steps": state.skipped,
-                "ledger": read_seals(root).mark(),
+                "ledger": read_ledger(root).mark(),
             },
             where=checkpoint_id,
             context={"checkpoint_interval": lineage.checkpoint_interval},
         )
         write_json_atomic(folder / CHECKPOINT_RECORD, record)
-    seal_landed(root, record)
+    enter_checkpoint(root, record)
     return record
 
 
-def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> Probe:
+def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> ParityCheck:
     """The answers of the files in `folder`, loaded as a second adapter; the live one is left as it was."""
     transformer: Any = pipeline.transformer
     trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
@@ -176,7 +184,7 @@ def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> Probe:
         load_checkpoint_into(pipeline, folder, adapter_name=LANDED_ADAPTER)
         try:
             transformer.set_adapter(LANDED_ADAPTER)
-            return take_probe(transformer)
+            return take_parity_check(transformer)
         finally:
             transformer.delete_adapters(LANDED_ADAPTER)
             transformer.set_adapter(LIVE_ADAPTER)
@@ -189,7 +197,7 @@ def _train_only(transformer: Any, trained: list[Any]) -> None:
         parameter.requires_grad_(True)
 
 
-def _check_answers(kept: Probe, found: Probe, name: str, tolerance: float) -> None:
+def _check_answers(kept: ParityCheck, found: ParityCheck, name: str, tolerance: float) -> None:
     error = kept.error_of(found)
     if not error <= tolerance:  # NaN is an error too
         raise CheckpointError(
@@ -241,7 +249,7 @@ def _reload(model: Base, folder: Path) -> None:
     load_checkpoint_into(pipeline, folder, adapter_name=LANDED_ADAPTER)
     try:
         pipeline.set_adapters(LANDED_ADAPTER)
-        kept, found = read_probe(folder), take_probe(pipeline.transformer)
+        kept, found = read_parity_check(folder), take_parity_check(pipeline.transformer)
         if not kept.base_error_of(found) <= SAME_BASE_TOLERANCE:
             raise CheckpointError(f"{folder.name}: was trained on a base that answers otherwise")
         _check_answers(kept, found, folder.name, TOLERANCE)

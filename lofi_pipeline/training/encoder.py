@@ -12,7 +12,7 @@ import torch
 
 from lofi_pipeline.entities import VersionTrack
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong
-from lofi_pipeline.training.prompt_length import refuse_what_is_cut
+from lofi_pipeline.training.prompt_length import check_prompt_length
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -90,7 +90,7 @@ class Encoder:
             EncodingError: the prompt is longer than what the base reads, or the condition is not finite.
         """
         try:
-            refuse_what_is_cut(self.pipeline, track.prompt)
+            check_prompt_length(self.pipeline, track.prompt)
         except PromptTooLong as error:
             raise EncodingError(f"{track.track.track_id}: {error}") from error
         device = self.condition_encoder.device

@@ -28,10 +28,6 @@ class NonFiniteTraining(TrainingError):
     """Too many steps in a row gave a loss or gradient that is not finite; none of them was saved."""
 
 
-class CheckpointError(TrainingError):
-    """A checkpoint cannot be written, read or resumed from."""
-
-
 @contextmanager
 def disk_faults(what: str) -> Iterator[None]:
     """Writing tensors fails as writing anything does: with an OSError, also when safetensors found out."""

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any, TextIO
 import torch
 from accelerate import Accelerator
 
+from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import load_base, pick_device, torch_threads
-from lofi_pipeline.training.checkpoints import land
+from lofi_pipeline.training.checkpoints import commit_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
-from lofi_pipeline.training.history import LogEntry, append, rewind, training_log
 from lofi_pipeline.training.lineage import last_step
-from lofi_pipeline.training.loss import CropReader, FlowMatching, equal_groups
+from lofi_pipeline.training.loss import CropReader, FlowMatching, bucket_by_shape
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
-    clear_rolling,
+    clear_resume_snapshot,
     find_resume_point,
     optimiser_tensors,
     restore_optimiser,
-    write_rolling,
+    write_resume_snapshot,
 )
 from lofi_pipeline.training.sampling import BatchPlan
 from lofi_pipeline.training.weights import adapter_tensors, add_adapter, set_adapter_tensors
@@ -88,7 +88,7 @@ class Trainer:
                 root,
                 job.base,
                 self.preset,
-                self._tell_encoding if main else None,
+                self._log_encoding if main else None,
                 pipeline=self.pipeline,
             )
         self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
@@ -126,7 +126,7 @@ class Trainer:
                 TrainingEvent(kind=kind, step=state.step if state else 0, max_steps=self.end, **fields)
             )
 
-    def _tell_encoding(self, done: int, total: int, track_id: str) -> None:
+    def _log_encoding(self, done: int, total: int, track_id: str) -> None:
         if track_id and done and done % 50 == 0:
             self._event(EventKind.PROGRESS, message=f"encoding track {done + 1} of {total}")
 
@@ -184,14 +184,14 @@ class Trainer:
             if self.state.step % self.lineage.checkpoint_interval == 0:
                 entry = entry.model_copy(update={"validation_loss": self._validation_loss()})
                 self._log(log, entry)
-                self._land(entry, rate)
+                self._commit_checkpoint(entry, rate)
                 kept = moment
             else:
                 self._log(log, entry)
                 if moment - told >= PROGRESS_SECONDS:
                     told = moment
                     self._event(EventKind.PROGRESS, loss=loss, learning_rate=lr, steps_per_second=rate)
-                if moment - kept >= self.job.rolling_minutes * 60:
+                if moment - kept >= self.job.snapshot_minutes * 60:
                     kept = moment
                     self._keep()
             if self._asked_to(stop):
@@ -212,7 +212,7 @@ class Trainer:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
         step, rank = self.state.step, self.accelerator.process_index
         chosen = self._plan.chosen(step, rank)
-        groups = equal_groups(self._training.draw(chosen, "train", self.preset.seed, step, rank))
+        groups = bucket_by_shape(self._training.draw(chosen, "train", self.preset.seed, step, rank))
         total = torch.zeros((), device=self.accelerator.device)
         for place, group in enumerate(groups, start=1):
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
@@ -272,7 +272,8 @@ class Trainer:
             chosen = [((first + place) % count, 0) for place in range(self.preset.batch_size)]
             crops = self._validation.draw(chosen, "validation", self.preset.seed, batch, dropout=False)
             sums += [
-                float(self.flow.loss(self.transformer, g)) * len(g) / len(crops) for g in equal_groups(crops)
+                float(self.flow.loss(self.transformer, g)) * len(g) / len(crops)
+                for g in bucket_by_shape(crops)
             ]
         self.transformer.train()
         loss = sum(sums) / self.preset.validation_batches
@@ -282,12 +283,12 @@ class Trainer:
         if log:
             append(log, entry)
 
-    def _land(self, entry: LogEntry, rate: float) -> None:
+    def _commit_checkpoint(self, entry: LogEntry, rate: float) -> None:
         self._refuse_non_finite()
         loss = self.state.loss_sum / self.state.loss_count if self.state.loss_count else None
         self.state = self.state.model_copy(update={"loss_sum": 0.0, "loss_count": 0})
         if self.accelerator.is_main_process:
-            record = land(
+            record = commit_checkpoint(
                 self.root,
                 self.lineage,
                 self.pipeline,
@@ -296,11 +297,11 @@ class Trainer:
                 loss=loss,
                 validation_loss=entry.validation_loss,
             )
-            clear_rolling(self.root)
-            self._tell_landed(record, rate)
+            clear_resume_snapshot(self.root)
+            self._log_checkpoint(record, rate)
         self.accelerator.wait_for_everyone()
 
-    def _tell_landed(self, record: CheckpointRecord, rate: float) -> None:
+    def _log_checkpoint(self, record: CheckpointRecord, rate: float) -> None:
         self._event(
             EventKind.CHECKPOINT,
             loss=record.loss,
@@ -317,7 +318,7 @@ class Trainer:
         if self.accelerator.is_main_process and worth_it:
             self._refuse_non_finite()
             moments = optimiser_tensors(self._inner_optimiser, self.names)
-            write_rolling(self.root, self.state, adapter_tensors(self.transformer), moments)
+            write_resume_snapshot(self.root, self.state, adapter_tensors(self.transformer), moments)
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

@@ -78,7 +78,7 @@ class CropReader:
             return file.get_tensor("condition")
 
 
-def equal_groups(crops: list[Crop]) -> list[list[Crop]]:
+def bucket_by_shape(crops: list[Crop]) -> list[list[Crop]]:
     """Crops of one shape together. Others never meet in one call: the transformer knows no masks, and padding
     moves its answers.
     """

@@ -13,7 +13,7 @@ MOST_TOKENS = 256
 """AceStepPipeline.encode_prompt cuts off what is longer: first the end-of-text mark, then duration, key and tempo."""
 
 
-def refuse_what_is_cut(pipeline: AceStepPipeline, prompt: str) -> None:
+def check_prompt_length(pipeline: AceStepPipeline, prompt: str) -> None:
     """Raises PromptTooLong where the pipeline would cut a prompt or the facts that it puts behind it."""
     tokenizer: Any = pipeline.tokenizer
     text, _ = pipeline._format_prompt(  # the longest facts there are

@@ -28,7 +28,7 @@ class TrainingJob(Entity):
     max_bad_steps: int = Field(
         default=20, ge=1, description="Non-finite steps in a row before training stops"
     )
-    rolling_minutes: float = Field(
+    snapshot_minutes: float = Field(
         default=10.0, ge=0, description="How often state is kept between checkpoints"
     )
     wait_seconds: float = Field(

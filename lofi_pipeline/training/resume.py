@@ -15,18 +15,19 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
+from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.manifest import RESUME_FOLDER, SNAPSHOT_FOLDER, files_fault, scan_checkpoints
 from lofi_pipeline.entities import CheckpointRecord, Entity, Lineage, RecordError
 from lofi_pipeline.entities.base import Sha256
 from lofi_pipeline.storage import (
     DataRoot,
     UnreadableRecord,
+    commit_folder,
     file_sha256,
-    landing_folder,
     read_json,
     write_json_atomic,
 )
-from lofi_pipeline.training.errors import CheckpointError, disk_faults
-from lofi_pipeline.training.manifest import RESUME_FOLDER, ROLLING_FOLDER, files_fault, scan_checkpoints
+from lofi_pipeline.training.errors import disk_faults
 from lofi_pipeline.training.weights import Tensors, read_adapter
 
 OPTIMISER_FILE = "optimizer.safetensors"
@@ -46,7 +47,7 @@ class TrainingState(Entity):
     loss_count: int = Field(default=0, ge=0)
 
 
-class RollingState(Entity):
+class SnapshotState(Entity):
     """rolling.json: the state, and the hash of the tensors beside it."""
 
     state: TrainingState
@@ -106,44 +107,44 @@ def write_resume(folder: Path, state: TrainingState, moments: Tensors) -> None:
     write_json_atomic(target / STATE_FILE, state)
 
 
-def write_rolling(root: DataRoot, state: TrainingState, adapter: Tensors, moments: Tensors) -> None:
+def write_resume_snapshot(root: DataRoot, state: TrainingState, adapter: Tensors, moments: Tensors) -> None:
     """Keep the state between checkpoints; the former one is removed when the new one is whole."""
-    place = root.checkpoints / ROLLING_FOLDER
+    place = root.checkpoints / SNAPSHOT_FOLDER
     target = place / f"step={state.step}"
     if not target.exists():
-        with landing_folder(target) as folder, disk_faults(target.name):
+        with commit_folder(target) as folder, disk_faults(target.name):
             save_file(adapter, folder / ADAPTER_FILE)
             save_file(moments, folder / OPTIMISER_FILE)
             files = {name: file_sha256(folder / name) for name in (ADAPTER_FILE, OPTIMISER_FILE)}
-            write_json_atomic(folder / STATE_FILE, RollingState(state=state, files=files))
+            write_json_atomic(folder / STATE_FILE, SnapshotState(state=state, files=files))
     for other in place.glob("step=*"):
         if other != target:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def clear_rolling(root: DataRoot) -> None:
+def clear_resume_snapshot(root: DataRoot) -> None:
     """Forget the rolling state: a checkpoint with the same or a later step has landed."""
-    shutil.rmtree(root.checkpoints / ROLLING_FOLDER, ignore_errors=True)
+    shutil.rmtree(root.checkpoints / SNAPSHOT_FOLDER, ignore_errors=True)
 
 
-def find_resume_point(root: DataRoot, lineage: Lineage, complain: Any = None) -> ResumePoint | None:
+def find_resume_point(root: DataRoot, lineage: Lineage, log: Any = None) -> ResumePoint | None:
     """The furthest whole state of this lineage, rolling or with a checkpoint; damaged ones are passed over.
 
     `complain`, when given, is called with a sentence for each one passed over.
     """
-    say = complain or (lambda _sentence: None)
+    say = log or (lambda _sentence: None)
     candidates: list[tuple[int, Path, CheckpointRecord | None]] = []
     for found in scan_checkpoints(root):
         if found.record and found.record.lineage.lineage == lineage.lineage and not found.record.pruned:
             candidates.append((found.step, found.folder, found.record))
-    for folder in (root.checkpoints / ROLLING_FOLDER).glob("step=*"):
+    for folder in (root.checkpoints / SNAPSHOT_FOLDER).glob("step=*"):
         if (number := folder.name.removeprefix("step=")).isdecimal():
             candidates.append((int(number), folder, None))
     for _step, folder, record in sorted(
         candidates, key=lambda item: (item[0], item[2] is not None), reverse=True
     ):
         try:
-            point = _of_checkpoint(folder, record) if record else _of_rolling(folder)
+            point = _of_checkpoint(folder, record) if record else _of_snapshot(folder)
         except CheckpointError as error:
             say(f"cannot go on from {folder.name}: {error}")
             continue
@@ -165,10 +166,10 @@ def _of_checkpoint(folder: Path, record: CheckpointRecord) -> ResumePoint:
         raise CheckpointError(f"has no state to resume from: {error}") from error
 
 
-def _of_rolling(folder: Path) -> ResumePoint:
+def _of_snapshot(folder: Path) -> ResumePoint:
     try:
         path = folder / STATE_FILE
-        rolling = RollingState.parse(read_json(path), where=str(path))
+        rolling = SnapshotState.parse(read_json(path), where=str(path))
         for name, sha256 in rolling.files.items():
             if file_sha256(folder / name) != sha256:
                 raise CheckpointError(f"{name} is damaged (its hash differs)")

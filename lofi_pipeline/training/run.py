@@ -22,12 +22,13 @@ from filelock import Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.manifest import activate_lineage, remove_unfinished_checkpoints
 from lofi_pipeline.entities import DatasetVersion, RecordError
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.lineage import last_step, lineage_of
-from lofi_pipeline.training.manifest import activate_lineage, remove_leftovers
 from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
 
 RANK_VARIABLE = "RANK"
@@ -117,7 +118,7 @@ def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     is_first = os.environ.get(RANK_VARIABLE, "0") == "0"
     with _alone(root, job, end, emit) if is_first else _nothing():
         if is_first:
-            remove_leftovers(root)
+            remove_unfinished_checkpoints(root)
             activate_lineage(root, lineage)
         from lofi_pipeline.training.loop import Trainer  # torch, diffusers and peft: seconds
 
@@ -181,7 +182,7 @@ def main() -> int:
         job = read_job(arguments.job)
         with Reporter(events) as reporter:
             train(job, reporter, stop)
-    except (TrainingError, RecordError, UnreadableRecord) as error:
+    except (TrainingError, CheckpointError, RecordError, UnreadableRecord) as error:
         print(f"training failed: {error}", file=sys.stderr)
         return 1
     except OSError as error:

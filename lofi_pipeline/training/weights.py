@@ -15,8 +15,8 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.config import TrainingPreset
-from lofi_pipeline.training.errors import CheckpointError
 from lofi_pipeline.training.sampling import generator
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ LIVE_ADAPTER = "default"
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 PEFT_FILE = "adapter_model.safetensors"
 PEFT_CONFIG = "adapter_config.json"
-PROBE_FILE = "probe.safetensors"
+PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
-PROBE_FRAMES = 32
-PROBE_TOKENS = 16
+PARITY_FRAMES = 32
+PARITY_TOKENS = 16
 ACE_STEP_NAMES: dict[str, str] = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
 
 Tensors = dict[str, torch.Tensor]
@@ -181,7 +181,7 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
 
 
 @dataclass(frozen=True)
-class Probe:
+class ParityCheck:
     """What the transformer answers to a fixed question, with and without an adapter; float32 [1, frames,
     channels].
     """
@@ -194,7 +194,7 @@ class Probe:
         """Whether every answer is a number."""
         return bool(torch.isfinite(self.with_adapter).all() and torch.isfinite(self.without).all())
 
-    def error_of(self, other: Probe) -> float:
+    def error_of(self, other: ParityCheck) -> float:
         """How far `other`'s adapter is from this one: 0 identical, 1 ignored. Other arithmetic of the base is
         allowed for.
         """
@@ -204,13 +204,13 @@ class Probe:
         scale = torch.maximum(effect, 1e-3 * self.without.norm())
         return float((change - noise).clamp_min(0) / scale)
 
-    def base_error_of(self, other: Probe) -> float:
+    def base_error_of(self, other: ParityCheck) -> float:
         """How far the base itself is from the one this probe was taken with, relative to its answer."""
         return float((other.without - self.without).norm() / self.without.norm())
 
 
 @torch.inference_mode()
-def take_probe(transformer: Any) -> Probe:
+def take_parity_check(transformer: Any) -> ParityCheck:
     """Ask the transformer a fixed question, with its active adapter and without."""
     config = transformer.config
     device = next(transformer.parameters()).device
@@ -223,9 +223,9 @@ def take_probe(transformer: Any) -> Probe:
         return torch.from_numpy(rng.standard_normal(shape, dtype="float32")).to(device, dtype)
 
     arguments = {
-        "hidden_states": question(1, PROBE_FRAMES, channels),
-        "encoder_hidden_states": question(1, PROBE_TOKENS, width),
-        "context_latents": question(1, PROBE_FRAMES, config.in_channels - channels),
+        "hidden_states": question(1, PARITY_FRAMES, channels),
+        "encoder_hidden_states": question(1, PARITY_TOKENS, width),
+        "context_latents": question(1, PARITY_FRAMES, config.in_channels - channels),
         "timestep": torch.full((1,), 0.5, device=device, dtype=dtype),
         "timestep_r": torch.full((1,), 0.5, device=device, dtype=dtype),
     }
@@ -242,20 +242,20 @@ def take_probe(transformer: Any) -> Probe:
         transformer.enable_adapters()
     finally:
         transformer.train(training)
-    return Probe(with_adapter, without)
+    return ParityCheck(with_adapter, without)
 
 
-def write_probe(folder: Path, probe: Probe) -> None:
+def write_parity_check(folder: Path, probe: ParityCheck) -> None:
     """Keep the answers with the checkpoint, so that it can be proven anywhere that it loads as it was
     trained.
     """
     save_file(
         {"with_adapter": probe.with_adapter.contiguous(), "without": probe.without.contiguous()},
-        folder / PROBE_FILE,
+        folder / PARITY_FILE,
     )
 
 
-def read_probe(folder: Path) -> Probe:
+def read_parity_check(folder: Path) -> ParityCheck:
     """The answers kept with a checkpoint."""
-    tensors = load_file(folder / PROBE_FILE)
-    return Probe(tensors["with_adapter"], tensors["without"])
+    tensors = load_file(folder / PARITY_FILE)
+    return ParityCheck(tensors["with_adapter"], tensors["without"])

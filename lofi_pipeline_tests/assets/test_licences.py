@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from lofi_pipeline.instance import open_instance
+from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.assets.test_tracks import latest, run

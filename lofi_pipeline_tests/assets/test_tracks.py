@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.instance import open_instance
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audio.music import write
 from lofi_pipeline_tests.drops import facts, make_drop, song

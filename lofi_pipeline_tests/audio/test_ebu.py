@@ -9,7 +9,7 @@ import soxr
 from scipy.signal import sosfilt
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.loudness import K_WEIGHTING, k_weighted_power, loudness_range
+from lofi_pipeline.audio.mastering.loudness import K_WEIGHTING, k_weighted_power, loudness_range
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.styles import load_presets

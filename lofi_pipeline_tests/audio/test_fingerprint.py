@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio import Kinship, Likeness
+from lofi_pipeline.audio import Likeness, MatchType
 from lofi_pipeline.demo.distributions import draw
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
 
@@ -75,7 +75,7 @@ def test_copies_are_recognised_whatever_was_done_to_them(tmp_path: Path) -> None
     first = mark(original)
     for name, (samples, speed, semitones) in copies.items():
         found = audio.compare(mark(samples), first)
-        assert found.kinship is Kinship.SAME, (name, found)
+        assert found.match_type is MatchType.SAME, (name, found)
         assert found.speed == pytest.approx(speed, rel=0.003), name
         assert found.semitones == pytest.approx(semitones, abs=0.15), name
 
@@ -84,20 +84,20 @@ def test_pieces_over_one_loop_are_kin_and_not_copies() -> None:
     first = mark(piece())
     for other in same_loop():
         found = audio.compare(first, mark(other))
-        assert found.kinship is Kinship.RELATED, found
+        assert found.match_type is MatchType.RELATED, found
         slowed = audio.compare(first, mark(played_at(other, 0.88)))
-        assert slowed.kinship is not Kinship.SAME, slowed
+        assert slowed.match_type is not MatchType.SAME, slowed
 
 
 def test_other_music_is_not_kin() -> None:
-    assert audio.compare(mark(piece()), mark(piece(77, 71.0, "D", "major"))).kinship is Kinship.NONE
+    assert audio.compare(mark(piece()), mark(piece(77, 71.0, "D", "major"))).match_type is MatchType.NONE
 
 
 def test_two_halves_with_little_in_common_are_not_copies() -> None:
     """Cut from one recording, but each has more of its own than they share: nothing is dropped."""
     samples = np.concatenate((piece(), piece(21, 77.0, "E"), piece(40, 90.0, "G")), axis=1)
     first, second = samples[:, : 64 * RATE], samples[:, 44 * RATE :]
-    assert audio.compare(mark(first), mark(second)).kinship is not Kinship.SAME
+    assert audio.compare(mark(first), mark(second)).match_type is not MatchType.SAME
 
 
 def test_silence_noise_and_nothing_can_be_compared() -> None:
@@ -106,7 +106,7 @@ def test_silence_noise_and_nothing_can_be_compared() -> None:
     for first in (silence, noise, silence[:0], silence[:1], mark(piece())[:5]):
         for second in (silence[:3], noise, mark(piece())):
             if first is not second:
-                assert audio.compare(first, second).kinship is Kinship.NONE
+                assert audio.compare(first, second).match_type is MatchType.NONE
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -120,10 +120,10 @@ def test_comparing_is_symmetric(start: int, length: int, speed: float, seed: int
     first = mark(piece())
     second = mark(played_at(piece(), speed) if seed < 2 else piece(seed))[start : start + length]
     one, two = audio.compare(first, second), audio.compare(second, first)
-    assert one.kinship is two.kinship
+    assert one.match_type is two.match_type
     assert one == two.swapped() or two == one.swapped()
     assert 0 <= one.similarity <= 1 and 0 <= one.contradiction <= 1 and 0 <= one.overlap <= 1
-    assert audio.compare(first, first).kinship is Kinship.SAME
+    assert audio.compare(first, first).match_type is MatchType.SAME
 
 
 def test_a_sketch_hardly_depends_on_pitch_and_place() -> None:
@@ -137,10 +137,10 @@ def test_a_sketch_hardly_depends_on_pitch_and_place() -> None:
 def test_only_where_the_pitch_alone_was_shifted_may_a_copy_contradict_more() -> None:
     """As a phase vocoder left a piece without melody: it blurs what it shifts."""
     shifted = Likeness(similarity=0.802, contradiction=0.092, overlap=1.0, speed=1.0, semitones=-1.0)
-    assert shifted.kinship is Kinship.SAME
-    assert replace(shifted, semitones=0.0).kinship is Kinship.RELATED
-    assert replace(shifted, speed=2 ** (-1 / 12)).kinship is Kinship.RELATED
-    assert replace(shifted, contradiction=0.11).kinship is Kinship.RELATED
+    assert shifted.match_type is MatchType.SAME
+    assert replace(shifted, semitones=0.0).match_type is MatchType.RELATED
+    assert replace(shifted, speed=2 ** (-1 / 12)).match_type is MatchType.RELATED
+    assert replace(shifted, contradiction=0.11).match_type is MatchType.RELATED
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,10 @@ def test_only_where_the_pitch_alone_was_shifted_may_a_copy_contradict_more() -> 
 def test_pieces_without_melody_that_share_their_chords_are_no_copies(first: int, second: int) -> None:
     """Each was left out once, among 300 pieces of all presets, for another that it was not made from."""
     one, two = (render(draw("preset", 7_000_000 + number, 34.0).spec).samples for number in (first, second))
-    assert audio.compare(mark(one), mark(two)).kinship is not Kinship.SAME
+    assert audio.compare(mark(one), mark(two)).match_type is not MatchType.SAME
 
 
 def test_what_was_played_at_another_tempo_is_kin_and_no_copy() -> None:
     stretched = Likeness(similarity=0.95, contradiction=0.0, overlap=1.0, speed=0.93, semitones=0.0)
-    assert stretched.kinship is Kinship.RELATED
-    assert replace(stretched, semitones=12 * np.log2(0.93)).kinship is Kinship.SAME
+    assert stretched.match_type is MatchType.RELATED
+    assert replace(stretched, semitones=12 * np.log2(0.93)).match_type is MatchType.SAME

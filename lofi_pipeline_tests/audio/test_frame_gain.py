@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.encode import encode_mp3
 from lofi_pipeline.audio.errors import EncodingFailed
-from lofi_pipeline.audio.frame_gain import STEP_DB, turned_down
+from lofi_pipeline.audio.io.encode import encode_mp3
+from lofi_pipeline.audio.io.frame_gain import STEP_DB, turned_down
 from lofi_pipeline_tests.audio.music import loop
 
 GRANULE = 576

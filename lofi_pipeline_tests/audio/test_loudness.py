@@ -8,8 +8,8 @@ import pytest
 import soxr
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.limiter import level, limit
-from lofi_pipeline.audio.loudness import k_weighted_power, power_after
+from lofi_pipeline.audio.mastering.limiter import level, limit
+from lofi_pipeline.audio.mastering.loudness import k_weighted_power, power_after
 from lofi_pipeline_tests.audio.music import loop
 
 

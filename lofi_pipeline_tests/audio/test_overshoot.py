@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.decode_again import decode_again
-from lofi_pipeline.audio.encode import FRAME, encode_mp3
-from lofi_pipeline.audio.frame_gain import turned_down
-from lofi_pipeline.audio.loudness import k_weighted_power, local_peaks, peaks_after
-from lofi_pipeline.audio.overshoot import tame
+from lofi_pipeline.audio.io.decode_again import decode_again
+from lofi_pipeline.audio.io.encode import FRAME, encode_mp3
+from lofi_pipeline.audio.io.frame_gain import turned_down
+from lofi_pipeline.audio.mastering.loudness import k_weighted_power, local_peaks, peaks_after
+from lofi_pipeline.audio.mastering.overshoot import reduce_overshoot
 from lofi_pipeline_tests.audio.music import RATE, loop
 
 SECONDS = 8
@@ -102,14 +102,14 @@ def test_peaks_that_are_brought_up_to_date_are_those_of_the_whole() -> None:
 def test_a_tamed_mp3_keeps_the_ceiling_and_is_what_was_measured(folder: Path, mp3: bytes) -> None:
     heard = decoded(folder, mp3)
     ceiling = audio.true_peak_dbtp(heard) - 2.0
-    tamed = tame(mp3, heard, ceiling)
-    whole = decoded(folder, tamed.mp3)
+    reduced = reduce_overshoot(mp3, heard, ceiling)
+    whole = decoded(folder, reduced.mp3)
     assert np.array_equal(heard, whole)
-    assert tamed.peak_dbtp <= ceiling + 0.005
-    assert tamed.peak_dbtp == pytest.approx(audio.true_peak_dbtp(whole), abs=1e-4)
-    assert tamed.power == pytest.approx(k_weighted_power(whole), rel=1e-5)
+    assert reduced.peak_dbtp <= ceiling + 0.005
+    assert reduced.peak_dbtp == pytest.approx(audio.true_peak_dbtp(whole), abs=1e-4)
+    assert reduced.power == pytest.approx(k_weighted_power(whole), rel=1e-5)
 
 
 def test_an_mp3_below_the_ceiling_stays_as_it_is(folder: Path, mp3: bytes) -> None:
     heard = decoded(folder, mp3)
-    assert tame(mp3, heard, audio.true_peak_dbtp(heard) + 0.1).mp3 == mp3
+    assert reduce_overshoot(mp3, heard, audio.true_peak_dbtp(heard) + 0.1).mp3 == mp3

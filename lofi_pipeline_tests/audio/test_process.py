@@ -16,8 +16,8 @@ import soundfile
 import soxr
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.thumbnail import waveform_png
-from lofi_pipeline.audio.trim import trim
+from lofi_pipeline.audio.analysis.thumbnail import waveform_png
+from lofi_pipeline.audio.mastering.trim import trim
 from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import render

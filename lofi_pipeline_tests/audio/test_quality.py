@@ -9,9 +9,9 @@ from scipy.signal import butter, sosfilt
 
 from benchmarks import quality as table
 from lofi_pipeline import audio
-from lofi_pipeline.audio.limiter import level
-from lofi_pipeline.audio.loudness import k_weighted_power
-from lofi_pipeline.audio.quality import score
+from lofi_pipeline.audio.analysis.quality import score
+from lofi_pipeline.audio.mastering.limiter import level
+from lofi_pipeline.audio.mastering.loudness import k_weighted_power
 from lofi_pipeline.config import QualitySettings
 from lofi_pipeline.entities import QualityReport
 from lofi_pipeline_tests.audio.music import loop

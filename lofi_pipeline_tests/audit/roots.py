@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint, enter_scores
+from lofi_pipeline.checkpoints.manifest import compile_manifest
 from lofi_pipeline.config import config_hash, load_config
 from lofi_pipeline.dataset import build_dataset
 from lofi_pipeline.entities import (
@@ -23,9 +25,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.evaluation.records import write_scores
-from lofi_pipeline.licensing.audit import seal_landed, seal_scores
-from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_seals, write_json_atomic
-from lofi_pipeline.training.manifest import compile_manifest
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_ledger, write_json_atomic
 
 BASE = BaseModelFacts(
     name="toy", sha256=content_sha256("toy base"), sampling_rate=48_000, latents_per_second=25
@@ -75,13 +75,13 @@ def land(root: DataRoot, lineage: Lineage, step: int, folder: Path | None = None
             "lineage": lineage,
             "files": files,
             "loss": 0.5,
-            "ledger": read_seals(root).mark(),
+            "ledger": read_ledger(root).mark(),
         },
         where=name,
         context={"checkpoint_interval": lineage.checkpoint_interval},
     )
     write_json_atomic(folder / CHECKPOINT_RECORD, record)
-    seal_landed(root, record)
+    enter_checkpoint(root, record)
     score(root, folder, record)
     compile_manifest(root, folder.parent)
     return record
@@ -118,7 +118,7 @@ def score(root: DataRoot, folder: Path, record: CheckpointRecord, fad: float = 1
         samples=samples,
     )
     write_scores(folder, scores)
-    seal_scores(root, folder, record, scores)
+    enter_scores(root, folder, record, scores)
     return scores
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from lofi_pipeline.assets.license_audit import IN_FORCE, INTACT, LISTED, NOT_WITHDRAWN, license_audit
 from lofi_pipeline.assets.partitions import CHECKPOINTS
+from lofi_pipeline.audit import find_subject
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.licensing.audit import find_subject
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot
 

@@ -12,10 +12,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from lofi_pipeline.assets.license_audit import NOT_WITHDRAWN
-from lofi_pipeline.cli import app
+from lofi_pipeline.audit import find_subject
+from lofi_pipeline.cli.app import app
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.licensing import load_withdrawals, withdraw
-from lofi_pipeline.licensing.audit import find_subject
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audit.roots import land, lineage_for
 from lofi_pipeline_tests.end_to_end.lofi import history

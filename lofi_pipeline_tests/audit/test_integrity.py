@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from lofi_pipeline.audit import BrokenRecord, build_report, is_intact, not_intact, write_audit
+from lofi_pipeline.audit.integrity.ledger import enter_subject
+from lofi_pipeline.audit.subject import find_subject
+from lofi_pipeline.checkpoints.manifest import compile_manifest, scan_checkpoints
+from lofi_pipeline.checkpoints.retention import prune
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.entities import AuditReport, Severity
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.licensing.audit import BrokenRecord, gather, is_intact, not_intact, write_audit
-from lofi_pipeline.licensing.audit.gather_subject import find_subject
-from lofi_pipeline.licensing.audit.integrity_seals import seal_subject
-from lofi_pipeline.storage import DataRoot, ledger, read_json, read_seals, seal
-from lofi_pipeline.training.manifest import compile_manifest, scan_checkpoints
-from lofi_pipeline.training.retention import prune
+from lofi_pipeline.storage import DataRoot, append_to_ledger, ledger_path, read_json, read_ledger
 from lofi_pipeline_tests.audit.roots import land, lineage_for, score
 from lofi_pipeline_tests.drops import facts, make_drop, register, work
 
@@ -30,7 +30,7 @@ Change = Callable[[Path], object]
 
 
 def audit(root: DataRoot, subject: str = ID, *, quick: bool = False) -> AuditReport:
-    return gather(root, subject, config=load_config(), quick=quick)
+    return build_report(root, subject, config=load_config(), quick=quick)
 
 
 def named(report: AuditReport) -> set[str]:
@@ -249,10 +249,10 @@ def test_a_checkpoint_copied_in_is_sealed_by_its_first_audit(data: DataRoot, tmp
     # To a data root with a ledger of its own, in which another version was sealed
     of_this_root = shutil.ignore_patterns("seals.jsonl", "drops.json", "built_from.json")
     other = DataRoot(shutil.copytree(data.path, tmp_path / "other", ignore=of_this_root))
-    seal(other, {"metadata/datasets/another.json": "0" * 64})
+    append_to_ledger(other, {"metadata/datasets/another.json": "0" * 64})
     report = audit(other)
     assert report.clean
-    assert seal_subject(other, find_subject(other, ID), read_seals(other))
+    assert enter_subject(other, find_subject(other, ID), read_ledger(other))
     mark = audit(other).integrity.ledger
     assert mark is not None and mark.lines > 1
     edit("loss", to=0.25)(other.path / CHECKPOINT / "checkpoint.json")
@@ -261,41 +261,41 @@ def test_a_checkpoint_copied_in_is_sealed_by_its_first_audit(data: DataRoot, tmp
 
 def cut(root: DataRoot, lines: int) -> None:
     """Take lines off the end of the ledger of seals; the chain of what is left holds."""
-    kept = ledger(root).read_bytes().splitlines(keepends=True)[:-lines]
-    ledger(root).write_bytes(b"".join(kept))
-    assert read_seals(root).broken is None
+    kept = ledger_path(root).read_bytes().splitlines(keepends=True)[:-lines]
+    ledger_path(root).write_bytes(b"".join(kept))
+    assert read_ledger(root).broken is None
 
 
 def test_lines_cut_off_the_end_of_the_seals_are_found_with_the_withdrawal_they_hid(data: DataRoot) -> None:
     withdraw(data, "session", reason="it ended", day=date.today())
     register(data)
-    whole, withdrawals = ledger(data).read_bytes(), data.metadata / "withdrawals.json"
-    total = len(read_seals(data).heads)
+    whole, withdrawals = ledger_path(data).read_bytes(), data.metadata / "withdrawals.json"
+    total = len(read_ledger(data).heads)
     withdrawals.unlink()
     for lines in range(1, total + 1):
-        ledger(data).write_bytes(whole)
+        ledger_path(data).write_bytes(whole)
         cut(data, lines)
         (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
         assert f"it had {total} lines" in finding.sentence and "withdrawals" in finding.sentence
     register(data)  # a later scan does not make anybody forget
-    seal(data, {f"more-{number}": "0" * 64 for number in range(total + 5)})
+    append_to_ledger(data, {f"more-{number}": "0" * 64 for number in range(total + 5)})
     assert "seals-cut" in {finding.code for finding in audit(data).findings}
 
 
 def test_a_later_checkpoint_bears_witness_of_the_seals_before_it(data: DataRoot) -> None:
-    before = len(read_seals(data).heads)
+    before = len(read_ledger(data).heads)
     landed = land(data, lineage_for(load_version(data)), 120)
     for path in (data.drops_json, data.built_from_json):
         path.write_text(json.dumps({**read_json(path), "ledger": None}, indent=2, ensure_ascii=False) + "\n")
     assert audit(data).clean
-    cut(data, len(read_seals(data).heads) - before + 1)
+    cut(data, len(read_ledger(data).heads) - before + 1)
     (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
     assert landed.partition_key in finding.sentence
 
 
 def test_an_audit_bears_witness_for_the_next_one(data: DataRoot) -> None:
     subject = find_subject(data, ID)
-    seal(data, {"something": "0" * 64})
+    append_to_ledger(data, {"something": "0" * 64})
     write_audit(data, subject, audit(data))
     cut(data, 1)
     assert "seals-cut" in {finding.code for finding in audit(data).findings}

@@ -9,12 +9,12 @@ from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
 from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.checkpoints.manifest import read_record
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, checkpoint_id_of
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, write_json_atomic
-from lofi_pipeline.training.manifest import read_record
-from lofi_pipeline_tests.training.folders import make_folder, make_record, make_scores
+from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
 
 
 class Ticks:

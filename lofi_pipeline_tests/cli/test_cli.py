@@ -18,8 +18,9 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from lofi_pipeline.cli import app
-from lofi_pipeline.dataset import load_registry, load_version
+from lofi_pipeline.cli.app import app
+from lofi_pipeline.dataset import load_version
+from lofi_pipeline.ingest import load_registry
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 

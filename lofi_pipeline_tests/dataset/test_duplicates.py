@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lofi_pipeline import audio
-from lofi_pipeline.dataset import build_dataset, dataset_is_current, duplicates, left_out, pending_tracks
+from lofi_pipeline.dataset import build_dataset, dataset_is_current, duplicates, left_out
 from lofi_pipeline.dataset.duplicates import (
     Comparisons,
     TrackPair,
@@ -30,6 +30,7 @@ from lofi_pipeline.dataset.duplicates import (
 from lofi_pipeline.dataset.sketch_index import SketchIndex
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
 from lofi_pipeline.entities import Split
+from lofi_pipeline.ingest import pending_tracks
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
@@ -92,8 +93,8 @@ def test_the_index_finds_what_comparing_all_with_all_finds(root: DataRoot, order
     wanted = {}
     for late in range(len(order)):
         for early in range(late):
-            kinship = audio.compare(prints()[order[late]], prints()[order[early]]).kinship
-            if kinship is not audio.Kinship.NONE:
+            kinship = audio.compare(prints()[order[late]], prints()[order[early]]).match_type
+            if kinship is not audio.MatchType.NONE:
                 wanted[f"track_{late + 1:03d}", f"track_{early + 1:03d}"] = str(kinship)
     assert found == wanted
     same = {tuple(sorted((0, 4))), tuple(sorted((0, 5))), tuple(sorted((4, 5))), tuple(sorted((2, 6)))}
@@ -294,7 +295,7 @@ def _found(pairs: list[tuple[int, int, bool, float]]) -> Comparisons:
         (max(a, b), min(a, b)): TrackPair(
             track_id=f"track_{max(a, b):03d}",
             other=f"track_{min(a, b):03d}",
-            kinship=audio.Kinship.SAME if same else audio.Kinship.RELATED,
+            kinship=audio.MatchType.SAME if same else audio.MatchType.RELATED,
             similarity=alike,
             contradiction=0.01,
             speed=1.0,
@@ -323,7 +324,7 @@ def test_whoever_is_left_out_has_an_earlier_original_that_stays(ids: list[str], 
     for copy in copies.values():
         assert copy.original in kept and copy.original < copy.track_id
     for pair in found.pairs:
-        assert not (pair.kinship is audio.Kinship.SAME and {pair.track_id, pair.other} <= kept)
+        assert not (pair.kinship is audio.MatchType.SAME and {pair.track_id, pair.other} <= kept)
     assert copies_among(ids[::-1], found) == copies
 
 

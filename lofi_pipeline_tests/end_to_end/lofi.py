@@ -22,7 +22,7 @@ from dagster._core.instance.ref import InstanceRef
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
 
 COMMAND = (sys.executable, "-m", "lofi_pipeline.cli")
-PATIENCE = 540.0
+TIMEOUT = 540.0
 """Seconds until what never happens is called missing: no measure of speed."""
 T = TypeVar("T")
 TRAINER = "lofi_pipeline.training.run"
@@ -102,16 +102,16 @@ class Running:
 
     def wait_for(self, condition: Callable[[], T | None], what: str) -> T:
         """Poll until `condition` gives something; fail when the command ends before, or after PATIENCE."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (found := condition()):
             assert self.process.poll() is None, f"ended before {what}:\n{self.said}"
-            assert time.monotonic() < deadline, f"no {what} after {PATIENCE:.0f} s:\n{self.said}"
+            assert time.monotonic() < deadline, f"no {what} after {TIMEOUT:.0f} s:\n{self.said}"
             time.sleep(0.05)
         return found
 
     def finish(self) -> Finished:
         """Wait for the end."""
-        return Finished(self.process.wait(timeout=PATIENCE), self.said)
+        return Finished(self.process.wait(timeout=TIMEOUT), self.said)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pytest
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 from lofi_pipeline_tests.end_to_end.conftest import Way
-from lofi_pipeline_tests.end_to_end.lofi import PATIENCE, STEPS, Lofi, materialized, write_config
+from lofi_pipeline_tests.end_to_end.lofi import STEPS, TIMEOUT, Lofi, materialized, write_config
 
 STATS = """query Stats($asset: [String!]!) {
   assetNodeOrError(assetKey: {path: $asset}) {
@@ -88,13 +88,13 @@ def test_music_and_checkpoints_that_are_copied_in_are_worked_on_and_a_signal_end
         )
         family = server.family()
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=PATIENCE) == 0, server.said
+        assert server.process.wait(timeout=TIMEOUT) == 0, server.said
         assert not [process for process in family if is_alive(process)]
         assert not [process for process in psutil.process_iter() if works_on(process, root)]
     finally:
         if server.process.poll() is None:
             server.process.terminate()
-            server.process.wait(timeout=PATIENCE)
+            server.process.wait(timeout=TIMEOUT)
 
 
 def copy_in_everything(root: DataRoot, trained: Way) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record, write_record
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
 from lofi_pipeline.evaluation import EvaluationError, read_scores
 from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.manifest import compile_manifest, read_record, write_record
 from lofi_pipeline_tests.training.conftest import job_for, run_job
 from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base
 

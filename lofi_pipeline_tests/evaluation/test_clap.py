@@ -86,12 +86,12 @@ def test_a_checkpoint_of_another_model_is_refused(clap, folder, tmp_path) -> Non
 
 def test_styles_are_told_by_it_where_its_weights_are(folder, tmp_path) -> None:
     from lofi_pipeline import styles
-    from lofi_pipeline.dataset import ear_of, heard_styles
+    from lofi_pipeline.ingest import tagger_of, zero_shot_styles
     from lofi_pipeline_tests.drops import settings, song
 
     config = settings(evaluation={"weights_dir": str(folder)})
-    assert ear_of(config) == config.evaluation.model_copy(update={"embedder": "clap"})
+    assert tagger_of(config) == config.evaluation.model_copy(update={"embedder": "clap"})
     presets = {style_id: styles.load_presets()[style_id] for style_id in ("CORE-01", "INST-01", "VOCAL-01")}
-    heard = heard_styles(DataRoot(tmp_path), song(0), config, presets, styles.load_vocabulary())
+    heard = zero_shot_styles(DataRoot(tmp_path), song(0), config, presets, styles.load_vocabulary())
     assert heard is not None and set(heard) == set(presets)
     assert all(np.isfinite(value) for value in heard.values()) and len(set(heard.values())) == 3

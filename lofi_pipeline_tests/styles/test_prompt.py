@@ -32,7 +32,7 @@ PRESETS = load_presets()
 ORDER = list(TagKind)
 
 
-def heard(tempo: float = 82.0, mode: str = "minor", sure: float = 0.0) -> TrackMeasurements:
+def zero_shot(tempo: float = 82.0, mode: str = "minor", sure: float = 0.0) -> TrackMeasurements:
     return TrackMeasurements.model_validate(
         {
             "tempo_bpm": tempo,
@@ -53,7 +53,7 @@ def kinds_of(prompt: str) -> list[TagKind]:
 
 tempos = st.floats(min_value=20, max_value=400)
 styles = st.lists(st.sampled_from(STYLE_IDS), min_size=1, max_size=3)
-measurements = st.builds(heard, tempos, st.sampled_from(["major", "minor"]), st.floats(0, 1))
+measurements = st.builds(zero_shot, tempos, st.sampled_from(["major", "minor"]), st.floats(0, 1))
 
 
 @given(styles, measurements, st.sampled_from([True, False, None]), st.text(max_size=20))
@@ -87,18 +87,18 @@ def test_a_prompt_says_only_what_the_style_allows(
 
 
 def test_one_prompt_in_full() -> None:
-    prompt = build_prompt(["THEME-05"], heard(156), PRESETS, VOCABULARY)
+    prompt = build_prompt(["THEME-05"], zero_shot(156), PRESETS, VOCABULARY)
     assert prompt == "lofi, bittersweet, upright piano, 78 bpm, vinyl crackle, rainy window, instrumental"
 
 
 def test_tracks_of_one_style_vary_and_one_track_does_not() -> None:
-    prompts = {build_prompt(["CORE-05"], heard(), PRESETS, VOCABULARY, key=str(n)) for n in range(40)}
+    prompts = {build_prompt(["CORE-05"], zero_shot(), PRESETS, VOCABULARY, key=str(n)) for n in range(40)}
     assert len(prompts) == 6, "three moods, two leading instruments"
 
 
 def test_a_surely_measured_mode_chooses_among_the_moods() -> None:
     def moods(mode: str, sure: float) -> set[str]:
-        given = heard(mode=mode, sure=sure)
+        given = zero_shot(mode=mode, sure=sure)
         return {
             build_prompt(["VOCAL-02"], given, PRESETS, VOCABULARY, key=str(n)).split(", ")[1]
             for n in range(40)
@@ -111,8 +111,8 @@ def test_a_surely_measured_mode_chooses_among_the_moods() -> None:
 
 def test_a_second_style_fills_in_what_the_first_leaves_open() -> None:
     assert PRESETS["CORE-01"].atmosphere is None
-    assert "library" in build_prompt(["CORE-01", "THEME-01"], heard(), PRESETS, VOCABULARY)
-    assert build_prompt(["CORE-01", "VOCAL-03"], heard(), PRESETS, VOCABULARY).endswith("vocal chops")
+    assert "library" in build_prompt(["CORE-01", "THEME-01"], zero_shot(), PRESETS, VOCABULARY)
+    assert build_prompt(["CORE-01", "VOCAL-03"], zero_shot(), PRESETS, VOCABULARY).endswith("vocal chops")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_second_style_fills_in_what_the_first_leaves_open() -> None:
     ],
 )
 def test_the_voice_is_named_when_somebody_knows_it(style: str, vocals: bool | None, end: str) -> None:
-    assert build_prompt([style], heard(), PRESETS, VOCABULARY, vocals=vocals).split(", ")[-1] == end
+    assert build_prompt([style], zero_shot(), PRESETS, VOCABULARY, vocals=vocals).split(", ")[-1] == end
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_who_needs_lyrics(style: str, vocals: bool | None, words: bool) -> None:
 
 def test_no_style_and_unknown_styles_are_refused() -> None:
     with pytest.raises(StyleError, match="at least one style"):
-        build_prompt([], heard(), PRESETS, VOCABULARY)
+        build_prompt([], zero_shot(), PRESETS, VOCABULARY)
     with pytest.raises(UnknownStyle, match="CORE-99"):
-        build_prompt(["CORE-99"], heard(), PRESETS, VOCABULARY)
+        build_prompt(["CORE-99"], zero_shot(), PRESETS, VOCABULARY)
 
 
 def test_the_fixed_prompts_of_the_styles_all_differ() -> None:
@@ -203,7 +203,7 @@ def test_no_tempo(bpm: float) -> None:
 
 def test_no_tag_that_a_measurement_contradicts() -> None:
     def tags(style_id: str, **measured: float) -> list[str]:
-        given = heard(61).model_copy(update=measured)
+        given = zero_shot(61).model_copy(update=measured)
         return build_prompt([style_id], given, PRESETS, VOCABULARY).split(", ")
 
     assert "vinyl crackle" in tags("CORE-01")
@@ -223,7 +223,7 @@ probability = st.one_of(st.none(), st.floats(0, 1))
 def test_whatever_is_heard_no_tag_is_against_it(
     style_id: str, drums: float | None, crackle: float | None, rain: float | None, key: str
 ) -> None:
-    given_facts = heard().model_copy(update={"drums": drums, "crackle": crackle, "rain": rain})
+    given_facts = zero_shot().model_copy(update={"drums": drums, "crackle": crackle, "rain": rain})
     prompt = build_prompt([style_id], given_facts, PRESETS, VOCABULARY, key=key)
     assert not [tag for tag in prompt.split(", ") if contradicted(tag, given_facts)]
     kinds = kinds_of(prompt)
@@ -232,7 +232,7 @@ def test_whatever_is_heard_no_tag_is_against_it(
 
 @given(st.sampled_from(STYLE_IDS), st.integers(1, 12), st.text(max_size=8))
 def test_caption_variants_say_the_same_facts(style_id: str, count: int, seed: str) -> None:
-    prompt = build_prompt([style_id], heard(), PRESETS, VOCABULARY, key=seed)
+    prompt = build_prompt([style_id], zero_shot(), PRESETS, VOCABULARY, key=seed)
     captions = caption_variants(prompt, VOCABULARY, count=count, seed=seed)
     assert captions[0] == prompt
     assert len(captions) == len(set(captions)) == count

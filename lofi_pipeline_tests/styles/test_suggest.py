@@ -15,7 +15,7 @@ from lofi_pipeline.styles import (
     SURE_ENOUGH,
     load_presets,
     needs_review,
-    standing,
+    standouts,
     style_texts,
     suggest,
     suggest_for,
@@ -26,7 +26,7 @@ from lofi_pipeline.styles.vocabulary import load_vocabulary
 PRESETS = load_presets()
 
 
-def heard(**measured: object) -> TrackMeasurements:
+def zero_shot(**measured: object) -> TrackMeasurements:
     usual = {
         "tempo_bpm": 82.0,
         "tempo_confidence": 0.9,
@@ -51,7 +51,7 @@ def heard(**measured: object) -> TrackMeasurements:
 def test_any_measurements_give_every_style(
     tempo: float, sure: float, mode: str, key: float, brightness: float, onsets: float
 ) -> None:
-    measured = heard(
+    measured = zero_shot(
         tempo_bpm=tempo,
         tempo_confidence=sure,
         mode=mode,
@@ -72,27 +72,27 @@ def test_any_measurements_give_every_style(
 def test_something_slow_dark_and_sparse_might_be_for_sleep() -> None:
     best = [
         s.style_id
-        for s in suggest(heard(tempo_bpm=61, mode="major", brightness_hz=700, onset_density=1), PRESETS)
+        for s in suggest(zero_shot(tempo_bpm=61, mode="major", brightness_hz=700, onset_density=1), PRESETS)
     ]
     assert best[0] in {"THEME-04", "INST-01"}
 
 
 def test_something_fast_bright_and_busy_in_major() -> None:
-    fast = heard(tempo_bpm=94, mode="major", brightness_hz=2600, onset_density=4.5)
+    fast = zero_shot(tempo_bpm=94, mode="major", brightness_hz=2600, onset_density=4.5)
     assert suggest(fast, PRESETS)[0].style_id in {"THEME-07", "SEASON-01", "INST-04", "SEASON-02"}
 
 
 def test_double_tempo_is_the_same_suggestion() -> None:
-    assert suggest(heard(tempo_bpm=70), PRESETS) == suggest(heard(tempo_bpm=140), PRESETS)
+    assert suggest(zero_shot(tempo_bpm=70), PRESETS) == suggest(zero_shot(tempo_bpm=140), PRESETS)
 
 
 def test_an_unsure_measurement_says_less() -> None:
-    sure, unsure = heard(tempo_bpm=61), heard(tempo_bpm=61, tempo_confidence=0.0, key_confidence=0.0)
+    sure, unsure = zero_shot(tempo_bpm=61), zero_shot(tempo_bpm=61, tempo_confidence=0.0, key_confidence=0.0)
     assert suggest(unsure, PRESETS)[0].confidence < suggest(sure, PRESETS)[0].confidence
 
 
 def test_no_presets_no_suggestions() -> None:
-    assert suggest(heard(), {}) == []
+    assert suggest(zero_shot(), {}) == []
 
 
 def test_every_mood_has_a_place_between_major_and_minor() -> None:
@@ -127,7 +127,7 @@ def test_what_sounds_like_nothing_known_goes_to_review() -> None:
 
 
 def test_words_are_not_put_into_a_mouth_that_nobody_declared() -> None:
-    sung = heard(voice=1.0, tempo_bpm=75)
+    sung = zero_shot(voice=1.0, tempo_bpm=75)
     vocal = {style_id: preset for style_id, preset in PRESETS.items() if style_id.startswith("VOCAL")}
     few = {**vocal, "CORE-07": PRESETS["CORE-07"]}
     found, review = suggest_for(sung, few, vocals=None)
@@ -140,24 +140,24 @@ def test_words_are_not_put_into_a_mouth_that_nobody_declared() -> None:
 @given(st.lists(st.floats(-4, 4), min_size=len(PRESETS), max_size=len(PRESETS)))
 def test_whatever_a_model_hears_the_shares_stay_shares(values: list[float]) -> None:
     stands = dict(zip(PRESETS, values))
-    shares = [found.confidence for found in suggest(heard(), PRESETS, stands)]
+    shares = [found.confidence for found in suggest(zero_shot(), PRESETS, stands)]
     assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1)
 
 
 def test_what_a_model_hears_moves_a_style_up_and_nothing_heard_moves_none() -> None:
-    plain = suggest(heard(), PRESETS)
-    assert suggest(heard(), PRESETS, dict.fromkeys(PRESETS, 0.0)) == plain
+    plain = suggest(zero_shot(), PRESETS)
+    assert suggest(zero_shot(), PRESETS, dict.fromkeys(PRESETS, 0.0)) == plain
     for style_id in ("THEME-04", "INST-04"):
         share = {found.style_id: found.confidence for found in plain}[style_id]
-        moved = suggest(heard(), PRESETS, {style_id: 3.0})
+        moved = suggest(zero_shot(), PRESETS, {style_id: 3.0})
         assert {found.style_id: found.confidence for found in moved}[style_id] > 2 * share
 
 
 def test_models_with_other_levels_and_spreads_say_the_same() -> None:
     cosines = dict(zip(PRESETS, np.random.default_rng(0).normal(0.2, 0.05, len(PRESETS)).tolist()))
     other = {style_id: 0.6 + 4 * cosine for style_id, cosine in cosines.items()}
-    assert standing(other) == pytest.approx(standing(cosines))
-    assert set(standing(dict.fromkeys(PRESETS, 0.3)).values()) == {0.0}
+    assert standouts(other) == pytest.approx(standouts(cosines))
+    assert set(standouts(dict.fromkeys(PRESETS, 0.3)).values()) == {0.0}
 
 
 @pytest.mark.parametrize("style_id", PRESETS)

@@ -16,20 +16,20 @@ from peft import PeftModel
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.manifest import read_record, scan_checkpoints
 from lofi_pipeline.entities import CHECKPOINT_RECORD, DatasetVersion
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.checkpoints import load_checkpoint_into, record_verification, verify_checkpoint
-from lofi_pipeline.training.errors import CheckpointError
-from lofi_pipeline.training.manifest import read_record, scan_checkpoints
 from lofi_pipeline.training.weights import (
     ACE_STEP_NAMES,
     DIFFUSERS_FILE,
+    PARITY_FILE,
     PEFT_CONFIG,
     PEFT_FILE,
-    PROBE_FILE,
-    read_probe,
-    take_probe,
+    read_parity_check,
+    take_parity_check,
 )
 from lofi_pipeline_tests.training.conftest import Train, job_for, run_job
 
@@ -139,13 +139,13 @@ def test_a_repaired_checkpoint_is_valid_again(trained: DataRoot, folder: Path, b
 def test_both_files_load_into_diffusers_exactly(folder: Path, base: Path, name: str):
     pipeline = load_base(str(base))
     pipeline.load_lora_weights(str(folder), weight_name=name, use_safetensors=True)
-    assert read_probe(folder).error_of(take_probe(pipeline.transformer)) < 1e-6
+    assert read_parity_check(folder).error_of(take_parity_check(pipeline.transformer)) < 1e-6
 
 
 def test_without_the_header_alpha_would_be_lost(folder: Path, base: Path, tmp_path: Path):
     pipeline = load_base(str(base))
     pipeline.load_lora_weights(load_file(folder / DIFFUSERS_FILE))
-    assert read_probe(folder).error_of(take_probe(pipeline.transformer)) > 0.2
+    assert read_parity_check(folder).error_of(take_parity_check(pipeline.transformer)) > 0.2
     with safe_open(folder / DIFFUSERS_FILE, "np") as file:
         assert json.loads(file.metadata()["lora_adapter_metadata"])["transformer.lora_alpha"] == 8
 
@@ -199,7 +199,7 @@ def test_a_loaded_checkpoint_changes_what_is_generated(folder: Path, base: Path)
 
 def test_a_lora_for_another_shape_of_base_is_refused(folder: Path, base: Path, tmp_path: Path):
     broken = shutil.copytree(folder, tmp_path / folder.name)
-    (broken / DIFFUSERS_FILE).write_bytes((folder / PROBE_FILE).read_bytes())
+    (broken / DIFFUSERS_FILE).write_bytes((folder / PARITY_FILE).read_bytes())
     with pytest.raises(CheckpointError, match="does not load into this base model"):
         load_checkpoint_into(load_base(str(base)), broken)
 

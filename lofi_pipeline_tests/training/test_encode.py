@@ -20,7 +20,7 @@ from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong, TrainingError
-from lofi_pipeline.training.prompt_length import MOST_TOKENS, refuse_what_is_cut
+from lofi_pipeline.training.prompt_length import MOST_TOKENS, check_prompt_length
 from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH, make_dataset, toy_preset
 
 
@@ -129,10 +129,10 @@ def test_what_is_refused_is_what_the_pipeline_cuts(base: Path):
     for length in range(60, 140):
         found = pipeline.encode_prompt(prompt="a" * length, timesignature="12", max_text_length=1000, **facts)
         if found[0].shape[1] <= MOST_TOKENS:
-            refuse_what_is_cut(pipeline, "a" * length)
+            check_prompt_length(pipeline, "a" * length)
         else:
             with pytest.raises(PromptTooLong):
-                refuse_what_is_cut(pipeline, "a" * length)
+                check_prompt_length(pipeline, "a" * length)
     default = inspect.signature(type(pipeline).encode_prompt).parameters["max_text_length"].default
     assert default == MOST_TOKENS
 
@@ -142,7 +142,7 @@ def test_the_longest_words_of_the_vocabulary_fit_into_a_prompt():
     longest = ", ".join(max(vocabulary.tags(kind), key=len) for kind in TagKind)
     pipeline = load_base("nano")
     for caption in caption_variants(longest, vocabulary, count=64):
-        refuse_what_is_cut(pipeline, caption)
+        check_prompt_length(pipeline, caption)
 
 
 def test_long_audio_is_encoded_in_chunks_without_seams(base: Path, monkeypatch: pytest.MonkeyPatch):

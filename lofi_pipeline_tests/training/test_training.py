@@ -12,15 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load, load_file, save_file
 
+from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
+from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER, scan_checkpoints
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import DatasetVersion
 from lofi_pipeline.storage import DataRoot, read_json, write_json_atomic
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
-from lofi_pipeline.training.errors import CheckpointError, NonFiniteTraining, TrainingError
-from lofi_pipeline.training.history import read_training_log, training_log
+from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.loop import learning_rate
-from lofi_pipeline.training.manifest import ROLLING_FOLDER, scan_checkpoints
 from lofi_pipeline.training.records import EventKind, TrainingEvent
 from lofi_pipeline.training.weights import DIFFUSERS_FILE, adapter_tensors, add_adapter, set_adapter_tensors
 from lofi_pipeline_tests.training.conftest import Train, job_for, run_job
@@ -55,7 +56,7 @@ def test_training_says_what_it_does_and_checkpoints_land(undisturbed: Undisturbe
         assert event.checkpoint_id == found.folder.name
         assert event.partition_key == found.record.partition_key
         assert event.loss == found.record.loss and event.validation_loss == found.record.validation_loss
-    assert not list(root.checkpoints.rglob(".tmp-*")) and not (root.checkpoints / ROLLING_FOLDER).exists()
+    assert not list(root.checkpoints.rglob(".tmp-*")) and not (root.checkpoints / SNAPSHOT_FOLDER).exists()
 
 
 def test_losses_are_kept_for_every_step(undisturbed: Undisturbed):
@@ -80,7 +81,7 @@ def test_a_second_run_does_no_work(trained: DataRoot, version: DatasetVersion, b
 def test_killed_at_any_moment_it_ends_as_if_nothing_had_been(
     root: DataRoot, version: DatasetVersion, base: Path, undisturbed: Undisturbed
 ):
-    job = job_for(root, version, base, rolling_minutes=0)
+    job = job_for(root, version, base, snapshot_minutes=0)
     write_json_atomic(root.path / "job.json", job)
     process = subprocess.Popen(
         [sys.executable, "-m", "lofi_pipeline.training.run", "--job", str(root.path / "job.json")],
@@ -193,7 +194,7 @@ def test_weights_that_are_not_finite_are_never_saved(root: DataRoot, run: Train)
     with pytest.raises(NonFiniteTraining):
         run(
             max_bad_steps=50,
-            rolling_minutes=0,
+            snapshot_minutes=0,
             preset={"learning_rate": 1e38, "max_steps": 40, "checkpoint_interval": 40},
         )
     assert scan_checkpoints(root) == []

@@ -1,0 +1,213 @@
+"""Find the weights in lofi_pipeline/audio/analysis/linear_model.json on synthetic loops with known truth.
+
+    python -m benchmarks.fit_analysis [--tempo]
+
+The tempo first (`--tempo`: it alone, the rest stays): the others are measured at the tempo it finds. Only pieces of the part "fit" are used; benchmarks/analysis.py measures on others. Every score is a logistic regression with
+an L2 penalty, found by L-BFGS: over alternatives (24 keys, phases, beats of a bar), or of yes and no.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+import lofi_pipeline.audio.analysis
+from benchmarks.analysis_corpus import (
+    HEARD_RATE,
+    NOISE,
+    RAIN,
+    Piece,
+    loose_pieces,
+    mono_of,
+    style_pieces,
+    wide_pieces,
+)
+from lofi_pipeline.audio.analysis import beats
+from lofi_pipeline.audio.analysis.bands import CENTRE_SECONDS, growth, log_bands
+from lofi_pipeline.audio.analysis.chroma import chroma_of, harmony_changes
+from lofi_pipeline.audio.analysis.linear_model import FILE_NAME, expanded, fitted
+from lofi_pipeline.audio.analysis.presence import presence_features
+from lofi_pipeline.audio.analysis.rhythm import strength_of, tempo_of
+from lofi_pipeline.audio.analysis.tempo import METRES, tempo_features, weigh
+from lofi_pipeline.audio.analysis.timbre import coarse_spectra
+from lofi_pipeline.audio.analysis.tonality import TONICS, key_features
+
+TARGET = Path(lofi_pipeline.audio.analysis.__file__).parent / FILE_NAME
+EACH_STYLE, WIDE = 10, 1800
+STRUCTURE_OF = 4
+"""Every fourth piece is enough for key, beat, bar and metre, which have few weights."""
+TEMPO_LOOSE, TEMPO_WIDE = 2, 400
+"""Loose pieces of each style, and wide ones: enough for the few weights of the tempo."""
+SAME_TEMPO = 0.02
+WALTZ_OF = 4
+"""Every so many pieces are heard as a waltz, too."""
+PENALTY = {"tempo": 0.001, "key": 0.001, "beat": 0.001, "downbeat": 0.001, "metre": 0.003}
+PRESENCE_PENALTY = 0.002
+DIGITS = 5
+Numbers = dict[str, list[float] | float]
+
+
+def waltz(mono: np.ndarray, bpm: float, offset: float) -> np.ndarray:
+    """A piece in 4/4 with the last beat of every bar cut out: one in 3/4. float32 [m]."""
+    beat = 60 / bpm * HEARD_RATE
+    start = offset * HEARD_RATE
+    parts = []
+    while start + 3 * beat < len(mono):
+        parts.append(mono[round(start) : round(start + 3 * beat)])
+        start += 4 * beat
+    return np.concatenate(parts)
+
+
+def main() -> None:
+    """Fit everything, or the tempo alone, and write the file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tempo", action="store_true", help="fit the tempo alone")
+    arguments = parser.parse_args()
+    _write({"tempo": _alternatives(list(_tempo_samples()), PENALTY["tempo"])})
+    if not arguments.tempo:
+        _write(_fitted_rest())
+
+
+def _write(found: dict[str, Numbers]) -> None:
+    known = json.loads(TARGET.read_text(encoding="utf-8"))
+    TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
+    fitted.cache_clear()
+    print(f"wrote {', '.join(found)} to {TARGET}")
+
+
+def _tempo_samples() -> Iterator[tuple[np.ndarray, int]]:
+    """Of each piece whose tempo is among those offered: what speaks for each in four and in three, and which is right."""
+    for number, piece in enumerate(chain(loose_pieces("fit", TEMPO_LOOSE), wide_pieces("fit", TEMPO_WIDE))):
+        mono, bpm = mono_of(piece), piece.spec.bpm
+        versions = [(mono, 4)]
+        if number % WALTZ_OF == 0:
+            first = 3 * 60 / bpm if piece.cut_seconds else 0.0
+            versions.append((waltz(mono, bpm, piece.beat_offset + first), 3))
+        for version, metre in versions:
+            bands = log_bands(version)
+            strength = strength_of(growth(bands))
+            offered = tempo_of(strength)
+            tempos = np.array([offered.bpm, *offered.alternatives])
+            right = np.flatnonzero(np.abs(tempos / bpm - 1) < SAME_TEMPO)
+            rows = tempo_features(tempos, strength, bands, chroma_of(version))
+            if len(right) and rows is not None:
+                yield rows, int(right[0]) * len(METRES) + METRES.index(metre)
+
+
+def _fitted_rest() -> dict[str, Numbers]:
+    samples: dict[str, list[tuple[np.ndarray, int]]] = {name: [] for name in (*PENALTY, *TRUTHS)}
+    pieces = list(chain(style_pieces("fit", EACH_STYLE), wide_pieces("fit", WIDE)))
+    for number, piece in enumerate(pieces):
+        _collect(piece, samples, structure=number % STRUCTURE_OF == 0)
+        if number % 200 == 0:
+            print(f"{number} of {len(pieces)} pieces heard", flush=True)
+    found = {name: _alternatives(samples[name], PENALTY[name]) for name in ("key", "beat", "downbeat")}
+    found["metre"] = _yes_or_no(samples["metre"], PENALTY["metre"])
+    found |= {name: _yes_or_no(samples[name], PRESENCE_PENALTY, squares=True) for name in TRUTHS}
+    return found
+
+
+TRUTHS = {
+    "voice": lambda piece: piece.voice,
+    "drums": lambda piece: piece.drums,
+    "crackle": lambda piece: piece.crackle,
+    "rain": lambda piece: piece.texture in RAIN,
+    "noise": lambda piece: piece.texture in NOISE or "tape hiss" in piece.spec.production,
+}
+
+
+def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, structure: bool) -> None:
+    mono, bpm = mono_of(piece), piece.spec.bpm
+    bands = log_bands(mono)
+    grown = growth(bands)
+    strength, chroma = strength_of(grown), chroma_of(mono)
+    found = weigh(tempo_of(strength), strength, bands, chroma).bpm
+    present = presence_features(mono, coarse_spectra(mono), bands, grown, found)
+    for name, truth in TRUTHS.items():
+        samples[name].append((present, int(truth(piece))))
+    if not structure:
+        return
+    key = TONICS.index(piece.spec.key) + 12 * (piece.spec.mode == "minor")
+    samples["key"].append((key_features(chroma, found), key))
+    if abs(found / bpm - 1) > 0.01:
+        return
+    onsets = beats._by_range(grown)
+    profile = beats._folded(onsets, found)
+    places = beats._candidates(profile.mean(axis=1))
+    changes = harmony_changes(chroma)
+    true_phase = (piece.beat_offset - CENTRE_SECONDS) * found / 60
+    away = np.abs(((places + 0.5) / beats._PHASES - true_phase + 0.5) % 1 - 0.5)
+    if len(places) > 1 and away.min() < 0.08:
+        rows = beats.phase_features(profile, places, changes, found)
+        samples["beat"].append((rows, int(np.argmin(away))))
+    first = 0 if piece.cut_seconds == 0 else 3
+    rows = beats.downbeat_features(onsets, changes, found, piece.beat_offset)
+    samples["downbeat"].append((rows, first))
+    rows = beats.metre_features(bands, onsets, changes, found, piece.beat_offset)
+    samples["metre"].append((rows, 1))
+    three = waltz(mono, bpm, piece.beat_offset + first * 60 / bpm)
+    three_bands = log_bands(three)
+    three_onsets = beats._by_range(growth(three_bands))
+    three_changes = harmony_changes(chroma_of(three))
+    rows = beats.metre_features(three_bands, three_onsets, three_changes, found, 0.0)
+    samples["metre"].append((rows, 0))
+
+
+def _alternatives(samples: list[tuple[np.ndarray, int]], penalty: float) -> Numbers:
+    """Weights of a score by which the right one of several rows is most probable."""
+    rows = np.concatenate([features for features, _ in samples])
+    mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    cases = [((features - mean) / scale, right) for features, right in samples]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        total, slope = 0.0, np.zeros_like(weights)
+        for features, right in cases:
+            scores = features @ weights
+            scores -= scores.max()
+            chances = np.exp(scores)
+            chances /= chances.sum()
+            total -= np.log(chances[right] + 1e-12)
+            slope += chances @ features - features[right]
+        return total / len(cases) + penalty * weights @ weights, slope / len(cases) + 2 * penalty * weights
+
+    weights = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
+    hits = np.mean([int(np.argmax(features @ weights)) == right for features, right in cases])
+    print(f"alternatives: {len(cases)} cases, {hits:.3f} right, weights {np.round(weights, 2)}")
+    return _numbers(mean, scale, weights, 0.0)
+
+
+def _yes_or_no(samples: list[tuple[np.ndarray, int]], penalty: float, *, squares: bool = False) -> Numbers:
+    """Weights and bias of the logarithm of the odds of yes."""
+    rows = np.stack([features for features, _ in samples])
+    truth = np.array([right for _, right in samples], dtype=float)
+    mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    rows = (rows - mean) / scale
+    rows = expanded(rows) if squares else rows
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = rows @ weights[1:] + weights[0]
+        total = np.mean(np.logaddexp(0, scores) - truth * scores) + penalty * weights[1:] @ weights[1:]
+        wrong = (1 / (1 + np.exp(-scores)) - truth) / len(truth)
+        return float(total), np.concatenate([[wrong.sum()], rows.T @ wrong + 2 * penalty * weights[1:]])
+
+    weights = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    hits = np.mean((rows @ weights[1:] + weights[0] > 0) == (truth > 0.5))
+    print(f"yes or no: {len(truth)} cases, {hits:.3f} right, {truth.mean():.2f} yes")
+    return _numbers(mean, scale, weights[1:], float(weights[0]))
+
+
+def _numbers(mean: np.ndarray, scale: np.ndarray, weights: np.ndarray, bias: float) -> Numbers:
+    rounded = [[float(f"{value:.{DIGITS}g}") for value in row] for row in (mean, scale, weights)]
+    return {"mean": rounded[0], "scale": rounded[1], "weights": rounded[2], "bias": round(bias, DIGITS)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What is heard in a track: tempo, beats, key, metre, swing, brightness, timbre, and what is there (voice, drums, noise)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lofi_pipeline.audio.analysis.bands import growth, log_bands
+from lofi_pipeline.audio.analysis.beats import beats_of
+from lofi_pipeline.audio.analysis.chroma import chroma_of
+from lofi_pipeline.audio.analysis.presence import presence_features, presence_of
+from lofi_pipeline.audio.analysis.rhythm import onsets_per_second, strength_of, tempo_of
+from lofi_pipeline.audio.analysis.tempo import weigh
+from lofi_pipeline.audio.analysis.timbre import NUMBERS, brightness, coarse_spectra
+from lofi_pipeline.audio.analysis.tonality import key_of
+from lofi_pipeline.entities import TrackMeasurements
+
+
+def measure(mono: np.ndarray) -> TrackMeasurements:
+    """Measure float32 [n] at 22.05 kHz. The tempo lies in 55..110, not yet folded into a style's range."""
+    bands = log_bands(mono)
+    grown = growth(bands)
+    strength = strength_of(grown)
+    chroma = chroma_of(mono)
+    tempo = weigh(tempo_of(strength), strength, bands, chroma)
+    key = key_of(chroma, tempo.bpm)
+    beats = beats_of(grown, chroma, bands, tempo.bpm)
+    spectra = coarse_spectra(mono)
+    features = presence_features(mono, spectra, bands, grown, tempo.bpm)
+    present = presence_of(features)
+    return TrackMeasurements(
+        tempo_bpm=round(tempo.bpm, 2),
+        tempo_confidence=round(tempo.confidence, 3),
+        tempo_alternatives=[round(other, 2) for other in tempo.alternatives],
+        key=key.tonic,
+        mode=key.mode,
+        key_confidence=round(key.confidence, 3),
+        time_signature=beats.metre if beats else "4/4",
+        time_signature_confidence=round(beats.metre_confidence, 3) if beats else 0.0,
+        brightness_hz=round(brightness(spectra), 1),
+        onset_density=round(onsets_per_second(strength), 3),
+        beat_offset_s=round(beats.offset, 3) if beats else None,
+        downbeat=beats.downbeat if beats else 0,
+        beat_confidence=round(beats.confidence, 3) if beats else 0.0,
+        beat_steadiness=round(beats.steadiness, 3) if beats else 0.0,
+        swing=round(beats.swing, 3) if beats else None,
+        swing_confidence=round(beats.swing_confidence, 3) if beats else 0.0,
+        voice=round(present.voice, 3),
+        drums=round(present.drums, 3),
+        crackle=round(present.crackle, 3),
+        rain=round(present.rain, 3),
+        noise=round(present.noise, 3),
+        timbre=[round(float(number), 3) for number in features[:NUMBERS]],
+    )

@@ -1,0 +1,39 @@
+"""Audits: what fed a checkpoint or a data set version, on which licences, and whether the record is intact."""
+
+from lofi_pipeline.audit.base_model import BaseAtHand
+from lofi_pipeline.audit.diff import Difference, compare
+from lofi_pipeline.audit.errors import AuditError, BrokenRecord, UnknownSubject
+from lofi_pipeline.audit.impact import Impact, trace
+from lofi_pipeline.audit.lookup import Lookup, look_up
+from lofi_pipeline.audit.report import build_report
+from lofi_pipeline.audit.subject import Subject, find_subject
+from lofi_pipeline.audit.verdicts import verdict_today
+from lofi_pipeline.audit.write import (
+    WrittenAudit,
+    is_intact,
+    not_intact,
+    read_report,
+    write_audit,
+)
+
+__all__ = [
+    "AuditError",
+    "BaseAtHand",
+    "BrokenRecord",
+    "Difference",
+    "Impact",
+    "Lookup",
+    "Subject",
+    "UnknownSubject",
+    "WrittenAudit",
+    "build_report",
+    "compare",
+    "find_subject",
+    "is_intact",
+    "look_up",
+    "not_intact",
+    "read_report",
+    "trace",
+    "verdict_today",
+    "write_audit",
+]

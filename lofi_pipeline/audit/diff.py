@@ -1,0 +1,185 @@
+"""What differs between two data set versions, or between two checkpoints and what they were trained on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from pydantic import Field
+
+from lofi_pipeline.audit.integrity.dataset_version import verify_version
+from lofi_pipeline.audit.subject import Subject, find_subject
+from lofi_pipeline.entities import DatasetVersion, Entity, SubjectKind, VersionTrack
+from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.storage import DataRoot, read_ledger
+
+FACTS = (
+    "licence",
+    "source_ids",
+    "title",
+    "artist",
+    "prompt",
+    "lyrics",
+    "bpm",
+    "keyscale",
+    "language",
+    "audio_sha256",
+)
+
+
+class Compared(Entity):
+    """One side of a comparison."""
+
+    kind: SubjectKind
+    name: str
+    dataset_hash: Sha256
+    tracks: int
+    hours: float
+    hours_by_licence: dict[str, float]
+    cost: float = Field(description="USD, where a cost is known")
+    facts: dict[str, str] = Field(
+        default_factory=dict, description="Of a checkpoint: step, base, settings, scores"
+    )
+
+
+class TrackChange(Entity):
+    """One fact of a track that is in both, but otherwise."""
+
+    track_id: TrackId
+    fact: str
+    before: str
+    after: str
+
+
+class TrackSide(Entity):
+    """A track that is on one side only."""
+
+    track_id: TrackId
+    title: str | None
+    source_ids: list[str]
+    licence: str
+    seconds: float
+
+
+class SourceChange(Entity):
+    """A source that came, went, or whose record says otherwise."""
+
+    source_id: str
+    change: str
+
+
+class Difference(Entity):
+    """All that differs between `a` and `b`."""
+
+    a: Compared
+    b: Compared
+    only_in_a: list[TrackSide]
+    only_in_b: list[TrackSide]
+    changed: list[TrackChange]
+    sources: list[SourceChange]
+    facts: list[str] = Field(description="Facts of the checkpoints that differ, in words")
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the two hold the same."""
+        return not (self.only_in_a or self.only_in_b or self.changed or self.sources or self.facts)
+
+
+def compare(root: DataRoot, a: str, b: str) -> Difference:
+    """Compare two checkpoints or data set versions; each named as `find_subject` takes it.
+
+    Raises:
+        UnknownSubject, BrokenRecord: see `gather`.
+    """
+    one, other = find_subject(root, a), find_subject(root, b)
+    ledger = read_ledger(root)
+    before = verify_version(root, one.dataset_hash, ledger).version
+    after = verify_version(root, other.dataset_hash, ledger).version
+    left, right = _compared(one, before), _compared(other, after)
+    old, new = ({item.track.track_id: item for item in version.tracks} for version in (before, after))
+    return Difference(
+        a=left,
+        b=right,
+        only_in_a=[_side(item) for name, item in old.items() if name not in new],
+        only_in_b=[_side(item) for name, item in new.items() if name not in old],
+        changed=[change for name in old if name in new for change in _changes(old[name], new[name])],
+        sources=list(_sources(before, after)),
+        facts=[
+            f"{name}: {left.facts.get(name, 'none')} / {right.facts.get(name, 'none')}"
+            for name in dict.fromkeys([*left.facts, *right.facts])
+            if left.facts.get(name) != right.facts.get(name)
+        ],
+    )
+
+
+def _compared(subject: Subject, version: DatasetVersion) -> Compared:
+    hours: defaultdict[str, float] = defaultdict(float)
+    for item in version.tracks:
+        hours[item.licence] += item.track.duration / 3600
+    landed = subject.checkpoint
+    facts: dict[str, str] = {}
+    if landed is not None and landed.record is not None:
+        record, lineage = landed.record, landed.record.lineage
+        facts = {
+            "step": str(record.checkpoint.step),
+            "base": f"{lineage.base.name} ({lineage.base.sha256[:12]})",
+            "preset": lineage.preset,
+            "configuration": lineage.config_hash[:12],
+            "data set": lineage.dataset_hash[:12],
+        }
+        if landed.scores:
+            facts["FAD"] = f"{landed.scores.metrics.fad_score:.4f} ({landed.scores.key.embedder})"
+            facts["CLAP"] = f"{landed.scores.metrics.clap_score:.4f}"
+    return Compared(
+        kind=SubjectKind.CHECKPOINT if landed else SubjectKind.DATASET,
+        name=landed.key if landed else version.dataset.dataset_id,
+        dataset_hash=version.dataset.hash,
+        tracks=len(version.tracks),
+        hours=sum(hours.values()),
+        hours_by_licence=dict(sorted(hours.items())),
+        cost=sum(record.cost or 0.0 for record in version.sources),
+        facts=facts,
+    )
+
+
+def _side(item: VersionTrack) -> TrackSide:
+    return TrackSide(
+        track_id=item.track.track_id,
+        title=item.title or item.track.filename,
+        source_ids=item.source_ids,
+        licence=item.licence,
+        seconds=item.track.duration,
+    )
+
+
+def _changes(before: VersionTrack, after: VersionTrack):
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in FACTS]
+    pairs += [
+        (name, getattr(before.track, name), getattr(after.track, name))
+        for name in ("split", "style_ids", "duration", "human_verified")
+    ]
+    for name, old, new in pairs:
+        if old != new:
+            yield TrackChange(track_id=before.track.track_id, fact=name, before=_said(old), after=_said(new))
+
+
+def _said(value: object) -> str:
+    return (
+        ", ".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "none")
+    )
+
+
+def _sources(before: DatasetVersion, after: DatasetVersion):
+    old = {record.source_id: record for record in before.sources}
+    new = {record.source_id: record for record in after.sources}
+    for source_id in sorted({*old, *new}):
+        if source_id not in new:
+            yield SourceChange(source_id=source_id, change="only in the first")
+        elif source_id not in old:
+            yield SourceChange(source_id=source_id, change="only in the second")
+        else:
+            said, says = (
+                record.model_dump(exclude={"track_ids"}) for record in (old[source_id], new[source_id])
+            )
+            changed = [f"{name}: {said[name]} / {says[name]}" for name in said if said[name] != says[name]]
+            if changed:
+                yield SourceChange(source_id=source_id, change="; ".join(changed))

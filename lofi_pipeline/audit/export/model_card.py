@@ -1,0 +1,201 @@
+"""MODEL_CARD.md of a checkpoint: the Hugging Face format, with what the records know filled in.
+
+https://huggingface.co/docs/hub/model-cards
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from lofi_pipeline.audit.export.attribution import term_lines
+from lofi_pipeline.audit.export.escape import markdown, markdown_link, visible
+from lofi_pipeline.audit.export.format import count, hours, money, number
+from lofi_pipeline.entities import AuditReport, AuditVerdict, QualityMetrics
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+MOST_SOURCES = 200
+FAD, CLAP = "Fréchet audio distance", "CLAP score"
+INTENDED = (
+    "Generating short instrumental lofi music from text with the base model named above, by people who have read "
+    "the obligations below."
+)
+LIMITS = (
+    "It only adapts its base model: what that model can't do or does wrong, it does too, and what that model was "
+    "trained on is not covered by this card beyond what stands above.",
+    "It was trained on the tracks named in tracks.csv alone; styles with few tracks come out less surely.",
+    "Scores compare models that were measured alike; they are no measure of what listeners like.",
+    "Nothing here shows that generated music differs enough from every track it was trained on: listen, and compare.",
+)
+
+
+def model_card(report: AuditReport) -> str:
+    """The whole card of a checkpoint's report."""
+    parts = [
+        _front_matter(report),
+        f"# {markdown(report.subject.name)}",
+        f"A LoRA for text-to-music generation. {markdown(report.disclaimer)}",
+        _what(report),
+        _verdict(report),
+        f"## Intended use\n\n{INTENDED}",
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
+        _data(report),
+        _training(report),
+        _scores(report),
+        _obligations(report),
+        _findings(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(report: AuditReport) -> str:
+    base = visible(report.base.facts.name) if report.base else ""
+    facts: dict[str, Any] = {
+        # The licence of the weights is their owner's to choose, within the obligations: no record knows it
+        "license": "unknown",
+        "library_name": "diffusers",
+        "pipeline_tag": "text-to-audio",
+        "tags": ["lora", "text-to-music", "lofi"],
+    }
+    if HUB_ID.fullmatch(base):
+        facts |= {"base_model": base, "base_model_relation": "adapter"}
+    if report.subject.metrics:
+        facts["model-index"] = [_index(report, report.subject.metrics)]
+    # ASCII alone: YAML escapes the rest
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=False, width=1_000)}---"
+
+
+def _index(report: AuditReport, metrics: QualityMetrics) -> dict[str, Any]:
+    held_out = {"name": visible(report.dataset.dataset_id), "type": "audiofolder", "split": "validation"}
+    scores = [
+        {"type": "frechet-audio-distance", "name": FAD, "value": round(metrics.fad_score, 6)},
+        {"type": "clap", "name": CLAP, "value": round(metrics.clap_score, 6)},
+    ]
+    return {
+        "name": visible(report.subject.name),
+        "results": [{"task": {"type": "text-to-audio"}, "dataset": held_out, "metrics": scores}],
+    }
+
+
+def _what(report: AuditReport) -> str:
+    base = report.base
+    rows = [
+        ("Checkpoint", report.subject.id),
+        ("SHA-256", report.subject.hash),
+        ("Trained on", report.trained.isoformat()),
+        ("Base model", base.facts.name if base else "not recorded"),
+        ("Licence of the base model", (base.licence if base else None) or "not known here"),
+        ("SHA-256 of the base model", base.facts.sha256 if base else "not recorded"),
+        ("LoRA that training began from", report.parent.facts.name if report.parent else "none"),
+        ("Data set version", f"{report.dataset.dataset_id}, {report.dataset.hash}"),
+    ]
+    files = report.subject.record.files if report.subject.record else {}
+    rows += [(f"SHA-256 of {name}", files[name]) for name in sorted(files)]
+    return "## What it is\n\n" + _table(("Fact", "Value"), rows)
+
+
+def _verdict(report: AuditReport) -> str:
+    rows = [
+        _judged("As of training", report.then),
+        _judged("As of the audit", report.now),
+    ]
+    head = ("", "Day", "Training permitted", "Commercial use", "Why")
+    return "## Licence verdict\n\n" + _table(head, rows)
+
+
+def _judged(name: str, verdict: AuditVerdict) -> tuple[str, ...]:
+    yes = {True: "yes", False: "NO"}
+    return (
+        name,
+        verdict.day.isoformat(),
+        yes[verdict.permitted],
+        yes[verdict.commercial_use],
+        verdict.sentence,
+    )
+
+
+def _data(report: AuditReport) -> str:
+    opening = (
+        f"{count(report.dataset.track_count, 'track')}, {hours(report.seconds)} (h:mm:ss), of these "
+        f"{count(report.dataset.validation_count, 'track')} held out; from {count(len(report.sources), 'source')}, "
+        f"at a known cost of {money(report.cost)}. {count(report.captions.prompts, 'different caption')}; "
+        f"{markdown(report.captions.sentence)}"
+    )
+    shown = report.sources[:MOST_SOURCES]
+    rows = [
+        (
+            row.record.source_id,
+            row.record.provider,
+            row.verdict_now.licence,
+            f"{row.tracks:,}",
+            hours(row.seconds),
+        )
+        for row in shown
+    ]
+    table = _table(("Source", "Provider", "Licence", "Tracks", "h:mm:ss"), rows)
+    rest = len(report.sources) - len(shown)
+    more = f"\n\n{rest:,} more sources stand in audit.html." if rest else ""
+    return f"## Training data\n\n{opening}\n\n{table}{more}"
+
+
+def _training(report: AuditReport) -> str:
+    lineage, facts = report.subject.lineage, report.training
+    rows = []
+    if lineage:
+        rows += [
+            ("preset", lineage.preset),
+            ("configuration SHA-256", lineage.config_hash),
+            ("lineage", lineage.lineage),
+        ]
+    rows += sorted(report.configuration.items())
+    if facts:
+        rows += [("steps", f"{facts.steps:,}"), ("skipped steps", f"{facts.skipped_steps:,}")]
+    if not rows:
+        return "## Training\n\nNot recorded."
+    sentence = f"\n\n{markdown(facts.sentence)}" if facts else ""
+    return f"## Training\n\n{_table(('Setting', 'Value'), rows)}{sentence}"
+
+
+def _scores(report: AuditReport) -> str:
+    metrics, base, key = report.subject.metrics, report.base_metrics, report.subject.score_key
+    if metrics is None:
+        return "## Scores\n\nIt was not evaluated."
+    rows = [(report.subject.name, number(metrics.fad_score), number(metrics.clap_score))]
+    if base:
+        rows.append(("base model alone", number(base.fad_score), number(base.clap_score)))
+    table = _table(("Model", f"{FAD} (lower is nearer)", f"{CLAP} (higher follows the prompt better)"), rows)
+    how = f"\n\nMeasured with {markdown(key.embedder)} ({key.embedder_sha256})." if key else ""
+    return f"## Scores\n\nAgainst the tracks that were held out.\n\n{table}{how}"
+
+
+def _obligations(report: AuditReport) -> str:
+    lines = [
+        f"- {markdown(row.obligation)}: {markdown(row.sentence)} ({count(row.tracks, 'track')})"
+        for row in report.obligations
+    ]
+    attribution = (
+        f"\n\nThe text to publish is in {markdown_link('ATTRIBUTION.md', None)}."
+        if report.attribution
+        else ""
+    )
+    terms = term_lines(report)
+    limits = "\n\nWhat the grants of its sources limit:\n\n" + "\n".join(terms) if terms else ""
+    return "## Obligations\n\n" + ("\n".join(lines) or "None.") + attribution + limits
+
+
+def _findings(report: AuditReport) -> str:
+    lines = [
+        f"- {finding.severity}: {markdown(finding.where)}: {markdown(finding.sentence)}"
+        for finding in report.findings[:100]
+    ]
+    rest = len(report.findings) - len(lines)
+    if rest:
+        lines.append(f"- {rest:,} more, in audit.html")
+    return "## Findings of the audit\n\n" + ("\n".join(lines) or "None.")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head)] + [tuple(markdown(cell) for cell in row) for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,88 @@
+"""tracks.csv: one row for each track, for a spreadsheet. UTF-8 with a byte order mark, commas, every cell quoted.
+
+A cell that a spreadsheet would take for a formula has a leading apostrophe (see plain.csv_cell).
+"""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+
+from lofi_pipeline.audit.export.escape import csv_cell
+from lofi_pipeline.entities import AuditReport, TrackRow
+
+BETWEEN = " | "
+"""Between several values of one cell; no separator of any spreadsheet."""
+
+COLUMNS = {
+    "track_id": "The track's id, for life",
+    "title": "Title, where one is known",
+    "artist": "Artist, where one is known",
+    "filename": "Name of the original file",
+    "source_ids": "Sources that gave the track, the strictest first",
+    "provider": "Platform or artist that the source names",
+    "licence": "Canonical licence id, the strictest of its sources",
+    "permitted_then": "Whether every one of its sources permitted training on the day of training",
+    "permitted_now": "Whether every one of its sources permits it on the day of the audit",
+    "obligations": "What the licence asks for",
+    "terms": "What the grants of its sources limit",
+    "url": "Where the track can be found",
+    "split": "train, or validation: held out",
+    "evaluation_reference": "Whether its clips were the reference of the evaluation",
+    "seconds": "Length of the processed audio",
+    "style_ids": "Styles it stands for",
+    "prompt": "The caption it was trained with",
+    "has_lyrics": "Whether it has lyrics of its own",
+    "original_sha256": "Of the original file",
+    "audio_sha256": "Of the processed MP3",
+    "audio_path": "Of the processed MP3, relative to the data root",
+    "prompt_sha256": "Of the caption",
+}
+
+
+def tracks_table(report: AuditReport) -> str:
+    """The whole table, in the order of the report."""
+    # A withdrawn source permits nothing any more, whatever its licence says
+    now = {
+        row.record.source_id: row.verdict_now.permitted and row.withdrawn is None for row in report.sources
+    }
+    then = {row.record.source_id: row.verdict_then.permitted for row in report.sources}
+    reference = set(report.reference)
+    text = StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for track in report.tracks:
+        writer.writerow(_row(track, then, now, reference))
+    return "\ufeff" + text.getvalue()
+
+
+def _row(track: TrackRow, then: dict[str, bool], now: dict[str, bool], reference: set[str]) -> list[str]:
+    cells: dict[str, str] = {
+        "track_id": track.track_id,
+        "title": csv_cell(track.title),
+        "artist": csv_cell(track.artist),
+        "filename": csv_cell(track.filename),
+        "source_ids": csv_cell(BETWEEN.join(track.source_ids)),
+        "provider": csv_cell(track.provider),
+        "licence": csv_cell(track.licence),
+        "permitted_then": _yes(all(then.get(source, False) for source in track.source_ids)),
+        "permitted_now": _yes(all(now.get(source, False) for source in track.source_ids)),
+        "obligations": BETWEEN.join(track.obligations),
+        "terms": csv_cell(BETWEEN.join(track.terms)),
+        "url": csv_cell(track.url),
+        "split": track.split,
+        "evaluation_reference": _yes(track.track_id in reference),
+        "seconds": f"{track.seconds:.3f}",
+        "style_ids": BETWEEN.join(track.style_ids),
+        "prompt": csv_cell(track.prompt),
+        "has_lyrics": _yes(track.has_lyrics),
+        "original_sha256": track.original_sha256,
+        "audio_sha256": track.audio_sha256,
+        "audio_path": csv_cell(track.audio_path),
+        "prompt_sha256": track.prompt_sha256,
+    }
+    return [cells[column] for column in COLUMNS]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,172 @@
+"""What is not as it should be with licences, sources and base model; each with what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from lofi_pipeline.audit.subject import Subject
+from lofi_pipeline.audit.training_facts import forbids_commercial_use
+from lofi_pipeline.entities import (
+    BaseModelRow,
+    DatasetVersion,
+    Finding,
+    Obligation,
+    Severity,
+    SourceRow,
+    TrackRow,
+)
+from lofi_pipeline.licensing.withdrawals import Withdrawal
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+VERSIONLESS = "LicenseRef-CC-"
+
+
+def licence_findings(
+    subject: Subject,
+    version: DatasetVersion,
+    sources: Sequence[SourceRow],
+    tracks: Sequence[TrackRow],
+    base: BaseModelRow | None,
+    withdrawn: Mapping[str, Withdrawal],
+    made: datetime,
+    *,
+    commercial: bool,
+) -> Iterable[Finding]:
+    """All of them, sources first.
+
+    Args:
+        withdrawn: withdrawals by the SHA-256 of original bytes.
+        commercial: whether the project means to use results commercially.
+    """
+    for row in sources:
+        yield from _source(row)
+    yield from _unknown_sources(version, sources)
+    yield from _under_other_names(tracks, withdrawn)
+    yield from _attribution(tracks)
+    yield from _claimed_twice(tracks, sources)
+    yield from _checkpoint(subject)
+    if base is not None and base.licence is None:
+        yield _finding(WARNING, "base-licence-unknown", base.facts.name, base.sentence)
+    if commercial and base is not None and forbids_commercial_use(base):
+        sentence = (
+            f"The base model {base.facts.name} is under {base.licence}, which does not permit commercial use; the configuration says "
+            "commercial: true. Ask its owner for a licence, or train on another base."
+        )
+        yield _finding(ERROR, "base-not-commercial", base.facts.name, sentence)
+    if version.dataset.created > made:
+        sentence = (
+            f"The data set version was made on {version.dataset.created:%Y-%m-%d %H:%M}, which lies ahead of this machine's "
+            "clock: set the clock, and audit again."
+        )
+        yield _finding(ERROR, "clock", version.dataset.dataset_id, sentence)
+
+
+def _finding(severity: Severity, code: str, where: str, sentence: str) -> Finding:
+    return Finding(severity=severity, code=code, where=where, sentence=sentence)
+
+
+def _source(row: SourceRow) -> Iterable[Finding]:
+    source_id, then, today = row.record.source_id, row.verdict_then, row.verdict_now
+    retrain = f"Run `lofi audit source {source_id} --withdraw --reason ...`, and train anew without it."
+    if not then.permitted:
+        sentence = f"{source_id} did not permit AI training on the day of training: {then.reason} {retrain}"
+        yield _finding(ERROR, "not-permitted-then", source_id, sentence)
+    if row.withdrawn:
+        sentence = (
+            f"{source_id} was withdrawn on {row.withdrawn} ({row.withdrawn_reason}): {row.tracks} tracks of it are in here. "
+            "Retrain on a data set version without it, and stop publishing what was trained with it."
+        )
+        yield _finding(ERROR, "source-withdrawn", source_id, sentence)
+    elif not today.permitted and then.permitted:
+        sentence = f"{source_id} does not permit AI training as of today: {today.reason} {retrain}"
+        yield _finding(ERROR, "not-permitted-now", source_id, sentence)
+    elif today.permitted and then.commercial_use and not today.commercial_use:
+        sentence = f"{source_id} does not permit commercial use as of today: {today.reason}"
+        yield _finding(ERROR, "not-commercial-now", source_id, sentence)
+    elif row.then_recorded and then.policy != today.policy and then.policy and today.policy:
+        changes = [
+            f"{name}: {before} then, {after} now"
+            for name, before, after in (
+                ("licence", then.licence, today.licence),
+                (
+                    "obligations",
+                    ", ".join(then.obligations) or "none",
+                    ", ".join(today.obligations) or "none",
+                ),
+                ("commercial use", then.commercial_use, today.commercial_use),
+            )
+            if before != after
+        ]
+        told = "; ".join(changes) or "the verdict is the same"
+        yield _finding(INFO, "policy-changed", source_id, f"The policy changed since: {told}.")
+    if not row.then_recorded:
+        sentence = f"The version keeps no verdict for {source_id}: what stands for the day of training was judged by today's policy."
+        yield _finding(INFO, "verdict-not-recorded", source_id, sentence)
+    if row.record.cost is None:
+        yield _finding(INFO, "cost-unknown", source_id, f"What {source_id} cost is not on record.")
+    if not (row.record.verified_by or "").strip():
+        sentence = f"Nobody is named who verified the licence of {source_id}: say it in verified_by of its source.json."
+        yield _finding(WARNING, "not-verified", source_id, sentence)
+    if today.licence.startswith(VERSIONLESS):
+        sentence = f'"{row.record.license_type}" of {source_id} does not say which version; attribution should name it.'
+        yield _finding(WARNING, "licence-version-unknown", source_id, sentence)
+
+
+def _unknown_sources(version: DatasetVersion, sources: Sequence[SourceRow]) -> Iterable[Finding]:
+    known = {row.record.source_id for row in sources}
+    missing = Counter(
+        source_id for item in version.tracks for source_id in item.source_ids if source_id not in known
+    )
+    for source_id, count in missing.items():
+        sentence = f"{count} tracks name the source {source_id}, of which the version keeps no record."
+        yield _finding(ERROR, "source-unknown", source_id, sentence)
+
+
+def _under_other_names(tracks: Iterable[TrackRow], withdrawn: Mapping[str, Withdrawal]) -> Iterable[Finding]:
+    for track in tracks:
+        known = withdrawn.get(track.original_sha256)
+        if known is not None and known.source_id not in track.source_ids:
+            sentence = (
+                f"{track.track_id} holds the bytes of a track of {known.source_id}, withdrawn on {known.day}, under the name of "
+                f"{', '.join(track.source_ids)}: retrain without it."
+            )
+            yield _finding(ERROR, "withdrawn-content", track.track_id, sentence)
+
+
+def _attribution(tracks: Iterable[TrackRow]) -> Iterable[Finding]:
+    bare = Counter(
+        track.source_ids[0]
+        for track in tracks
+        if Obligation.ATTRIBUTION in track.obligations and not (track.title and track.artist)
+    )
+    for source_id, count in bare.items():
+        sentence = (
+            f"{count} tracks of {source_id} ask for attribution, but have no title or no artist: file name and provider stand "
+            "in. Give them in its source.json."
+        )
+        yield _finding(WARNING, "attribution-incomplete", source_id, sentence)
+
+
+def _claimed_twice(tracks: Iterable[TrackRow], sources: Sequence[SourceRow]) -> Iterable[Finding]:
+    licences = {row.record.source_id: row.verdict_then.licence for row in sources}
+    for track in tracks:
+        said = {source_id: licences.get(source_id, "unknown") for source_id in track.source_ids}
+        if len(set(said.values())) > 1:
+            both = ", ".join(f"{source_id} ({licence})" for source_id, licence in said.items())
+            sentence = f"{track.track_id} is claimed by {both}: the strictest, {track.licence}, was taken."
+            yield _finding(WARNING, "claimed-twice", track.track_id, sentence)
+
+
+def _checkpoint(subject: Subject) -> Iterable[Finding]:
+    record = subject.checkpoint.record if subject.checkpoint else None
+    if record is None:
+        return
+    name = record.partition_key
+    if not record.checkpoint.is_valid:
+        yield _finding(ERROR, "checkpoint-invalid", name, f"{name} is not valid: {record.invalid_reason}.")
+    if record.pruned:
+        yield _finding(
+            INFO, "checkpoint-pruned", name, f"Retention removed the weights of {name}; its record stays."
+        )

@@ -1,0 +1,123 @@
+"""A data set version's file: read once, and proved against its own hash, its own counts and its seal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from lofi_pipeline.audit.errors import BrokenRecord
+from lofi_pipeline.audit.integrity.verifier import is_as_written
+from lofi_pipeline.entities import (
+    DatasetVersion,
+    Finding,
+    RecordError,
+    Severity,
+    Split,
+    StyleCategory,
+    category_of_style,
+    now,
+)
+from lofi_pipeline.storage import DataRoot, Ledger, version_hash
+
+SEALED_NOW = "it is sealed with the first audit that finds it intact."
+SECONDS_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class VerifiedVersion:
+    """A version as it stands in its file, with what is wrong with the file."""
+
+    version: DatasetVersion
+    path: str
+    """Relative to the data root."""
+    sha256: str
+    findings: list[Finding] = field(default_factory=list)
+    sealed: bool = False
+
+
+def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> VerifiedVersion:
+    """Read a version and recompute its hash.
+
+    Raises:
+        BrokenRecord: there is no such file, or it can't be read as a version.
+    """
+    file = root.dataset_version(dataset_hash)
+    where = root.relative(file)
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise BrokenRecord(
+            f"{where}: the data set version is missing; copy metadata/datasets/ from where it was built"
+        ) from error
+    except OSError as error:
+        raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
+    raw = _json(data, where)
+    version = _parsed(raw, where)
+    digest, sealed = hashlib.sha256(data).hexdigest(), ledger.hashes.get(where)
+    faults = list(_faults(raw, data, version, dataset_hash))
+    if not faults and sealed is not None and sealed != digest:
+        faults = [
+            "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
+            "changed"
+        ]
+    advice = "; take the file back from a backup: what stands in it now proves nothing"
+    findings = [
+        Finding(
+            severity=Severity.ERROR, code="version-changed", where=where, sentence=f"{where} {fault}{advice}."
+        )
+        for fault in faults
+    ]
+    if sealed is None:
+        sentence = f"{where} was not sealed when it was built, or the ledger of seals is another data root's: {SEALED_NOW}"
+        findings.append(Finding(severity=Severity.INFO, code="not-sealed", where=where, sentence=sentence))
+    return VerifiedVersion(version, where, digest, findings, sealed is not None)
+
+
+def _json(data: bytes, where: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BrokenRecord(f"{where}: is not JSON ({error}); take the file back from a backup") from error
+
+
+def _parsed(raw: Any, where: str) -> DatasetVersion:
+    try:
+        return DatasetVersion.parse(raw, where=where)
+    except RecordError as error:
+        created = raw.get("dataset", {}).get("created") if isinstance(raw, dict) else None
+        if isinstance(created, str) and created > now().isoformat() and "future" in str(error):
+            raise BrokenRecord(
+                f"{where}: was made on {created:.40}, which lies ahead of this machine's clock ({now().isoformat()}); "
+                "set the clock"
+            ) from error
+        raise BrokenRecord(f"{error}; take the file back from a backup") from error
+
+
+def _faults(raw: dict[str, Any], data: bytes, version: DatasetVersion, dataset_hash: str):
+    """What is wrong, as the rest of a sentence; only the first that explains the others."""
+    recomputed = version_hash(raw)
+    dataset = version.dataset
+    if recomputed != dataset_hash:
+        yield (
+            f"does not have the hash it is named by (its tracks and sources give {recomputed[:12]}): a track, prompt, "
+            "licence or source was changed"
+        )
+        return
+    if dataset.hash != dataset_hash:
+        yield f"says of itself that its hash is {dataset.hash[:12]}"
+    sides = [track.track.split for track in version.tracks]
+    counts = (len(sides), sides.count(Split.TRAIN), sides.count(Split.VALIDATION))
+    if (dataset.track_count, dataset.train_count, dataset.validation_count) != counts:
+        yield "counts other tracks than it lists"
+    hours = sum(track.track.duration for track in version.tracks) / 3600
+    if abs(hours - dataset.total_duration) > SECONDS_SLACK:
+        yield "gives another total_duration than its tracks have"
+    styles = [category_of_style(track.track.style_ids[0]) for track in version.tracks]
+    if {style: styles.count(style) for style in StyleCategory} != {
+        style: dataset.style_distribution.get(style, 0) for style in StyleCategory
+    }:
+        yield "gives another style_distribution than its tracks have"
+    if not is_as_written(data, raw):
+        yield "was written by something else than this project"

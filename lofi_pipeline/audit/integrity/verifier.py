@@ -1,0 +1,110 @@
+"""What hashing files has in common: each once, counted, with a finding for what is missing, changed or unreadable."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lofi_pipeline.entities import Finding, Severity
+from lofi_pipeline.storage import DataRoot, file_sha256
+
+MISSING = ""
+"""In place of the hash of a file that is not there."""
+
+
+def is_as_written(data: bytes, value: Any) -> bool:
+    """Whether a JSON file's bytes are those that this project writes for the value that was read from it."""
+    return data == (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+class Verifier:
+    """Hashes files under a data root, two links to the same bytes once, and collects findings."""
+
+    def __init__(
+        self, root: DataRoot, *, quick: bool, progress: Callable[[int, int, str], None], total: int
+    ) -> None:
+        self.root, self.quick = root, quick
+        self.findings: list[Finding] = []
+        self.files = self.bytes = self.absent_originals = 0
+        self._progress, self._total, self._done = progress, total, 0
+        self._folders: dict[str, Path] = {}
+        self._known: dict[tuple[int, int, int, int], str] = {}
+
+    def step(self, what: str, count: int = 1) -> None:
+        """Tell that `count` of the expected files were looked at."""
+        self._done += count
+        self._progress(min(self._done, self._total), self._total, what)
+
+    def finish(self) -> None:
+        """Tell the end."""
+        self._progress(self._total, self._total, "")
+
+    def error(self, code: str, where: str, sentence: str) -> None:
+        """Add a finding that makes the audit fail."""
+        self.log(Severity.ERROR, code, where, sentence)
+
+    @property
+    def errors(self) -> int:
+        """How many errors there are so far."""
+        return sum(finding.severity is Severity.ERROR for finding in self.findings)
+
+    def log(self, severity: Severity, code: str, where: str, sentence: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(severity=severity, code=code, where=where, sentence=sentence))
+
+    def inside(self, relative: str) -> Path | None:
+        """The path of a recorded relative one; None, with a finding, when it leads out of the data root."""
+        folder, _, name = relative.rpartition("/")
+        try:
+            if (
+                folder not in self._folders
+            ):  # resolving each path of 50,000 tracks takes longer than hashing them
+                self._folders[folder] = self.root.inside(folder)
+            path = self._folders[folder] / name
+            return self.root.inside(relative) if name in ("", "..") or path.is_symlink() else path
+        except ValueError:
+            self.error("path-outside", relative, f"{relative} leads out of the data root, through a link.")
+            return None
+
+    def sha256(self, relative: str) -> str | None:
+        """SHA-256 of a file; MISSING when it is not there; None, with a finding, when it can't be read."""
+        path = self.inside(relative)
+        if path is None:
+            return None
+        try:
+            facts = os.stat(path)
+            if not stat.S_ISREG(facts.st_mode):
+                return MISSING
+            key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            if key not in self._known:
+                self._known[key] = file_sha256(path)
+                self.files += 1
+                self.bytes += facts.st_size
+            return self._known[key]
+        except (FileNotFoundError, NotADirectoryError):
+            return MISSING
+        except OSError as error:
+            sentence = f"{relative} can't be read ({error.strerror}): check permissions and the disk."
+            self.error("file-unreadable", relative, sentence)
+            return None
+
+    def exists(self, relative: str) -> bool:
+        """Whether a regular file lies there."""
+        path = self.inside(relative)
+        return path is not None and path.is_file()
+
+    def expect(self, relative: str, sha256: str, what: str, *, advice: str) -> None:
+        """Demand a file with a hash; what is missing or changed is an error that says what it is and what to do."""
+        found = self.sha256(relative)
+        if found == MISSING:
+            self.error("file-missing", relative, f"{relative} ({what}) is missing: {advice}.")
+        elif found is not None and found != sha256:
+            self.error(
+                "file-changed",
+                relative,
+                f"{relative} ({what}) was changed: its hash is {found[:12]}, on record is {sha256[:12]}; {advice}.",
+            )

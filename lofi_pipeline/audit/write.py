@@ -1,0 +1,82 @@
+"""An audit on disk: report.json, and every file that is made from it, under data/audit/."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_pipeline.audit.export import write_files
+from lofi_pipeline.audit.integrity.ledger import enter_subject
+from lofi_pipeline.audit.subject import Subject
+from lofi_pipeline.entities import AuditReport, Finding, Severity
+from lofi_pipeline.storage import DataRoot, read_json, read_ledger, write_json_atomic
+
+REPORT = "report.json"
+PAGE = "audit.html"
+NOT_INTACT = {
+    "clock",
+    "file-changed",
+    "file-missing",
+    "file-unreadable",
+    "original-changed",
+    "path-outside",
+    "record-broken",
+    "record-changed",
+    "seals-broken",
+    "seals-cut",
+    "version-changed",
+}
+"""Codes of errors that say the record is not intact: nothing is sealed then."""
+
+
+@dataclass(frozen=True)
+class WrittenAudit:
+    """Where an audit lies."""
+
+    folder: Path
+    files: list[Path]
+
+    @property
+    def page(self) -> Path:
+        """audit.html."""
+        return self.folder / PAGE
+
+
+def read_report(path: Path) -> AuditReport:
+    """A report.json.
+
+    Raises:
+        RecordError, UnreadableRecord: it was changed, or is none.
+    """
+    data = read_json(path)
+    interval = 1
+    with suppress(TypeError, KeyError, ValueError):
+        interval = max(1, int(data["subject"]["record"]["lineage"]["checkpoint_interval"]))
+    return AuditReport.parse(data, where=str(path), context={"checkpoint_interval": interval})
+
+
+def is_intact(report: AuditReport) -> bool:
+    """Whether every file was found as it was recorded."""
+    return not not_intact(report)
+
+
+def not_intact(report: AuditReport) -> list[Finding]:
+    """The errors that say that something is not as it was recorded."""
+    return [finding for finding in report.of_severity(Severity.ERROR) if finding.code in NOT_INTACT]
+
+
+def write_audit(
+    root: DataRoot, subject: Subject, report: AuditReport, *, include_documents: bool = False
+) -> WrittenAudit:
+    """Write data/audit/<name>/, and seal what an intact record holds that nobody had sealed.
+
+    Raises:
+        AuditFileError: a file would not keep to its format.
+    """
+    folder = root.audits / subject.folder_name
+    write_json_atomic(folder / REPORT, report)
+    files = write_files(report, folder, include_documents=include_documents, root=root)
+    if is_intact(report):
+        enter_subject(root, subject, read_ledger(root))
+    return WrittenAudit(folder, [folder / REPORT, *files])

@@ -1,0 +1,119 @@
+"""Checkpoints as they lie under a data root, among the active ones and in the archive. Reads records, loads no weights."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_pipeline.entities import (
+    CHECKPOINT_RECORD,
+    SCORES_RECORD,
+    Checkpoint,
+    CheckpointRecord,
+    RecordError,
+    Scores,
+)
+from lofi_pipeline.entities.checkpoint import is_checkpoint_id, step_of_folder
+from lofi_pipeline.storage.atomic import UnreadableRecord, read_json
+from lofi_pipeline.storage.data_root import DataRoot
+
+SAMPLES_FOLDER = "samples"
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """A checkpoint's folder, with its records or why they can't be read."""
+
+    folder: Path
+    record: CheckpointRecord | None = None
+    error: str | None = None
+    scores: Scores | None = None
+    scores_error: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The partition key, or the folder's name where the record can't be read."""
+        return self.record.partition_key if self.record else self.folder.name
+
+    @property
+    def step(self) -> int:
+        """The step that the folder's name says."""
+        return step_of_folder(self.folder.name)
+
+    def entry(self) -> Checkpoint | None:
+        """What manifest.json beside it should say: the record, where it lies now, with its scores."""
+        if self.record is None or self.scores is None:
+            return self.record.checkpoint if self.record else None
+        metrics = self.scores.metrics
+        return self.record.checkpoint.model_copy(
+            update={
+                "fad_score": metrics.fad_score,
+                "clap_score": metrics.clap_score,
+                "samples_generated": any(sample.path for sample in self.scores.samples),
+            }
+        )
+
+
+def all_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
+    """Every checkpoint folder, the active ones first, by step."""
+    places = [root.checkpoints, *sorted(root.checkpoint_archive.glob("*"))]
+    return [landed for place in places for landed in scan_checkpoints(root, place)]
+
+
+def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[CheckpointFolder]:
+    """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now."""
+    found = [
+        path
+        for path in (folder or root.checkpoints).glob("*")
+        if is_checkpoint_id(path.name) and path.is_dir() and not path.is_symlink()
+    ]
+    return [
+        read_checkpoint_folder(root, path)
+        for path in sorted(found, key=lambda path: step_of_folder(path.name))
+    ]
+
+
+def read_checkpoint_record(folder: Path) -> CheckpointRecord:
+    """checkpoint.json of a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: it is absent.
+        OSError, UnreadableRecord, RecordError: it is unreadable, breaks a rule of the data model, or is another checkpoint's.
+    """
+    path = folder / CHECKPOINT_RECORD
+    data = read_json(path)
+    interval = 1
+    with suppress(TypeError, KeyError, ValueError):
+        interval = max(1, int(data["lineage"]["checkpoint_interval"]))
+    record = CheckpointRecord.parse(data, where=path.name, context={"checkpoint_interval": interval})
+    if record.checkpoint.checkpoint_id != folder.name:
+        raise RecordError(
+            f"{path.name} is of {record.checkpoint.checkpoint_id}; give the folder its own name back"
+        )
+    return record
+
+
+def read_checkpoint_folder(root: DataRoot, folder: Path) -> CheckpointFolder:
+    """The records in one folder; the checkpoint's path is where it lies now."""
+    where = root.relative(folder / CHECKPOINT_RECORD)
+    try:
+        record = read_checkpoint_record(folder)
+    except FileNotFoundError:
+        return CheckpointFolder(folder, error=f"{where} is missing; copy the whole folder again")
+    except (OSError, UnreadableRecord, RecordError) as error:
+        return CheckpointFolder(folder, error=f"{where} is not readable: {error}")
+    moved = record.checkpoint.model_copy(update={"path": root.relative(folder)})
+    scores, scores_error = _scores(root, folder / SCORES_RECORD)
+    return CheckpointFolder(
+        folder, record.model_copy(update={"checkpoint": moved}), None, scores, scores_error
+    )
+
+
+def _scores(root: DataRoot, path: Path) -> tuple[Scores | None, str | None]:
+    if not path.is_file():
+        return None, None
+    try:
+        return Scores.parse(read_json(path), where=root.relative(path)), None
+    except (OSError, UnreadableRecord, RecordError) as error:
+        return None, f"{root.relative(path)}: can't be read: {error}"

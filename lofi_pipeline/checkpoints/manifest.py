@@ -1,0 +1,206 @@
+"""The checkpoints that lie in a data root: their records, their manifest, and the archive of former lineages.
+Torch-free.
+
+checkpoint.json and scores.json in a checkpoint's folder are the truth; manifest.json is compiled from them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.folder import read_checkpoint_record, scan_checkpoints
+from lofi_pipeline.checkpoints.loss_log import LOG_NAME
+from lofi_pipeline.entities import (
+    CHECKPOINT_RECORD,
+    Checkpoint,
+    CheckpointRecord,
+    Lineage,
+    RecordError,
+)
+from lofi_pipeline.storage import (
+    TEMPORARY_PREFIX,
+    DataRoot,
+    UnreadableRecord,
+    file_sha256,
+    locked,
+    read_json,
+    write_json_atomic,
+)
+
+LINEAGE_RECORD = "lineage.json"
+SNAPSHOT_FOLDER = ".rolling"
+WEIGHTS_SUFFIX = ".safetensors"
+RESUME_FOLDER = "resume"
+SET_ASIDE_FOLDER = "set-aside"
+
+
+def read_record(folder: Path) -> CheckpointRecord:
+    """checkpoint.json of a checkpoint folder.
+
+    Raises:
+        CheckpointError: absent, unreadable, breaking a rule of the data model, or of another checkpoint.
+    """
+    try:
+        return read_checkpoint_record(folder)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{folder.name}: checkpoint.json is missing; copy the whole folder again"
+        ) from error
+    except (OSError, UnreadableRecord, RecordError) as error:
+        raise CheckpointError(f"{folder.name}: checkpoint.json is not readable: {error}") from error
+
+
+def write_record(folder: Path, record: CheckpointRecord) -> None:
+    """Replace checkpoint.json of a checkpoint folder."""
+    write_json_atomic(folder / CHECKPOINT_RECORD, record)
+
+
+def find_checkpoint(root: DataRoot, partition_key: str) -> Path | None:
+    """The folder of the checkpoint with this partition key, among the active ones or in the archive."""
+    places = [root.checkpoints, *sorted(root.checkpoint_archive.glob(f"{partition_key[:8]}*"))]
+    for place in places:
+        for found in scan_checkpoints(root, place):
+            if found.record and found.record.partition_key == partition_key:
+                return found.folder
+    return None
+
+
+def missing_files(folder: Path, record: CheckpointRecord) -> list[str]:
+    """Files the record names that are not there: while a folder is being copied in, it is not whole yet."""
+    return [name for name in sorted(record.files) if not (folder / name).is_file()]
+
+
+def files_fault(folder: Path, record: CheckpointRecord) -> str | None:
+    """What is wrong with a checkpoint's files by name, readability and hash; None when they are those that
+    landed.
+    """
+    if missing := missing_files(folder, record):
+        return f"{missing[0]} is missing; copy the whole folder again"
+    for name, sha256 in sorted(record.files.items()):
+        path = folder / name
+        if path.suffix == WEIGHTS_SUFFIX and (fault := _safetensors_fault(path)):
+            return f"{name} is truncated or damaged ({fault}); copy it again"
+        if file_sha256(path) != sha256:
+            return f"{name} is not the file that landed (its hash differs): swapped or changed; copy it again"
+    return None
+
+
+def _safetensors_fault(path: Path) -> str | None:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            list(file.keys())
+    except (OSError, SafetensorError) as error:
+        return str(error)
+    return None
+
+
+def compile_manifest(root: DataRoot, folder: Path | None = None) -> list[Checkpoint]:
+    """Write manifest.json, the array of Checkpoint by step, from the records beside it; an unreadable one is
+    set aside.
+
+    `folder` is that of the active checkpoints by default, or of an archived lineage.
+    """
+    place = folder or root.checkpoints
+    manifest = place / root.checkpoint_manifest_json.name
+    with locked(manifest):
+        if manifest.exists() and not _is_array(manifest):
+            manifest.rename(_free_name(place / SET_ASIDE_FOLDER / manifest.name))
+        entries = [entry for found in scan_checkpoints(root, place) if (entry := found.entry())]
+        write_json_atomic(manifest, entries)
+    return entries
+
+
+def _is_array(path: Path) -> bool:
+    try:
+        return isinstance(read_json(path), list)
+    except (OSError, UnreadableRecord):
+        return False
+
+
+def _free_name(path: Path) -> Path:
+    """`path`, or `path.1`, `path.2`...: the first that is free; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return next(
+        free for n in count() if not (free := path if n == 0 else path.with_name(f"{path.name}.{n}")).exists()
+    )
+
+
+def set_aside(root: DataRoot, folder: Path) -> Path:
+    """Move a checkpoint folder that stands in the way to checkpoints/set-aside, under a free name; nothing is
+    deleted.
+    """
+    target = _free_name(root.checkpoints / SET_ASIDE_FOLDER / folder.name)
+    folder.rename(target)
+    return target
+
+
+def active_lineage(root: DataRoot) -> Lineage | None:
+    """The lineage that was trained last, if any."""
+    with suppress(FileNotFoundError, UnreadableRecord, RecordError):
+        path = root.checkpoints / LINEAGE_RECORD
+        return Lineage.parse(read_json(path), where=str(path))
+    return None
+
+
+def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
+    """Make room for a lineage: others go to the archive, whole; its own checkpoints come back from there."""
+    root.checkpoints.mkdir(parents=True, exist_ok=True)
+    archive_other_lineages(root, lineage)
+    with locked(root.checkpoints / LINEAGE_RECORD):
+        former = root.archived_lineage(lineage.lineage)
+        if former.is_dir():
+            _move_contents(root, former, root.checkpoints)
+        write_json_atomic(root.checkpoints / LINEAGE_RECORD, lineage)
+    compile_manifest(root)
+
+
+def archive_other_lineages(root: DataRoot, active: Lineage) -> list[Path]:
+    """Move checkpoints of other lineages, with their log and rolling state, to checkpoints/archive/<lineage>/.
+
+    Folders without a readable record stay: whose they are is not known. Returns the archive folders written
+    to.
+    """
+    touched: dict[str, Path] = {}
+    with locked(root.checkpoints / LINEAGE_RECORD):
+        former = active_lineage(root)
+        if former and former.lineage != active.lineage:
+            target = touched[former.lineage] = root.archived_lineage(former.lineage)
+            target.mkdir(parents=True, exist_ok=True)
+            for name in (LOG_NAME, SNAPSHOT_FOLDER, LINEAGE_RECORD):
+                if (root.checkpoints / name).exists():
+                    _move(root, root.checkpoints / name, target / name)
+        for found in scan_checkpoints(root):
+            if found.record and (theirs := found.record.lineage.lineage) != active.lineage:
+                target = touched[theirs] = root.archived_lineage(theirs)
+                target.mkdir(parents=True, exist_ok=True)
+                _move(root, found.folder, target / found.folder.name)
+    for folder in touched.values():
+        compile_manifest(root, folder)
+    return sorted(touched.values())
+
+
+def _move_contents(root: DataRoot, source: Path, target: Path) -> None:
+    for path in sorted(source.iterdir()):
+        if path.name != root.checkpoint_manifest_json.name and not path.name.endswith(".lock"):
+            _move(root, path, target / path.name)
+    shutil.rmtree(source)  # the manifest and the locks that are left are compiled anew
+
+
+def _move(root: DataRoot, source: Path, target: Path) -> None:
+    """Rename; what stands in the way is set aside, never overwritten."""
+    if target.exists():
+        target.rename(_free_name(root.checkpoints / SET_ASIDE_FOLDER / target.name))
+    source.rename(target)
+
+
+def remove_unfinished_checkpoints(root: DataRoot) -> None:
+    """Remove what a landing that was killed left behind. Only while no training runs on this data root."""
+    for place in (root.checkpoints, root.checkpoints / SNAPSHOT_FOLDER):
+        for path in place.glob(f"{TEMPORARY_PREFIX}*-*step=*"):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""What the commands share: the two consoles, options, bars for long work, and texts of strangers made safe to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column, Table
+
+from lofi_pipeline import progress as progress
+
+console = Console()
+errors = Console(stderr=True)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="The data root. Without it: LOFI_DATA_ROOT, else the project's data/.",
+        show_default=False,
+    ),
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Write what the closing table shows to this file.")]
+
+
+def sanitize(text: object) -> str:
+    """Text that anybody may have written, for a terminal: one line, no control characters, no markup."""
+    one_line = " ".join(str(text).split())
+    return escape(
+        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in one_line)
+    )
+
+
+def folding(*headers: str, title: str | None = None) -> Table:
+    """A table that breaks long paths and ids over lines instead of hiding their ends."""
+    columns = [Column(header, overflow="fold") for header in headers]
+    return Table(*columns, title=title, title_justify="left")
+
+
+@contextmanager
+def bars() -> Iterator[None]:
+    """A bar for each stage that reports progress, in a terminal; else a line now and then."""
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    ]
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+        told: dict[str, int] = {}
+
+        def show(said: progress.Progress) -> None:
+            if not console.is_terminal:
+                tenth = 10 * said.done // said.total if said.total else -1
+                if said.total == 0 or told.get(said.stage) != tenth:
+                    told[said.stage] = tenth
+                    counted = f" {said.done}/{said.total}" if said.total else ""
+                    console.print(f"{said.stage}{counted}: {sanitize(said.message)}", highlight=False)
+                return
+            if said.stage not in tasks:
+                tasks[said.stage] = bars.add_task(said.stage, total=said.total or None)
+            text = f"{said.stage}: {sanitize(said.message[:60])}"
+            bars.update(
+                tasks[said.stage],
+                description=text,
+                completed=said.done,
+                total=said.total or None,
+            )
+
+        with progress.listening(show):
+            yield

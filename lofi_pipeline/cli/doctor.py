@@ -1,0 +1,170 @@
+"""`lofi doctor`: what is there, what is missing, and what to do about each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+
+from lofi_pipeline.cli.console import folding
+from lofi_pipeline.config import EvaluationSettings, load_config
+from lofi_pipeline.entities import Entity, RecordError
+from lofi_pipeline.resources import base_name
+from lofi_pipeline.storage import DataRoot
+
+PACKAGES = (
+    "dagster",
+    "torch",
+    "torchaudio",
+    "diffusers",
+    "peft",
+    "accelerate",
+    "av",
+    "lameenc",
+    "laion-clap",
+)
+LEAST_FREE_GB = 10
+Level = Literal["good", "optional", "broken"]
+
+
+class Finding(Entity):
+    """One thing that was looked at."""
+
+    what: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def examine(root: DataRoot) -> list[Finding]:
+    """Look at everything. Nothing is changed, nothing is downloaded."""
+    findings = [Finding(what="Python", level="good", found=platform.python_version()), *_packages(), _gpu()]
+    findings += [_disk(root), _config()]
+    if findings[-1].level == "good":
+        findings += [_base(), *_embedders(), _style_suggestion()]
+    return findings
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name in PACKAGES:
+        try:
+            findings.append(Finding(what=name, level="good", found=version(name)))
+        except PackageNotFoundError:
+            findings.append(
+                Finding(what=name, level="broken", found="not installed", advice="run: make setup")
+            )
+    return findings
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if not torch.cuda.is_available():
+        advice = "the nano base trains on the CPU in minutes; a full-size ACE-Step needs an NVIDIA GPU and its driver"
+        return Finding(what="GPU", level="optional", found="none that torch can use", advice=advice)
+    facts = torch.cuda.get_device_properties(0)
+    return Finding(what="GPU", level="good", found=f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+
+
+def _disk(root: DataRoot) -> Finding:
+    folder = next(path for path in [root.path, *root.path.parents] if path.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    found = f"{root.path}: {free:.0f} GB free"
+    if not os.access(folder, os.W_OK):
+        return Finding(
+            what="data root",
+            level="broken",
+            found=found,
+            advice="make it writable, or choose another with --data",
+        )
+    if free < LEAST_FREE_GB:
+        advice = f"make room: at least {LEAST_FREE_GB} GB, or choose another data root with --data"
+        return Finding(what="data root", level="broken", found=found, advice=advice)
+    return Finding(what="data root", level="good", found=found)
+
+
+def _config() -> Finding:
+    from lofi_pipeline.styles import load_presets
+
+    try:
+        load_config()
+        presets = len(load_presets())
+    except RecordError as error:
+        return Finding(
+            what="configuration", level="broken", found=str(error), advice="mend the file that is named"
+        )
+    return Finding(what="configuration", level="good", found=f"valid, {presets} style presets")
+
+
+def _base() -> Finding:
+    from lofi_pipeline.training.bases import describe_base
+    from lofi_pipeline.training.errors import TrainingError
+
+    name = base_name(load_config())
+    try:
+        facts = describe_base(name)
+    except TrainingError as error:
+        return Finding(what=f"base model {name}", level="broken", found="not there", advice=str(error))
+    advice = (
+        ""
+        if name != "nano"
+        else (
+            "for real music use ACE-Step 1.5: download ACE-Step/acestep-v15-xl-turbo-diffusers with the hub's client where "
+            "there is internet, then --base <folder> and training.active: ace-step"
+        )
+    )
+    found = f"{facts.sha256[:12]}, {facts.sampling_rate} Hz, {facts.latents_per_second:g} latents/s"
+    return Finding(what=f"base model {name}", level="good", found=found, advice=advice)
+
+
+def _embedders() -> list[Finding]:
+    from lofi_pipeline.evaluation import missing_weights
+
+    settings = load_config().evaluation
+    findings = []
+    for name in ("nano", "vggish", "pann", "clap"):
+        missing = missing_weights(
+            EvaluationSettings.model_validate({**settings.model_dump(), "embedder": name})
+        )
+        if not missing:
+            findings.append(Finding(what=f"embedder {name}", level="good", found="weights in place"))
+            continue
+        chosen = name == settings.embedder
+        findings.append(
+            Finding(
+                what=f"embedder {name}",
+                level="broken" if chosen else "optional",
+                found=f"{len(missing)} files are missing",
+                advice="; ".join(str(item) for item in missing),
+            )
+        )
+    return findings
+
+
+def _style_suggestion() -> Finding:
+    from lofi_pipeline.ingest import tagger_of
+
+    tagger = tagger_of(load_config())
+    if tagger:
+        found = f"by measurements and by what {tagger.embedder} hears"
+        return Finding(what="style suggestion", level="good", found=found)
+    advice = (
+        "with CLAP's weights in place (embedder clap, above) and tagging.zero_shot: clap, CLAP listens, too"
+    )
+    return Finding(what="style suggestion", level="optional", found="by measurements alone", advice=advice)
+
+
+def show_findings(findings: list[Finding], console: Console) -> None:
+    """A table; advice is shown where there is any."""
+    colours = {"good": "green", "optional": "yellow", "broken": "red"}
+    table = folding("", "what", "found", "what to do")
+    for item in findings:
+        mark = f"[{colours[item.level]}]{item.level}[/]"
+        table.add_row(mark, escape(item.what), escape(item.found), escape(item.advice))
+    console.print(table)

@@ -1,0 +1,202 @@
+"""What a run led to, as `--json` writes it and the closing table shows it: the contract scripts rely on."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lofi_pipeline.cli.console import folding
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, Scores, TrackStatus
+from lofi_pipeline.storage import DataRoot
+
+
+class TrackLine(Entity):
+    """One track. The file is relative to data/raw."""
+
+    track_id: str
+    file: str
+    status: TrackStatus
+    reason: str | None
+    quality_score: int | None
+
+
+class RefusedLine(Entity):
+    """One file of a drop that is not in the data set."""
+
+    file: str
+    reason: str
+
+
+class DatasetLine(Entity):
+    """The data set version."""
+
+    dataset_id: str
+    hash: str
+    train_count: int
+    validation_count: int
+
+
+class ScoreLine(Entity):
+    """FAD and CLAP score of the base model."""
+
+    fad: float
+    clap: float
+
+
+class CheckpointLine(Entity):
+    """One checkpoint and its scores."""
+
+    checkpoint_id: str
+    step: int
+    fad: float | None
+    clap: float | None
+    is_valid: bool
+    kept: bool
+
+
+class Summary(Entity):
+    """Everything the closing table shows. What was not reached is left out of the file."""
+
+    tracks: list[TrackLine] = []
+    refused: list[RefusedLine] = []
+    dataset: DatasetLine | None = None
+    base: ScoreLine | None = None
+    checkpoints: list[CheckpointLine] = []
+    embedder: str | None = None
+    floor_fad: float | None = None
+    seconds: dict[str, float] = {}
+    dagster_runs: int = 0
+
+    def best(self) -> CheckpointLine | None:
+        """The scored checkpoint with the lowest FAD."""
+        scored = [line for line in self.checkpoints if line.fad is not None]
+        return min(scored, key=lambda line: line.fad or 0.0, default=None)
+
+
+def summarize(
+    root: DataRoot, config: PipelineConfig, *, seconds: dict[str, float], runs: int, reached: set[str]
+) -> Summary:
+    """Read the outcome from the records in the data root. `reached`: the stages that the run was to do."""
+    from lofi_pipeline.dataset import left_out, load_version
+    from lofi_pipeline.dataset.eligibility import eligibility_of
+    from lofi_pipeline.ingest import load_record, load_registry
+
+    raw = f"{root.relative(root.raw)}/"
+    tracks = []
+    for track in load_registry(root).tracks:
+        record = load_record(root, track.track_id)
+        if track.origins:
+            tracks.append(
+                TrackLine(
+                    track_id=track.track_id,
+                    file=track.origins[0].path.removeprefix(raw),
+                    status=record.status if record else TrackStatus.PENDING,
+                    reason=record.reason if record else None,
+                    quality_score=record.processed.quality.score if record and record.processed else None,
+                )
+            )
+    fields: dict[str, object] = {
+        "tracks": tracks,
+        "refused": [
+            RefusedLine(file=item.file, reason=item.reason)
+            for item in left_out(root, eligibility_of(root, config))
+        ],
+        "seconds": seconds,
+        "dagster_runs": runs,
+    }
+    if "dataset_manifest" in reached:
+        try:
+            found = load_version(root).dataset
+            fields["dataset"] = DatasetLine(
+                dataset_id=found.dataset_id,
+                hash=found.hash,
+                train_count=found.train_count,
+                validation_count=found.validation_count,
+            )
+        except RecordError:
+            pass
+    if "lora_checkpoints" in reached:
+        fields |= _checkpoints(root)
+    return Summary.model_validate(fields)
+
+
+def _checkpoints(root: DataRoot) -> dict[str, object]:
+    from lofi_pipeline.checkpoints.manifest import scan_checkpoints
+    from lofi_pipeline.evaluation.records import read_base_scores
+
+    found = [(item.record, item.scores) for item in scan_checkpoints(root) if item.record]
+    lines = [_line(record, scores) for record, scores in found]
+    fields: dict[str, object] = {"checkpoints": lines, "base": None, "embedder": None}
+    scored = [(record, scores) for record, scores in found if scores]
+    if scored:
+        record, scores = scored[-1]
+        fields["embedder"] = f"{scores.key.embedder} {scores.key.embedder_sha256[:12]}"
+        base = read_base_scores(root, record.lineage.base.sha256, scores.key)
+        if base:
+            fields["base"] = ScoreLine(fad=base.metrics.fad_score, clap=base.metrics.clap_score)
+            fields["floor_fad"] = base.floor_fad
+    return fields
+
+
+def _line(record: CheckpointRecord, scores: Scores | None) -> CheckpointLine:
+    return CheckpointLine(
+        checkpoint_id=record.checkpoint.checkpoint_id,
+        step=record.checkpoint.step,
+        fad=scores.metrics.fad_score if scores else None,
+        clap=scores.metrics.clap_score if scores else None,
+        is_valid=record.checkpoint.is_valid,
+        kept=not record.pruned,
+    )
+
+
+def show(summary: Summary, root: DataRoot, console: Console) -> None:
+    """The closing tables. Text from drops is shown literally."""
+    out = {
+        line.file for line in summary.refused
+    }  # copies of a recording are in order, and left out all the same
+    ready = sum(line.status is TrackStatus.OK and line.file not in out for line in summary.tracks)
+    console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
+    if summary.refused:
+        table = folding("not taken", "why", title="Refused")
+        for line in summary.refused:
+            table.add_row(escape(line.file), escape(line.reason))
+        console.print(table)
+    if summary.dataset:
+        found = summary.dataset
+        console.print(
+            f"Data set [bold]{found.dataset_id}[/]: {found.train_count} to train on, "
+            f"{found.validation_count} for validation, hash {found.hash}"
+        )
+    if summary.checkpoints:
+        console.print(_score_table(summary))
+        console.print(
+            f"Listen: {root.checkpoints}/<checkpoint>/samples/ (the base: {root.metadata}/base_scores/)"
+        )
+    spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in summary.seconds.items())
+    console.print(
+        f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done."
+    )
+
+
+def _score_table(summary: Summary) -> Table:
+    title = f"Scores, embedder {summary.embedder or 'none yet'}"
+    if summary.floor_fad is not None:
+        title += f"; FAD between two halves of validation: {summary.floor_fad:.4f}"
+    table = folding(
+        "checkpoint", "FAD, lower is better", "CLAP, higher is better", "valid", "weights", title=title
+    )
+    table.columns[0].no_wrap = True
+    if summary.base:
+        table.add_row("base model, no LoRA", f"{summary.base.fad:.4f}", f"{summary.base.clap:.4f}", "", "")
+    best = summary.best()
+    for line in summary.checkpoints:
+        table.add_row(
+            line.checkpoint_id,
+            "not scored" if line.fad is None else f"{line.fad:.4f}" + (" best" if line == best else ""),
+            "" if line.clap is None else f"{line.clap:.4f}",
+            "yes" if line.is_valid else "no",
+            "kept" if line.kept else "pruned",
+        )
+    return table

@@ -1,0 +1,94 @@
+"""What stands behind each source on the day a data set is built: its verdict, grant and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack, Registry
+from lofi_pipeline.ingest.registry import load_scan
+from lofi_pipeline.ingest.scan import judging_day
+from lofi_pipeline.ingest.source_edits import withdrawn_reason
+from lofi_pipeline.licensing import (
+    Withdrawal,
+    judge_source,
+    load_withdrawals,
+    withdrawn_contents,
+    withdrawn_sources,
+)
+from lofi_pipeline.licensing.grants import expired
+from lofi_pipeline.storage import DataRoot
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """The sources as of a day: by id what stands behind each and what its source.json says; and what was withdrawn."""
+
+    day: date
+    provenance: Mapping[str, Provenance]
+    manifests: Mapping[str, DropManifest]
+    withdrawn: Mapping[str, Withdrawal] = field(default_factory=dict)
+    withdrawn_contents: Mapping[str, Withdrawal] = field(default_factory=dict)
+
+    def withdrawn_tracks(self, registry: Registry) -> dict[str, Withdrawal]:
+        """By track id, the withdrawals that hold of tracks, also of such as lie nowhere any more."""
+        return {
+            track.track_id: self.withdrawn_contents[track.sha256]
+            for track in registry.tracks
+            if track.sha256 in self.withdrawn_contents
+        }
+
+    def refusal_reason(self, track: RegisteredTrack) -> str | None:
+        """Why a track may not enter a data set on that day, or None."""
+        withdrawal = self.withdrawn_contents.get(track.sha256)
+        if withdrawal is not None:
+            return withdrawn_reason(withdrawal)
+        for origin in track.origins:
+            withdrawal, known = self.withdrawn.get(origin.source_id), self.provenance.get(origin.source_id)
+            if withdrawal is not None:
+                return withdrawn_reason(withdrawal)
+            if known is None:
+                return f"nothing is known of its source {origin.source_id!r}; scan the drops again"
+            if not known.verdict.permitted:
+                return f"source {origin.source_id!r}: {known.verdict.reason}"
+        return None
+
+
+def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> Eligibility:
+    """Judge every source of the last scan for a day (default: today; never before the scan's)."""
+    scan = load_scan(root)
+    judged_for = judging_day(scan, day)
+    found: dict[str, Provenance] = {}
+    manifests: dict[str, DropManifest] = {}
+    for drop in scan.drops if scan else []:
+        if drop.status is not DropStatus.ACCEPTED or drop.manifest is None:
+            continue
+        verdict = judge_source(
+            drop.manifest,
+            config.licensing,
+            evidence=drop.evidence,
+            day=judged_for,
+            base=config.training.base,
+        )
+        ended = expired(drop.also, judged_for) if drop.also else None
+        if ended and verdict.permitted:
+            verdict = verdict.model_copy(update={"permitted": False, "reason": ended})
+        provenance = Provenance(
+            source_id=drop.manifest.source_id,
+            verdict=verdict,
+            grant=drop.manifest.grant,
+            evidence=drop.evidence,
+            url=drop.manifest.url,
+        )
+        found.setdefault(drop.manifest.source_id, provenance)
+        manifests.setdefault(drop.manifest.source_id, drop.manifest)
+    withdrawals = load_withdrawals(root)
+    return Eligibility(
+        judged_for,
+        found,
+        manifests,
+        withdrawn_sources(withdrawals, judged_for),
+        withdrawn_contents(withdrawals, judged_for),
+    )

@@ -1,0 +1,118 @@
+"""What is not in the data set, file by file, and why.
+
+Whether a source may be used on a day is decided in eligibility.py, what is a copy of what in duplicates.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lofi_pipeline.dataset.duplicates import (
+    Comparisons,
+    copies_among,
+    copies_of,
+    load_comparisons,
+)
+from lofi_pipeline.dataset.eligibility import Eligibility
+from lofi_pipeline.entities import (
+    TrackRecord,
+    TrackStatus,
+)
+from lofi_pipeline.ingest.process_track import load_record
+from lofi_pipeline.ingest.registry import load_registry, load_scan
+from lofi_pipeline.ingest.source_edits import withdrawn_reason
+from lofi_pipeline.storage import (
+    DataRoot,
+    file_sha256,
+)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or track that is not in the data set, and why. The path is relative to data/raw."""
+
+    file: str
+    reason: str
+    track_id: str | None = None
+
+
+def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[LeftOut]:
+    """Everything under data/raw that is not in a data set built now: refused drops, refused or failed tracks, copies.
+
+    With `standing`, also what its sources do not permit on that day although the last scan took it.
+    """
+    raw = f"{root.relative(root.raw)}/"
+    scan = load_scan(root)
+    found = [LeftOut(path.removeprefix(raw), reason) for path, reason in (scan.refusals() if scan else [])]
+    ready: dict[str, str] = {}
+    compared = load_comparisons(root)
+    barred = copies_of_withdrawn(root, eligibility, compared) if eligibility else {}
+    for track in load_registry(root).tracks:
+        if not track.origins:
+            continue
+        first, *copies = [origin.path.removeprefix(raw) for origin in track.origins]
+        found += [
+            LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
+        ]
+        refusal_reason = eligibility.refusal_reason(track) if eligibility else None
+        record = load_record(root, track.track_id)
+        reason = (
+            refusal_reason
+            or _not_ready(record)
+            or _not_comparable(root, track.track_id)
+            or barred.get(track.track_id)
+        )
+        if reason:
+            found.append(LeftOut(first, reason, track.track_id))
+        elif record and record.origins == track.origins:
+            ready[track.track_id] = first
+    for copy in copies_among(list(ready), compared).values():
+        reason = f"the same recording as {ready[copy.original]} ({copy.original}){copy.pair.in_words()}"
+        found.append(LeftOut(ready[copy.track_id], reason, copy.track_id))
+    return found
+
+
+def _not_ready(record: TrackRecord | None) -> str | None:
+    if record is None or record.status is TrackStatus.PENDING:
+        return "not worked on yet"
+    if record.status is TrackStatus.OK:
+        return None
+    return record.reason if record.status is TrackStatus.REJECTED else f"failed: {record.reason}"
+
+
+def _not_comparable(root: DataRoot, track_id: str) -> str | None:
+    if root.fingerprint(track_id).is_file():
+        return None
+    return "its fingerprint is missing or was damaged; the next run makes it again"
+
+
+def withdrawn_processing(root: DataRoot, eligibility: Eligibility) -> dict[str, str]:
+    """By withdrawn track whose fingerprint is kept, what made it: new tracks are compared with these too."""
+    found = {}
+    if not eligibility.withdrawn_contents:
+        return found
+    for track_id in eligibility.withdrawn_tracks(load_registry(root)):
+        if root.fingerprint(track_id).is_file():
+            record = load_record(root, track_id)
+            made_by = record.inputs.get("processed") if record else None
+            found[track_id] = made_by or file_sha256(root.fingerprint(track_id))
+    return found
+
+
+def copies_of_withdrawn(root: DataRoot, eligibility: Eligibility, found: Comparisons) -> dict[str, str]:
+    """By track that is the same recording as a withdrawn one, the reason that keeps it out."""
+    reasons = {}
+    if not eligibility.withdrawn_contents:
+        return reasons
+    registry = load_registry(root)
+    withdrawn, known = eligibility.withdrawn_tracks(registry), registry.by_id()
+    for track_id, copy in copies_of(withdrawn, found).items():
+        record = load_record(root, copy.original)
+        title = f" ({record.origins[0].title or record.filename})" if record and record.origins else ""
+        how = copy.pair.in_words() if copy.pair.track_id == track_id else ""
+        if track_id in known:
+            reasons[track_id] = (
+                f"the same recording as the withdrawn {copy.original}{title}{how}. "
+                f"{withdrawn_reason(withdrawn[copy.original])}"
+            )
+    return reasons

@@ -1,0 +1,45 @@
+"""From a drop to a track record: scanning data/raw, judging each source, giving track ids, and the work on each track.
+
+What becomes of the records of all tracks, the data set, is in dataset/.
+"""
+
+from lofi_pipeline.ingest.batch import pending_tracks, work_batch
+from lofi_pipeline.ingest.layout import drop_folders
+from lofi_pipeline.ingest.process_track import ProcessingContext, load_record, needs_work, work_on
+from lofi_pipeline.ingest.registry import (
+    Registration,
+    VerdictChange,
+    load_registry,
+    load_scan,
+    register_sources,
+)
+from lofi_pipeline.ingest.scan import (
+    changed_drops,
+    drop_signature,
+    incomplete_reason,
+    judging_day,
+    scan_drops,
+)
+from lofi_pipeline.ingest.zero_shot import tagger_of, zero_shot_styles
+
+__all__ = [
+    "ProcessingContext",
+    "Registration",
+    "VerdictChange",
+    "changed_drops",
+    "drop_folders",
+    "drop_signature",
+    "incomplete_reason",
+    "judging_day",
+    "load_record",
+    "load_registry",
+    "load_scan",
+    "needs_work",
+    "pending_tracks",
+    "register_sources",
+    "scan_drops",
+    "tagger_of",
+    "work_batch",
+    "work_on",
+    "zero_shot_styles",
+]

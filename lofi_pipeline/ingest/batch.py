@@ -1,0 +1,149 @@
+"""A batch of tracks on all cores. A worker that dies or hangs over one track costs that track alone.
+
+A hanging one is ended by an alarm of the kernel, which no decoder can hold up; then it is one more that died.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from itertools import islice
+from typing import cast
+
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.entities import RegisteredTrack, TrackRecord
+from lofi_pipeline.ingest.process_track import ProcessingContext, failed_record, needs_work, work_on
+from lofi_pipeline.ingest.registry import load_registry
+from lofi_pipeline.storage import DataRoot
+
+AHEAD = 2
+"""Tracks handed out for each worker: one in work, one waiting."""
+
+_START_SECONDS = 60.0
+"""For a worker's imports and compilations, on a slow machine."""
+_BYTES_A_SECOND = 10e6
+_TIMES_REAL_TIME = 2.0
+"""Far below any machine's speed (60 times real time on one core): who is slower than this hangs."""
+_THINNEST_BYTES_A_SECOND = 750
+"""Opus at 6 kbit/s: so much audio can be in a file at most."""
+
+
+def time_limit(root: DataRoot, track: RegisteredTrack, config: PipelineConfig) -> float:
+    """Seconds after which work on a track is taken to hang: by its file's size and the audio that may be in it."""
+    try:
+        size = root.inside(track.origins[0].path).lstat().st_size
+    except OSError:
+        size = 0  # gone: the track's own work says so
+    audio_seconds = min(size / _THINNEST_BYTES_A_SECOND, config.audio.max_seconds)
+    return _START_SECONDS + size / _BYTES_A_SECOND + audio_seconds / _TIMES_REAL_TIME
+
+
+def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
+    """The ids of the tracks that have something to be done, in the order they were registered."""
+    context = ProcessingContext.open(config)
+    return [track.track_id for track in load_registry(root).tracks if needs_work(root, track, context)]
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Of glibc's malloc.h."""
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Keep what one track frees for the next: to get it from the kernel again, page by page, costs a tenth of a track's CPU."""
+    with suppress(OSError, AttributeError):  # another C library: it decides for itself
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _work(root: DataRoot, track: RegisteredTrack, config: PipelineConfig, seconds: float) -> TrackRecord:
+    _keep_freed_memory()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever code it is in
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return work_on(root, track, ProcessingContext.open(config))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+TimeLimit = Callable[[DataRoot, RegisteredTrack, PipelineConfig], float]
+
+
+def work_batch(
+    root: DataRoot, config: PipelineConfig, track_ids: list[str], *, time_limit: TimeLimit = time_limit
+) -> Iterator[TrackRecord]:
+    """Work on each track; yield its record as soon as it is done, in any order.
+
+    A track over which a worker dies, or that takes longer than `patience` says, is tried once more with nothing beside
+    it; if that ends likewise, it has failed.
+
+    Raises:
+        OSError: the disk is full or cannot be written; what was done until then is kept.
+    """
+    known = load_registry(root).by_id()
+    tracks = [known[track_id] for track_id in track_ids if track_id in known and known[track_id].origins]
+    workers = min(config.ingest.workers or os.cpu_count() or 1, len(tracks)) or 1
+    open_tracks = {track.track_id: track for track in tracks}
+    while open_tracks:
+        try:
+            for record in _parallel(root, config, list(open_tracks.values()), workers, time_limit):
+                del open_tracks[record.track_id]
+                yield record
+        except TerminatedWorkerError:
+            # Tracks are handed out in order: whoever killed the worker is most likely among the first.
+            suspects = list(islice(open_tracks.values(), AHEAD * workers))
+            for record in _one_by_one(root, config, suspects, time_limit):
+                del open_tracks[record.track_id]
+                yield record
+
+
+def _parallel(
+    root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack], workers: int, time_limit: TimeLimit
+) -> Iterator[TrackRecord]:
+    # At least two workers, even if one has nothing to do: with one, joblib works in this very process.
+    with parallel_config(backend="loky", n_jobs=max(2, workers), inner_max_num_threads=1):
+        ahead = AHEAD * workers if workers > 1 else 1
+        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=str(ahead))  # pyright: ignore[reportArgumentType]
+        records = parallel(
+            delayed(_work)(root, track, config, time_limit(root, track, config)) for track in tracks
+        )
+    with warnings.catch_warnings():
+        # Who stops listening means it: joblib would warn of the tracks that are cancelled.
+        warnings.filterwarnings("ignore", message=".*have been cancelled", category=UserWarning)
+        yield from cast(Iterator[TrackRecord], records)
+
+
+def _one_by_one(
+    root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack], time_limit: TimeLimit
+) -> Iterator[TrackRecord]:
+    """After a worker died: each track in a worker of its own, so that the deadly one is known."""
+    for track in tracks:
+        try:
+            yield from _parallel(root, config, [track], 1, time_limit)
+        except TerminatedWorkerError as error:
+            limit = time_limit(root, track, config)
+            yield failed_record(root, track, ProcessingContext.open(config), _death_in_words(error, limit))
+
+
+def _death_in_words(error: TerminatedWorkerError, limit: float) -> str:
+    ended_by = re.findall(r"\b(SIG[A-Z]+)\(-\d+\)", str(error))
+    if signal.SIGALRM.name in ended_by:
+        return (
+            f"no end after {limit:.0f} s of work over this file, twice (a decoder that hangs, or a very slow disk);"
+            " convert it and drop it again"
+        )
+    by = f" by {ended_by[0]}" if ended_by else ""
+    return (
+        f"the worker process died over this file{by} (decoder crash or out of memory);"
+        " convert it and drop it again"
+    )

@@ -1,0 +1,45 @@
+"""The documents that a drop names as evidence: there, regular files inside the drop, and hashed anew at each scan."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lofi_pipeline.entities import EvidenceFile, Grant, RecordError
+from lofi_pipeline.storage import DataRoot, file_sha256, sparse_reason
+
+
+def missing_documents(folder: Path, grant: Grant | None) -> list[str]:
+    """The documents of a grant that are not in the drop (yet)."""
+    named = [evidence.document for evidence in grant.evidence] if grant else []
+    return sorted({name for name in named if not os.path.lexists(folder / name)})
+
+
+def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: str) -> list[EvidenceFile]:
+    """The documents of a grant that are there, as they are now.
+
+    Raises:
+        RecordError: a link, no regular file, out of the drop, not complete, or unreadable; `where` names the source.json.
+    """
+    found = []
+    for evidence in grant.evidence if grant else []:
+        path = folder / evidence.document
+        if not os.path.lexists(path):
+            continue
+        said = f"{where}: grant.evidence: {evidence.document}"
+        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+            raise RecordError(f"{said}: is a link, or leads out of the drop; copy the document itself")
+        try:
+            info = path.stat()
+            if not stat.S_ISREG(info.st_mode):
+                raise RecordError(f"{said}: is not a regular file; put the document there")
+            if fault := sparse_reason(path):
+                raise RecordError(f"{said}: {fault}")
+            sha256 = file_sha256(path)
+        except OSError as error:
+            raise RecordError(f"{said}: cannot be read ({error.strerror}); check its permissions") from error
+        found.append(
+            EvidenceFile(evidence=evidence, path=root.relative(path), sha256=sha256, size=info.st_size)
+        )
+    return found

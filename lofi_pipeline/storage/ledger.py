@@ -1,0 +1,121 @@
+"""Seals: the hash of a record on the day it was written, in a ledger that only grows: metadata/seals.jsonl.
+
+Each line holds a hash of the line before it, so that a line that is changed, added in between or removed breaks the chain.
+Lines cut off the end leave a chain that holds; but what is written later keeps a mark of how far the ledger went: each data
+set version, checkpoint, scan of the drops and audit. A ledger that a mark contradicts was cut or written anew.
+
+Out of reach, as long as all lies on one disk: lines sealed after the last mark, and somebody who rewrites the ledger and every
+record with a later mark as well. Only what is kept elsewhere proves that: a printed audit, a checkpoint handed on, a backup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lofi_pipeline.entities import LedgerHead
+from lofi_pipeline.storage.atomic import content_sha256, locked
+from lofi_pipeline.storage.data_root import DataRoot
+
+NO_LINE = "0" * 64
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger as it was read: the latest hash by name, the chain, and where it is broken."""
+
+    hashes: Mapping[str, str]
+    heads: Sequence[str]
+    """The chain hash of each line."""
+    broken: int | None = None
+    """Number of the first line that does not follow from the one before; what comes after it is not trusted."""
+
+    @property
+    def head(self) -> str:
+        """The end of the chain."""
+        return self.heads[-1] if self.heads else NO_LINE
+
+    def mark(self, earlier: LedgerHead | None = None) -> LedgerHead | None:
+        """How far the ledger goes; `earlier`, the mark to be replaced, stays where the ledger contradicts it."""
+        if earlier is not None and self.contradiction(earlier):
+            return earlier
+        return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
+
+    def contradiction(self, mark: LedgerHead) -> str | None:
+        """How the ledger contradicts a mark, as the rest of a sentence; None when it has grown from there."""
+        if not self.heads:
+            return "has no line any more"
+        if self.heads[0] != mark.first:
+            return "begins with another line"
+        if len(self.heads) < mark.lines:
+            return f"has {len(self.heads)} lines only"
+        if self.heads[mark.lines - 1] != mark.head:
+            return f"has another line {mark.lines}"
+        return None
+
+
+def ledger_path(root: DataRoot) -> Path:
+    """Where the seals lie."""
+    return root.metadata / "seals.jsonl"
+
+
+def read_ledger(root: DataRoot) -> Ledger:
+    """All seals up to the first line that does not hold."""
+    path = ledger_path(root)
+    hashes: dict[str, str] = {}
+    heads: list[str] = []
+    if not path.is_file():
+        return Ledger(hashes, heads)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            before = heads[-1] if heads else NO_LINE
+            try:
+                found = json.loads(line)
+                name, sha256, when, chain = (found[key] for key in ("name", "sha256", "when", "chain"))
+            except (ValueError, KeyError, TypeError):
+                return Ledger(hashes, heads, broken=number)
+            if line != _line(name, sha256, when, chain) or chain != _chain(before, name, sha256, when):
+                return Ledger(hashes, heads, broken=number)
+            hashes[name] = sha256
+            heads.append(chain)
+    return Ledger(hashes, heads)
+
+
+def append_to_ledger(root: DataRoot, hashes: Mapping[str, str]) -> list[str]:
+    """Seal names by their hashes; those that are sealed with the same hash already are passed over. Returns the new ones.
+
+    A broken ledger is not written to: it is evidence.
+    """
+    path = ledger_path(root)
+    with locked(path):
+        known = read_ledger(root)
+        if known.broken is not None:
+            return []
+        new = {name: sha256 for name, sha256 in hashes.items() if known.hashes.get(name) != sha256}
+        head, when = known.head, datetime.now(UTC).replace(microsecond=0).isoformat()
+        lines = []
+        for name, sha256 in new.items():
+            head = _chain(head, name, sha256, when)
+            lines.append(_line(name, sha256, when, head))
+        if lines:
+            with path.open("ab") as file:
+                file.write(b"".join(lines))
+                file.flush()
+                os.fsync(file.fileno())
+    return list(new)
+
+
+def _chain(before: Any, name: Any, sha256: Any, when: Any) -> str:
+    return content_sha256([before, name, sha256, when])
+
+
+def _line(name: Any, sha256: Any, when: Any, chain: Any) -> bytes:
+    text = json.dumps(
+        {"name": name, "sha256": sha256, "when": when, "chain": chain}, ensure_ascii=True, allow_nan=False
+    )
+    return text.encode() + b"\n"
