@@ -1,0 +1,67 @@
+"""A data root that an earlier commit made goes on as if nothing had happened: no work again, the same hashes, clean audits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lofi_pipeline.config import load_config
+from lofi_pipeline.dataset import build_dataset, load_version
+from lofi_pipeline.storage import DataRoot, read_json, version_hash
+from lofi_pipeline_tests.end_to_end.lofi import Lofi
+from lofi_pipeline_tests.end_to_end.test_whole_way import files_of
+
+ARCHIVE = Path(__file__).with_name("data-root-8ac43b5.tar.xz")
+ACTIVE, WITHDRAWN_SINCE = "c1f25950", "ccf8467e"
+"""First digits of the two lineages; of what the second was trained on, one source was withdrawn afterwards."""
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def old(unpacked: Path, tmp_path: Path) -> Lofi:
+    """The command line on a copy of the old data root, with the configuration of its day."""
+    shutil.copytree(unpacked / "data", tmp_path / "data")
+    return Lofi(DataRoot(tmp_path / "data"), unpacked / "config", Path("nano"))
+
+
+def test_a_run_does_no_work_and_changes_no_file(old: Lofi, unpacked: Path) -> None:
+    before, said = files_of(old.root), json.loads((unpacked / "said.json").read_bytes())
+    now = old.run()
+    assert now["dagster_runs"] == 0
+    assert files_of(old.root) == before
+    for kept in ("dataset", "checkpoints", "tracks", "base", "embedder", "floor_fad"):
+        assert now[kept] == said[kept], kept
+
+
+def test_audits_say_what_they_said(old: Lofi, tmp_path: Path) -> None:
+    for step in (2, 4):
+        done = old("audit", f"{ACTIVE}-step{step:06d}")
+        assert done.code == 0, done.said
+        target = tmp_path / f"{step}.json"
+        done = old("audit", f"{WITHDRAWN_SINCE}-step{step:06d}", "--json", str(target))
+        assert done.code == 1, done.said
+        findings = json.loads(target.read_bytes())["findings"]
+        assert {item["code"] for item in findings if item["severity"] == "error"} == {"source-withdrawn"}
+
+
+def test_hashes_of_data_set_versions_stay(old: Lofi, unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = sorted((old.root.metadata / "datasets").glob("*.json"))
+    assert len(versions) == 2
+    for path in versions:
+        assert version_hash(read_json(path)) == path.stem == load_version(old.root, path.stem).dataset.hash
+    monkeypatch.setenv("LOFI_CONFIG_ROOT", str(unpacked / "config"))
+    current = load_version(old.root)
+    old.root.built_from_json.unlink()  # as if it had never been built: it is built anew
+    built = build_dataset(old.root, load_config(), day=current.dataset.created.date())
+    assert (built.version, built.is_new) == (current, False)
