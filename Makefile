@@ -6,7 +6,7 @@ STAMP := $(VENV)/.synced
 export PYTHONPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test lint format types schemas pins doctor bench clean-demo
+.PHONY: help setup demo ui test test-slow lint format types schemas pins doctor bench clean-demo
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,10 +29,13 @@ ui: setup ## Dagster's webserver and daemon on loopback (data root: LOFI_DATA_RO
 doctor: setup ## What is installed, which weights are there, and what to do about each
 	$(BIN)/lofi doctor
 
-test: lint ## Lint, types and the whole test suite, two rooms at a time
+test: lint ## Lint, types and the test suite, two packages at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-lint: setup ## Formatting, lint, the contract between the rooms, schemas, types
+test-slow: setup ## The tests that take minutes or gigabytes each: CLAP at its full size
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+lint: setup ## Formatting, lint, the contract between the packages, schemas, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports

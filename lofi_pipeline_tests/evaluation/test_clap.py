@@ -1,9 +1,8 @@
-"""CLAP with random weights of its true size: 635 MB on disk and some 4 GB of memory, so only with LOFI_TEST_HEAVY=1."""
+"""CLAP with random weights of its true size: 635 MB on disk and some 4 GB of memory, so only with `make test-slow`."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,7 @@ from lofi_pipeline.evaluation.embedders.clap import ROBERTA_TOKENS, _open_tokeni
 from lofi_pipeline.evaluation.embedders.offline import hub_answers, laion_clap
 from lofi_pipeline.storage import DataRoot
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("LOFI_TEST_HEAVY") != "1", reason="CLAP needs 4 GB and a minute: LOFI_TEST_HEAVY=1 runs it"
-)
+pytestmark = pytest.mark.slow
 
 
 def _write_tokenizer(folder: Path) -> None:
