@@ -19,9 +19,9 @@ from scipy.signal import butter, sosfilt
 from lofi_pipeline import audio
 from lofi_pipeline.demo.distributions import BASSES, CHORDS, DRUMS, LEADS
 from lofi_pipeline.demo.drop import spec_of
-from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role
 from lofi_pipeline.demo.synth import KEYS, MOODS, SongSpec, render
+from lofi_pipeline.demo.textures import TEXTURE_OF
 from lofi_pipeline.styles import load_presets
 
 CACHE = Path(__file__).parents[1] / "build" / "analysis"

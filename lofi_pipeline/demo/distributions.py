@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from lofi_pipeline.demo.drop import spec_of
-from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role
 from lofi_pipeline.demo.synth import KEYS, MOODS, SongSpec
+from lofi_pipeline.demo.textures import TEXTURE_OF
 from lofi_pipeline.entities import StylePreset, TrackMeasurements
 from lofi_pipeline.styles import Vocabulary, build_prompt, load_presets, load_vocabulary
 

@@ -1,7 +1,8 @@
-"""A small deterministic band: renders a SongSpec to audio whose tempo, key and instruments are known.
+"""A deterministic synthesizer: renders a SongSpec to audio whose tempo, key and instruments are known.
 
-The first sample is the downbeat of bar one. Every tag of a spec is audible: instruments by timbre, mood by register,
-density, chord length and room, production and atmosphere by effects.py.
+The first sample is the downbeat of bar one. Every tag of a spec is audible: instruments by timbre (instruments.py,
+drums.py), mood by register, density, chord length and reverberation, production by effects.py, atmosphere by textures.py.
+Which pieces are rendered is not decided here: see drop.py and distributions.py.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from lofi_pipeline.demo import effects
 from lofi_pipeline.demo.drums import kit, pattern
+from lofi_pipeline.demo.effects import Stereo
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role, note
+from lofi_pipeline.demo.textures import atmosphere
 
 RATE = 48_000
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-# Roots by scale degree; each begins at home, so that the key can be heard.
+# Roots by scale degree; each begins on the tonic, so that the key is audible.
 PROGRESSIONS = {
     "major": (
         (0, 5, 3, 4),
@@ -42,21 +45,22 @@ PROGRESSIONS = {
 
 @dataclass(frozen=True)
 class Mood:
-    """How a mood is played: octave shift in semitones, notes a beat, length of chords, room, loudness of the drums."""
+    """How a mood is played: shift of the register in semitones, notes a beat, short chords or long, level of the reverberation
+    and of the drums, cut-off of the tone in Hz."""
 
     shift: int
     density: float
     stabs: bool
-    room: float
+    reverb: float
     drums: float
     cutoff: float
 
 
-_STILL = Mood(shift=0, density=0.25, stabs=False, room=0.45, drums=0.45, cutoff=5000)
-_DARK = Mood(shift=-7, density=0.5, stabs=False, room=0.3, drums=0.8, cutoff=3500)
-_WARM = Mood(shift=-2, density=0.75, stabs=False, room=0.15, drums=0.8, cutoff=5500)
-_AIRY = Mood(shift=5, density=0.5, stabs=False, room=0.6, drums=0.6, cutoff=9000)
-_LIVELY = Mood(shift=7, density=1.5, stabs=True, room=0.1, drums=1.0, cutoff=12000)
+_STILL = Mood(shift=0, density=0.25, stabs=False, reverb=0.45, drums=0.45, cutoff=5000)
+_DARK = Mood(shift=-7, density=0.5, stabs=False, reverb=0.3, drums=0.8, cutoff=3500)
+_WARM = Mood(shift=-2, density=0.75, stabs=False, reverb=0.15, drums=0.8, cutoff=5500)
+_AIRY = Mood(shift=5, density=0.5, stabs=False, reverb=0.6, drums=0.6, cutoff=9000)
+_LIVELY = Mood(shift=7, density=1.5, stabs=True, reverb=0.1, drums=1.0, cutoff=12000)
 MOODS: dict[str, Mood] = {
     **dict.fromkeys(("calm", "peaceful", "relaxing", "sleepy", "focused"), _STILL),
     **dict.fromkeys(("melancholic", "sad", "lonely", "bittersweet", "mysterious"), _DARK),
@@ -108,7 +112,7 @@ class Song:
 
     @property
     def truth(self) -> dict[str, object]:
-        """The facts a measurement can be held against."""
+        """The facts to compare a measurement with."""
         spec = self.spec
         return {
             "bpm": spec.bpm,
@@ -175,7 +179,7 @@ def _cast(spec: SongSpec) -> _Cast:
     if not chords and not leads:
         chords = ["rhodes"]
     drums = [] if "no drums" in spec.production else by_role[Role.DRUMS]
-    # A second chord instrument takes the melody, so that each tag is heard alone at times.
+    # A second chord instrument takes the melody, so that each tag is audible alone at times.
     if len(chords) > 1 and not leads:
         chords, leads = chords[:1], chords[1:]
     return _Cast(tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums))
@@ -196,12 +200,9 @@ def render(spec: SongSpec, rate: int = RATE) -> Song:
     _play_melody(music, spec, cast, mood, beat, bars, swing)
     if cast.bass:
         _play_bass(low, cast.bass, spec, mood, beat, bars)
-    kicks = [time for name in cast.drums for time in _play_drums(drums, name, spec, beat, bars, swing)]
-    return Song(
-        _produce(music.mix, low.mix, drums.mix, kicks, spec, mood, beat, rate),
-        rate,
-        spec,
-    )
+    for name in cast.drums:
+        _play_drums(drums, name, spec, beat, bars, swing)
+    return Song(_produce(music.mix, low.mix, drums.mix, spec, mood, beat, rate), rate, spec)
 
 
 def _tonic(spec: SongSpec) -> int:
@@ -275,9 +276,9 @@ def _play_melody(
     swing: float,
 ) -> None:
     progression, rng = _progression(spec), _stream(spec, "melody")
-    places = [b + off for b in range(4) for off in (0.0, swing)]
+    positions = [b + off for b in range(4) for off in (0.0, swing)]
     wanted = max(2, round(4 * mood.density * 1.2))
-    phrases = [_phrase(rng, places, wanted) for _ in range(4)]
+    phrases = [_phrase(rng, positions, wanted) for _ in range(4)]
     for index, player in enumerate(cast.leads):
         for bar in range(bars):
             if len(cast.leads) > 1 and bar % len(cast.leads) != index:
@@ -290,12 +291,11 @@ def _play_melody(
                 bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.42, 0.25)
 
 
-def _phrase(rng: np.random.Generator, places: list[float], wanted: int) -> list[tuple[float, int]]:
-    chosen = {
-        0,
-        *rng.choice(len(places), min(wanted, len(places)) - 1, replace=False).tolist(),
-    }
-    return [(places[i], int(rng.integers(1, 6))) for i in sorted(chosen)]
+def _phrase(rng: np.random.Generator, positions: list[float], wanted: int) -> list[tuple[float, int]]:
+    """(beat of the bar, step of the chord) of the notes of one bar, in order."""
+    count = len(positions)
+    chosen = {0, *rng.choice(count, min(wanted, count) - 1, replace=False).tolist()}
+    return [(positions[i], int(rng.integers(1, 6))) for i in sorted(chosen)]
 
 
 def _play_bass(bus: _Bus, player: str, spec: SongSpec, mood: Mood, beat: float, bars: int) -> None:
@@ -313,53 +313,57 @@ def _play_bass(bus: _Bus, player: str, spec: SongSpec, mood: Mood, beat: float, 
             bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.5)
 
 
-def _play_drums(bus: _Bus, name: str, spec: SongSpec, beat: float, bars: int, swing: float) -> list[float]:
+def _play_drums(bus: _Bus, name: str, spec: SongSpec, beat: float, bars: int, swing: float) -> None:
     rng = _stream(spec, name)
     sounds = kit(name, rng, bus.rate)
     groove = "half" if "half-time drums" in spec.production else spec.groove
-    kicks = []
     for bar in range(bars):
         for hit in pattern(name, groove, swing, bar, rng):
-            at = (4 * bar + hit.beat) * beat
             bus.add(
                 sounds[hit.sound],
-                at,
+                (4 * bar + hit.beat) * beat,
                 0.75 * hit.level * (0.92 + 0.16 * rng.random()),
                 0.15 if hit.sound != "kick" else 0.0,
             )
-            if hit.sound == "kick":
-                kicks.append(at)
-    return kicks
 
 
 def _produce(
-    music: NDArray[np.float32],
-    low: NDArray[np.float32],
-    drums: NDArray[np.float32],
-    kicks: list[float],
-    spec: SongSpec,
-    mood: Mood,
-    beat: float,
-    rate: int,
-) -> NDArray[np.float32]:
-    tags, rng, frames = (
-        set(spec.production),
-        _stream(spec, "production"),
-        music.shape[1],
-    )
-    room, wet = (
-        (2.6, 0.9) if "spacious reverb" in tags else (0.9, 0.0 if "dry close mix" in tags else mood.room)
-    )
-    music = effects.lowpass(music, rate, mood.cutoff, order=1)
-    if "chopped samples" in tags:
-        music = effects.chop(music, rate, beat)
-    music = effects.reverb(music, rate, room, wet, rng)
+    music: Stereo, low: Stereo, drums: Stereo, spec: SongSpec, mood: Mood, beat: float, rate: int
+) -> Stereo:
+    """Mix the three buses and apply the production and atmosphere tags; `beat` in seconds."""
+    tags, rng, frames = set(spec.production), _stream(spec, "production"), music.shape[1]
+    music = _treat_music(music, tags, mood, beat, rate, rng)
     if "sidechain compression" in tags:
         music = music * _ducking(frames, rate, beat)
         low = low * _ducking(frames, rate, beat)
     if "dusty drums" in tags:
         drums = effects.lowpass(np.tanh(2.5 * drums), rate, 3500)
-    mix = music + low + mood.drums * drums
+    mix = _treat_mix(music + low + mood.drums * drums, tags, rate)
+    mix = mix * np.float32(0.16 / max(1e-6, float(np.sqrt(np.mean(mix**2)))))
+    if "vinyl crackle" in tags:
+        mix = mix + effects.crackle(frames, rate, rng)
+    if "tape hiss" in tags:
+        mix = mix + effects.hiss(frames, rate, rng)
+    if spec.atmosphere:
+        mix = mix + atmosphere(spec.atmosphere, frames, rate)
+    return _finish(mix, rate)
+
+
+def _treat_music(
+    music: Stereo, tags: set[str], mood: Mood, beat: float, rate: int, rng: np.random.Generator
+) -> Stereo:
+    """Tone, gate and reverberation of everything but bass and drums."""
+    seconds, wet = 0.9, 0.0 if "dry close mix" in tags else mood.reverb
+    if "spacious reverb" in tags:
+        seconds, wet = 2.6, 0.9
+    music = effects.lowpass(music, rate, mood.cutoff, order=1)
+    if "chopped samples" in tags:
+        music = effects.chop(music, rate, beat)
+    return effects.reverb(music, rate, seconds, wet, rng)
+
+
+def _treat_mix(mix: Stereo, tags: set[str], rate: int) -> Stereo:
+    """The effects on the whole mix, in the order of a signal chain."""
     if "tape saturation" in tags or "warm analog" in tags:
         mix = effects.lowpass(np.tanh(2.2 * mix), rate, 6500, order=1)
     if "bit crushed" in tags:
@@ -373,19 +377,9 @@ def _produce(
     if "wide stereo" in tags:
         mix = effects.widen(mix, rate)
     if "mono warmth" in tags:
-        mix = np.repeat(
-            effects.lowpass(mix, rate, 4500, order=1).mean(axis=0, keepdims=True),
-            2,
-            axis=0,
-        )
-    mix = mix * np.float32(0.16 / max(1e-6, float(np.sqrt(np.mean(mix**2)))))
-    if "vinyl crackle" in tags:
-        mix = mix + effects.crackle(frames, rate, rng)
-    if "tape hiss" in tags:
-        mix = mix + effects.hiss(frames, rate, rng)
-    if spec.atmosphere:
-        mix = mix + effects.atmosphere(spec.atmosphere, frames, rate)
-    return _finish(mix, rate)
+        middle = effects.lowpass(mix, rate, 4500, order=1).mean(axis=0, keepdims=True)
+        mix = np.repeat(middle, 2, axis=0)
+    return mix
 
 
 def _ducking(frames: int, rate: int, beat: float) -> NDArray[np.float32]:
