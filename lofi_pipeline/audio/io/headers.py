@@ -113,12 +113,12 @@ def _seconds_of_frame(frame: bytes) -> float | None:
 
 @dataclass(frozen=True)
 class OggEnd:
-    """`tells_length`: a page lies near the end of the file; without one the length is only guessed.
+    """`has_length`: a page lies near the end of the file; without one the length is only guessed.
 
     `whole`: the file ends with the page that is marked as the last, and that page is complete.
     """
 
-    tells_length: bool
+    has_length: bool
     whole: bool
 
 
@@ -132,4 +132,4 @@ def ogg_end(file: Readable) -> OggEnd:
         return OggEnd(page[:4] == b"OggS", whole=False)
     table = page[27 : 27 + page[26]]
     complete = len(table) == page[26] and len(page) == 27 + len(table) + sum(table)
-    return OggEnd(tells_length=True, whole=complete and bool(page[5] & 4))
+    return OggEnd(has_length=True, whole=complete and bool(page[5] & 4))
