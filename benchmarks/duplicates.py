@@ -91,7 +91,7 @@ def found(
     index: SketchIndex, bands: np.ndarray, mark: Callable[[str], np.ndarray]
 ) -> dict[str, audio.Likeness]:
     """What the pipeline does with a new track: look up, then compare with each candidate."""
-    likely = index.likely(audio.probes(bands), len(bands))
+    likely = index.likely(audio.query_sketches(bands), len(bands))
     return {item.track_id: audio.compare_at(bands, mark(item.track_id), item.hints) for item in likely}
 
 
@@ -154,7 +154,7 @@ def recall(index: SketchIndex, edited: list[Piece], mark: Callable[[str], np.nda
         hits, same, alike, against = 0, 0, [], []
         for piece in edited:
             bands, name = mark_of(piece, edit), str(piece.number)
-            for item in index.likely(audio.probes(bands), len(bands)):
+            for item in index.likely(audio.query_sketches(bands), len(bands)):
                 if item.track_id == name:
                     likeness = audio.compare_at(bands, mark(name), item.hints)
                     hits, same = hits + 1, same + (likeness.match_type is MatchType.SAME)
@@ -209,7 +209,7 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     waits = []
     for bands in marks:
         began, start = time.perf_counter(), time.process_time()
-        probes = audio.probes(bands)
+        probes = audio.query_sketches(bands)
         probed = time.process_time()
         likely = index.likely(probes, len(bands))
         scanned = time.process_time()
