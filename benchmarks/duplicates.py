@@ -209,9 +209,9 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     waits = []
     for bands in marks:
         began, start = time.perf_counter(), time.process_time()
-        probes = audio.query_sketches(bands)
+        queries = audio.query_sketches(bands)
         probed = time.process_time()
-        likely = index.likely(probes, len(bands))
+        likely = index.likely(queries, len(bands))
         scanned = time.process_time()
         for item in likely:
             audio.compare_at(bands, mark(item.track_id), item.hints)
@@ -220,7 +220,7 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     table = np.array(parts)
     rows = sum(len(audio.sketch_starts(int(SECONDS * FRAMES_PER_SECOND))) for _ in range(len(index.keys)))
     print(f"\nA new track of {SECONDS:.0f} s against {len(index.keys)} tracks, CPU seconds, and wall clock")
-    print("| | probes | scan of the index | candidates in full | all | wall clock |")
+    print("| | query sketches | scan of the index | candidates in full | all | wall clock |")
     print("| --- | --- | --- | --- | --- | --- |")
     figures = np.column_stack((table, table.sum(axis=1), waits))
     for name, row in (("median", np.median(figures, axis=0)), ("most", figures.max(axis=0))):

@@ -51,17 +51,17 @@ def main() -> None:
     ids = list(presets)
     sounds: list[np.ndarray] = []
     labels: list[int] = []
-    held: list[bool] = []
+    set_aside: list[bool] = []
     pieces = chain(style_pieces("fit", EACH_STYLE), loose_pieces("fit", EACH_LOOSE))
     for number, piece in enumerate(pieces):
         mono = mono_of(piece)
         for version in (mono, disturbed(mono, piece.spec.seed)):
             sounds.append(_timbre(version))
             labels.append(ids.index(piece.style_id or ""))
-            held.append(piece.spec.seed % 4 == 0)
+            set_aside.append(piece.spec.seed % 4 == 0)
         if number % 100 == 0:
-            print(f"{number} pieces heard", flush=True)
-    rows, truth, aside = np.array(sounds), np.array(labels), np.array(held)
+            print(f"{number} pieces measured", flush=True)
+    rows, truth, aside = np.array(sounds), np.array(labels), np.array(set_aside)
     strangers = [_timbre(mono_of(piece)) for piece in wide_pieces("fit", int(aside.sum()) // 4)]
     mean, scale, axes, centres = analysed(rows[~aside], truth[~aside], len(ids))
     away = _away(rows[aside], mean, scale, axes, centres)
@@ -92,8 +92,8 @@ def _timbre(mono: np.ndarray) -> np.ndarray:
 def _away(
     rows: np.ndarray, mean: np.ndarray, scale: np.ndarray, axes: np.ndarray, centres: np.ndarray
 ) -> np.ndarray:
-    places = (rows - mean) / scale @ axes
-    return np.square(places[:, None, :] - centres[None]).mean(axis=2)
+    positions = (rows - mean) / scale @ axes
+    return np.square(positions[:, None, :] - centres[None]).mean(axis=2)
 
 
 def _best_sharpness(away: np.ndarray, truth: np.ndarray) -> float:

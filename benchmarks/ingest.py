@@ -163,7 +163,7 @@ def targets(runs: list[Runs]) -> tuple[list[str], bool]:
     again = [max(run["again"] for run in one.stage) for one in runs]
     lines += [
         "",
-        f"{sum(share > 0 for share in again)} of {len(again)} MP3s were turned down in places: of these, at most {max(again):.2%}"
+        f"{sum(share > 0 for share in again)} of {len(again)} MP3s were lowered in parts: of these, at most {max(again):.2%}"
         " was decoded once more.",
     ]
     return lines, all(ok for *_, ok in rows)

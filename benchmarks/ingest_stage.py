@@ -1,9 +1,9 @@
-"""One worker of the ingest stage, watched: it works on tracks when told to, and says what each step cost.
+"""One worker of the ingest stage with a profile: it processes the tracks that it is sent, and reports the cost of each step.
 
     python -m benchmarks.ingest_stage DATA_ROOT [floor]     # a registered track's id a line on standard input, a line of JSON for each
 
-A process of its own, so that its memory and its CPU are its own; first-time costs are paid by the first track. With `floor` it does
-only what no way around is known for.
+It is a process of its own, so that memory and CPU time are those of the stage alone. The first track bears the costs of the
+start. With `floor` it does only what cannot be avoided: decoding the source and encoding the MP3.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ import numpy as np
 import soxr
 
 from lofi_pipeline.audio.analysis import features
-from lofi_pipeline.audio.io import decode
-from lofi_pipeline.audio.io.decode_again import decode_again
+from lofi_pipeline.audio.io import decode, decode_again
 from lofi_pipeline.audio.io.encode import FRAME
 from lofi_pipeline.audio.mastering import limiter, overshoot
 from lofi_pipeline.config import load_config
@@ -37,7 +36,7 @@ from lofi_pipeline.storage import DataRoot
 process = import_module("lofi_pipeline.audio.process")  # the package has a function of that name
 
 STEPS = (
-    "decode", "resample", "trim", "loudness", "true peak", "quality", "mono", "tempo", "key", "hearing", "fingerprint",
+    "decode", "resample", "trim", "loudness", "true peak", "quality", "mono", "tempo", "key", "analysis", "fingerprint",
     "limiter", "encode", "decode the MP3", "thumbnail", "hash", "tag", "write", "rest",
 )  # fmt: skip
 
@@ -115,7 +114,7 @@ def watch(profile: Profile, counted: Counted) -> None:
     for name, step in (
         ("trim", "trim"),
         ("k_weighted_power", "loudness"), ("true_peak_dbtp", "true peak"), ("score", "quality"),
-        ("mono_at", "mono"), ("measure", "hearing"), ("fingerprint", "fingerprint"), ("level", "limiter"),
+        ("mono_at", "mono"), ("measure", "analysis"), ("fingerprint", "fingerprint"), ("level", "limiter"),
         ("encode_mp3", "encode"), ("waveform_png", "thumbnail"),
     ):  # fmt: skip
         wrap(process, name, step)
@@ -130,7 +129,7 @@ def watch(profile: Profile, counted: Counted) -> None:
     for name in ("chroma_of", "key_of"):
         wrap(features, name, "key")
     wrap(process_track, "file_sha256", "hash")
-    wrap(process_track._Steps, "tag", "tag")
+    wrap(process_track.Steps, "tag", "tag")
     for name in ("write_bytes_atomic", "write_json_atomic"):
         wrap(process_track, name, "write")
 
@@ -141,13 +140,13 @@ def watch(profile: Profile, counted: Counted) -> None:
         return opened(file, *args, **kwargs)
 
     decode.av.open = open_counted  # type: ignore[assignment]
-    some = decode_again._decoded
+    decode_frames = decode_again.decode_frames
 
-    def some_counted(frames: list[bytes]) -> np.ndarray:
+    def frames_counted(frames: list[bytes]) -> np.ndarray:
         counted.frames_again += len(frames)
-        return some(frames)
+        return decode_frames(frames)
 
-    decode_again._decoded = some_counted
+    decode_again.decode_frames = frames_counted
     encoder = lameenc.Encoder
 
     def made() -> Any:
@@ -227,7 +226,7 @@ def main() -> None:
             counted.clear()
             before = cpu_seconds()
             profile.start()
-            record = batch._work(root, track, config, 600.0)
+            record = batch.work_with_limit(root, track, config, 600.0)
             steps, cpu = profile.end(), cpu_seconds() - before
             if record.processed is None:
                 raise SystemExit(f"{source}: {record.reason}")

@@ -162,14 +162,16 @@ class _Bus:
 
 
 @dataclass(frozen=True)
-class _Cast:
+class Cast:
+    """The instruments of a piece, by their part."""
+
     chords: tuple[str, ...]
     leads: tuple[str, ...]
     bass: str | None
     drums: tuple[str, ...]
 
 
-def _cast(spec: SongSpec) -> _Cast:
+def _cast(spec: SongSpec) -> Cast:
     by_role: dict[Role, list[str]] = {role: [] for role in Role}
     for tag in spec.instruments:
         by_role[TIMBRES[tag].role].append(tag)
@@ -182,7 +184,34 @@ def _cast(spec: SongSpec) -> _Cast:
     # A second chord instrument takes the melody, so that each tag is audible alone at times.
     if len(chords) > 1 and not leads:
         chords, leads = chords[:1], chords[1:]
-    return _Cast(tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums))
+    return Cast(tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums))
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What the players of a piece share: `beat` in seconds, `swing` as a share of the beat, and the number of bars."""
+
+    spec: SongSpec
+    cast: Cast
+    mood: Mood
+    beat: float
+    bars: int
+    swing: float
+
+    @property
+    def progression(self) -> tuple[int, ...]:
+        """The roots of the chords, one a bar, as scale degrees."""
+        rng, pool = _stream(self.spec, "progression"), PROGRESSIONS[self.spec.mode]
+        first, second = rng.integers(0, len(pool), 2)
+        return pool[first] if rng.random() < 0.5 else pool[first] + pool[second]
+
+
+def arrange(spec: SongSpec) -> Arrangement:
+    """Decide who plays what, at which speed and for how long; the notes follow from it."""
+    beat = 60.0 / spec.bpm
+    swing = max(spec.swing, 0.62) if "swung drums" in spec.production else spec.swing
+    bars = int(np.ceil(spec.seconds / (4 * beat)))
+    return Arrangement(spec, _cast(spec), MOODS[spec.mood], beat, bars, swing)
 
 
 def _stream(spec: SongSpec, part: str) -> np.random.Generator:
@@ -191,18 +220,14 @@ def _stream(spec: SongSpec, part: str) -> np.random.Generator:
 
 def render(spec: SongSpec, rate: int = RATE) -> Song:
     """Play a spec. The same spec at the same rate gives the same samples, bit for bit; peak 0.89 at most."""
-    frames = int(round(spec.seconds * rate))
-    mood, cast, beat = MOODS[spec.mood], _cast(spec), 60.0 / spec.bpm
-    swing = max(spec.swing, 0.62) if "swung drums" in spec.production else spec.swing
+    frames, piece = int(round(spec.seconds * rate)), arrange(spec)
     music, low, drums = (_Bus(frames, rate) for _ in range(3))
-    bars = int(np.ceil(spec.seconds / (4 * beat)))
-    _play_harmony(music, spec, cast, mood, beat, bars, swing)
-    _play_melody(music, spec, cast, mood, beat, bars, swing)
-    if cast.bass:
-        _play_bass(low, cast.bass, spec, mood, beat, bars)
-    for name in cast.drums:
-        _play_drums(drums, name, spec, beat, bars, swing)
-    return Song(_produce(music.mix, low.mix, drums.mix, spec, mood, beat, rate), rate, spec)
+    _play_harmony(music, piece)
+    _play_melody(music, piece)
+    _play_bass(low, piece)
+    for name in piece.cast.drums:
+        _play_drums(drums, name, piece)
+    return Song(_produce(music.mix, low.mix, drums.mix, piece, rate), rate, spec)
 
 
 def _tonic(spec: SongSpec) -> int:
@@ -215,13 +240,6 @@ def _degree(spec: SongSpec, degree: int) -> int:
     return _tonic(spec) + scale[degree % 7] + 12 * (degree // 7)
 
 
-def _progression(spec: SongSpec) -> tuple[int, ...]:
-    rng = _stream(spec, "progression")
-    first, second = rng.integers(0, len(PROGRESSIONS[spec.mode]), 2)
-    pool = PROGRESSIONS[spec.mode]
-    return pool[first] if rng.random() < 0.5 else pool[first] + pool[second]
-
-
 def _voicing(spec: SongSpec, root: int, mood: Mood) -> list[int]:
     """Root, third, fifth and sometimes seventh, folded into one octave around the mood's register."""
     centre = 58 + mood.shift
@@ -230,60 +248,40 @@ def _voicing(spec: SongSpec, root: int, mood: Mood) -> list[int]:
     return sorted({n + 12 * round((centre - n) / 12) for n in notes})
 
 
-def _play_harmony(
-    bus: _Bus,
-    spec: SongSpec,
-    cast: _Cast,
-    mood: Mood,
-    beat: float,
-    bars: int,
-    swing: float,
-) -> None:
-    progression = _progression(spec)
-    players = cast.chords or cast.leads[:1]
-    for bar in range(bars):
-        chord = _voicing(spec, progression[bar % len(progression)], mood)
+def _play_harmony(bus: _Bus, piece: Arrangement) -> None:
+    mood, beat, progression = piece.mood, piece.beat, piece.progression
+    players = piece.cast.chords or piece.cast.leads[:1]
+    for bar in range(piece.bars):
+        chord = _voicing(piece.spec, progression[bar % len(progression)], mood)
         for index, player in enumerate(players):
-            sustained = TIMBRES[player].attack > 0.1
-            if mood.stabs and not sustained:
-                strokes = [
-                    (b + off, 0.4) for b in range(4) for off in ((0.0, swing) if index == 0 else (0.0,))
-                ]
-            elif mood.density >= 0.5 and not sustained:
-                strokes = [(0.0, 1.9), (2.0, 1.9)]
-            else:
-                strokes = [(0.0, 3.9)]
-            for at, length in strokes:
+            for at, length in _chord_strokes(mood, player, index, piece.swing):
+                level = (0.34 if at % 2 == 0 else 0.24) / len(players)
                 for voice, midi in enumerate(chord):
-                    level = (0.34 if at % 2 == 0 else 0.24) / len(players)
-                    bus.play(
-                        player,
-                        midi,
-                        (4 * bar + at) * beat,
-                        length * beat,
-                        level,
-                        0.2 * (voice - 1.5),
-                    )
+                    pan = 0.2 * (voice - 1.5)
+                    bus.play(player, midi, (4 * bar + at) * beat, length * beat, level, pan)
 
 
-def _play_melody(
-    bus: _Bus,
-    spec: SongSpec,
-    cast: _Cast,
-    mood: Mood,
-    beat: float,
-    bars: int,
-    swing: float,
-) -> None:
-    progression, rng = _progression(spec), _stream(spec, "melody")
-    positions = [b + off for b in range(4) for off in (0.0, swing)]
+def _chord_strokes(mood: Mood, player: str, index: int, swing: float) -> list[tuple[float, float]]:
+    """(start, length) in beats of the chords of a bar, for the player with this index."""
+    sustained = TIMBRES[player].attack > 0.1
+    if mood.stabs and not sustained:
+        return [(b + off, 0.4) for b in range(4) for off in ((0.0, swing) if index == 0 else (0.0,))]
+    if mood.density >= 0.5 and not sustained:
+        return [(0.0, 1.9), (2.0, 1.9)]
+    return [(0.0, 3.9)]
+
+
+def _play_melody(bus: _Bus, piece: Arrangement) -> None:
+    mood, beat, leads = piece.mood, piece.beat, piece.cast.leads
+    progression, rng = piece.progression, _stream(piece.spec, "melody")
+    positions = [b + off for b in range(4) for off in (0.0, piece.swing)]
     wanted = max(2, round(4 * mood.density * 1.2))
     phrases = [_phrase(rng, positions, wanted) for _ in range(4)]
-    for index, player in enumerate(cast.leads):
-        for bar in range(bars):
-            if len(cast.leads) > 1 and bar % len(cast.leads) != index:
+    for index, player in enumerate(leads):
+        for bar in range(piece.bars):
+            if len(leads) > 1 and bar % len(leads) != index:
                 continue
-            chord = _voicing(spec, progression[bar % len(progression)], mood)
+            chord = _voicing(piece.spec, progression[bar % len(progression)], mood)
             phrase = phrases[(bar + index) % 4]
             for (at, step), (following, _) in zip(phrase, phrase[1:] + [(4.0, 0)]):
                 midi = chord[step % len(chord)] + 12 * (step // len(chord))
@@ -298,39 +296,40 @@ def _phrase(rng: np.random.Generator, positions: list[float], wanted: int) -> li
     return [(positions[i], int(rng.integers(1, 6))) for i in sorted(chosen)]
 
 
-def _play_bass(bus: _Bus, player: str, spec: SongSpec, mood: Mood, beat: float, bars: int) -> None:
-    progression = _progression(spec)
+def _play_bass(bus: _Bus, piece: Arrangement) -> None:
+    mood, beat, progression, player = piece.mood, piece.beat, piece.progression, piece.cast.bass
+    if player is None:
+        return
     if mood.density >= 1:
         strokes = [(0.5 * k, 0.42) for k in range(8)]
     elif mood.density >= 0.5:
         strokes = [(0.0, 1.4), (1.5, 0.45), (2.0, 1.4)]
     else:
         strokes = [(0.0, 3.6)]
-    for bar in range(bars):
-        root = _degree(spec, progression[bar % len(progression)])
+    for bar in range(piece.bars):
+        root = _degree(piece.spec, progression[bar % len(progression)])
         midi = 28 + (root - 28) % 12
         for at, length in strokes:
             bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.5)
 
 
-def _play_drums(bus: _Bus, name: str, spec: SongSpec, beat: float, bars: int, swing: float) -> None:
-    rng = _stream(spec, name)
+def _play_drums(bus: _Bus, name: str, piece: Arrangement) -> None:
+    spec, rng = piece.spec, _stream(piece.spec, name)
     sounds = kit(name, rng, bus.rate)
     groove = "half" if "half-time drums" in spec.production else spec.groove
-    for bar in range(bars):
-        for hit in pattern(name, groove, swing, bar, rng):
+    for bar in range(piece.bars):
+        for hit in pattern(name, groove, piece.swing, bar, rng):
             bus.add(
                 sounds[hit.sound],
-                (4 * bar + hit.beat) * beat,
+                (4 * bar + hit.beat) * piece.beat,
                 0.75 * hit.level * (0.92 + 0.16 * rng.random()),
                 0.15 if hit.sound != "kick" else 0.0,
             )
 
 
-def _produce(
-    music: Stereo, low: Stereo, drums: Stereo, spec: SongSpec, mood: Mood, beat: float, rate: int
-) -> Stereo:
-    """Mix the three buses and apply the production and atmosphere tags; `beat` in seconds."""
+def _produce(music: Stereo, low: Stereo, drums: Stereo, piece: Arrangement, rate: int) -> Stereo:
+    """Mix the three buses and apply the production and atmosphere tags."""
+    spec, mood, beat = piece.spec, piece.mood, piece.beat
     tags, rng, frames = set(spec.production), _stream(spec, "production"), music.shape[1]
     music = _treat_music(music, tags, mood, beat, rate, rng)
     if "sidechain compression" in tags:

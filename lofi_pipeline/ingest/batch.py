@@ -68,7 +68,10 @@ def _keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _work(root: DataRoot, track: RegisteredTrack, config: PipelineConfig, seconds: float) -> TrackRecord:
+def work_with_limit(
+    root: DataRoot, track: RegisteredTrack, config: PipelineConfig, seconds: float
+) -> TrackRecord:
+    """Work on a track in this process, which ends after so many seconds."""
     _keep_freed_memory()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever code it is in
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -117,7 +120,7 @@ def _parallel(
         ahead = AHEAD * workers if workers > 1 else 1
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=str(ahead))  # pyright: ignore[reportArgumentType]
         records = parallel(
-            delayed(_work)(root, track, config, time_limit(root, track, config)) for track in tracks
+            delayed(work_with_limit)(root, track, config, time_limit(root, track, config)) for track in tracks
         )
     with warnings.catch_warnings():
         # A caller that stops early does so on purpose: joblib would warn of the tracks that are cancelled.

@@ -122,7 +122,7 @@ def _worked_on(
     root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord | None
 ) -> TrackRecord:
     record = _new_record(track, context, before)
-    step = _Steps(root, track, context, before)
+    step = Steps(root, track, context, before)
     for stage, work in (
         ("raw_tracks", step.check_raw),
         ("processed_audio", step.process),
@@ -165,7 +165,7 @@ def failed_record(
 
 
 @dataclass(frozen=True)
-class _Steps:
+class Steps:
     """The three stages of one track, each from record to record."""
 
     root: DataRoot

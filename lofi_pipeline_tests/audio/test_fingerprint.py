@@ -46,8 +46,8 @@ def same_loop() -> list[np.ndarray]:
     """Pieces by one band on one progression: another melody, other drum samples, other crackle."""
     from lofi_pipeline.demo import synth
 
-    wanted = synth._progression(PIECE)
-    seeds = [seed for seed in range(4, 400) if synth._progression(replace(PIECE, seed=seed)) == wanted]
+    wanted = synth.arrange(PIECE).progression
+    seeds = [seed for seed in range(4, 400) if synth.arrange(replace(PIECE, seed=seed)).progression == wanted]
     return [piece(seed) for seed in seeds[:3]]
 
 

@@ -22,17 +22,17 @@ from lofi_pipeline_tests.ingest.test_process_track import holders
 BATCH = """
 import sys
 from pathlib import Path
-from lofi_pipeline.dataset import work_batch
-from lofi_pipeline.ingest.batch import patience
+from lofi_pipeline.ingest import work_batch
+from lofi_pipeline.ingest.batch import time_limit
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import settings
 
 def little(root, track, config):
-    return 3.0 if track.track_id == "track_001" else patience(root, track, config)
+    return 3.0 if track.track_id == "track_001" else time_limit(root, track, config)
 
 if __name__ == "__main__":
     root, config = DataRoot(Path(sys.argv[1])), settings(ingest={"workers": 2})
-    for record in work_batch(root, config, sys.argv[2].split(","), patience=little):
+    for record in work_batch(root, config, sys.argv[2].split(","), time_limit=little):
         print(record.track_id, record.status, record.reason, flush=True)
 """
 
@@ -71,7 +71,7 @@ def test_a_worker_that_hangs_and_one_that_crashes_cost_one_track_each(root: Data
     assert pending_tracks(root, load_config()) == ids[:2]
 
 
-def test_patience_grows_with_the_file_and_knows_its_end(root: DataRoot) -> None:
+def test_the_time_limit_grows_with_the_file_and_has_an_end(root: DataRoot) -> None:
     drop = make_drop(root, "one", {"a.wav": song(0)}, facts())
     register(root)
     track, config = load_registry(root).tracks[0], load_config()
@@ -88,7 +88,7 @@ import sys
 from pathlib import Path
 import psutil
 from joblib import Parallel, delayed
-from lofi_pipeline.dataset import work_batch
+from lofi_pipeline.ingest import work_batch
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import settings
 

@@ -197,7 +197,7 @@ def test_faults_are_tried_again_until_it_is_enough_or_the_input_changes(root: Da
 BATCH = """
 import sys
 from pathlib import Path
-from lofi_pipeline.dataset import work_batch
+from lofi_pipeline.ingest import work_batch
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import settings
 if __name__ == "__main__":
@@ -249,7 +249,7 @@ def test_a_worker_that_dies_costs_its_own_track_alone(root: DataRoot) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from lofi_pipeline.dataset import ProcessingContext, load_registry, work_on
+from lofi_pipeline.ingest import ProcessingContext, load_registry, work_on
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.config import load_config
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
