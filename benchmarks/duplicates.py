@@ -1,7 +1,7 @@
 """Near-duplicates, measured: recall by edit, false "same recording" among 200 pieces, time and memory at 50,000 tracks.
 
-    python benchmarks/duplicates.py [--pieces 50] [--tracks 50000]
-    python benchmarks/duplicates.py --held-out       # families and pieces that no limit was chosen on
+    python -m benchmarks.duplicates [--pieces 50] [--tracks 50000]
+    python -m benchmarks.duplicates --held-out       # families and pieces that no limit was chosen on
 
 Everything rendered is kept under build/duplicates/; the first run takes some 15 minutes of one core, later ones a few.
 """
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-from duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
 
+from benchmarks.duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
 from lofi_pipeline import audio
 from lofi_pipeline.audio import MatchType
 from lofi_pipeline.audio.fingerprint.extract import BANDS, FRAMES_PER_SECOND

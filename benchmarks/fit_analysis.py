@@ -31,7 +31,7 @@ from benchmarks.analysis_corpus import (
 from lofi_pipeline.audio.analysis import beats
 from lofi_pipeline.audio.analysis.bands import CENTRE_SECONDS, growth, log_bands
 from lofi_pipeline.audio.analysis.chroma import chroma_of, harmony_changes
-from lofi_pipeline.audio.analysis.linear_model import FILE_NAME, expanded, fitted
+from lofi_pipeline.audio.analysis.linear_model import FILE_NAME, expanded, linear_models
 from lofi_pipeline.audio.analysis.presence import presence_features
 from lofi_pipeline.audio.analysis.rhythm import strength_of, tempo_of
 from lofi_pipeline.audio.analysis.tempo import METRES, tempo_features, weigh
@@ -79,7 +79,7 @@ def main() -> None:
 def _write(found: dict[str, Numbers]) -> None:
     known = json.loads(TARGET.read_text(encoding="utf-8"))
     TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
-    fitted.cache_clear()
+    linear_models.cache_clear()
     print(f"wrote {', '.join(found)} to {TARGET}")
 
 

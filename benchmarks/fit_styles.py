@@ -1,14 +1,15 @@
-"""Find where the 38 styles lie in the space of timbre: writes lofi_pipeline/styles/references.json.
+"""Fit the typical timbre of the 38 styles: writes lofi_pipeline/styles/references.json.
 
     python -m benchmarks.fit_styles
 
-Linear discriminant analysis with a shrunken common covariance, of pieces of the part "fit": as the demo plays them, played less
-to the letter, and both again with the tone control turned. How sharp the distances are and how far from every style they
-mean nothing is found on a quarter of the pieces that the analysis was not made of, and on as many pieces of no style.
+Linear discriminant analysis with a shrunken common covariance, of pieces of the part "fit": as the demo plays them, played more
+freely, and both again with other tone control. The sharpness of the distances, and the distance from which they are not
+trusted, are fitted on a quarter of the pieces that the analysis did not use, and on as many pieces of no style.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from itertools import chain
 from pathlib import Path
@@ -47,6 +48,9 @@ def analysed(
 
 def main() -> None:
     """Measure, analyse, calibrate and write."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     presets = load_presets()
     ids = list(presets)
     sounds: list[np.ndarray] = []
@@ -108,7 +112,7 @@ def _best_sharpness(away: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _boundary(own: np.ndarray, alien: np.ndarray) -> tuple[float, float]:
-    """Where and how steeply the logarithm of the distance tells strangers from pieces of a style, both alike in number."""
+    """The logistic boundary, on the logarithm of the distance, between pieces of a style and others, as if equally many."""
     values = np.log(np.concatenate([own, alien]))
     known = np.concatenate([np.ones(len(own)), np.zeros(len(alien))])
     weight = np.where(known > 0, 0.5 / len(own), 0.5 / len(alien))
@@ -117,8 +121,8 @@ def _boundary(own: np.ndarray, alien: np.ndarray) -> tuple[float, float]:
         scores = np.exp(point[1]) * (point[0] - values)
         return float((weight * (np.logaddexp(0, scores) - known * scores)).sum())
 
-    place, steepness = minimize(loss, np.array([0.5, 1.0]), method="Nelder-Mead").x
-    return float(place), float(np.exp(steepness))
+    boundary, steepness = minimize(loss, np.array([0.5, 1.0]), method="Nelder-Mead").x
+    return float(boundary), float(np.exp(steepness))
 
 
 def _short(row: np.ndarray) -> list[float]:

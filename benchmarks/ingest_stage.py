@@ -8,6 +8,7 @@ start. With `floor` it does only what cannot be avoided: decoding the source and
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import sys
@@ -205,15 +206,21 @@ def forget(root: DataRoot, track: RegisteredTrack) -> None:
 
 def main() -> None:
     """Serve until standard input ends."""
-    root, config = DataRoot(Path(sys.argv[1])), load_config()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_root", type=Path)
+    parser.add_argument("what", nargs="?", choices=["floor"], help="only what cannot be avoided")
+    options = parser.parse_args()
+    root, config = DataRoot(options.data_root), load_config()
     tracks = load_registry(root).by_id()
     profile, counted = Profile(), Counted()
-    if not sys.argv[2:]:
+    if not options.what:
         watch(profile, counted)
     for line in sys.stdin:
         track = tracks[line.strip()]
         source = root.inside(track.origins[0].path)
-        if sys.argv[2:]:
+        if options.what:
             record = load_record(root, track.track_id)
             if record is None or record.processed is None:
                 raise SystemExit(f"{source}: not processed yet")
