@@ -104,7 +104,7 @@ def style_pieces(part: Part, each: int) -> Iterator[Piece]:
 
 
 def loose_pieces(part: Part, each: int) -> Iterator[Piece]:
-    """`each` pieces of each of the 38 styles, played less to the letter."""
+    """`each` pieces of each of the 38 styles, played more freely."""
     for number, preset in enumerate(load_presets().values()):
         for index in range(each):
             seed = _FIRST_SEED[part] + 2_000_000 + 1000 * number + index
@@ -182,7 +182,7 @@ def mono_of(piece: Piece) -> np.ndarray:
 
 
 def disturbed(mono: np.ndarray, seed: int) -> np.ndarray:
-    """The same with the tone control turned by up to 4 dB either way and faint noise: float32 [n]."""
+    """The same with tone control of up to 4 dB either way and faint noise: float32 [n]."""
     rng = np.random.default_rng(seed)
     low = np.asarray(sosfilt(butter(1, 800, fs=ANALYSIS_RATE, output="sos"), mono))
     tilted = low + (mono - low) * 10 ** (rng.uniform(-4, 4) / 20)

@@ -1,4 +1,4 @@
-"""Near-duplicates, measured: recall by edit, false "same recording" among 200 pieces, time and memory at 50,000 tracks.
+"""Detection of near-duplicates: recall by edit, false "same recording" among 200 pieces, time and memory at 50,000 tracks.
 
     python -m benchmarks.duplicates [--pieces 50] [--tracks 50000]
     python -m benchmarks.duplicates --held-out       # families and pieces that no limit was chosen on
@@ -47,7 +47,7 @@ def mark_of(piece: Piece, edit: str = "original") -> np.ndarray:
 
 
 def invented(number: int) -> np.ndarray:
-    """The fingerprint of three minutes of music that nobody played: chords, bass, melody and drums as bands."""
+    """The fingerprint of three minutes of invented music: chords, bass, melody and drums as bands."""
     rng = np.random.default_rng([number, 50_000])
     frames = int(SECONDS * FRAMES_PER_SECOND)
     loud = np.zeros((frames + 200, BANDS + 48), np.float32)
@@ -98,7 +98,7 @@ def found(
 def false_positives(
     known: list[Piece], every: dict[str, np.ndarray], kind: Callable[[Piece, Piece], str]
 ) -> None:
-    """Each piece against all others, as the pipeline does it, and each pair of a family once more directly."""
+    """Compare each piece with all others, as the pipeline does, and each pair of a family directly as well."""
     index = SketchIndex(CACHE)
     outcome: dict[tuple[int, int], audio.Likeness] = {}
     for place, piece in enumerate(known):
@@ -199,7 +199,7 @@ def pool_mark(number: int) -> np.ndarray:
 
 
 def timing(index: SketchIndex, queries: int = 20) -> None:
-    """CPU seconds to compare a new track of three minutes with all, and how long one waits for it."""
+    """CPU seconds and wall time to compare a new track of three minutes with all others."""
     marks = [invented(1_000_000 + number) for number in range(queries)]
 
     def mark(name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Find the weights in lofi_pipeline/audio/analysis/linear_model.json on synthetic loops with known truth.
+"""Fit the weights in lofi_pipeline/audio/analysis/linear_model.json on synthetic loops with known truth.
 
     python -m benchmarks.fit_analysis [--tempo]
 
@@ -84,7 +84,7 @@ def _write(found: dict[str, Numbers]) -> None:
 
 
 def _tempo_samples() -> Iterator[tuple[np.ndarray, int]]:
-    """Of each piece whose tempo is among those offered: what speaks for each in four and in three, and which is right."""
+    """Of each piece whose tempo is among the candidates: the features of each in four and in three, and which is right."""
     for number, piece in enumerate(chain(loose_pieces("fit", TEMPO_LOOSE), wide_pieces("fit", TEMPO_WIDE))):
         mono, bpm = mono_of(piece), piece.spec.bpm
         versions = [(mono, 4)]
@@ -162,7 +162,7 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
 
 
 def _alternatives(samples: list[tuple[np.ndarray, int]], penalty: float) -> Numbers:
-    """Weights of a score by which the right one of several rows is most probable."""
+    """The weights under which the right one of several rows is most probable (multinomial logistic regression)."""
     rows = np.concatenate([features for features, _ in samples])
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     cases = [((features - mean) / scale, right) for features, right in samples]
@@ -185,7 +185,7 @@ def _alternatives(samples: list[tuple[np.ndarray, int]], penalty: float) -> Numb
 
 
 def _yes_or_no(samples: list[tuple[np.ndarray, int]], penalty: float, *, squares: bool = False) -> Numbers:
-    """Weights and bias of the logarithm of the odds of yes."""
+    """The weights and bias of a logistic regression."""
     rows = np.stack([features for features, _ in samples])
     truth = np.array([right for _, right in samples], dtype=float)
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6

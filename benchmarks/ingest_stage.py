@@ -96,7 +96,7 @@ class Counted:
 
 
 def watch(profile: Profile, counted: Counted) -> None:
-    """Wrap what the stage calls, so that each call is timed under its step and each decoder and encoder counted."""
+    """Wrap the functions that the stage calls: each call is timed under its step, each decoder and encoder is counted."""
 
     def wrap(owner: Any, name: str, step: str | Callable[..., str]) -> None:
         function = getattr(owner, name)
@@ -175,7 +175,7 @@ def cpu_seconds() -> float:
 
 
 def floor(path: Path, mp3: Path, vbr_quality: int) -> dict[str, float]:
-    """CPU seconds for what no way around is known: decoding `path`, and LAME on as many samples as `mp3` holds."""
+    """CPU seconds for what cannot be avoided: decoding `path`, and LAME on as many samples as `mp3` holds."""
     samples = decode.read(mp3, max_seconds=600.0).samples
     pcm = np.ascontiguousarray((samples.T * 32767).clip(-32768, 32767).astype("<i2")).tobytes()
     started = time.process_time()
@@ -197,7 +197,7 @@ def floor(path: Path, mp3: Path, vbr_quality: int) -> dict[str, float]:
 
 
 def forget(root: DataRoot, track: RegisteredTrack) -> None:
-    """As if the track had never been worked on."""
+    """Remove all results of a track."""
     root.track_record(track.track_id).unlink(missing_ok=True)
     root.fingerprint(track.track_id).unlink(missing_ok=True)
     for left in root.processed.rglob(f"{track.track_id}*"):
@@ -205,7 +205,7 @@ def forget(root: DataRoot, track: RegisteredTrack) -> None:
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Answer each line until standard input ends."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
