@@ -1,8 +1,8 @@
-"""How well the ear hears: every measurement against the truth of synthetic loops that nothing was fitted on.
+"""The accuracy of every measurement, against the truth of synthetic loops that nothing was fitted on.
 
     python -m benchmarks.analysis [--quick] [--part test|blind|fresh] [--markdown FILE]
 
-Renders 378 loops of 30 s the first time (build/analysis/), then listens and prints a table. `--quick` takes a fifth of them.
+Renders 378 loops of 30 s the first time (build/analysis/), then measures them and prints a table. `--quick` takes a fifth of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.analysis_corpus import (
-    HEARD_RATE,
+    ANALYSIS_RATE,
     Part,
     Piece,
     disturbed,
@@ -51,14 +51,14 @@ WITHIN_SWING = 0.03
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A piece, what was measured in it, and how the styles stand out in what nano hears; `disturbed`: measured in the same
-    piece with other tone control and faint noise.
+class MeasuredPiece:
+    """A piece, its measurements, and the zero-shot answers of nano (`standouts`); `disturbed`: the measurements of the same piece
+    with other tone control and faint noise.
     """
 
     piece: Piece
     measured: TrackMeasurements
-    stands: dict[str, float]
+    zero_shot: dict[str, float]
     disturbed: TrackMeasurements
 
 
@@ -70,7 +70,7 @@ class Row:
     right: dict[str, tuple[int, int]]
 
 
-def listen(quick: bool, part: Part) -> dict[str, list[Heard]]:
+def measure_all(quick: bool, part: Part) -> dict[str, list[MeasuredPiece]]:
     """All pieces of the three sets, measured."""
     share = 5 if quick else 1
     sets = {
@@ -85,54 +85,54 @@ def listen(quick: bool, part: Part) -> dict[str, list[Heard]]:
         for style_id, preset in load_presets().items()
     }
 
-    def stands(mono: np.ndarray) -> dict[str, float]:
-        windows = cut_windows(mono[None], HEARD_RATE, nano, nano.window_seconds)
-        place = direction(nano.embed_audio(windows))
-        return standouts({style_id: float(place @ where) for style_id, where in directions.items()})
+    def zero_shot(mono: np.ndarray) -> dict[str, float]:
+        windows = cut_windows(mono[None], ANALYSIS_RATE, nano, nano.window_seconds)
+        position = direction(nano.embed_audio(windows))
+        return standouts({style_id: float(position @ where) for style_id, where in directions.items()})
 
-    result: dict[str, list[Heard]] = {}
+    result: dict[str, list[MeasuredPiece]] = {}
     for name, pieces in sets.items():
         result[name] = []
         for piece in pieces:
             mono = mono_of(piece)
             measured = measure(mono)
             other = measure(disturbed(mono, piece.spec.seed)) if name == "styles" else measured
-            result[name].append(Heard(piece, measured, stands(mono), other))
-        print(f"{name}: {len(pieces)} pieces heard", flush=True)
+            result[name].append(MeasuredPiece(piece, measured, zero_shot(mono), other))
+        print(f"{name}: {len(pieces)} pieces measured", flush=True)
     return result
 
 
-def octaves_off(one: Heard) -> float:
+def octaves_off(one: MeasuredPiece) -> float:
     """Distance of the measured tempo from the true one in octaves, folded: -0.5 to 0.5."""
     octaves = math.log2(one.measured.tempo_bpm / one.piece.spec.bpm)
     return octaves - round(octaves)
 
 
-def tempo_right(one: Heard) -> bool:
+def tempo_right(one: MeasuredPiece) -> bool:
     """Within 2 % after folding."""
     return abs(octaves_off(one)) <= WITHIN_TEMPO
 
 
-def same_octave(one: Heard) -> bool:
+def same_octave(one: MeasuredPiece) -> bool:
     """The tempo is right without folding: only then beats can be."""
     return abs(math.log2(one.measured.tempo_bpm / one.piece.spec.bpm)) <= WITHIN_TEMPO
 
 
-def tempo_among(one: Heard) -> bool:
+def tempo_among(one: MeasuredPiece) -> bool:
     """The tempo or one of its alternatives is within 2 % after folding."""
-    heard_bpm = [one.measured.tempo_bpm, *one.measured.tempo_alternatives]
-    octaves = [math.log2(bpm / one.piece.spec.bpm) for bpm in heard_bpm]
+    candidates = [one.measured.tempo_bpm, *one.measured.tempo_alternatives]
+    octaves = [math.log2(bpm / one.piece.spec.bpm) for bpm in candidates]
     return any(abs(octave - round(octave)) <= WITHIN_TEMPO for octave in octaves)
 
 
-def beat_error(one: Heard) -> float:
+def beat_error(one: MeasuredPiece) -> float:
     """Seconds between the measured and the true first beat, modulo a beat."""
     beat = 60 / one.piece.spec.bpm
     away = (one.measured.beat_offset_s or 0.0) - one.piece.beat_offset
     return (away + beat / 2) % beat - beat / 2
 
 
-def bar_error(one: Heard) -> float:
+def bar_error(one: MeasuredPiece) -> float:
     """Seconds between the measured and the true beginning of a bar, modulo a bar of four."""
     beat = 60 / one.piece.spec.bpm
     start = (one.measured.beat_offset_s or 0.0) + one.measured.downbeat * beat
@@ -140,24 +140,24 @@ def bar_error(one: Heard) -> float:
     return (away + 2 * beat) % (4 * beat) - 2 * beat
 
 
-def last_beat_error(one: Heard) -> float:
+def last_beat_error(one: MeasuredPiece) -> float:
     """Seconds by which the grid is off at the end of the piece, beside its beginning."""
     beats = int((one.piece.spec.seconds - 3) / (60 / one.piece.spec.bpm))
     return abs(beats * (60 / one.measured.tempo_bpm - 60 / one.piece.spec.bpm))
 
 
-def on_time(one: Heard) -> bool:
+def on_time(one: MeasuredPiece) -> bool:
     """The first beat within 60 ms."""
     return abs(beat_error(one)) <= WITHIN_BEAT
 
 
-def table(sets: dict[str, list[Heard]]) -> list[Row]:
+def table(sets: dict[str, list[MeasuredPiece]]) -> list[Row]:
     """Every measurement, by set."""
 
     def row(
         name: str,
-        right: Callable[[Heard], bool],
-        among: Callable[[Heard], bool] = lambda one: True,
+        right: Callable[[MeasuredPiece], bool],
+        among: Callable[[MeasuredPiece], bool] = lambda one: True,
         only: Iterable[str] = SETS,
     ) -> Row:
         chosen = {key: [one for one in sets[key] if among(one)] for key in only}
@@ -175,7 +175,7 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
         row("mode", lambda one: one.measured.mode == one.piece.spec.mode),
         row("swing within 0.03 (confidence 0.5 and more, beat right)", lambda one: abs((one.measured.swing or 0) - one.piece.swing) <= WITHIN_SWING,
             lambda one: same_octave(one) and on_time(one) and one.measured.swing_confidence >= 0.5 and plays_off_beats(one.piece)),
-        row("4/4 heard as 4/4", lambda one: one.measured.time_signature == "4/4"),
+        row("4/4 measured as 4/4", lambda one: one.measured.time_signature == "4/4"),
     ]  # fmt: skip
     for name, truth in TRUTHS.items():
         rows.append(
@@ -195,10 +195,10 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
     presets = load_presets()
     every = [one for ones in sets.values() for one in ones]
     alone = {id(one): suggest(one.measured, presets) for one in every}
-    ranked = {id(one): suggest(one.measured, presets, one.stands) for one in every}
+    ranked = {id(one): suggest(one.measured, presets, one.zero_shot) for one in every}
     turned = {id(one): suggest(one.disturbed, presets) for one in sets["styles"]}
     for top in (1, 3):
-        for found, how in ((alone, ""), (ranked, ", nano listens as well")):
+        for found, how in ((alone, ""), (ranked, ", nano as well")):
             rows.append(
                 row(
                     f"style among the first {top}{how}",
@@ -208,20 +208,20 @@ def table(sets: dict[str, list[Heard]]) -> list[Row]:
             )
     rows.append(
         row(
-            "style first, tone control turned and faint noise",
+            "style among the first 1, other tone control and faint noise",
             lambda one: style_in(turned[id(one)], one, 1),
             only=("styles",),
         )
     )
     rows.append(
         row(
-            "style among the first 3, the same",
+            "style among the first 3, other tone control and faint noise",
             lambda one: style_in(turned[id(one)], one, 3),
             only=("styles",),
         )
     )
     rows.append(row("asked for review", lambda one: needs_review(alone[id(one)][0])))
-    rows.append(row("asked for review, nano listens as well", lambda one: needs_review(ranked[id(one)][0])))
+    rows.append(row("asked for review, nano as well", lambda one: needs_review(ranked[id(one)][0])))
     return rows
 
 
@@ -230,12 +230,12 @@ def plays_off_beats(piece: Piece) -> bool:
     return piece.drums and "finger snaps" not in piece.spec.instruments
 
 
-def style_in(ranked: list[Suggestion], one: Heard, top: int) -> bool:
+def style_in(ranked: list[Suggestion], one: MeasuredPiece, top: int) -> bool:
     """Whether the true style is among the first suggestions."""
     return one.piece.style_id in [found.style_id for found in ranked[:top]]
 
 
-def reliability(sets: dict[str, list[Heard]]) -> list[str]:
+def reliability(sets: dict[str, list[MeasuredPiece]]) -> list[str]:
     """Markdown: of the first suggestions with a confidence in a range, how many were right; by set."""
     presets = load_presets()
     lines = ["| confidence | " + " | ".join(SETS) + " |", "|---" * (len(SETS) + 1) + "|"]
@@ -251,15 +251,15 @@ def reliability(sets: dict[str, list[Heard]]) -> list[str]:
     return lines
 
 
-def waltzes(sets: dict[str, list[Heard]]) -> str:
-    """How many of the pieces with every fourth beat cut out are heard as 3/4."""
+def waltzes(sets: dict[str, list[MeasuredPiece]]) -> str:
+    """How many of the pieces with every fourth beat cut out are measured as 3/4."""
     right = total = 0
     for one in sets["wide"]:
         first = one.piece.beat_offset + (3 * 60 / one.piece.spec.bpm if one.piece.cut_seconds else 0)
         measured = measure(waltz(mono_of(one.piece), one.piece.spec.bpm, first))
         total += 1
         right += measured.time_signature == "3/4"
-    return f"| 3/4 heard as 3/4 (wide pieces, each fourth beat cut out) | | | {right} of {total} ({right / total:.1%}) |"
+    return f"| 3/4 measured as 3/4 (wide pieces, each fourth beat cut out) | | | {right} of {total} ({right / total:.1%}) |"
 
 
 def markdown(rows: list[Row]) -> list[str]:
@@ -275,7 +275,7 @@ def markdown(rows: list[Row]) -> list[str]:
 
 
 def main() -> None:
-    """Listen, print, and write where asked to."""
+    """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -284,7 +284,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the tables there, too")
     arguments = parser.parse_args()
     started = time.process_time()
-    sets = listen(arguments.quick, arguments.part)
+    sets = measure_all(arguments.quick, arguments.part)
     text = "\n".join([*markdown(table(sets)), waltzes(sets), "", *reliability(sets), ""])
     print(text)
     print(f"{time.process_time() - started:.0f} s of CPU")

@@ -1,8 +1,8 @@
-"""Loops with known truth to hold the ear against: rendered once, kept as 22.05 kHz mono under build/analysis/.
+"""Loops with known truth for the measurements: rendered once, kept as 22.05 kHz mono under build/analysis/.
 
 `styles` are pieces in the 38 presets as the demo makes them; `loose` are such pieces less to the letter: another texture or
 none, some of the production, an instrument less, a tempo a little outside the range. `wide` are pieces of no style: tempo, key, swing, groove, voice,
-crackle, texture and drums are drawn one by one, so that none of them can be told from another; a third has noise added,
+crackle, texture and drums are drawn one by one, so that none of them can be guessed from another; a third has noise added,
 and each begins somewhere within its first beat. Pieces to fit on and pieces to test on have different seeds.
 """
 
@@ -19,14 +19,14 @@ from scipy.signal import butter, sosfilt
 from lofi_pipeline import audio
 from lofi_pipeline.demo.distributions import BASSES, CHORDS, DRUMS, LEADS
 from lofi_pipeline.demo.drop import spec_of
-from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role
 from lofi_pipeline.demo.synth import KEYS, MOODS, SongSpec, render
+from lofi_pipeline.demo.textures import TEXTURE_OF
 from lofi_pipeline.styles import load_presets
 
 CACHE = Path(__file__).parents[1] / "build" / "analysis"
 SECONDS = 30.0
-HEARD_RATE = 22_050
+ANALYSIS_RATE = 22_050
 SWUNG = 0.62
 """Where the synthesiser puts the off-beat, at least, when the production says "swung drums"."""
 PRODUCTION = (
@@ -39,7 +39,7 @@ NOISE = (*RAIN, "waves", "wind", "leaves", "murmur", "train", "traffic")
 
 Part = Literal["fit", "test", "blind", "fresh"]
 """Weights are found on "fit", features were chosen while looking at "test"; "blind" was looked at once, before tempos were
-weighed and a model listened for styles; "fresh" when all that was settled."""
+weighed and a model tagged styles; "fresh" when all that was settled."""
 _FIRST_SEED: dict[Part, int] = {
     "test": 20_000_000,
     "fit": 30_000_000,
@@ -104,7 +104,7 @@ def style_pieces(part: Part, each: int) -> Iterator[Piece]:
 
 
 def loose_pieces(part: Part, each: int) -> Iterator[Piece]:
-    """`each` pieces of each of the 38 styles, played less to the letter."""
+    """`each` pieces of each of the 38 styles, played more freely."""
     for number, preset in enumerate(load_presets().values()):
         for index in range(each):
             seed = _FIRST_SEED[part] + 2_000_000 + 1000 * number + index
@@ -171,7 +171,9 @@ def mono_of(piece: Piece) -> np.ndarray:
     path = CACHE / f"{piece.name}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        mono = audio.mono_at(render(piece.spec).samples, HEARD_RATE)[round(piece.cut_seconds * HEARD_RATE) :]
+        mono = audio.mono_at(render(piece.spec).samples, ANALYSIS_RATE)[
+            round(piece.cut_seconds * ANALYSIS_RATE) :
+        ]
         if piece.noise_db is not None:
             noise = np.random.default_rng(piece.spec.seed).standard_normal(len(mono))
             mono = mono + noise * np.sqrt(np.mean(mono**2)) * 10 ** (-piece.noise_db / 20)
@@ -180,9 +182,9 @@ def mono_of(piece: Piece) -> np.ndarray:
 
 
 def disturbed(mono: np.ndarray, seed: int) -> np.ndarray:
-    """The same with the tone control turned by up to 4 dB either way and faint noise: float32 [n]."""
+    """The same with tone control of up to 4 dB either way and faint noise: float32 [n]."""
     rng = np.random.default_rng(seed)
-    low = np.asarray(sosfilt(butter(1, 800, fs=HEARD_RATE, output="sos"), mono))
+    low = np.asarray(sosfilt(butter(1, 800, fs=ANALYSIS_RATE, output="sos"), mono))
     tilted = low + (mono - low) * 10 ** (rng.uniform(-4, 4) / 20)
     level = np.sqrt(np.mean(tilted**2)) * 10 ** (-rng.uniform(40, 55) / 20)
     return (tilted + level * rng.standard_normal(len(mono))).astype(np.float32)

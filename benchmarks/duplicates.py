@@ -1,7 +1,7 @@
-"""Near-duplicates, measured: recall by edit, false "same recording" among 200 pieces, time and memory at 50,000 tracks.
+"""Detection of near-duplicates: recall by edit, false "same recording" among 200 pieces, time and memory at 50,000 tracks.
 
-    python benchmarks/duplicates.py [--pieces 50] [--tracks 50000]
-    python benchmarks/duplicates.py --held-out       # families and pieces that no limit was chosen on
+    python -m benchmarks.duplicates [--pieces 50] [--tracks 50000]
+    python -m benchmarks.duplicates --held-out       # families and pieces that no limit was chosen on
 
 Everything rendered is kept under build/duplicates/; the first run takes some 15 minutes of one core, later ones a few.
 """
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-from duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
 
+from benchmarks.duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
 from lofi_pipeline import audio
 from lofi_pipeline.audio import MatchType
 from lofi_pipeline.audio.fingerprint.extract import BANDS, FRAMES_PER_SECOND
@@ -47,7 +47,7 @@ def mark_of(piece: Piece, edit: str = "original") -> np.ndarray:
 
 
 def invented(number: int) -> np.ndarray:
-    """The fingerprint of three minutes of music that nobody played: chords, bass, melody and drums as bands."""
+    """The fingerprint of three minutes of invented music: chords, bass, melody and drums as bands."""
     rng = np.random.default_rng([number, 50_000])
     frames = int(SECONDS * FRAMES_PER_SECOND)
     loud = np.zeros((frames + 200, BANDS + 48), np.float32)
@@ -91,14 +91,14 @@ def found(
     index: SketchIndex, bands: np.ndarray, mark: Callable[[str], np.ndarray]
 ) -> dict[str, audio.Likeness]:
     """What the pipeline does with a new track: look up, then compare with each candidate."""
-    likely = index.likely(audio.probes(bands), len(bands))
+    likely = index.likely(audio.query_sketches(bands), len(bands))
     return {item.track_id: audio.compare_at(bands, mark(item.track_id), item.hints) for item in likely}
 
 
 def false_positives(
     known: list[Piece], every: dict[str, np.ndarray], kind: Callable[[Piece, Piece], str]
 ) -> None:
-    """Each piece against all others, as the pipeline does it, and each pair of a family once more directly."""
+    """Compare each piece with all others, as the pipeline does, and each pair of a family directly as well."""
     index = SketchIndex(CACHE)
     outcome: dict[tuple[int, int], audio.Likeness] = {}
     for place, piece in enumerate(known):
@@ -154,7 +154,7 @@ def recall(index: SketchIndex, edited: list[Piece], mark: Callable[[str], np.nda
         hits, same, alike, against = 0, 0, [], []
         for piece in edited:
             bands, name = mark_of(piece, edit), str(piece.number)
-            for item in index.likely(audio.probes(bands), len(bands)):
+            for item in index.likely(audio.query_sketches(bands), len(bands)):
                 if item.track_id == name:
                     likeness = audio.compare_at(bands, mark(name), item.hints)
                     hits, same = hits + 1, same + (likeness.match_type is MatchType.SAME)
@@ -199,7 +199,7 @@ def pool_mark(number: int) -> np.ndarray:
 
 
 def timing(index: SketchIndex, queries: int = 20) -> None:
-    """CPU seconds to compare a new track of three minutes with all, and how long one waits for it."""
+    """CPU seconds and wall time to compare a new track of three minutes with all others."""
     marks = [invented(1_000_000 + number) for number in range(queries)]
 
     def mark(name: str) -> np.ndarray:
@@ -209,9 +209,9 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     waits = []
     for bands in marks:
         began, start = time.perf_counter(), time.process_time()
-        probes = audio.probes(bands)
+        queries = audio.query_sketches(bands)
         probed = time.process_time()
-        likely = index.likely(probes, len(bands))
+        likely = index.likely(queries, len(bands))
         scanned = time.process_time()
         for item in likely:
             audio.compare_at(bands, mark(item.track_id), item.hints)
@@ -220,7 +220,7 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     table = np.array(parts)
     rows = sum(len(audio.sketch_starts(int(SECONDS * FRAMES_PER_SECOND))) for _ in range(len(index.keys)))
     print(f"\nA new track of {SECONDS:.0f} s against {len(index.keys)} tracks, CPU seconds, and wall clock")
-    print("| | probes | scan of the index | candidates in full | all | wall clock |")
+    print("| | query sketches | scan of the index | candidates in full | all | wall clock |")
     print("| --- | --- | --- | --- | --- | --- |")
     figures = np.column_stack((table, table.sum(axis=1), waits))
     for name, row in (("median", np.median(figures, axis=0)), ("most", figures.max(axis=0))):

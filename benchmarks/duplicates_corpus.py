@@ -51,13 +51,15 @@ def pieces(families: range = range(FAMILIES)) -> list[Piece]:
 
     Each has a melody of its own: without one, two pieces on one progression would be the same notes.
     """
-    with_melody = [preset for preset in load_presets().values() if synth._cast(spec_of(preset, 0, 30)).leads]
+    with_melody = [
+        preset for preset in load_presets().values() if synth.arrange(spec_of(preset, 0, 30)).cast.leads
+    ]
     found: list[Piece] = []
     for family in families:
         rng = np.random.default_rng([family, 2026])
         presets = [with_melody[int(at)] for at in rng.choice(len(with_melody), 1 + OTHERS, replace=False)]
         first = spec_of(presets[0], 10_000 * family, 30.0)
-        wanted = synth._progression(first)
+        wanted = synth.arrange(first).progression
         seed = 10_000 * family
         for index in range(BAND + OTHERS):
             base = first if index < BAND else spec_of(presets[index - BAND + 1], 10_000 * family, 30.0)
@@ -71,7 +73,7 @@ def pieces(families: range = range(FAMILIES)) -> list[Piece]:
                     seconds=31.0 + 2 * (seed % 8),
                 )
                 seed += 1
-                if synth._progression(spec) == wanted:
+                if synth.arrange(spec).progression == wanted:
                     break
             found.append(Piece(len(found), family, index < BAND, spec))
     return found

@@ -1,4 +1,4 @@
-"""Find the weights in lofi_pipeline/audio/analysis/linear_model.json on synthetic loops with known truth.
+"""Fit the weights in lofi_pipeline/audio/analysis/linear_model.json on synthetic loops with known truth.
 
     python -m benchmarks.fit_analysis [--tempo]
 
@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 import lofi_pipeline.audio.analysis
 from benchmarks.analysis_corpus import (
-    HEARD_RATE,
+    ANALYSIS_RATE,
     NOISE,
     RAIN,
     Piece,
@@ -31,7 +31,7 @@ from benchmarks.analysis_corpus import (
 from lofi_pipeline.audio.analysis import beats
 from lofi_pipeline.audio.analysis.bands import CENTRE_SECONDS, growth, log_bands
 from lofi_pipeline.audio.analysis.chroma import chroma_of, harmony_changes
-from lofi_pipeline.audio.analysis.linear_model import FILE_NAME, expanded, fitted
+from lofi_pipeline.audio.analysis.linear_model import FILE_NAME, expanded, linear_models
 from lofi_pipeline.audio.analysis.presence import presence_features
 from lofi_pipeline.audio.analysis.rhythm import strength_of, tempo_of
 from lofi_pipeline.audio.analysis.tempo import METRES, tempo_features, weigh
@@ -46,7 +46,7 @@ TEMPO_LOOSE, TEMPO_WIDE = 2, 400
 """Loose pieces of each style, and wide ones: enough for the few weights of the tempo."""
 SAME_TEMPO = 0.02
 WALTZ_OF = 4
-"""Every so many pieces are heard as a waltz, too."""
+"""Each so many-th piece is also measured as a waltz."""
 PENALTY = {"tempo": 0.001, "key": 0.001, "beat": 0.001, "downbeat": 0.001, "metre": 0.003}
 PRESENCE_PENALTY = 0.002
 DIGITS = 5
@@ -55,8 +55,8 @@ Numbers = dict[str, list[float] | float]
 
 def waltz(mono: np.ndarray, bpm: float, offset: float) -> np.ndarray:
     """A piece in 4/4 with the last beat of every bar cut out: one in 3/4. float32 [m]."""
-    beat = 60 / bpm * HEARD_RATE
-    start = offset * HEARD_RATE
+    beat = 60 / bpm * ANALYSIS_RATE
+    start = offset * ANALYSIS_RATE
     parts = []
     while start + 3 * beat < len(mono):
         parts.append(mono[round(start) : round(start + 3 * beat)])
@@ -79,12 +79,12 @@ def main() -> None:
 def _write(found: dict[str, Numbers]) -> None:
     known = json.loads(TARGET.read_text(encoding="utf-8"))
     TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
-    fitted.cache_clear()
+    linear_models.cache_clear()
     print(f"wrote {', '.join(found)} to {TARGET}")
 
 
 def _tempo_samples() -> Iterator[tuple[np.ndarray, int]]:
-    """Of each piece whose tempo is among those offered: what speaks for each in four and in three, and which is right."""
+    """Of each piece whose tempo is among the candidates: the features of each in four and in three, and which is right."""
     for number, piece in enumerate(chain(loose_pieces("fit", TEMPO_LOOSE), wide_pieces("fit", TEMPO_WIDE))):
         mono, bpm = mono_of(piece), piece.spec.bpm
         versions = [(mono, 4)]
@@ -108,7 +108,7 @@ def _fitted_rest() -> dict[str, Numbers]:
     for number, piece in enumerate(pieces):
         _collect(piece, samples, structure=number % STRUCTURE_OF == 0)
         if number % 200 == 0:
-            print(f"{number} of {len(pieces)} pieces heard", flush=True)
+            print(f"{number} of {len(pieces)} pieces measured", flush=True)
     found = {name: _alternatives(samples[name], PENALTY[name]) for name in ("key", "beat", "downbeat")}
     found["metre"] = _yes_or_no(samples["metre"], PENALTY["metre"])
     found |= {name: _yes_or_no(samples[name], PRESENCE_PENALTY, squares=True) for name in TRUTHS}
@@ -139,14 +139,14 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     samples["key"].append((key_features(chroma, found), key))
     if abs(found / bpm - 1) > 0.01:
         return
-    onsets = beats._by_range(grown)
-    profile = beats._folded(onsets, found)
-    places = beats._candidates(profile.mean(axis=1))
+    onsets = beats.by_range(grown)
+    profile = beats.folded(onsets, found)
+    phases = beats.beat_candidates(profile.mean(axis=1))
     changes = harmony_changes(chroma)
     true_phase = (piece.beat_offset - CENTRE_SECONDS) * found / 60
-    away = np.abs(((places + 0.5) / beats._PHASES - true_phase + 0.5) % 1 - 0.5)
-    if len(places) > 1 and away.min() < 0.08:
-        rows = beats.phase_features(profile, places, changes, found)
+    away = np.abs(((phases + 0.5) / beats.PHASES - true_phase + 0.5) % 1 - 0.5)
+    if len(phases) > 1 and away.min() < 0.08:
+        rows = beats.phase_features(profile, phases, changes, found)
         samples["beat"].append((rows, int(np.argmin(away))))
     first = 0 if piece.cut_seconds == 0 else 3
     rows = beats.downbeat_features(onsets, changes, found, piece.beat_offset)
@@ -155,14 +155,14 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     samples["metre"].append((rows, 1))
     three = waltz(mono, bpm, piece.beat_offset + first * 60 / bpm)
     three_bands = log_bands(three)
-    three_onsets = beats._by_range(growth(three_bands))
+    three_onsets = beats.by_range(growth(three_bands))
     three_changes = harmony_changes(chroma_of(three))
     rows = beats.metre_features(three_bands, three_onsets, three_changes, found, 0.0)
     samples["metre"].append((rows, 0))
 
 
 def _alternatives(samples: list[tuple[np.ndarray, int]], penalty: float) -> Numbers:
-    """Weights of a score by which the right one of several rows is most probable."""
+    """The weights under which the right one of several rows is most probable (multinomial logistic regression)."""
     rows = np.concatenate([features for features, _ in samples])
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     cases = [((features - mean) / scale, right) for features, right in samples]
@@ -185,7 +185,7 @@ def _alternatives(samples: list[tuple[np.ndarray, int]], penalty: float) -> Numb
 
 
 def _yes_or_no(samples: list[tuple[np.ndarray, int]], penalty: float, *, squares: bool = False) -> Numbers:
-    """Weights and bias of the logarithm of the odds of yes."""
+    """The weights and bias of a logistic regression."""
     rows = np.stack([features for features, _ in samples])
     truth = np.array([right for _, right in samples], dtype=float)
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6

@@ -1,14 +1,15 @@
-"""Find where the 38 styles lie in the space of timbre: writes lofi_pipeline/styles/references.json.
+"""Fit the typical timbre of the 38 styles: writes lofi_pipeline/styles/references.json.
 
     python -m benchmarks.fit_styles
 
-Linear discriminant analysis with a shrunken common covariance, of pieces of the part "fit": as the demo plays them, played less
-to the letter, and both again with the tone control turned. How sharp the distances are and how far from every style they
-mean nothing is found on a quarter of the pieces that the analysis was not made of, and on as many pieces of no style.
+Linear discriminant analysis with a shrunken common covariance, of pieces of the part "fit": as the demo plays them, played more
+freely, and both again with other tone control. The sharpness of the distances, and the distance from which they are not
+trusted, are fitted on a quarter of the pieces that the analysis did not use, and on as many pieces of no style.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from itertools import chain
 from pathlib import Path
@@ -47,21 +48,24 @@ def analysed(
 
 def main() -> None:
     """Measure, analyse, calibrate and write."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     presets = load_presets()
     ids = list(presets)
     sounds: list[np.ndarray] = []
     labels: list[int] = []
-    held: list[bool] = []
+    set_aside: list[bool] = []
     pieces = chain(style_pieces("fit", EACH_STYLE), loose_pieces("fit", EACH_LOOSE))
     for number, piece in enumerate(pieces):
         mono = mono_of(piece)
         for version in (mono, disturbed(mono, piece.spec.seed)):
             sounds.append(_timbre(version))
             labels.append(ids.index(piece.style_id or ""))
-            held.append(piece.spec.seed % 4 == 0)
+            set_aside.append(piece.spec.seed % 4 == 0)
         if number % 100 == 0:
-            print(f"{number} pieces heard", flush=True)
-    rows, truth, aside = np.array(sounds), np.array(labels), np.array(held)
+            print(f"{number} pieces measured", flush=True)
+    rows, truth, aside = np.array(sounds), np.array(labels), np.array(set_aside)
     strangers = [_timbre(mono_of(piece)) for piece in wide_pieces("fit", int(aside.sum()) // 4)]
     mean, scale, axes, centres = analysed(rows[~aside], truth[~aside], len(ids))
     away = _away(rows[aside], mean, scale, axes, centres)
@@ -92,8 +96,8 @@ def _timbre(mono: np.ndarray) -> np.ndarray:
 def _away(
     rows: np.ndarray, mean: np.ndarray, scale: np.ndarray, axes: np.ndarray, centres: np.ndarray
 ) -> np.ndarray:
-    places = (rows - mean) / scale @ axes
-    return np.square(places[:, None, :] - centres[None]).mean(axis=2)
+    positions = (rows - mean) / scale @ axes
+    return np.square(positions[:, None, :] - centres[None]).mean(axis=2)
 
 
 def _best_sharpness(away: np.ndarray, truth: np.ndarray) -> float:
@@ -108,7 +112,7 @@ def _best_sharpness(away: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _boundary(own: np.ndarray, alien: np.ndarray) -> tuple[float, float]:
-    """Where and how steeply the logarithm of the distance tells strangers from pieces of a style, both alike in number."""
+    """The logistic boundary, on the logarithm of the distance, between pieces of a style and others, as if equally many."""
     values = np.log(np.concatenate([own, alien]))
     known = np.concatenate([np.ones(len(own)), np.zeros(len(alien))])
     weight = np.where(known > 0, 0.5 / len(own), 0.5 / len(alien))
@@ -117,8 +121,8 @@ def _boundary(own: np.ndarray, alien: np.ndarray) -> tuple[float, float]:
         scores = np.exp(point[1]) * (point[0] - values)
         return float((weight * (np.logaddexp(0, scores) - known * scores)).sum())
 
-    place, steepness = minimize(loss, np.array([0.5, 1.0]), method="Nelder-Mead").x
-    return float(place), float(np.exp(steepness))
+    boundary, steepness = minimize(loss, np.array([0.5, 1.0]), method="Nelder-Mead").x
+    return float(boundary), float(np.exp(steepness))
 
 
 def _short(row: np.ndarray) -> list[float]:

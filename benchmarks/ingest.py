@@ -1,4 +1,4 @@
-"""What the ingest stage costs, beside ffmpeg's two-pass loudnorm on the same files: CPU, memory, profile, floor, cores.
+"""The cost of the ingest stage against ffmpeg's two-pass loudnorm on the same files: CPU, memory, profile, least cost, cores.
 
     python -m benchmarks.ingest [--quick] [--repeats N] [--cores] [--markdown FILE] [--check]
 
@@ -64,7 +64,7 @@ class Runs:
 
 
 class Worker:
-    """`benchmarks.ingest_stage` as a process: a track in, its figures out."""
+    """`benchmarks.ingest_stage` as a process: it takes the id of a track and returns its figures."""
 
     def __init__(self, root: DataRoot, *what: str) -> None:
         command = [sys.executable, "-m", "benchmarks.ingest_stage", str(root.path), *what]
@@ -163,14 +163,14 @@ def targets(runs: list[Runs]) -> tuple[list[str], bool]:
     again = [max(run["again"] for run in one.stage) for one in runs]
     lines += [
         "",
-        f"{sum(share > 0 for share in again)} of {len(again)} MP3s were turned down in places: of these, at most {max(again):.2%}"
+        f"{sum(share > 0 for share in again)} of {len(again)} MP3s were lowered in parts: of these, at most {max(again):.2%}"
         " was decoded once more.",
     ]
     return lines, all(ok for *_, ok in rows)
 
 
 def profile(runs: list[Runs]) -> list[str]:
-    """Markdown: where the CPU goes, and how far that is from the floor. Sums over the pieces of their medians."""
+    """Markdown: CPU time by step, and the least that is needed. Sums over the pieces of their medians."""
     three_minutes = sum(one.piece.seconds for one in runs) / 180
 
     def each(value: Callable[[dict[str, Any]], float]) -> float:

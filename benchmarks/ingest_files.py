@@ -23,7 +23,7 @@ _FIRST_SEED = 9000
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece in a style; which of loudnorm's modes it ends in is not said here but asked of loudnorm."""
+    """A piece in a style. Which of its modes loudnorm uses for it is measured."""
 
     style_id: str
     rate: int
@@ -40,7 +40,7 @@ PIECES = (
     Piece("SEASON-03", 48_000, 230), Piece("VOCAL-02", 48_000, 215), Piece("VOCAL-01", 44_100, 185),
     Piece("THEME-01", 44_100, 225), Piece("CORE-04", 48_000, 200),
 )  # fmt: skip
-"""Half of them with peaks that stand too far out for loudnorm to stay linear, half without."""
+"""Half of them have peaks too high for loudnorm to stay linear, half have not."""
 
 
 def rendered(piece: Piece) -> Path:

@@ -56,14 +56,14 @@ def loudnorm(path: Path, destination: Path, settings: AudioSettings) -> Loudnorm
         )
     )
     encoder = ["-ar", "48000", "-c:a", "libmp3lame", "-q:a", str(settings.mp3_vbr_quality), str(destination)]
-    told = _ffmpeg(path, f"{target}:{measured}:linear=true:print_format=json", encoder)
+    second = _ffmpeg(path, f"{target}:{measured}:linear=true:print_format=json", encoder)
     return Loudnorm(
-        _children_cpu() - before, "linear" if told["normalization_type"] == "linear" else "dynamic"
+        _children_cpu() - before, "linear" if second["normalization_type"] == "linear" else "dynamic"
     )
 
 
 def _ffmpeg(path: Path, audio_filter: str, output: list[str]) -> dict[str, str]:
-    """Run ffmpeg; the JSON that the filter prints at its end."""
+    """Run ffmpeg; return the JSON that the filter prints at its end."""
     command = ["ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-y", "-i", str(path), "-map", "0:a:0"]
     done = subprocess.run([*command, "-af", audio_filter, *output], capture_output=True, text=True)
     if done.returncode:

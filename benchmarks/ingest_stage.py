@@ -1,13 +1,14 @@
-"""One worker of the ingest stage, watched: it works on tracks when told to, and says what each step cost.
+"""One worker of the ingest stage with a profile: it processes the tracks that it is sent, and reports the cost of each step.
 
     python -m benchmarks.ingest_stage DATA_ROOT [floor]     # a registered track's id a line on standard input, a line of JSON for each
 
-A process of its own, so that its memory and its CPU are its own; first-time costs are paid by the first track. With `floor` it does
-only what no way around is known for.
+It is a process of its own, so that memory and CPU time are those of the stage alone. The first track bears the costs of the
+start. With `floor` it does only what cannot be avoided: decoding the source and encoding the MP3.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import sys
@@ -25,8 +26,7 @@ import numpy as np
 import soxr
 
 from lofi_pipeline.audio.analysis import features
-from lofi_pipeline.audio.io import decode
-from lofi_pipeline.audio.io.decode_again import decode_again
+from lofi_pipeline.audio.io import decode, decode_again
 from lofi_pipeline.audio.io.encode import FRAME
 from lofi_pipeline.audio.mastering import limiter, overshoot
 from lofi_pipeline.config import load_config
@@ -37,7 +37,7 @@ from lofi_pipeline.storage import DataRoot
 process = import_module("lofi_pipeline.audio.process")  # the package has a function of that name
 
 STEPS = (
-    "decode", "resample", "trim", "loudness", "true peak", "quality", "mono", "tempo", "key", "hearing", "fingerprint",
+    "decode", "resample", "trim", "loudness", "true peak", "quality", "mono", "tempo", "key", "analysis", "fingerprint",
     "limiter", "encode", "decode the MP3", "thumbnail", "hash", "tag", "write", "rest",
 )  # fmt: skip
 
@@ -96,7 +96,7 @@ class Counted:
 
 
 def watch(profile: Profile, counted: Counted) -> None:
-    """Wrap what the stage calls, so that each call is timed under its step and each decoder and encoder counted."""
+    """Wrap the functions that the stage calls: each call is timed under its step, each decoder and encoder is counted."""
 
     def wrap(owner: Any, name: str, step: str | Callable[..., str]) -> None:
         function = getattr(owner, name)
@@ -115,7 +115,7 @@ def watch(profile: Profile, counted: Counted) -> None:
     for name, step in (
         ("trim", "trim"),
         ("k_weighted_power", "loudness"), ("true_peak_dbtp", "true peak"), ("score", "quality"),
-        ("mono_at", "mono"), ("measure", "hearing"), ("fingerprint", "fingerprint"), ("level", "limiter"),
+        ("mono_at", "mono"), ("measure", "analysis"), ("fingerprint", "fingerprint"), ("level", "limiter"),
         ("encode_mp3", "encode"), ("waveform_png", "thumbnail"),
     ):  # fmt: skip
         wrap(process, name, step)
@@ -130,7 +130,7 @@ def watch(profile: Profile, counted: Counted) -> None:
     for name in ("chroma_of", "key_of"):
         wrap(features, name, "key")
     wrap(process_track, "file_sha256", "hash")
-    wrap(process_track._Steps, "tag", "tag")
+    wrap(process_track.Steps, "tag", "tag")
     for name in ("write_bytes_atomic", "write_json_atomic"):
         wrap(process_track, name, "write")
 
@@ -141,13 +141,13 @@ def watch(profile: Profile, counted: Counted) -> None:
         return opened(file, *args, **kwargs)
 
     decode.av.open = open_counted  # type: ignore[assignment]
-    some = decode_again._decoded
+    decode_frames = decode_again.decode_frames
 
-    def some_counted(frames: list[bytes]) -> np.ndarray:
+    def frames_counted(frames: list[bytes]) -> np.ndarray:
         counted.frames_again += len(frames)
-        return some(frames)
+        return decode_frames(frames)
 
-    decode_again._decoded = some_counted
+    decode_again.decode_frames = frames_counted
     encoder = lameenc.Encoder
 
     def made() -> Any:
@@ -175,7 +175,7 @@ def cpu_seconds() -> float:
 
 
 def floor(path: Path, mp3: Path, vbr_quality: int) -> dict[str, float]:
-    """CPU seconds for what no way around is known: decoding `path`, and LAME on as many samples as `mp3` holds."""
+    """CPU seconds for what cannot be avoided: decoding `path`, and LAME on as many samples as `mp3` holds."""
     samples = decode.read(mp3, max_seconds=600.0).samples
     pcm = np.ascontiguousarray((samples.T * 32767).clip(-32768, 32767).astype("<i2")).tobytes()
     started = time.process_time()
@@ -197,7 +197,7 @@ def floor(path: Path, mp3: Path, vbr_quality: int) -> dict[str, float]:
 
 
 def forget(root: DataRoot, track: RegisteredTrack) -> None:
-    """As if the track had never been worked on."""
+    """Remove all results of a track."""
     root.track_record(track.track_id).unlink(missing_ok=True)
     root.fingerprint(track.track_id).unlink(missing_ok=True)
     for left in root.processed.rglob(f"{track.track_id}*"):
@@ -205,16 +205,22 @@ def forget(root: DataRoot, track: RegisteredTrack) -> None:
 
 
 def main() -> None:
-    """Serve until standard input ends."""
-    root, config = DataRoot(Path(sys.argv[1])), load_config()
+    """Answer each line until standard input ends."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_root", type=Path)
+    parser.add_argument("what", nargs="?", choices=["floor"], help="only what cannot be avoided")
+    options = parser.parse_args()
+    root, config = DataRoot(options.data_root), load_config()
     tracks = load_registry(root).by_id()
     profile, counted = Profile(), Counted()
-    if not sys.argv[2:]:
+    if not options.what:
         watch(profile, counted)
     for line in sys.stdin:
         track = tracks[line.strip()]
         source = root.inside(track.origins[0].path)
-        if sys.argv[2:]:
+        if options.what:
             record = load_record(root, track.track_id)
             if record is None or record.processed is None:
                 raise SystemExit(f"{source}: not processed yet")
@@ -227,7 +233,7 @@ def main() -> None:
             counted.clear()
             before = cpu_seconds()
             profile.start()
-            record = batch._work(root, track, config, 600.0)
+            record = batch.work_with_limit(root, track, config, 600.0)
             steps, cpu = profile.end(), cpu_seconds() - before
             if record.processed is None:
                 raise SystemExit(f"{source}: {record.reason}")

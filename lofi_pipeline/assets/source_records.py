@@ -1,19 +1,33 @@
-"""source_records: every drop judged against the licence policy, its tracks given ids."""
+"""source_records: the asset that scans data/raw, judges every drop against the licence policy, and gives track ids.
+
+What it does is in ingest/; here is only what people see of it: partitions, log, metadata and checks.
+"""
 
 from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
-from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus
+from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Registry, Scan
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import content_sha256, ledger_path, read_ledger
+from lofi_pipeline.storage import DataRoot, content_sha256, ledger_path, read_ledger
 
-NOTHING_UNACCOUNTED = "every_accepted_source_permits_training"
-NOTHING_EDITED = "no_source_json_was_edited"
-NOTHING_CUT = "no_seal_or_withdrawal_was_cut"
+if TYPE_CHECKING:
+    from lofi_pipeline.ingest import Registration
+
+LICENCES = "every_accepted_source_permits_training"
+COMPLETE = "no_drop_waits_or_is_refused"
+NOT_EDITED = "no_source_json_was_edited"
+LEDGER_INTACT = "no_seal_or_withdrawal_was_cut"
+CHECKS = {
+    LICENCES: "No source that gives tracks has a licence which does not permit AI training.",
+    COMPLETE: "Every drop is complete and valid; those that are not are listed with their reasons.",
+    NOT_EDITED: "Every source.json says what it said when its tracks were ingested, or says what it amends.",
+    LEDGER_INTACT: "The ledger of seals, which covers withdrawals too, has only grown since the last scan.",
+}
 
 
 @dg.asset(
@@ -23,26 +37,8 @@ NOTHING_CUT = "no_seal_or_withdrawal_was_cut"
     code_version="1",
     deps=["style_presets"],
     check_specs=[
-        dg.AssetCheckSpec(
-            NOTHING_UNACCOUNTED,
-            asset="source_records",
-            description="No source that gives tracks has a licence which does not permit AI training.",
-        ),
-        dg.AssetCheckSpec(
-            "no_drop_waits_or_is_refused",
-            asset="source_records",
-            description="Every drop is complete and valid; those that are not are listed with their reasons.",
-        ),
-        dg.AssetCheckSpec(
-            NOTHING_EDITED,
-            asset="source_records",
-            description="Every source.json says what it said when its tracks were ingested, or says what it amends.",
-        ),
-        dg.AssetCheckSpec(
-            NOTHING_CUT,
-            asset="source_records",
-            description="The ledger of seals, which covers withdrawals too, has only grown since the last scan.",
-        ),
+        dg.AssetCheckSpec(name, asset="source_records", description=description)
+        for name, description in CHECKS.items()
     ],
 )
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
@@ -50,82 +46,101 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     from lofi_pipeline.ingest import register_sources
     from lofi_pipeline.styles import load_presets
 
-    config = workspace.config
     found = register_sources(
         workspace.root,
-        config,
+        workspace.config,
         style_ids=set(load_presets()),
         progress=lambda drop: context.log.info(f"looking at {drop}"),
     )
-    ledger, mark = read_ledger(workspace.root), found.scan.ledger
-    cut = ledger.contradiction(mark) if mark else None
-    if cut:
-        context.log.error(
-            f"{ledger_path(workspace.root)} {cut}: take it and withdrawals.json back from a backup"
-        )
-    known = set(context.instance.get_dynamic_partitions(str(TRACKS.name)))
-    missing = [track.track_id for track in found.registry.tracks if track.track_id not in known]
-    if missing:
-        context.instance.add_dynamic_partitions(str(TRACKS.name), missing)
-    drops = found.scan.drops
-    not_taken = [drop for drop in drops if drop.status is not DropStatus.ACCEPTED]
-    edited = [drop for drop in drops if drop.edited]
-    for drop in not_taken:
-        context.log.warning(f"{drop.folder}: {drop.status}: {drop.reason}")
-    if found.scan.day and found.scan.day > date.today():
-        context.log.warning(
-            f"judged for {found.scan.day}, a day that was judged for before, although the clock says {date.today()}; if the "
-            f"clock was wrong then, move {workspace.root.drops_json} away and run this again"
-        )
-    for drop in edited:
-        context.log.warning(drop.edited or "")
-    for change in found.judged_anew:
-        context.log.warning(f"{change.folder}: judged anew: was {change.before}; is {change.after}")
-    forbidden = [
-        drop.folder
-        for drop in drops
-        if drop.status is DropStatus.ACCEPTED and not (drop.verdict and drop.verdict.permitted)
-    ]
+    damage = _ledger_damage(workspace.root, found.scan)
+    _add_partitions(context.instance, found.registry)
+    _log(context, workspace.root, found, damage)
     return dg.MaterializeResult(
-        metadata={
-            "sources": len(found.sources),
-            "tracks": len(found.registry.tracks),
-            "new_tracks": len(found.new_track_ids),
-            "judged_for": str(found.scan.day),
-            "seals": f"{mark.lines} lines, ending in {mark.head}" if mark else "none yet",
-            "note": DISCLAIMER,
-            "table": _drops(drops),
-            "judged_anew": table(
-                ["source", "before", "after"],
-                [(change.source_id, change.before, change.after) for change in found.judged_anew],
-            ),
-        },
+        metadata=_metadata(found),
         data_version=dg.DataVersion(content_sha256(found.sources)),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=NOTHING_UNACCOUNTED,
-                passed=not forbidden,
-                metadata={"forbidden": ", ".join(forbidden)},
-            ),
-            dg.AssetCheckResult(
-                check_name="no_drop_waits_or_is_refused",
-                passed=not not_taken,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={
-                    "drops": table(["drop", "reason"], [(d.folder, d.reason or "") for d in not_taken])
-                },
-            ),
-            dg.AssetCheckResult(
-                check_name=NOTHING_EDITED,
-                passed=not edited,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"drops": table(["drop", "edit"], [(d.folder, d.edited or "") for d in edited])},
-            ),
-            dg.AssetCheckResult(
-                check_name=NOTHING_CUT, passed=cut is None, metadata={"seals": cut or "have only grown"}
-            ),
-        ],
+        check_results=_checks(found.scan.drops, damage),
     )
+
+
+def _ledger_damage(root: DataRoot, scan: Scan) -> str | None:
+    """What is missing from the ledger since the scan, if anything."""
+    return read_ledger(root).contradiction(scan.ledger) if scan.ledger else None
+
+
+def _add_partitions(instance: dg.DagsterInstance, registry: Registry) -> None:
+    """One partition for each track."""
+    name = str(TRACKS.name)
+    known = set(instance.get_dynamic_partitions(name))
+    missing = [track.track_id for track in registry.tracks if track.track_id not in known]
+    if missing:
+        instance.add_dynamic_partitions(name, missing)
+
+
+def _log(
+    context: dg.AssetExecutionContext, root: DataRoot, found: "Registration", damage: str | None
+) -> None:
+    scan = found.scan
+    if damage:
+        context.log.error(f"{ledger_path(root)} {damage}: take it and withdrawals.json back from a backup")
+    for drop in scan.drops:
+        if drop.status is not DropStatus.ACCEPTED:
+            context.log.warning(f"{drop.folder}: {drop.status}: {drop.reason}")
+    if scan.day and scan.day > date.today():
+        context.log.warning(
+            f"judged for {scan.day}, a day that was judged for before, although the clock says {date.today()}; if the "
+            f"clock was wrong then, move {root.drops_json} away and run this again"
+        )
+    for drop in scan.drops:
+        if drop.edited:
+            context.log.warning(drop.edited)
+    for change in found.verdict_changes:
+        context.log.warning(f"{change.folder}: judged anew: was {change.before}; is {change.after}")
+
+
+def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
+    head = found.scan.ledger
+    return {
+        "sources": len(found.sources),
+        "tracks": len(found.registry.tracks),
+        "new_tracks": len(found.new_track_ids),
+        "judged_for": str(found.scan.day),
+        "seals": f"{head.lines} lines, ending in {head.head}" if head else "none yet",
+        "note": DISCLAIMER,
+        "table": _drops(found.scan.drops),
+        "verdict_changes": table(
+            ["source", "before", "after"],
+            [(change.source_id, change.before, change.after) for change in found.verdict_changes],
+        ),
+    }
+
+
+def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResult]:
+    accepted = [drop for drop in drops if drop.status is DropStatus.ACCEPTED]
+    forbidden = [drop.folder for drop in accepted if not (drop.verdict and drop.verdict.permitted)]
+    others = [(drop.folder, drop.reason or "") for drop in drops if drop.status is not DropStatus.ACCEPTED]
+    edited = [(drop.folder, drop.edited) for drop in drops if drop.edited]
+    return [
+        dg.AssetCheckResult(
+            check_name=LICENCES, passed=not forbidden, metadata={"forbidden": ", ".join(forbidden)}
+        ),
+        dg.AssetCheckResult(
+            check_name=COMPLETE,
+            passed=not others,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"drops": table(["drop", "reason"], others)},
+        ),
+        dg.AssetCheckResult(
+            check_name=NOT_EDITED,
+            passed=not edited,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"drops": table(["drop", "edit"], edited)},
+        ),
+        dg.AssetCheckResult(
+            check_name=LEDGER_INTACT,
+            passed=damage is None,
+            metadata={"seals": damage or "have only grown"},
+        ),
+    ]
 
 
 def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:

@@ -1,4 +1,8 @@
-"""Audio: any file in; a levelled MP3 and all that was measured about it out. No torch, librosa or dagster."""
+"""Audio: from any file to a levelled MP3 and its measurements. No torch, librosa or dagster.
+
+Decoding and encoding are in io/, changes of the sound in mastering/, measurements in analysis/, the comparison of tracks in
+fingerprint/; process.py puts them in order. What the other packages use is imported from here.
+"""
 
 from lofi_pipeline.audio.analysis.features import measure
 from lofi_pipeline.audio.analysis.spectrum import mono_at
@@ -19,7 +23,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
     DIMENSIONS,
     SKETCH_SCALE,
     SKETCH_VERSION,
-    probes,
+    query_sketches,
     sketch,
     sketch_starts,
 )
@@ -58,8 +62,8 @@ __all__ = [
     "integrated_loudness",
     "measure",
     "mono_at",
-    "probes",
     "process",
+    "query_sketches",
     "read",
     "sketch",
     "sketch_starts",

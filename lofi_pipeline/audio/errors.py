@@ -1,10 +1,10 @@
-"""What can be wrong with an audio file. Every error has a `reason`: one sentence with what to do."""
+"""The errors of the audio package. Each has a `reason`: one sentence that says what to do."""
 
 from __future__ import annotations
 
 
 class AudioError(Exception):
-    """Base of the family. `refusal` tells a verdict on the file (final) from a fault (worth a retry)."""
+    """Base of these errors. `refusal` is true for a verdict on the file (final), false for a fault (worth a retry)."""
 
     refusal = False
 
@@ -24,31 +24,31 @@ class NotAFile(RefusedAudio):
 
 
 class UndecodableAudio(RefusedAudio):
-    """No audio in it that could be decoded."""
+    """The file holds no audio that can be decoded."""
 
 
 class DamagedAudio(RefusedAudio):
-    """Decodable, but the samples are not usable: not finite, or beyond all measure."""
+    """The samples are not usable: not finite, or far beyond full scale."""
 
 
 class TooShort(RefusedAudio):
-    """Less music than a training track needs."""
+    """Less audio than a training track needs."""
 
 
 class TooLong(RefusedAudio):
-    """More than may be read, or a header that claims so."""
+    """More audio than may be read, or a header that declares more."""
 
 
 class Silent(RefusedAudio):
-    """Nothing to hear."""
+    """The file is silent."""
 
 
 class EncodingFailed(AudioError):
-    """The encoder gave something that does not hold what went in: a fault, not a verdict on the file."""
+    """The encoder's output does not match its input: a fault, not a verdict on the file."""
 
 
 def spoken_seconds(seconds: float) -> str:
-    """A duration as people say it: "4.2 s", "12.5 min", "10.0 h"."""
+    """A duration for people: "4.2 s", "12.5 min", "10.0 h"."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

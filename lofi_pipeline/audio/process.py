@@ -1,4 +1,8 @@
-"""The audio stage for one track: read, trim, cut, measure, level, encode, and listen to what was written."""
+"""The audio stage for one track: decode, trim, cut, measure, level, encode, and measure the MP3 that was written.
+
+Only the order of the steps is here; each step is in io/, mastering/, analysis/ or fingerprint/. Track records, styles and
+prompts belong to ingest/.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +35,12 @@ PROCESSING_VERSION = 9
 _SPARE_SECONDS = 30.0
 """Read beyond the longest track, so that silence before the music costs none of it."""
 _MP3_MARGIN_DB = 0.3
-"""Encoding lets peaks overshoot by up to this much, as measured; the limiter leaves room for it."""
+"""Encoding lets peaks overshoot by up to this much, as measured; the limiter keeps peaks lower by it."""
 
 
 @dataclass(frozen=True)
 class ProcessedAudio:
-    """All of ProcessedFacts but the path; the fingerprint, uint8 [frames, 60]; a picture of the wave, PNG."""
+    """All fields of ProcessedFacts but the path; the fingerprint, uint8 [frames, 60]; the waveform as PNG bytes."""
 
     audio_sha256: str
     duration: float
@@ -64,7 +68,7 @@ class ProcessedAudio:
 
 
 def process(path: Path, destination: Path, settings: AudioSettings) -> ProcessedAudio:
-    """Turn any audio file into a levelled 48 kHz stereo MP3 at `destination`; same input, same bytes.
+    """Turn any audio file into a levelled 48 kHz stereo MP3 at `destination`. The same input gives the same bytes.
 
     The MP3 appears whole or not at all. Its loudness and true peak are measured on the MP3, decoded again.
 
@@ -73,49 +77,63 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         EncodingFailed: the MP3 did not hold what went in.
         OSError: the file is not readable, or the disk is full.
     """
-    audio = read(
-        path,
-        max_seconds=settings.max_input_seconds,
-        keep_seconds=settings.max_seconds + _SPARE_SECONDS,
-    )
+    keep_seconds = settings.max_seconds + _SPARE_SECONDS
+    audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=keep_seconds)
     trimmed = trim(audio.samples, at_end=audio.complete)
-    samples, info = _kept(path, audio, trimmed, settings)
-    power = k_weighted_power(samples)
-    lufs = gated_loudness(power)
-    if lufs is None:
-        raise Silent(f"{path.name} is silent; check that the right file was exported")
-    peak = true_peak_dbtp(samples)
-    quality = score(samples, lufs=lufs, peak_dbtp=peak, lost_share=audio.lost_share)
-    mono = mono_at(samples, 22_050)
-    measurements = measure(mono)
-    mark = fingerprint(mono)
+    samples, cut_info = _shortened(path, audio, trimmed, settings)
+    found = _measured(path, samples, audio.lost_share)
     with replacing(destination) as temporary:
-        result = _write(temporary, samples, power, peak, settings)
+        written = _write(temporary, samples, found, settings)
     return ProcessedAudio(
-        audio_sha256=result.sha256,
+        audio_sha256=written.sha256,
         duration=samples.shape[1] / SAMPLE_RATE,
-        quality=quality,
-        measurements=measurements,
-        input_lufs=round(lufs, 3),
-        output_lufs=round(result.lufs, 3),
-        true_peak_dbtp=round(result.peak_dbtp, 3),
-        gain_db=round(result.gain_db, 3),
-        loudness_shortfall_db=round(result.shortfall_db, 3),
+        quality=found.quality,
+        measurements=found.measurements,
+        input_lufs=round(found.lufs, 3),
+        output_lufs=round(written.lufs, 3),
+        true_peak_dbtp=round(written.peak_dbtp, 3),
+        gain_db=round(written.gain_db, 3),
+        loudness_shortfall_db=round(written.shortfall_db, 3),
         source_rate=audio.source_rate,
         source_channels=audio.source_channels,
         source_codec=audio.source_codec,
         lost_share=round(audio.lost_share, 6),
         trimmed_start_seconds=trimmed.start_seconds,
         trimmed_end_seconds=trimmed.end_seconds,
-        cut=info,
-        fingerprint=mark,
+        cut=cut_info,
+        fingerprint=found.fingerprint,
         thumbnail=waveform_png(samples),
     )
 
 
-def _kept(
+@dataclass(frozen=True)
+class _Measured:
+    """What is known of the samples before they are levelled."""
+
+    power: np.ndarray
+    """`k_weighted_power`, float64 [blocks of 100 ms]."""
+    lufs: float
+    peak_dbtp: float
+    quality: QualityReport
+    measurements: TrackMeasurements
+    fingerprint: np.ndarray
+
+
+def _measured(path: Path, samples: np.ndarray, lost_share: float) -> _Measured:
+    power = k_weighted_power(samples)
+    lufs = gated_loudness(power)
+    if lufs is None:
+        raise Silent(f"{path.name} is silent; check that the right file was exported")
+    peak = true_peak_dbtp(samples)
+    quality = score(samples, lufs=lufs, peak_dbtp=peak, lost_share=lost_share)
+    mono = mono_at(samples, 22_050)
+    return _Measured(power, lufs, peak, quality, measure(mono), fingerprint(mono))
+
+
+def _shortened(
     path: Path, audio: Audio, trimmed: Trimmed, settings: AudioSettings
 ) -> tuple[np.ndarray, CutInfo | None]:
+    """The samples to keep, and how they were cut if the track is too long."""
     seconds = trimmed.samples.shape[1] / SAMPLE_RATE
     if seconds < settings.min_seconds:
         lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
@@ -146,14 +164,12 @@ class _Written:
     shortfall_db: float
 
 
-def _write(
-    file: Path, samples: np.ndarray, power: np.ndarray, peak: float, settings: AudioSettings
-) -> _Written:
-    """Level, encode to `file`, decode that and listen; where peaks overshoot, turn those places of the MP3 down."""
+def _write(file: Path, samples: np.ndarray, found: _Measured, settings: AudioSettings) -> _Written:
+    """Level the samples, encode them to `file` and measure that MP3; where its peaks overshoot, lower its gain there."""
     levelled = level(
         samples,
-        power=power,
-        peak_dbtp=peak,
+        power=found.power,
+        peak_dbtp=found.peak_dbtp,
         target_lufs=settings.target_lufs,
         ceiling_dbtp=settings.true_peak_ceiling_dbtp - _MP3_MARGIN_DB,
         max_limiter_db=settings.max_limiter_db,

@@ -1,6 +1,6 @@
 """From track records to data sets: eligibility, near-duplicates, the split, and immutable hashed versions.
 
-How a record comes to be is in ingest/.
+How track records are made is in ingest/.
 """
 
 from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, dataset_is_current

@@ -1,4 +1,7 @@
-"""The data set: its split, its files under final/ and validation/, its metadata, and its immutable hashed version."""
+"""The build of the data set from the track records that are ready: which tracks go in, on which side of the split.
+
+The steps are in the other modules of this package; here is their order, and the record of what the build was made from.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,7 @@ from lofi_pipeline.dataset.duplicates import (
 )
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.exclusions import LeftOut, copies_of_withdrawn, left_out, withdrawn_processing
-from lofi_pipeline.dataset.publish import (
-    is_published,
-    publish,
-    unpublish_all,
-    unpublish_others,
-    write_metadata,
-)
+from lofi_pipeline.dataset.publish import is_published, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import NoTracks, category_of, make_version, version_track
 from lofi_pipeline.entities import (
@@ -45,8 +42,7 @@ from lofi_pipeline.entities import (
     track_number,
 )
 from lofi_pipeline.entities.base import Sha256, TrackId
-from lofi_pipeline.ingest.process_track import ProcessingContext, load_record
-from lofi_pipeline.ingest.registry import load_registry, remember_day
+from lofi_pipeline.ingest import load_record, load_registry, remember_day
 from lofi_pipeline.storage import (
     DataRoot,
     UnreadableRecord,
@@ -57,12 +53,13 @@ from lofi_pipeline.storage import (
     read_ledger,
     write_json_atomic,
 )
+from lofi_pipeline.styles import load_presets
 
 Kept = TypeVar("Kept", bound=Entity)
 
 
 class SplitDecisions(Entity):
-    """metadata/splits.json: the side each track was given, for life."""
+    """metadata/splits.json: the side each track was given; it never changes."""
 
     sides: dict[TrackId, Split] = {}
 
@@ -92,9 +89,9 @@ def build_dataset(
 ) -> BuiltDataset:
     """Make final/, validation/, the metadata files and the version of all tracks that are ready now.
 
-    The same inputs give the same hash on any machine; an unchanged data set writes nothing. Every source is judged once
-    more for `day` (default: today; never before a day that was judged for already): tracks whose licence is not in force
-    then, or which were withdrawn, stay out. Versions that exist are never changed.
+    The same inputs give the same hash on any machine. Every source is judged once more for `day` (default: today, but never
+    before the day of an earlier verdict): tracks that were withdrawn by then, or whose licence is not in force, are left out.
+    Versions that exist are never changed.
 
     Raises:
         NoTracks: no track is ready.
@@ -107,29 +104,18 @@ def build_dataset(
         known = {**withdrawn_processing(root, eligibility), **processing}
         compared = compare_tracks(root, known, progress, workers=config.ingest.workers)
         ready = [record for record in ready if record.track_id in compared.compared]
-        barred = copies_of_withdrawn(root, eligibility, compared)
-        copies = copies_among([it.track_id for it in ready if it.track_id not in barred], compared)
-        records = [record for record in ready if record.track_id not in {*copies, *barred}]
-        if not records:
+        chosen = _choose(root, ready, eligibility, compared)
+        if not chosen.records:
             unpublish_all(root)
             raise NoTracks(
                 "no track is ready for training; see what was refused, and drop music into data/raw"
             )
-        progress(f"{len(records)} tracks are ready, {len(copies)} more are copies of them")
-        sides = _split(root, config, records, compared, copies)
-        sources = _sources(root)
-        tracks = [
-            version_track(root, record, sides[record.track_id], set(ProcessingContext.open(config).presets))
-            for record in records
-        ]
-        version, is_new = make_version(root, tracks, sources, eligibility)
-        for number, (record, track) in enumerate(zip(records, tracks, strict=True), start=1):
-            publish(root, record, track.track)
-            if number % 500 == 0:
-                progress(f"published {number} of {len(records)} tracks")
-        unpublish_others(root, {track.track.track_id: track.track.split for track in tracks})
-        write_metadata(root, records, version)
-        inputs = _inputs(root, config, ready, eligibility, barred)
+        progress(f"{len(chosen.records)} tracks are ready, {len(chosen.copies)} more are copies of them")
+        sides, style_ids = _split(root, config, chosen, compared), set(load_presets())
+        tracks = [version_track(root, record, sides[record.track_id], style_ids) for record in chosen.records]
+        version, is_new = make_version(root, tracks, _sources(root), eligibility)
+        publish_version(root, chosen.records, tracks, version.dataset, progress)
+        inputs = _inputs(root, config, ready, eligibility, chosen.barred)
         mark = read_ledger(root).mark(_earlier_mark(root))
         write_json_atomic(root.built_from_json, BuiltFrom(inputs=inputs, ledger=mark))
     return BuiltDataset(version, is_new, left_out(root, eligibility))
@@ -141,15 +127,31 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     if not path.is_file() or not root.dataset_manifest_json.is_file():
         return False
     eligibility = eligibility_of(root, config, day=day)
-    records = _ready_records(root, eligibility)
-    found = load_comparisons(root)
-    barred = copies_of_withdrawn(root, eligibility, found)
-    same = BuiltFrom.parse(read_json(path), where=str(path)).inputs == _inputs(
-        root, config, records, eligibility, barred
-    )
-    ids = [record.track_id for record in records if record.track_id not in barred]
-    copies = copies_among(ids, found)
-    return same and all(is_published(root, track_id) for track_id in ids if track_id not in copies)
+    ready = _ready_records(root, eligibility)
+    chosen = _choose(root, ready, eligibility, load_comparisons(root))
+    built_from = BuiltFrom.parse(read_json(path), where=str(path))
+    if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
+        return False
+    return all(is_published(root, record.track_id) for record in chosen.records)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The records that make the data set, and the ready tracks that do not, by track id."""
+
+    records: list[TrackRecord]
+    copies: dict[str, Copy]
+    barred: dict[str, str]
+    """Copies of withdrawn tracks, with the reason."""
+
+
+def _choose(
+    root: DataRoot, ready: list[TrackRecord], eligibility: Eligibility, compared: Comparisons
+) -> _Chosen:
+    barred = copies_of_withdrawn(root, eligibility, compared)
+    permitted = [record for record in ready if record.track_id not in barred]
+    copies = copies_among([record.track_id for record in permitted], compared)
+    return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)
 
 
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
@@ -166,6 +168,7 @@ def _inputs(
     eligibility: Eligibility,
     barred: Mapping[str, str],
 ) -> str:
+    """The hash of everything that a build depends on."""
     used = {origin.source_id for record in records for origin in record.origins}
     behind = [
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
@@ -176,6 +179,7 @@ def _inputs(
 
 
 def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord]:
+    """The records of the tracks that are done, up to date, permitted, and can be compared; by track number."""
     present = [
         track
         for track in load_registry(root).tracks
@@ -187,11 +191,11 @@ def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord
         (
             record
             for record in records
-            # A record older than its drop's latest facts waits until the track was worked on again.
+            # A record that is older than the latest facts of its drop waits until the track is worked on again.
             if record
             and record.status is TrackStatus.OK
             and record.origins == origins[record.track_id]
-            # Without a fingerprint nobody knows whether it is a copy: the next work on it makes one.
+            # Without a fingerprint it is unknown whether it is a copy; the next work on the track makes one.
             and root.fingerprint(record.track_id).is_file()
         ),
         key=lambda record: track_number(record.track_id),
@@ -205,25 +209,22 @@ def _sources(root: DataRoot) -> dict[str, SourceRecord]:
 
 
 def _split(
-    root: DataRoot,
-    config: PipelineConfig,
-    records: list[TrackRecord],
-    compared: Comparisons,
-    copies: dict[str, Copy],
+    root: DataRoot, config: PipelineConfig, chosen: _Chosen, compared: Comparisons
 ) -> dict[str, Split]:
-    groups_path = root.metadata / "groups.json"
-    ids = [record.track_id for record in records]
+    """The side of each track and of its copies; groups and sides are kept for later builds."""
+    groups_path, copies = root.metadata / "groups.json", chosen.copies
+    ids = [record.track_id for record in chosen.records]
     known = _load(KnownGroups, groups_path).groups
     groups = group_related([*ids, *copies], compared, known)
     decided = _load(SplitDecisions, root.splits_json).sides
     candidates = [
         Candidate(record.track_id, record.sha256, category_of(record), groups[record.track_id])
-        for record in records
+        for record in chosen.records
     ]
     sides = assign_splits(
         candidates, decided, ratio=config.dataset.validation_ratio, seed=config.dataset.seed
     )
-    # Should the original ever go, its copy takes its place: on the same side.
+    # A copy replaces its original if that is ever removed: so it gets the same side now.
     sides |= {copy.track_id: sides[copy.original] for copy in copies.values() if copy.track_id not in decided}
     write_json_atomic(groups_path, KnownGroups(groups={**known, **groups}))
     write_json_atomic(root.splits_json, SplitDecisions(sides={**decided, **sides}))

@@ -1,4 +1,7 @@
-"""Near-duplicates among tracks: copies, of which the first registered stays; and kin, which share a side of the split."""
+"""Near-duplicates among tracks: copies, of which the first registered is kept, and related tracks, which share a side of the split.
+
+How two fingerprints are compared is in audio/fingerprint/; which tracks are compared at all is found with sketch_index.py.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
 _SAVE_EVERY = 500
 _WORTH_WORKERS = 500
-"""Comparisons from which on other processes pay: each takes 10 ms or so, and to start one takes some seconds."""
+"""Comparisons from which on worker processes are worth it: one takes about 10 ms, starting a worker some seconds."""
 
 
 class TrackPair(Entity):
@@ -38,7 +41,7 @@ class TrackPair(Entity):
     semitones: float = Field(description="How much higher than the other the track is")
 
     def in_words(self) -> str:
-        """What was done to the other to get the track: ", at 0.88 times the speed, 2.2 semitones lower"."""
+        """How the track differs from the other: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
         words = ""
         if abs(self.speed - 1) > 0.005:
             words += f", at {self.speed:.2f} times the speed"
@@ -71,7 +74,7 @@ class Copy:
 
 
 def load_comparisons(root: DataRoot) -> Comparisons:
-    """What was compared so far; nothing when the file is missing, damaged or of another version."""
+    """The comparisons so far; none when the file is missing, damaged or of another version."""
     path = root.metadata / "duplicates.json"
     try:
         found = Comparisons.parse(read_json(path), where=str(path))
@@ -87,43 +90,57 @@ def compare_tracks(
     *,
     workers: int = 1,
 ) -> Comparisons:
-    """Compare each track that is new, or was processed anew, with all others; a run at the same time waits.
+    """Compare each track that is new, or was processed anew, with all others. A second run at the same time waits.
 
     Args:
         processing: by track id, the hash of the processing that wrote its fingerprint.
-        workers: processes that compare, where there is enough to do; 0 for one a core.
+        workers: processes that compare, if there is enough to do; 0 for one a core.
 
-    A fingerprint that cannot be read is removed, and its track not compared: the next work on it makes a new one.
+    A fingerprint that cannot be read is removed, and its track is not compared: the next work on the track makes a new one.
     """
     with locked(root.metadata / "duplicates.json"):
         known, index = load_comparisons(root), SketchIndex.open(root)
-        keys = {track_id: index_key(value) for track_id, value in processing.items()}
-        for track_id in known.compared:
-            keys.setdefault(track_id, known.compared[track_id])
-        stale = {track_id for track_id, key in known.compared.items() if keys[track_id] != key}
-        compared = {track_id: key for track_id, key in known.compared.items() if track_id not in stale}
+        keys = known.compared | {track_id: index_key(value) for track_id, value in processing.items()}
+        compared = {track_id: key for track_id, key in known.compared.items() if keys[track_id] == key}
+        stale = set(known.compared) - set(compared)
         pairs = [pair for pair in known.pairs if not {pair.track_id, pair.other} & stale]
-        for track_id in sorted(set(compared) - set(index.keys), key=track_number):
-            if not _take_in(root, index, track_id, keys[track_id]):
-                del compared[track_id]
-        # What is in the index but was not compared is compared as if it were new: the order alone decides.
-        for track_id in [track_id for track_id, key in index.keys.items() if compared.get(track_id) != key]:
-            index.remove(track_id)
+        _update_index(root, index, compared)
         fresh = sorted(set(processing) - set(compared), key=track_number)
         for start in range(0, len(fresh), _SAVE_EVERY):
-            likely: dict[str, list[Candidate]] = {}
-            for track_id in fresh[start : start + _SAVE_EVERY]:
-                bands = load_fingerprint(root, track_id)
-                if bands is None:
-                    continue
-                likely[track_id] = index.likely(audio.probes(bands), len(bands), without=track_id)
-                index.add(track_id, keys[track_id], len(bands), audio.sketch(bands))
-                compared[track_id] = keys[track_id]
-            pairs += _pairs_among(root, likely, workers)
+            candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
+            compared |= {track_id: keys[track_id] for track_id in candidates}
+            pairs += _pairs_among(root, candidates, workers)
             if start + _SAVE_EVERY < len(fresh):
                 _save(root, index, compared, pairs)
                 progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
         return _save(root, index, compared, pairs)
+
+
+def _update_index(root: DataRoot, index: SketchIndex, compared: dict[str, str]) -> None:
+    """Make the index hold exactly the tracks that were compared.
+
+    A track that is missing is added again from its fingerprint; if that cannot be read, it counts as not compared. A track that
+    was not compared is removed, so that it is compared like a new one: which pairs are found depends on that order alone.
+    """
+    for track_id in sorted(set(compared) - set(index.keys), key=track_number):
+        bands = load_fingerprint(root, track_id)
+        if bands is None:
+            del compared[track_id]
+        else:
+            index.add(track_id, compared[track_id], len(bands), audio.sketch(bands))
+    for track_id in [track_id for track_id, key in index.keys.items() if compared.get(track_id) != key]:
+        index.remove(track_id)
+
+
+def _index_new(root: DataRoot, index: SketchIndex, keys: Mapping[str, str]) -> dict[str, list[Candidate]]:
+    """Add each new track to the index; return the earlier tracks that it may be alike, by track. Unreadable ones are left out."""
+    candidates: dict[str, list[Candidate]] = {}
+    for track_id, key in keys.items():
+        bands = load_fingerprint(root, track_id)
+        if bands is not None:
+            candidates[track_id] = index.likely(audio.query_sketches(bands), len(bands), without=track_id)
+            index.add(track_id, key, len(bands), audio.sketch(bands))
+    return candidates
 
 
 def _save(
@@ -140,7 +157,7 @@ def _save(
 
 
 def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
-    """uint8 [frames, 60]; None when there is none, or none that can be read: then the file is removed."""
+    """The fingerprint of a track, uint8 [frames, 60]; None if there is none. A file that cannot be read is removed."""
     path = root.fingerprint(track_id)
     try:
         bands = np.load(path, allow_pickle=False)
@@ -154,19 +171,14 @@ def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
     return bands
 
 
-def _take_in(root: DataRoot, index: SketchIndex, track_id: str, key: str) -> bool:
-    bands = load_fingerprint(root, track_id)
-    if bands is not None:
-        index.add(track_id, key, len(bands), audio.sketch(bands))
-    return bands is not None
-
-
-def _pairs_among(root: DataRoot, likely: Mapping[str, Sequence[Candidate]], workers: int) -> list[TrackPair]:
-    """The near-duplicates among tracks and what they are likely to be alike."""
-    few = sum(map(len, likely.values())) < _WORTH_WORKERS
+def _pairs_among(
+    root: DataRoot, by_track: Mapping[str, Sequence[Candidate]], workers: int
+) -> list[TrackPair]:
+    """The near-duplicates of each track among its candidates."""
+    few = sum(map(len, by_track.values())) < _WORTH_WORKERS
     with parallel_config(backend="loky", n_jobs=1 if few else workers or -1, inner_max_num_threads=1):
         found = Parallel()(
-            delayed(_pairs_of)(root, track_id, candidates) for track_id, candidates in likely.items()
+            delayed(_pairs_of)(root, track_id, candidates) for track_id, candidates in by_track.items()
         )
     return list(chain.from_iterable(cast(list[list[TrackPair]], found)))
 
@@ -229,7 +241,7 @@ def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]
 
 
 def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[str, str]) -> dict[str, str]:
-    """The group of each track. One that is known stays; new kin join the known group they are most like, or their own."""
+    """The group of each track. Known groups stay; new related tracks join the known group that is most similar, or a new one."""
     wanted = set(track_ids)
     pairs = [pair for pair in found.pairs if {pair.track_id, pair.other} <= wanted | set(known)]
     parent = {track_id: track_id for track_id in wanted - set(known)}

@@ -1,4 +1,7 @@
-"""What stands behind each source on the day a data set is built: its verdict, grant and evidence."""
+"""Which sources and tracks may be used on the day a data set is built, and why others may not.
+
+The verdict itself is in licensing/. Which files are left out for any reason is listed in exclusions.py.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,7 @@ from datetime import date
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack, Registry
-from lofi_pipeline.ingest.registry import load_scan
-from lofi_pipeline.ingest.scan import judging_day
-from lofi_pipeline.ingest.source_edits import withdrawn_reason
+from lofi_pipeline.ingest import judging_day, load_scan, withdrawn_reason
 from lofi_pipeline.licensing import (
     Withdrawal,
     judge_source,
@@ -24,7 +25,7 @@ from lofi_pipeline.storage import DataRoot
 
 @dataclass(frozen=True)
 class Eligibility:
-    """The sources as of a day: by id what stands behind each and what its source.json says; and what was withdrawn."""
+    """By source id, the provenance (verdict, grant, evidence) and manifest as of a day; and what was withdrawn by then."""
 
     day: date
     provenance: Mapping[str, Provenance]
@@ -33,7 +34,7 @@ class Eligibility:
     withdrawn_contents: Mapping[str, Withdrawal] = field(default_factory=dict)
 
     def withdrawn_tracks(self, registry: Registry) -> dict[str, Withdrawal]:
-        """By track id, the withdrawals that hold of tracks, also of such as lie nowhere any more."""
+        """The withdrawals by the track id that they apply to, including tracks whose files are gone."""
         return {
             track.track_id: self.withdrawn_contents[track.sha256]
             for track in registry.tracks

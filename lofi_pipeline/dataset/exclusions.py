@@ -1,30 +1,17 @@
-"""What is not in the data set, file by file, and why.
+"""The files and tracks that are not in the data set, and why.
 
-Whether a source may be used on a day is decided in eligibility.py, what is a copy of what in duplicates.py.
+Whether a source may be used on a day is decided in eligibility.py; which tracks are copies, in duplicates.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lofi_pipeline.dataset.duplicates import (
-    Comparisons,
-    copies_among,
-    copies_of,
-    load_comparisons,
-)
+from lofi_pipeline.dataset.duplicates import Comparisons, copies_among, copies_of, load_comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
-from lofi_pipeline.entities import (
-    TrackRecord,
-    TrackStatus,
-)
-from lofi_pipeline.ingest.process_track import load_record
-from lofi_pipeline.ingest.registry import load_registry, load_scan
-from lofi_pipeline.ingest.source_edits import withdrawn_reason
-from lofi_pipeline.storage import (
-    DataRoot,
-    file_sha256,
-)
+from lofi_pipeline.entities import TrackRecord, TrackStatus
+from lofi_pipeline.ingest import load_record, load_registry, load_scan, withdrawn_reason
+from lofi_pipeline.storage import DataRoot, file_sha256
 
 
 @dataclass(frozen=True)
@@ -37,9 +24,9 @@ class LeftOut:
 
 
 def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[LeftOut]:
-    """Everything under data/raw that is not in a data set built now: refused drops, refused or failed tracks, copies.
+    """What a data set built now would leave out of data/raw: refused drops, refused or failed tracks, copies.
 
-    With `standing`, also what its sources do not permit on that day although the last scan took it.
+    With `eligibility`, also the tracks whose sources are not permitted on its day although the last scan accepted them.
     """
     raw = f"{root.relative(root.raw)}/"
     scan = load_scan(root)
@@ -54,10 +41,9 @@ def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[Lef
         found += [
             LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
         ]
-        refusal_reason = eligibility.refusal_reason(track) if eligibility else None
         record = load_record(root, track.track_id)
         reason = (
-            refusal_reason
+            (eligibility.refusal_reason(track) if eligibility else None)
             or _not_ready(record)
             or _not_comparable(root, track.track_id)
             or barred.get(track.track_id)
@@ -87,7 +73,7 @@ def _not_comparable(root: DataRoot, track_id: str) -> str | None:
 
 
 def withdrawn_processing(root: DataRoot, eligibility: Eligibility) -> dict[str, str]:
-    """By withdrawn track whose fingerprint is kept, what made it: new tracks are compared with these too."""
+    """By withdrawn track that still has a fingerprint, the hash of its processing: new tracks are compared with these too."""
     found = {}
     if not eligibility.withdrawn_contents:
         return found
@@ -100,7 +86,7 @@ def withdrawn_processing(root: DataRoot, eligibility: Eligibility) -> dict[str, 
 
 
 def copies_of_withdrawn(root: DataRoot, eligibility: Eligibility, found: Comparisons) -> dict[str, str]:
-    """By track that is the same recording as a withdrawn one, the reason that keeps it out."""
+    """By track that is the same recording as a withdrawn one, the reason why it is left out."""
     reasons = {}
     if not eligibility.withdrawn_contents:
         return reasons

@@ -1,32 +1,48 @@
-"""What of a data set version lies in final/, validation/ and the metadata files that the data model names.
+"""The published files of the current data set: final/, validation/ and the metadata files that the data model names.
 
-The version itself is in version.py.
+Published files may be removed and made again. The immutable version is in version.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lofi_pipeline.dataset.version import FILE_KINDS
-from lofi_pipeline.entities import (
-    DatasetVersion,
-    Split,
-    Track,
-    TrackRecord,
-)
-from lofi_pipeline.storage import (
-    DataRoot,
-    link_or_copy,
-    write_json_atomic,
-)
+from lofi_pipeline.entities import Dataset, Split, Track, TrackRecord, VersionTrack
+from lofi_pipeline.storage import DataRoot, link_or_copy, write_json_atomic
 
 
 def is_published(root: DataRoot, track_id: str) -> bool:
+    """Whether the three files of a track are there, on either side of the split."""
     return any(
         all((folder / f"{track_id}{kind}").is_file() for kind in FILE_KINDS)
         for folder in (root.final, root.validation)
     )
 
 
-def publish(root: DataRoot, record: TrackRecord, track: Track) -> None:
+def publish_version(
+    root: DataRoot,
+    records: list[TrackRecord],
+    tracks: list[VersionTrack],
+    dataset: Dataset,
+    progress: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Publish a version: the three files of each track (linked, else copied) and the metadata; remove other tracks' files.
+
+    `records` and `tracks` are those of the version, in the same order.
+    """
+    for number, (record, item) in enumerate(zip(records, tracks, strict=True), start=1):
+        _publish_track(root, record, item.track)
+        if number % 500 == 0:
+            progress(f"published {number} of {len(records)} tracks")
+    _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
+    # The data set itself last: it says that the rest is there.
+    write_json_atomic(root.style_mapping_json, {item.track.track_id: item.track.style_ids for item in tracks})
+    write_json_atomic(root.quality_scores_json, {record.track_id: _quality(record) for record in records})
+    write_json_atomic(root.dataset_manifest_json, dataset)
+
+
+def _publish_track(root: DataRoot, record: TrackRecord, track: Track) -> None:
     assert record.processed is not None and record.tagged is not None
     for source, published in (
         (record.processed.audio_path, track.audio_path),
@@ -37,28 +53,20 @@ def publish(root: DataRoot, record: TrackRecord, track: Track) -> None:
 
 
 def unpublish_all(root: DataRoot) -> None:
-    """No track may be used any more: nothing stays published. Versions stay, for the audit; so does each track's side."""
-    unpublish_others(root, {})
+    """Remove everything that is published. Versions stay, for the audit, and so does the side of each track."""
+    _unpublish_others(root, {})
     for path in (root.dataset_manifest_json, root.style_mapping_json, root.quality_scores_json):
         path.unlink(missing_ok=True)
 
 
-def unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:
-    """Remove what former versions published and this one does not; foreign files stay."""
+def _unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:
+    """Remove the files of tracks that are not on these sides. Files that the pipeline did not publish stay."""
     for folder, side in ((root.final, Split.TRAIN), (root.validation, Split.VALIDATION)):
         for path in folder.glob("track_*"):
             track_id = "_".join(path.name.split(".")[0].split("_")[:2])
             ours = path.name in {f"{track_id}{kind}" for kind in FILE_KINDS}
             if ours and sides.get(track_id) is not side:
                 path.unlink()
-
-
-def write_metadata(root: DataRoot, records: list[TrackRecord], version: DatasetVersion) -> None:
-    write_json_atomic(
-        root.style_mapping_json, {track.track.track_id: track.track.style_ids for track in version.tracks}
-    )
-    write_json_atomic(root.quality_scores_json, {record.track_id: _quality(record) for record in records})
-    write_json_atomic(root.dataset_manifest_json, version.dataset)
 
 
 def _quality(record: TrackRecord) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""Which of all tracks may be near-duplicates of a new one: the sketches of their fingerprints, scanned in one go.
+"""The index of sketches: finds the tracks that may be near-duplicates of a new one, by one scan over all sketches.
 
-The index is only a cache (cache/fingerprints/): shards named by the SHA-256 of their bytes. A damaged one is thrown
-away, and what it held is sketched again from the fingerprint files.
+The index is only a cache (cache/fingerprints/): shards named by the SHA-256 of their bytes. A damaged shard is removed, and
+its sketches are made again from the fingerprint files. Whether candidates are near-duplicates is decided in duplicates.py.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLOCK = 8192
 
 @dataclass(frozen=True)
 class Candidate:
-    """A track that may be alike, and where."""
+    """A track that may be a near-duplicate, and the windows that match."""
 
     track_id: str
     score: float
@@ -36,12 +36,13 @@ class Candidate:
 
 @dataclass
 class SketchIndex:
-    """Sketches of many tracks. `add` replaces; nothing is on disk before `save`."""
+    """The sketches of many tracks in memory. `add` replaces; nothing is written before `save`."""
 
     folder: Path
     keys: dict[str, str] = field(default_factory=dict)
-    """By track, what its fingerprint was made of."""
-    _places: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """By track, the `index_key` of its fingerprint."""
+    _entries: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """By track, its first row, its number of rows, and the frames of its fingerprint."""
     _rows: np.ndarray = field(default_factory=lambda: np.zeros((1024, audio.DIMENSIONS), np.int8))
     _used: int = 0
     _shards: dict[str, list[str]] = field(default_factory=dict)
@@ -85,48 +86,54 @@ class SketchIndex:
             larger[: self._used] = self._rows[: self._used]
             self._rows = larger
         self._rows[self._used : self._used + len(sketch)] = sketch
-        self._places[track_id] = (self._used, len(sketch), frames)
+        self._entries[track_id] = (self._used, len(sketch), frames)
         self.keys[track_id] = key
         self._used += len(sketch)
 
     def remove(self, track_id: str) -> None:
         """Forget a track."""
         self.keys.pop(track_id, None)
-        self._places.pop(track_id, None)
+        self._entries.pop(track_id, None)
         self._unsaved.add(track_id)
 
-    def likely(self, probe: np.ndarray, frames: int, *, without: str = "") -> list[Candidate]:
-        """The tracks most alike, best first, for probes [speeds, windows, 64] of a fingerprint of that many frames."""
-        places = [(track_id, *place) for track_id, place in self._places.items() if track_id != without]
-        if not places:
+    def likely(self, queries: np.ndarray, frames: int, *, without: str = "") -> list[Candidate]:
+        """The most similar tracks, best first.
+
+        Args:
+            queries: `query_sketches` of a fingerprint, float32 [speeds, windows, 64].
+            frames: the length of that fingerprint.
+            without: a track that is left out.
+        """
+        entries = [(track_id, *entry) for track_id, entry in self._entries.items() if track_id != without]
+        if not entries:
             return []
-        alike = self._scan(probe.reshape(-1, probe.shape[-1]))
-        starts = np.array([place[1] for place in places])
-        ends = starts + np.array([place[2] for place in places])
+        alike = self._scan(queries.reshape(-1, queries.shape[-1]))
+        starts = np.array([entry[1] for entry in entries])
+        ends = starts + np.array([entry[2] for entry in entries])
         # Between the end of one track and the start of the next may lie rows that were replaced.
         order = np.argsort(starts, kind="stable")
         bounds = np.stack((starts[order], ends[order]), axis=1).ravel()
-        scores = np.empty(len(places), np.float32)
+        scores = np.empty(len(entries), np.float32)
         scores[order] = np.maximum.reduceat(np.append(alike, np.float32(-1)), bounds)[::2]
         best = np.argsort(-scores, kind="stable")[:CANDIDATES]
         found = []
         for at in best[scores[best] >= LEAST_SCORE]:
-            track_id, start, count, other_frames = places[at]
-            hints = audio.hints_of(probe, self._rows[start : start + count], frames, other_frames)
+            track_id, start, count, other_frames = entries[at]
+            hints = audio.hints_of(queries, self._rows[start : start + count], frames, other_frames)
             found.append(Candidate(track_id, float(scores[at]), hints))
         return found
 
-    def _scan(self, probes: np.ndarray) -> np.ndarray:
-        """For each row the best cosine with any probe: float32 [rows]."""
+    def _scan(self, queries: np.ndarray) -> np.ndarray:
+        """For each row of the index, the highest cosine with any query: float32 [rows]."""
         best = np.empty(self._used, np.float32)
-        scaled = probes * np.float32(audio.SKETCH_SCALE)
+        scaled = queries * np.float32(audio.SKETCH_SCALE)
         for start in range(0, self._used, _BLOCK):
             part = self._rows[start : min(start + _BLOCK, self._used)].astype(np.float32)
             np.max(scaled @ part.T, axis=0, out=best[start : start + len(part)])
         return best
 
     def save(self) -> None:
-        """Write what is new. Full shards that hold nothing outdated stay as they are."""
+        """Write what is new. Full shards without outdated sketches stay as they are."""
         if not self._unsaved:
             return
         kept: set[str] = set()
@@ -149,19 +156,19 @@ class SketchIndex:
         self._unsaved.clear()
 
     def _shard(self, ids: Sequence[str]) -> bytes:
-        places = [self._places[track_id] for track_id in ids]
+        entries = [self._entries[track_id] for track_id in ids]
         buffer = io.BytesIO()
         np.savez(
             buffer,
             version=np.int64(audio.SKETCH_VERSION),
             ids=np.array(ids),
             keys=np.array([self.keys[track_id] for track_id in ids]),
-            frames=np.array([frames for _, _, frames in places]),
-            rows=np.concatenate([self._rows[start : start + count] for start, count, _ in places]),
+            frames=np.array([frames for _, _, frames in entries]),
+            rows=np.concatenate([self._rows[start : start + count] for start, count, _ in entries]),
         )
         return buffer.getvalue()
 
 
 def index_key(processing: str) -> str:
-    """What a sketch depends on: the hash of the processing that wrote the fingerprint, and how sketches are made."""
+    """The hash of what a sketch depends on: the processing that wrote the fingerprint, and the version of sketches."""
     return content_sha256([processing, audio.SKETCH_VERSION])

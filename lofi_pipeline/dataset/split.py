@@ -1,4 +1,4 @@
-"""Training or validation: decided once per track, by style category as tracks arrive; copies and takes share a side."""
+"""The split into training and validation: decided once per track, by style category; near-duplicates share a side."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from lofi_pipeline.entities import Split, StyleCategory
 
 @dataclass(frozen=True)
 class Candidate:
-    """A track that needs a side."""
+    """A track to be split."""
 
     track_id: str
     sha256: str
     category: StyleCategory
     group: str
-    """The first track id of its near-duplicates, or its own."""
+    """The group of near-duplicates it belongs to, named by the first track id of the group, or its own id."""
 
 
 def assign_splits(
     candidates: Sequence[Candidate], decided: Mapping[str, Split], *, ratio: float, seed: int
 ) -> dict[str, Split]:
-    """A side for each candidate; what is decided stays, for life.
+    """The side of each candidate. A side that was `decided` before never changes.
 
-    In each category the share of validation is brought as near to `ratio` as the newly arrived allow, by whole groups
-    in an order drawn from `seed` and content; a data set of two tracks or more has at least one for validation.
+    In each category new groups go to validation, whole and in an order drawn from `seed` and content, until the share of
+    validation is as near to `ratio` as it can be. A data set of two tracks or more has at least one for validation.
     """
     sides = {item.track_id: decided[item.track_id] for item in candidates if item.track_id in decided}
     of_group = {item.group: sides[item.track_id] for item in candidates if item.track_id in sides}

@@ -1,6 +1,6 @@
-"""A data set version: made once from the tracks that are ready, hashed, and never changed; and read again.
+"""Data set versions: metadata/datasets/<hash>.json, written once and never changed.
 
-The files under final/ and validation/ are in publish.py, what is left out in exclusions.py.
+The files under final/ and validation/ are in publish.py. Which tracks go into a version is decided in build.py.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILE_KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
 
 
 class NoTracks(RecordError):
-    """There is nothing to make a data set of."""
+    """There is no data set, or no track to make one of."""
 
 
 def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVersion:
@@ -58,36 +58,24 @@ def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVers
 
 
 def category_of(record: TrackRecord) -> StyleCategory:
+    """The category of a tagged track: that of its first style."""
     assert record.tagged is not None
     return category_of_style(record.tagged.style_ids[0])
 
 
 def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> VersionTrack:
+    """The entry of a track in a data set version.
+
+    Args:
+        style_ids: the ids of all presets; the track may name no others.
+
+    Raises:
+        RecordError: the track breaks a rule of the data model.
+    """
     assert record.processed is not None and record.tagged is not None
-    folder = root.final if split is Split.TRAIN else root.validation
-    audio_path, prompt_path, lyrics_path = (
-        root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS
-    )
-    measured = record.processed.measurements
-    track = Track.checked(
-        {
-            "track_id": record.track_id,
-            "filename": record.filename,
-            "audio_path": audio_path,
-            "prompt_path": prompt_path,
-            "lyrics_path": lyrics_path,
-            "duration": record.processed.duration,
-            "sample_rate": record.processed.sample_rate,
-            "quality_score": record.processed.quality.score,
-            "style_ids": record.tagged.style_ids,
-            "source_id": record.source_id,
-            "human_verified": record.human_verified,
-            "split": split,
-        },
-        style_ids=style_ids,
-    )
+    measured, first = record.processed.measurements, record.origins[0]
     return VersionTrack(
-        track=track,
+        track=_track(root, record, split, style_ids),
         sha256=record.sha256,
         audio_sha256=record.processed.audio_sha256,
         processing=record.inputs["processed"],
@@ -97,25 +85,45 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
         bpm=record.tagged.bpm,
         keyscale=f"{measured.key} {measured.mode}",
         time_signature=measured.time_signature.split("/")[0],
-        licence=record.origins[0].licence,
+        licence=first.licence,
         source_ids=list(dict.fromkeys(origin.source_id for origin in record.origins)),
-        title=record.origins[0].title,
-        artist=record.origins[0].artist,
-        url=record.origins[0].url,
+        title=first.title,
+        artist=first.artist,
+        url=first.url,
     )
+
+
+def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> Track:
+    assert record.processed is not None and record.tagged is not None
+    folder = root.final if split is Split.TRAIN else root.validation
+    audio_path, prompt_path, lyrics_path = (
+        root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS
+    )
+    fields = {
+        "track_id": record.track_id,
+        "filename": record.filename,
+        "audio_path": audio_path,
+        "prompt_path": prompt_path,
+        "lyrics_path": lyrics_path,
+        "duration": record.processed.duration,
+        "sample_rate": record.processed.sample_rate,
+        "quality_score": record.processed.quality.score,
+        "style_ids": record.tagged.style_ids,
+        "source_id": record.source_id,
+        "human_verified": record.human_verified,
+        "split": split,
+    }
+    return Track.checked(fields, style_ids=style_ids)
 
 
 def make_version(
     root: DataRoot, tracks: list[VersionTrack], sources: dict[str, SourceRecord], eligibility: Eligibility
 ) -> tuple[DatasetVersion, bool]:
-    used = {source_id for track in tracks for source_id in track.source_ids}
-    # track_ids of a source may name tracks that are not in this version: the version keeps its own.
-    records = [
-        sources[source_id].model_copy(
-            update={"track_ids": [track.track.track_id for track in tracks if source_id in track.source_ids]}
-        )
-        for source_id in sorted(used)
-    ]
+    """The version of these tracks, and whether it is new; a new one is written and appended to the ledger.
+
+    Its hash covers the tracks, their sources and what proves the licences, so the same inputs give the same version.
+    """
+    records = _sources_of(tracks, sources)
     provenance = [eligibility.provenance[record.source_id] for record in records]
     digest = version_hash(
         {
@@ -127,18 +135,8 @@ def make_version(
     path = root.dataset_version(digest)
     if path.is_file():
         return load_version(root, digest), False
-    dataset = Dataset(
-        dataset_id=f"dataset-{digest[:12]}",
-        created=now(),
-        track_count=len(tracks),
-        train_count=sum(track.track.split is Split.TRAIN for track in tracks),
-        validation_count=sum(track.track.split is Split.VALIDATION for track in tracks),
-        total_duration=sum(track.track.duration for track in tracks) / 3600,
-        style_distribution=_distribution(tracks),
-        hash=digest,
-    )
     version = DatasetVersion(
-        dataset=dataset,
+        dataset=_dataset(tracks, digest),
         tracks=tracks,
         sources=records,
         provenance=provenance,
@@ -149,6 +147,26 @@ def make_version(
     return version, True
 
 
-def _distribution(tracks: list[VersionTrack]) -> dict[StyleCategory, int]:
+def _sources_of(tracks: list[VersionTrack], sources: dict[str, SourceRecord]) -> list[SourceRecord]:
+    """The records of the sources of these tracks, by id, each with the ids of only those tracks."""
+    used = {source_id for track in tracks for source_id in track.source_ids}
+    return [
+        sources[source_id].model_copy(
+            update={"track_ids": [track.track.track_id for track in tracks if source_id in track.source_ids]}
+        )
+        for source_id in sorted(used)
+    ]
+
+
+def _dataset(tracks: list[VersionTrack], digest: str) -> Dataset:
     counts = Counter(category_of_style(track.track.style_ids[0]) for track in tracks)
-    return {category: counts[category] for category in StyleCategory}
+    return Dataset(
+        dataset_id=f"dataset-{digest[:12]}",
+        created=now(),
+        track_count=len(tracks),
+        train_count=sum(track.track.split is Split.TRAIN for track in tracks),
+        validation_count=sum(track.track.split is Split.VALIDATION for track in tracks),
+        total_duration=sum(track.track.duration for track in tracks) / 3600,
+        style_distribution={category: counts[category] for category in StyleCategory},
+        hash=digest,
+    )

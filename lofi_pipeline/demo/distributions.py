@@ -1,9 +1,9 @@
-"""Three kinds of synthetic music as random SongSpecs, and the prompts that describe them.
+"""Three distributions of synthetic music: random SongSpecs, and the prompts that describe them. Rendering is in synth.py.
 
-`lofi`: 60 to 95 bpm, filtered, crackling, swung. `bright`: everything lofi is not, 96 to 168 bpm, straight and clean.
-Both draw on the whole vocabulary of instruments and moods, so that a word means the same sound in both.
-`preset`: pieces in the 38 styles, with the prompts that the pipeline gives to tracks. Such a prompt names one instrument of
-several and one production of several: what else a style sounds like is left to its genre.
+`lofi`: 60 to 95 bpm, filtered, crackling, swung. `bright`: the opposite, 96 to 168 bpm, straight and clean. Both use the whole
+vocabulary of instruments and moods, so that a word means the same sound in both. `preset`: pieces in the 38 styles, with the
+prompts that the pipeline gives to tracks. Such a prompt names only one of several instruments and productions; the genre has to
+stand for the rest.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from lofi_pipeline.demo.drop import spec_of
-from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role
 from lofi_pipeline.demo.synth import KEYS, MOODS, SongSpec
+from lofi_pipeline.demo.textures import TEXTURE_OF
 from lofi_pipeline.entities import StylePreset, TrackMeasurements
 from lofi_pipeline.styles import Vocabulary, build_prompt, load_presets, load_vocabulary
 
@@ -56,7 +56,7 @@ BRIGHT_WORDS = ("bright", "clean", "crisp", "polished")
 
 @dataclass(frozen=True)
 class Example:
-    """A piece to play, and what a person would call it (`prompt`, tags joined by ", ")."""
+    """A piece to render, and the prompt that describes it (tags joined by ", ")."""
 
     kind: Kind
     spec: SongSpec
@@ -140,20 +140,20 @@ def _bright(rng: Rng, seed: int, seconds: float) -> SongSpec:
 
 
 APART_FROM_DEMO = 10_000_000
-"""Added to the seeds of preset pieces, so that none of them is a track of the demo drop."""
+"""Added to the seeds of preset pieces, so that none of them is a track of the demo music."""
 
 
 def _preset(seed: int, seconds: float) -> Example:
-    """A piece in one of the styles, with the prompt of a track that sounds and measures exactly like it."""
+    """A piece in one of the styles, with the prompt of a track with exactly its measurements."""
     presets, vocabulary = _styles()
     style_id = sorted(presets)[seed % len(presets)]
     spec = spec_of(presets[style_id], seed + APART_FROM_DEMO, seconds)
-    heard = TrackMeasurements(
+    measured = TrackMeasurements(
         tempo_bpm=spec.bpm, tempo_confidence=1, key=spec.key, mode="major" if spec.mode == "major" else "minor", key_confidence=1,
         time_signature_confidence=1, brightness_hz=0, onset_density=0,
     )  # fmt: skip
     return Example(
-        "preset", spec, build_prompt([style_id], heard, presets, vocabulary, key=str(seed)), style_id
+        "preset", spec, build_prompt([style_id], measured, presets, vocabulary, key=str(seed)), style_id
     )
 
 

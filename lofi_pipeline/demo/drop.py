@@ -1,4 +1,7 @@
-"""The demo drop: synthetic tracks in four drops with their source.json, and one of each thing that is refused."""
+"""The demo music: synthetic tracks in four drops with their source.json, and one file for each kind of refusal.
+
+How a piece sounds is in synth.py; random pieces for pretraining are in distributions.py.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +74,11 @@ class _Drop:
     notes: str | None = None
     contract: bool = False
 
+    @property
+    def path(self) -> str:
+        """Relative to data/raw."""
+        return f"{RAW_FOLDER[self.kind]}/{self.folder}"
+
 
 DROPS = (
     _Drop(
@@ -84,6 +92,7 @@ DROPS = (
         date(2025, 9, 8), notes="Synthetic. The agreement grants AI training for the whole catalogue.", contract=True,
     ),
 )  # fmt: skip
+LIBRARY, LABEL = DROPS[2:]
 NO_DERIVATIVES = _Drop(
     SourceType.CREATIVE_COMMONS, "demo-no-derivatives", "Demo Archive", "CC BY-NC-ND 4.0", date(2025, 7, 1)
 )
@@ -126,13 +135,13 @@ class _Job:
 
     @property
     def path(self) -> str:
-        return f"{RAW_FOLDER[self.drop.kind]}/{self.drop.folder}/{self.name}"
+        return f"{self.drop.path}/{self.name}"
 
 
 def make_demo_drop(
     raw_root: Path, *, tracks: int = 72, seed: int = 0, workers: int = 0, progress: Progress | None = None
 ) -> DropTruth:
-    """Write the demo music under `raw_root` (data/raw) and say what is true of it.
+    """Write the demo music under `raw_root` (data/raw); return what is true of it.
 
     The same `tracks` and `seed` give the same files, byte for byte. Each source.json is written after its audio.
 
@@ -144,38 +153,28 @@ def make_demo_drop(
     """
     presets = load_presets()
     jobs = [_track(number, presets, seed) for number in range(tracks)]
-    refused_job = _extra(presets, seed, NO_DERIVATIVES, "quiet-harbour.flac", 32.0, 1)
-    short_job = _extra(presets, seed, DROPS[2], "short-sketch.flac", 12.0, 2)
-    _render_all([*jobs, refused_job, short_job], raw_root, workers or os.cpu_count() or 1, progress)
-
-    library = raw_root / RAW_FOLDER[DROPS[2].kind] / DROPS[2].folder
-    broken = library / "broken-tape.mp3"
+    forbidden = _extra(presets, seed, NO_DERIVATIVES, "quiet-harbour.flac", 32.0, 1)
+    short = _extra(presets, seed, LIBRARY, "short-sketch.flac", 12.0, 2)
+    _render_all([*jobs, forbidden, short], raw_root, workers or os.cpu_count() or 1, progress)
+    broken = raw_root / LIBRARY.path / "broken-tape.mp3"
     broken.write_text("This was text all along, whatever its name says.\n" * 40, encoding="utf-8")
-    label = raw_root / RAW_FOLDER[DROPS[3].kind] / DROPS[3].folder
-    label.mkdir(parents=True, exist_ok=True)
-    twin = label / f"reissue{Path(jobs[0].name).suffix}"
+    twin = raw_root / LABEL.path / f"reissue{Path(jobs[0].name).suffix}"
+    twin.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(raw_root / jobs[0].path, twin)
-
     extras = {
-        DROPS[2].folder: [
-            (broken.name, "Broken Tape", "CORE-01"),
-            (short_job.name, short_job.title, short_job.style_id),
-        ],
-        DROPS[3].folder: [(twin.name, "Reissue", jobs[0].style_id)],
-        NO_DERIVATIVES.folder: [(refused_job.name, refused_job.title, refused_job.style_id)],
+        LIBRARY: [(broken.name, "Broken Tape", "CORE-01"), (short.name, short.title, short.style_id)],
+        LABEL: [(twin.name, "Reissue", jobs[0].style_id)],
+        NO_DERIVATIVES: [(forbidden.name, forbidden.title, forbidden.style_id)],
     }
     for drop in (*DROPS, NO_DERIVATIVES):
-        mine = [job for job in jobs if job.drop is drop]
-        _describe(raw_root, drop, mine, extras.get(drop.folder, []), presets)
-    return DropTruth(
-        tracks=[_truth(job) for job in jobs],
-        refused={
-            refused_job.path: "licence",
-            f"{RAW_FOLDER[DROPS[2].kind]}/{DROPS[2].folder}/{broken.name}": "corrupt",
-            short_job.path: "too short",
-            f"{RAW_FOLDER[DROPS[3].kind]}/{DROPS[3].folder}/{twin.name}": "duplicate",
-        },
-    )
+        _describe(raw_root, drop, [job for job in jobs if job.drop is drop], extras.get(drop, []), presets)
+    refused = {
+        forbidden.path: "licence",
+        f"{LIBRARY.path}/{broken.name}": "corrupt",
+        short.path: "too short",
+        f"{LABEL.path}/{twin.name}": "duplicate",
+    }
+    return DropTruth(tracks=[_truth(job) for job in jobs], refused=refused)
 
 
 def spec_of(preset: StylePreset, seed: int, seconds: float) -> SongSpec:
@@ -253,7 +252,7 @@ def _describe(
     presets: dict[str, StylePreset],
 ) -> None:
     """Write the drop's source.json, and the lyrics it names; nothing when the drop holds no file."""
-    folder = raw_root / RAW_FOLDER[drop.kind] / drop.folder
+    folder = raw_root / drop.path
     if not jobs and not extras:
         return
     files = {name: DropFile(title=title, style_ids=[style_id]) for name, title, style_id in extras}
@@ -281,7 +280,7 @@ def _describe(
 
 
 def _agreed(drop: _Drop, folder: Path) -> Grant:
-    """Write the agreement that stands behind a drop; what it grants."""
+    """Write the licence agreement into the drop's folder; return what it grants."""
     text = AGREEMENT_TEXT.format(provider=drop.provider, day=drop.acquired, clause=CLAUSE)
     (folder / AGREEMENT).write_text(text, encoding="utf-8")
     return Grant(

@@ -1,4 +1,4 @@
-"""Drum kits of the vocabulary: one-shots and the patterns they play, as fractions of a beat."""
+"""Drum kits of the vocabulary: their one-shots, and the patterns of a bar. They are mixed in synth.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Hit:
-    """A stroke: when it falls in the bar (in beats), on which sound, how loud."""
+    """A stroke: its time in the bar (in beats), its sound and its level."""
 
     beat: float
     sound: str
@@ -98,7 +98,7 @@ def shake_free(rate: int) -> Mono:
 
 
 def pattern(kit_name: str, groove: str, swing: float, bar: int, rng: Rng) -> list[Hit]:
-    """The strokes of one 4/4 bar. `groove` is "four", "backbeat", "boom bap" or "half"; `swing` places off-beats."""
+    """The strokes of one 4/4 bar. `groove` is "four", "backbeat", "boom bap" or "half"; `swing` is the time of off-beats."""
     kicks = {
         "four": (0, 1, 2, 3),
         "backbeat": (0, 2, 2.5),

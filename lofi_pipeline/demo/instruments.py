@@ -1,6 +1,6 @@
-"""Timbres of the vocabulary's instruments, one note at a time: wavetables, struck partials and plucked strings.
+"""Single notes of the vocabulary's instruments and voices: wavetables, struck partials and plucked strings.
 
-Everything is deterministic: the same note at the same sample rate gives the same samples.
+Everything is deterministic: the same note at the same sample rate gives the same samples. Drums are in drums.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TABLE = 2048
 
 
 class Role(StrEnum):
-    """What an instrument does in an arrangement when nothing else is said."""
+    """The usual part of an instrument in an arrangement."""
 
     CHORDS = "chords"
     LEAD = "lead"
@@ -61,7 +61,8 @@ def _odd(count: int, slope: float = 1.0) -> tuple[float, ...]:
 
 
 C, L, B = Role.CHORDS, Role.LEAD, Role.BASS
-HELD = 60.0
+NO_DECAY = 60.0
+"""Seconds: a tone with this decay lasts as long as it is played."""
 TIMBRES: dict[str, Timbre] = {
     "rhodes": Timbre(C, (1.0, 0.12), (0, 0.3, 0.0, 0.25, 0, 0, 0.2), decay=1.4, shine_decay=0.12, tremolo=0.18),
     "piano": Timbre(C, (1.0, 0.5, 0.25, 0.12), _saw(12, 0.9), attack=0.002, decay=0.8, shine_decay=0.22),
@@ -73,17 +74,17 @@ TIMBRES: dict[str, Timbre] = {
     "harp": Timbre(C, pluck=0.5, decay=1.8, octave=1),
     "koto": Timbre(C, pluck=1.0, decay=0.5, octave=1, vibrato=0.0),
     "ukulele": Timbre(C, pluck=0.6, decay=0.35, octave=1),
-    "organ": Timbre(C, (1.0, 0.8, 0.5, 0.6, 0, 0.3, 0, 0.35), attack=0.01, decay=HELD, tremolo=0.25),
-    "accordion": Timbre(C, _saw(14, 0.6), attack=0.05, decay=HELD, detune=0.006, vibrato=0.002),
-    "strings": Timbre(C, _saw(10, 1.1), attack=0.18, decay=HELD, release=0.3, vibrato=0.004, detune=0.005),
-    "synth pad": Timbre(C, _saw(6, 1.5), attack=0.3, decay=HELD, release=0.5, detune=0.008),
+    "organ": Timbre(C, (1.0, 0.8, 0.5, 0.6, 0, 0.3, 0, 0.35), attack=0.01, decay=NO_DECAY, tremolo=0.25),
+    "accordion": Timbre(C, _saw(14, 0.6), attack=0.05, decay=NO_DECAY, detune=0.006, vibrato=0.002),
+    "strings": Timbre(C, _saw(10, 1.1), attack=0.18, decay=NO_DECAY, release=0.3, vibrato=0.004, detune=0.005),
+    "synth pad": Timbre(C, _saw(6, 1.5), attack=0.3, decay=NO_DECAY, release=0.5, detune=0.008),
     "analog synth": Timbre(C, _saw(5, 1.2), _saw(24), attack=0.004, decay=1.2, shine_decay=0.3, detune=0.005),
-    "synth lead": Timbre(L, _odd(19, 0.9), attack=0.006, decay=HELD, release=0.05, vibrato=0.003),
-    "violin": Timbre(L, _saw(14, 0.8), attack=0.06, decay=HELD, vibrato=0.007, octave=1),
-    "cello": Timbre(L, _saw(12, 0.8), attack=0.08, decay=HELD, vibrato=0.006, octave=-1),
-    "flute": Timbre(L, (1.0, 0.25, 0.06), attack=0.05, decay=HELD, vibrato=0.005, breath=0.12, octave=1),
-    "saxophone": Timbre(L, (0.7, 1.0, 0.8, 0.6, 0.5, 0.35, 0.3, 0.2), attack=0.03, decay=HELD, vibrato=0.006, breath=0.06),
-    "muted trumpet": Timbre(L, (0.3, 0.5, 0.8, 1.0, 0.9, 0.7, 0.6, 0.4, 0.3, 0.2), attack=0.02, decay=HELD, vibrato=0.003),
+    "synth lead": Timbre(L, _odd(19, 0.9), attack=0.006, decay=NO_DECAY, release=0.05, vibrato=0.003),
+    "violin": Timbre(L, _saw(14, 0.8), attack=0.06, decay=NO_DECAY, vibrato=0.007, octave=1),
+    "cello": Timbre(L, _saw(12, 0.8), attack=0.08, decay=NO_DECAY, vibrato=0.006, octave=-1),
+    "flute": Timbre(L, (1.0, 0.25, 0.06), attack=0.05, decay=NO_DECAY, vibrato=0.005, breath=0.12, octave=1),
+    "saxophone": Timbre(L, (0.7, 1.0, 0.8, 0.6, 0.5, 0.35, 0.3, 0.2), attack=0.03, decay=NO_DECAY, vibrato=0.006, breath=0.06),
+    "muted trumpet": Timbre(L, (0.3, 0.5, 0.8, 1.0, 0.9, 0.7, 0.6, 0.4, 0.3, 0.2), attack=0.02, decay=NO_DECAY, vibrato=0.003),
     "vibraphone": Timbre(L, partials=((1, 1.0, 1.6), (4.0, 0.25, 0.4), (10.0, 0.06, 0.1)), tremolo=0.35, octave=1),
     "kalimba": Timbre(L, partials=((1, 1.0, 0.5), (5.4, 0.22, 0.08), (8.9, 0.1, 0.04)), octave=1),
     "music box": Timbre(L, partials=((1, 1.0, 0.9), (3.0, 0.3, 0.3), (6.8, 0.35, 0.12)), octave=2),
@@ -100,12 +101,12 @@ TIMBRES: dict[str, Timbre] = {
     "shaker": Timbre(Role.DRUMS),
     "finger snaps": Timbre(Role.DRUMS),
     # Voices, asked for by vocal_type: a pulse through the formants of a vowel.
-    "female vocals": Timbre(L, _saw(24, 0.4), attack=0.05, decay=HELD, vibrato=0.007, breath=0.04, formants=(800, 1200, 2900), octave=1),
-    "male vocals": Timbre(L, _saw(24, 0.4), attack=0.05, decay=HELD, vibrato=0.005, breath=0.04, formants=(650, 1050, 2500)),
+    "female vocals": Timbre(L, _saw(24, 0.4), attack=0.05, decay=NO_DECAY, vibrato=0.007, breath=0.04, formants=(800, 1200, 2900), octave=1),
+    "male vocals": Timbre(L, _saw(24, 0.4), attack=0.05, decay=NO_DECAY, vibrato=0.005, breath=0.04, formants=(650, 1050, 2500)),
     "vocal chops": Timbre(L, _saw(24, 0.4), attack=0.004, decay=0.18, formants=(850, 1500, 2900), octave=1),
-    "whispered vocals": Timbre(L, (0.2,), attack=0.05, decay=HELD, breath=0.6, formants=(700, 1300, 2800), octave=1),
-    "humming": Timbre(L, (1.0, 0.5, 0.15, 0.05), attack=0.09, decay=HELD, vibrato=0.005, breath=0.02),
-    "choir": Timbre(C, _saw(20, 0.5), attack=0.25, decay=HELD, release=0.4, vibrato=0.004, detune=0.009, formants=(600, 1000, 2600)),
+    "whispered vocals": Timbre(L, (0.2,), attack=0.05, decay=NO_DECAY, breath=0.6, formants=(700, 1300, 2800), octave=1),
+    "humming": Timbre(L, (1.0, 0.5, 0.15, 0.05), attack=0.09, decay=NO_DECAY, vibrato=0.005, breath=0.02),
+    "choir": Timbre(C, _saw(20, 0.5), attack=0.25, decay=NO_DECAY, release=0.4, vibrato=0.004, detune=0.009, formants=(600, 1000, 2600)),
     "spoken word": Timbre(L, _saw(24, 0.4), attack=0.02, decay=0.14, breath=0.1, formants=(550, 1400, 2500), octave=-1),
     "rap": Timbre(L, _saw(24, 0.4), attack=0.005, decay=0.1, breath=0.12, formants=(600, 1500, 2600), octave=-1),
 }  # fmt: skip
@@ -129,16 +130,16 @@ def note(timbre: Timbre, midi: float, seconds: float, rate: int) -> Mono:
     if timbre.tremolo:
         sound *= 1 - timbre.tremolo * (0.5 - 0.5 * np.cos(2 * np.pi * 5.2 * time))
     sound = sound * _gate(frames, seconds, timbre, rate)
-    heard = float(np.sqrt(np.mean(sound[: rate // 2] ** 2)))
-    return (sound * (0.25 * timbre.gain / max(1e-6, heard))).astype(np.float32)
+    rms = float(np.sqrt(np.mean(sound[: rate // 2] ** 2)))
+    return (sound * (0.25 * timbre.gain / max(1e-6, rms))).astype(np.float32)
 
 
 def _gate(frames: int, seconds: float, timbre: Timbre, rate: int) -> Mono:
     gate = np.ones(frames, np.float32)
     rise = min(frames, max(1, int(timbre.attack * rate)))
     gate[:rise] = np.linspace(0, 1, rise, dtype=np.float32)
-    held = min(frames, int(seconds * rate))
-    gate[held:] *= np.linspace(1, 0, frames - held, dtype=np.float32)
+    sustained = min(frames, int(seconds * rate))
+    gate[sustained:] *= np.linspace(1, 0, frames - sustained, dtype=np.float32)
     return gate
 
 
@@ -151,7 +152,7 @@ def _table_tone(timbre: Timbre, frequency: float, time: Mono, rate: int) -> Mono
     sound = _read(body, phase)
     if timbre.detune:
         sound = 0.5 * (sound + _read(body, phase * (1 + timbre.detune) + 0.37))
-    if timbre.decay < HELD:
+    if timbre.decay < NO_DECAY:
         sound = sound * np.exp(-time / timbre.decay)
     if timbre.shine:
         shine = _read(_table(frequency, rate, timbre.shine, ()), phase)
@@ -205,7 +206,7 @@ def _struck(
 
 
 def _plucked(frequency: float, frames: int, rate: int, brightness: float, decay: float) -> Mono:
-    """Karplus-Strong, one period at a time: each period is the former one, slightly low-passed and quieter."""
+    """Karplus-Strong synthesis, one period at a time: each period is the former one, slightly low-passed and quieter."""
     period = max(8, round(rate / frequency))
     burst = np.random.default_rng(period).uniform(-1, 1, period)
     burst -= burst.mean()

@@ -1,7 +1,8 @@
-"""A small deterministic band: renders a SongSpec to audio whose tempo, key and instruments are known.
+"""A deterministic synthesizer: renders a SongSpec to audio whose tempo, key and instruments are known.
 
-The first sample is the downbeat of bar one. Every tag of a spec is audible: instruments by timbre, mood by register,
-density, chord length and room, production and atmosphere by effects.py.
+The first sample is the downbeat of bar one. Every tag of a spec is audible: instruments by timbre (instruments.py,
+drums.py), mood by register, density, chord length and reverberation, production by effects.py, atmosphere by textures.py.
+Which pieces are rendered is not decided here: see drop.py and distributions.py.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from lofi_pipeline.demo import effects
 from lofi_pipeline.demo.drums import kit, pattern
+from lofi_pipeline.demo.effects import Stereo
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES, Role, note
+from lofi_pipeline.demo.textures import atmosphere
 
 RATE = 48_000
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-# Roots by scale degree; each begins at home, so that the key can be heard.
+# Roots by scale degree; each begins on the tonic, so that the key is audible.
 PROGRESSIONS = {
     "major": (
         (0, 5, 3, 4),
@@ -42,21 +45,22 @@ PROGRESSIONS = {
 
 @dataclass(frozen=True)
 class Mood:
-    """How a mood is played: octave shift in semitones, notes a beat, length of chords, room, loudness of the drums."""
+    """How a mood is played: shift of the register in semitones, notes a beat, short chords or long, level of the reverberation
+    and of the drums, cut-off of the tone in Hz."""
 
     shift: int
     density: float
     stabs: bool
-    room: float
+    reverb: float
     drums: float
     cutoff: float
 
 
-_STILL = Mood(shift=0, density=0.25, stabs=False, room=0.45, drums=0.45, cutoff=5000)
-_DARK = Mood(shift=-7, density=0.5, stabs=False, room=0.3, drums=0.8, cutoff=3500)
-_WARM = Mood(shift=-2, density=0.75, stabs=False, room=0.15, drums=0.8, cutoff=5500)
-_AIRY = Mood(shift=5, density=0.5, stabs=False, room=0.6, drums=0.6, cutoff=9000)
-_LIVELY = Mood(shift=7, density=1.5, stabs=True, room=0.1, drums=1.0, cutoff=12000)
+_STILL = Mood(shift=0, density=0.25, stabs=False, reverb=0.45, drums=0.45, cutoff=5000)
+_DARK = Mood(shift=-7, density=0.5, stabs=False, reverb=0.3, drums=0.8, cutoff=3500)
+_WARM = Mood(shift=-2, density=0.75, stabs=False, reverb=0.15, drums=0.8, cutoff=5500)
+_AIRY = Mood(shift=5, density=0.5, stabs=False, reverb=0.6, drums=0.6, cutoff=9000)
+_LIVELY = Mood(shift=7, density=1.5, stabs=True, reverb=0.1, drums=1.0, cutoff=12000)
 MOODS: dict[str, Mood] = {
     **dict.fromkeys(("calm", "peaceful", "relaxing", "sleepy", "focused"), _STILL),
     **dict.fromkeys(("melancholic", "sad", "lonely", "bittersweet", "mysterious"), _DARK),
@@ -108,7 +112,7 @@ class Song:
 
     @property
     def truth(self) -> dict[str, object]:
-        """The facts a measurement can be held against."""
+        """The facts to compare a measurement with."""
         spec = self.spec
         return {
             "bpm": spec.bpm,
@@ -158,14 +162,16 @@ class _Bus:
 
 
 @dataclass(frozen=True)
-class _Cast:
+class Cast:
+    """The instruments of a piece, by their part."""
+
     chords: tuple[str, ...]
     leads: tuple[str, ...]
     bass: str | None
     drums: tuple[str, ...]
 
 
-def _cast(spec: SongSpec) -> _Cast:
+def _cast(spec: SongSpec) -> Cast:
     by_role: dict[Role, list[str]] = {role: [] for role in Role}
     for tag in spec.instruments:
         by_role[TIMBRES[tag].role].append(tag)
@@ -175,10 +181,37 @@ def _cast(spec: SongSpec) -> _Cast:
     if not chords and not leads:
         chords = ["rhodes"]
     drums = [] if "no drums" in spec.production else by_role[Role.DRUMS]
-    # A second chord instrument takes the melody, so that each tag is heard alone at times.
+    # A second chord instrument takes the melody, so that each tag is audible alone at times.
     if len(chords) > 1 and not leads:
         chords, leads = chords[:1], chords[1:]
-    return _Cast(tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums))
+    return Cast(tuple(chords), tuple(leads), (by_role[Role.BASS] or [None])[0], tuple(drums))
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What the players of a piece share: `beat` in seconds, `swing` as a share of the beat, and the number of bars."""
+
+    spec: SongSpec
+    cast: Cast
+    mood: Mood
+    beat: float
+    bars: int
+    swing: float
+
+    @property
+    def progression(self) -> tuple[int, ...]:
+        """The roots of the chords, one a bar, as scale degrees."""
+        rng, pool = _stream(self.spec, "progression"), PROGRESSIONS[self.spec.mode]
+        first, second = rng.integers(0, len(pool), 2)
+        return pool[first] if rng.random() < 0.5 else pool[first] + pool[second]
+
+
+def arrange(spec: SongSpec) -> Arrangement:
+    """Decide who plays what, at which speed and for how long; the notes follow from it."""
+    beat = 60.0 / spec.bpm
+    swing = max(spec.swing, 0.62) if "swung drums" in spec.production else spec.swing
+    bars = int(np.ceil(spec.seconds / (4 * beat)))
+    return Arrangement(spec, _cast(spec), MOODS[spec.mood], beat, bars, swing)
 
 
 def _stream(spec: SongSpec, part: str) -> np.random.Generator:
@@ -187,21 +220,14 @@ def _stream(spec: SongSpec, part: str) -> np.random.Generator:
 
 def render(spec: SongSpec, rate: int = RATE) -> Song:
     """Play a spec. The same spec at the same rate gives the same samples, bit for bit; peak 0.89 at most."""
-    frames = int(round(spec.seconds * rate))
-    mood, cast, beat = MOODS[spec.mood], _cast(spec), 60.0 / spec.bpm
-    swing = max(spec.swing, 0.62) if "swung drums" in spec.production else spec.swing
+    frames, piece = int(round(spec.seconds * rate)), arrange(spec)
     music, low, drums = (_Bus(frames, rate) for _ in range(3))
-    bars = int(np.ceil(spec.seconds / (4 * beat)))
-    _play_harmony(music, spec, cast, mood, beat, bars, swing)
-    _play_melody(music, spec, cast, mood, beat, bars, swing)
-    if cast.bass:
-        _play_bass(low, cast.bass, spec, mood, beat, bars)
-    kicks = [time for name in cast.drums for time in _play_drums(drums, name, spec, beat, bars, swing)]
-    return Song(
-        _produce(music.mix, low.mix, drums.mix, kicks, spec, mood, beat, rate),
-        rate,
-        spec,
-    )
+    _play_harmony(music, piece)
+    _play_melody(music, piece)
+    _play_bass(low, piece)
+    for name in piece.cast.drums:
+        _play_drums(drums, name, piece)
+    return Song(_produce(music.mix, low.mix, drums.mix, piece, rate), rate, spec)
 
 
 def _tonic(spec: SongSpec) -> int:
@@ -214,13 +240,6 @@ def _degree(spec: SongSpec, degree: int) -> int:
     return _tonic(spec) + scale[degree % 7] + 12 * (degree // 7)
 
 
-def _progression(spec: SongSpec) -> tuple[int, ...]:
-    rng = _stream(spec, "progression")
-    first, second = rng.integers(0, len(PROGRESSIONS[spec.mode]), 2)
-    pool = PROGRESSIONS[spec.mode]
-    return pool[first] if rng.random() < 0.5 else pool[first] + pool[second]
-
-
 def _voicing(spec: SongSpec, root: int, mood: Mood) -> list[int]:
     """Root, third, fifth and sometimes seventh, folded into one octave around the mood's register."""
     centre = 58 + mood.shift
@@ -229,60 +248,40 @@ def _voicing(spec: SongSpec, root: int, mood: Mood) -> list[int]:
     return sorted({n + 12 * round((centre - n) / 12) for n in notes})
 
 
-def _play_harmony(
-    bus: _Bus,
-    spec: SongSpec,
-    cast: _Cast,
-    mood: Mood,
-    beat: float,
-    bars: int,
-    swing: float,
-) -> None:
-    progression = _progression(spec)
-    players = cast.chords or cast.leads[:1]
-    for bar in range(bars):
-        chord = _voicing(spec, progression[bar % len(progression)], mood)
+def _play_harmony(bus: _Bus, piece: Arrangement) -> None:
+    mood, beat, progression = piece.mood, piece.beat, piece.progression
+    players = piece.cast.chords or piece.cast.leads[:1]
+    for bar in range(piece.bars):
+        chord = _voicing(piece.spec, progression[bar % len(progression)], mood)
         for index, player in enumerate(players):
-            sustained = TIMBRES[player].attack > 0.1
-            if mood.stabs and not sustained:
-                strokes = [
-                    (b + off, 0.4) for b in range(4) for off in ((0.0, swing) if index == 0 else (0.0,))
-                ]
-            elif mood.density >= 0.5 and not sustained:
-                strokes = [(0.0, 1.9), (2.0, 1.9)]
-            else:
-                strokes = [(0.0, 3.9)]
-            for at, length in strokes:
+            for at, length in _chord_strokes(mood, player, index, piece.swing):
+                level = (0.34 if at % 2 == 0 else 0.24) / len(players)
                 for voice, midi in enumerate(chord):
-                    level = (0.34 if at % 2 == 0 else 0.24) / len(players)
-                    bus.play(
-                        player,
-                        midi,
-                        (4 * bar + at) * beat,
-                        length * beat,
-                        level,
-                        0.2 * (voice - 1.5),
-                    )
+                    pan = 0.2 * (voice - 1.5)
+                    bus.play(player, midi, (4 * bar + at) * beat, length * beat, level, pan)
 
 
-def _play_melody(
-    bus: _Bus,
-    spec: SongSpec,
-    cast: _Cast,
-    mood: Mood,
-    beat: float,
-    bars: int,
-    swing: float,
-) -> None:
-    progression, rng = _progression(spec), _stream(spec, "melody")
-    places = [b + off for b in range(4) for off in (0.0, swing)]
+def _chord_strokes(mood: Mood, player: str, index: int, swing: float) -> list[tuple[float, float]]:
+    """(start, length) in beats of the chords of a bar, for the player with this index."""
+    sustained = TIMBRES[player].attack > 0.1
+    if mood.stabs and not sustained:
+        return [(b + off, 0.4) for b in range(4) for off in ((0.0, swing) if index == 0 else (0.0,))]
+    if mood.density >= 0.5 and not sustained:
+        return [(0.0, 1.9), (2.0, 1.9)]
+    return [(0.0, 3.9)]
+
+
+def _play_melody(bus: _Bus, piece: Arrangement) -> None:
+    mood, beat, leads = piece.mood, piece.beat, piece.cast.leads
+    progression, rng = piece.progression, _stream(piece.spec, "melody")
+    positions = [b + off for b in range(4) for off in (0.0, piece.swing)]
     wanted = max(2, round(4 * mood.density * 1.2))
-    phrases = [_phrase(rng, places, wanted) for _ in range(4)]
-    for index, player in enumerate(cast.leads):
-        for bar in range(bars):
-            if len(cast.leads) > 1 and bar % len(cast.leads) != index:
+    phrases = [_phrase(rng, positions, wanted) for _ in range(4)]
+    for index, player in enumerate(leads):
+        for bar in range(piece.bars):
+            if len(leads) > 1 and bar % len(leads) != index:
                 continue
-            chord = _voicing(spec, progression[bar % len(progression)], mood)
+            chord = _voicing(piece.spec, progression[bar % len(progression)], mood)
             phrase = phrases[(bar + index) % 4]
             for (at, step), (following, _) in zip(phrase, phrase[1:] + [(4.0, 0)]):
                 midi = chord[step % len(chord)] + 12 * (step // len(chord))
@@ -290,76 +289,80 @@ def _play_melody(
                 bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.42, 0.25)
 
 
-def _phrase(rng: np.random.Generator, places: list[float], wanted: int) -> list[tuple[float, int]]:
-    chosen = {
-        0,
-        *rng.choice(len(places), min(wanted, len(places)) - 1, replace=False).tolist(),
-    }
-    return [(places[i], int(rng.integers(1, 6))) for i in sorted(chosen)]
+def _phrase(rng: np.random.Generator, positions: list[float], wanted: int) -> list[tuple[float, int]]:
+    """(beat of the bar, step of the chord) of the notes of one bar, in order."""
+    count = len(positions)
+    chosen = {0, *rng.choice(count, min(wanted, count) - 1, replace=False).tolist()}
+    return [(positions[i], int(rng.integers(1, 6))) for i in sorted(chosen)]
 
 
-def _play_bass(bus: _Bus, player: str, spec: SongSpec, mood: Mood, beat: float, bars: int) -> None:
-    progression = _progression(spec)
+def _play_bass(bus: _Bus, piece: Arrangement) -> None:
+    mood, beat, progression, player = piece.mood, piece.beat, piece.progression, piece.cast.bass
+    if player is None:
+        return
     if mood.density >= 1:
         strokes = [(0.5 * k, 0.42) for k in range(8)]
     elif mood.density >= 0.5:
         strokes = [(0.0, 1.4), (1.5, 0.45), (2.0, 1.4)]
     else:
         strokes = [(0.0, 3.6)]
-    for bar in range(bars):
-        root = _degree(spec, progression[bar % len(progression)])
+    for bar in range(piece.bars):
+        root = _degree(piece.spec, progression[bar % len(progression)])
         midi = 28 + (root - 28) % 12
         for at, length in strokes:
             bus.play(player, midi, (4 * bar + at) * beat, length * beat, 0.5)
 
 
-def _play_drums(bus: _Bus, name: str, spec: SongSpec, beat: float, bars: int, swing: float) -> list[float]:
-    rng = _stream(spec, name)
+def _play_drums(bus: _Bus, name: str, piece: Arrangement) -> None:
+    spec, rng = piece.spec, _stream(piece.spec, name)
     sounds = kit(name, rng, bus.rate)
     groove = "half" if "half-time drums" in spec.production else spec.groove
-    kicks = []
-    for bar in range(bars):
-        for hit in pattern(name, groove, swing, bar, rng):
-            at = (4 * bar + hit.beat) * beat
+    for bar in range(piece.bars):
+        for hit in pattern(name, groove, piece.swing, bar, rng):
             bus.add(
                 sounds[hit.sound],
-                at,
+                (4 * bar + hit.beat) * piece.beat,
                 0.75 * hit.level * (0.92 + 0.16 * rng.random()),
                 0.15 if hit.sound != "kick" else 0.0,
             )
-            if hit.sound == "kick":
-                kicks.append(at)
-    return kicks
 
 
-def _produce(
-    music: NDArray[np.float32],
-    low: NDArray[np.float32],
-    drums: NDArray[np.float32],
-    kicks: list[float],
-    spec: SongSpec,
-    mood: Mood,
-    beat: float,
-    rate: int,
-) -> NDArray[np.float32]:
-    tags, rng, frames = (
-        set(spec.production),
-        _stream(spec, "production"),
-        music.shape[1],
-    )
-    room, wet = (
-        (2.6, 0.9) if "spacious reverb" in tags else (0.9, 0.0 if "dry close mix" in tags else mood.room)
-    )
-    music = effects.lowpass(music, rate, mood.cutoff, order=1)
-    if "chopped samples" in tags:
-        music = effects.chop(music, rate, beat)
-    music = effects.reverb(music, rate, room, wet, rng)
+def _produce(music: Stereo, low: Stereo, drums: Stereo, piece: Arrangement, rate: int) -> Stereo:
+    """Mix the three buses and apply the production and atmosphere tags."""
+    spec, mood, beat = piece.spec, piece.mood, piece.beat
+    tags, rng, frames = set(spec.production), _stream(spec, "production"), music.shape[1]
+    music = _treat_music(music, tags, mood, beat, rate, rng)
     if "sidechain compression" in tags:
         music = music * _ducking(frames, rate, beat)
         low = low * _ducking(frames, rate, beat)
     if "dusty drums" in tags:
         drums = effects.lowpass(np.tanh(2.5 * drums), rate, 3500)
-    mix = music + low + mood.drums * drums
+    mix = _treat_mix(music + low + mood.drums * drums, tags, rate)
+    mix = mix * np.float32(0.16 / max(1e-6, float(np.sqrt(np.mean(mix**2)))))
+    if "vinyl crackle" in tags:
+        mix = mix + effects.crackle(frames, rate, rng)
+    if "tape hiss" in tags:
+        mix = mix + effects.hiss(frames, rate, rng)
+    if spec.atmosphere:
+        mix = mix + atmosphere(spec.atmosphere, frames, rate)
+    return _finish(mix, rate)
+
+
+def _treat_music(
+    music: Stereo, tags: set[str], mood: Mood, beat: float, rate: int, rng: np.random.Generator
+) -> Stereo:
+    """Tone, gate and reverberation of everything but bass and drums."""
+    seconds, wet = 0.9, 0.0 if "dry close mix" in tags else mood.reverb
+    if "spacious reverb" in tags:
+        seconds, wet = 2.6, 0.9
+    music = effects.lowpass(music, rate, mood.cutoff, order=1)
+    if "chopped samples" in tags:
+        music = effects.chop(music, rate, beat)
+    return effects.reverb(music, rate, seconds, wet, rng)
+
+
+def _treat_mix(mix: Stereo, tags: set[str], rate: int) -> Stereo:
+    """The effects on the whole mix, in the order of a signal chain."""
     if "tape saturation" in tags or "warm analog" in tags:
         mix = effects.lowpass(np.tanh(2.2 * mix), rate, 6500, order=1)
     if "bit crushed" in tags:
@@ -373,19 +376,9 @@ def _produce(
     if "wide stereo" in tags:
         mix = effects.widen(mix, rate)
     if "mono warmth" in tags:
-        mix = np.repeat(
-            effects.lowpass(mix, rate, 4500, order=1).mean(axis=0, keepdims=True),
-            2,
-            axis=0,
-        )
-    mix = mix * np.float32(0.16 / max(1e-6, float(np.sqrt(np.mean(mix**2)))))
-    if "vinyl crackle" in tags:
-        mix = mix + effects.crackle(frames, rate, rng)
-    if "tape hiss" in tags:
-        mix = mix + effects.hiss(frames, rate, rng)
-    if spec.atmosphere:
-        mix = mix + effects.atmosphere(spec.atmosphere, frames, rate)
-    return _finish(mix, rate)
+        middle = effects.lowpass(mix, rate, 4500, order=1).mean(axis=0, keepdims=True)
+        mix = np.repeat(middle, 2, axis=0)
+    return mix
 
 
 def _ducking(frames: int, rate: int, beat: float) -> NDArray[np.float32]:

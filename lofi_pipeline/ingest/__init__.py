@@ -1,17 +1,19 @@
-"""From a drop to a track record: scanning data/raw, judging each source, giving track ids, and the work on each track.
+"""From a drop to a track record: the scan of data/raw, the verdict on each source, track ids, and the work on each track.
 
-What becomes of the records of all tracks, the data set, is in dataset/.
+How the records of all tracks become a data set is in dataset/.
 """
 
 from lofi_pipeline.ingest.batch import pending_tracks, work_batch
+from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.layout import drop_folders
-from lofi_pipeline.ingest.process_track import ProcessingContext, load_record, needs_work, work_on
+from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
     VerdictChange,
     load_registry,
     load_scan,
     register_sources,
+    remember_day,
 )
 from lofi_pipeline.ingest.scan import (
     changed_drops,
@@ -20,6 +22,7 @@ from lofi_pipeline.ingest.scan import (
     judging_day,
     scan_drops,
 )
+from lofi_pipeline.ingest.source_edits import withdrawn_reason
 from lofi_pipeline.ingest.zero_shot import tagger_of, zero_shot_styles
 
 __all__ = [
@@ -37,8 +40,10 @@ __all__ = [
     "needs_work",
     "pending_tracks",
     "register_sources",
+    "remember_day",
     "scan_drops",
     "tagger_of",
+    "withdrawn_reason",
     "work_batch",
     "work_on",
     "zero_shot_styles",

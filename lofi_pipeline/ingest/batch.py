@@ -1,6 +1,7 @@
-"""A batch of tracks on all cores. A worker that dies or hangs over one track costs that track alone.
+"""Work on a batch of tracks, on all cores. If a worker dies or hangs, only the track that it was working on fails.
 
-A hanging one is ended by an alarm of the kernel, which no decoder can hold up; then it is one more that died.
+A worker that hangs is ended by an alarm signal, which no decoder can block; it then counts as one that died. What is done for
+one track is in process_track.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RegisteredTrack, TrackRecord
-from lofi_pipeline.ingest.process_track import ProcessingContext, failed_record, needs_work, work_on
+from lofi_pipeline.ingest.context import ProcessingContext
+from lofi_pipeline.ingest.process_track import failed_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import load_registry
 from lofi_pipeline.storage import DataRoot
 
@@ -32,17 +34,17 @@ _START_SECONDS = 60.0
 """For a worker's imports and compilations, on a slow machine."""
 _BYTES_A_SECOND = 10e6
 _TIMES_REAL_TIME = 2.0
-"""Far below any machine's speed (60 times real time on one core): who is slower than this hangs."""
+"""Far below the speed of any machine (60 times real time on one core): a worker that is slower hangs."""
 _THINNEST_BYTES_A_SECOND = 750
-"""Opus at 6 kbit/s: so much audio can be in a file at most."""
+"""Opus at 6 kbit/s: it gives the longest audio that a file of some size can hold."""
 
 
 def time_limit(root: DataRoot, track: RegisteredTrack, config: PipelineConfig) -> float:
-    """Seconds after which work on a track is taken to hang: by its file's size and the audio that may be in it."""
+    """Seconds after which work on a track counts as hanging, from its file's size and the audio that may be in it."""
     try:
         size = root.inside(track.origins[0].path).lstat().st_size
     except OSError:
-        size = 0  # gone: the track's own work says so
+        size = 0  # gone: the work on the track records that
     audio_seconds = min(size / _THINNEST_BYTES_A_SECOND, config.audio.max_seconds)
     return _START_SECONDS + size / _BYTES_A_SECOND + audio_seconds / _TIMES_REAL_TIME
 
@@ -59,14 +61,17 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 @cache
 def _keep_freed_memory() -> None:
-    """Keep what one track frees for the next: to get it from the kernel again, page by page, costs a tenth of a track's CPU."""
-    with suppress(OSError, AttributeError):  # another C library: it decides for itself
+    """Let the C library keep freed memory for the next track: getting it from the kernel again costs a tenth of the CPU time."""
+    with suppress(OSError, AttributeError):  # not glibc: there is nothing to set
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _work(root: DataRoot, track: RegisteredTrack, config: PipelineConfig, seconds: float) -> TrackRecord:
+def work_with_limit(
+    root: DataRoot, track: RegisteredTrack, config: PipelineConfig, seconds: float
+) -> TrackRecord:
+    """Work on a track in this process, which ends after so many seconds."""
     _keep_freed_memory()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever code it is in
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -84,8 +89,8 @@ def work_batch(
 ) -> Iterator[TrackRecord]:
     """Work on each track; yield its record as soon as it is done, in any order.
 
-    A track over which a worker dies, or that takes longer than `patience` says, is tried once more with nothing beside
-    it; if that ends likewise, it has failed.
+    A track whose worker dies, or takes longer than `time_limit` allows, is tried once more in a worker of its own. If that
+    ends the same way, the track has failed.
 
     Raises:
         OSError: the disk is full or cannot be written; what was done until then is kept.
@@ -100,7 +105,7 @@ def work_batch(
                 del open_tracks[record.track_id]
                 yield record
         except TerminatedWorkerError:
-            # Tracks are handed out in order: whoever killed the worker is most likely among the first.
+            # Tracks are handed out in order: the one that killed the worker is most likely among the first.
             suspects = list(islice(open_tracks.values(), AHEAD * workers))
             for record in _one_by_one(root, config, suspects, time_limit):
                 del open_tracks[record.track_id]
@@ -115,10 +120,10 @@ def _parallel(
         ahead = AHEAD * workers if workers > 1 else 1
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=str(ahead))  # pyright: ignore[reportArgumentType]
         records = parallel(
-            delayed(_work)(root, track, config, time_limit(root, track, config)) for track in tracks
+            delayed(work_with_limit)(root, track, config, time_limit(root, track, config)) for track in tracks
         )
     with warnings.catch_warnings():
-        # Who stops listening means it: joblib would warn of the tracks that are cancelled.
+        # A caller that stops early does so on purpose: joblib would warn of the tracks that are cancelled.
         warnings.filterwarnings("ignore", message=".*have been cancelled", category=UserWarning)
         yield from cast(Iterator[TrackRecord], records)
 
@@ -126,7 +131,7 @@ def _parallel(
 def _one_by_one(
     root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack], time_limit: TimeLimit
 ) -> Iterator[TrackRecord]:
-    """After a worker died: each track in a worker of its own, so that the deadly one is known."""
+    """After a worker died: each track in a worker of its own, so that it is known which one killed it."""
     for track in tracks:
         try:
             yield from _parallel(root, config, [track], 1, time_limit)

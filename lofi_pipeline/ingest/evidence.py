@@ -1,4 +1,7 @@
-"""The documents that a drop names as evidence: there, regular files inside the drop, and hashed anew at each scan."""
+"""The documents that a drop names as evidence: regular files inside the drop, hashed anew at each scan.
+
+What a document proves is decided in licensing/.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +20,29 @@ def missing_documents(folder: Path, grant: Grant | None) -> list[str]:
 
 
 def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: str) -> list[EvidenceFile]:
-    """The documents of a grant that are there, as they are now.
+    """The documents of a grant that are in the drop, with their current hashes.
 
     Raises:
-        RecordError: a link, no regular file, out of the drop, not complete, or unreadable; `where` names the source.json.
+        RecordError: a document is a link, not a regular file, outside the drop, incomplete or unreadable. `where` names the
+            source.json in the message.
     """
     found = []
     for evidence in grant.evidence if grant else []:
         path = folder / evidence.document
         if not os.path.lexists(path):
             continue
-        said = f"{where}: grant.evidence: {evidence.document}"
+        what = f"{where}: grant.evidence: {evidence.document}"
         if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-            raise RecordError(f"{said}: is a link, or leads out of the drop; copy the document itself")
+            raise RecordError(f"{what}: is a link, or leads out of the drop; copy the document itself")
         try:
             info = path.stat()
             if not stat.S_ISREG(info.st_mode):
-                raise RecordError(f"{said}: is not a regular file; put the document there")
+                raise RecordError(f"{what}: is not a regular file; put the document there")
             if fault := sparse_reason(path):
-                raise RecordError(f"{said}: {fault}")
+                raise RecordError(f"{what}: {fault}")
             sha256 = file_sha256(path)
         except OSError as error:
-            raise RecordError(f"{said}: cannot be read ({error.strerror}); check its permissions") from error
+            raise RecordError(f"{what}: cannot be read ({error.strerror}); check its permissions") from error
         found.append(
             EvidenceFile(evidence=evidence, path=root.relative(path), sha256=sha256, size=info.st_size)
         )

@@ -1,4 +1,7 @@
-"""Where drops lie under data/raw, and what lies there that no drop holds: nobody's music is passed over in silence."""
+"""The folders under data/raw: which of them are drops, and which entries are in no drop (they are reported, never ignored).
+
+What is in a drop is read in scan.py.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ KINDS = tuple(RAW_FOLDER.values())
 
 
 def drop_folders(root: DataRoot) -> list[Path]:
-    """The drop folders under data/raw, sorted; hidden ones are still being copied or belong to somebody else."""
+    """The drop folders under data/raw, sorted. Hidden ones are left out: they may still be copied, or belong to another program."""
     entries = [entry for kind in KINDS for entry in _entries(root.raw / kind)]
     return sorted(entry for entry in entries if is_drop(root, entry))
 
 
 def is_drop(root: DataRoot, path: Path) -> bool:
-    """Whether this is a drop's folder: one right below the folder of a kind of source, and no link."""
+    """Whether a path is a drop: a folder directly below raw/<kind of source>/, and not a link."""
     kind = path.parent
     return kind.parent == root.raw and kind.name in KINDS and path.is_dir() and not path.is_symlink()
 
 
 def misplaced(root: DataRoot) -> dict[Path, str]:
-    """Each entry under data/raw that looks meant but is in no drop, and what to do about it."""
+    """Each entry under data/raw that seems to be meant for the pipeline but is in no drop, and what to do about it."""
     found = {
         entry: f"is no kind of source; there are: {', '.join(f'{kind}/' for kind in KINDS)}"
         for entry in _entries(root.raw)
@@ -43,6 +46,6 @@ def misplaced(root: DataRoot) -> dict[Path, str]:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """What lies in a folder, hidden entries aside."""
+    """The entries of a folder, without hidden ones."""
     if folder.is_dir():
         yield from (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))

@@ -1,4 +1,7 @@
-"""Track ids, given once for each content and kept for life; and the source records compiled from the drops."""
+"""Track ids, given once for each content and kept for ever; and the source records that are compiled from the drops.
+
+Reading the drops is in scan.py, the work on each track in process_track.py.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ from lofi_pipeline.styles import MAX_LYRICS_BYTES
 
 @dataclass(frozen=True)
 class VerdictChange:
-    """A drop of which the policy says something else than at the last scan; both as people read them."""
+    """A drop whose verdict differs from that of the last scan; both in words."""
 
     source_id: str
     folder: str
@@ -45,13 +48,13 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class Registration:
-    """What registering all drops led to."""
+    """The result of registering all drops."""
 
     scan: Scan
     registry: Registry
     sources: list[SourceRecord]
     new_track_ids: list[str]
-    judged_anew: list[VerdictChange]
+    verdict_changes: list[VerdictChange]
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -76,21 +79,21 @@ def register_sources(
 ) -> Registration:
     """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 
-    Two runs at once wait for each other; an id, once given, never changes or moves to other content. `day` is the day to
-    judge for (default: today); one that is before the last scan's counts as that.
+    Two runs at the same time wait for each other. An id that was given never changes, and never moves to other content.
+    `day` is the day to judge for (default: today), but never before the day of the last scan.
     """
     root.create()
     remove_temporary_files(root)
     with locked(root.registry_json):
         known = load_scan(root)
         judged_for = judging_day(known, day)
-        claims = load_declared_terms(root, known, day=judged_for)
+        record = load_declared_terms(root, known, day=judged_for)
         scan = scan_drops(
             root,
             style_ids=style_ids,
             licensing=config.licensing,
             known=known,
-            claims=claims,
+            record=record,
             day=judged_for,
             base=config.training.base,
             progress=progress,
@@ -98,17 +101,17 @@ def register_sources(
         before = load_registry(root)
         registry = _assign(root, before, scan)
         sources = _compile_sources(scan, registry)
-        save_declared_terms(root, claims.with_accepted(_claimed(scan), judged_for))
+        save_declared_terms(root, record.with_accepted(_declared_terms(scan), judged_for))
         write_json_atomic(root.registry_json, registry)
         write_json_atomic(root.drops_json, scan)
         write_json_atomic(root.sources_json, sources)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
-    return Registration(scan, registry, sources, new, _judged_anew(known, scan))
+    return Registration(scan, registry, sources, new, _verdict_changes(known, scan))
 
 
-def _claimed(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
-    """By source id, what the drops that give tracks claim; of an edited one, what it is held to."""
+def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
+    """By source id, the manifest and terms of the drops that give tracks; of an edited one, the terms that apply."""
     return {
         drop.manifest.source_id: (drop.manifest, DeclaredTerms.of(drop.manifest, drop.evidence))
         for drop, _ in reversed(_accepted(scan))
@@ -116,7 +119,7 @@ def _claimed(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
     }
 
 
-def _judged_anew(known: Scan | None, scan: Scan) -> list[VerdictChange]:
+def _verdict_changes(known: Scan | None, scan: Scan) -> list[VerdictChange]:
     former = {drop.folder: drop for drop in (known.drops if known else []) if drop.manifest is not None}
     found = []
     for drop in scan.drops:
@@ -124,9 +127,9 @@ def _judged_anew(known: Scan | None, scan: Scan) -> list[VerdictChange]:
         if before is None or drop.manifest is None:
             continue
         in_full = before.verdict is not None and drop.verdict is not None
-        said = [_verdict_in_words(each, in_full=in_full) for each in (before, drop)]
-        if said[0] != said[1]:
-            found.append(VerdictChange(drop.manifest.source_id, drop.folder, *said))
+        words = [_verdict_in_words(each, in_full=in_full) for each in (before, drop)]
+        if words[0] != words[1]:
+            found.append(VerdictChange(drop.manifest.source_id, drop.folder, *words))
     return found
 
 
@@ -141,7 +144,7 @@ def _verdict_in_words(drop: Drop, *, in_full: bool) -> str:
 
 
 def remember_day(root: DataRoot, day: date) -> None:
-    """Keep the latest day that was ever judged for in the record of the scan."""
+    """Record the day in the scan if it is later than the day that the scan was judged for."""
     with locked(root.registry_json):
         scan = load_scan(root)
         if scan is not None and (scan.day is None or scan.day < day):
@@ -194,7 +197,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
         readable = path is not None and root.inside(path).stat().st_size <= MAX_LYRICS_BYTES
         return file_sha256(root.inside(path)) if path and readable else None
     except OSError:
-        return None  # the track's own work says what is wrong with it
+        return None  # the work on the track records what is wrong with it
 
 
 def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:

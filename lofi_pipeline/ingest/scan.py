@@ -1,4 +1,8 @@
-"""Reading data/raw: which drops are there, whether each is complete, what its source.json says, and its files' hashes."""
+"""The scan of data/raw: which drops there are, whether each is complete, the facts in its source.json, its files' hashes.
+
+Track ids are given in registry.py. Which entries are drops at all is decided in layout.py; whether a licence permits training,
+in licensing/.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
-from lofi_pipeline.ingest.source_edits import hold_to_declared_terms, with_verdict, without_withdrawn
+from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.withdrawals import in_force
@@ -44,22 +48,22 @@ from lofi_pipeline.storage import (
 )
 
 _MAX_SOURCE_JSON_BYTES = 16 << 20
-"""Tens of thousands of files with titles and artists; what is larger is not read into memory."""
+"""Enough for tens of thousands of files with titles and artists; a larger file is not read."""
 
 
 def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Files, links and what else is not a plain folder; and folders that pose as audio."""
+    """Everything below a folder that is not a folder itself, and folders whose names end like an audio file."""
     for directory, names, files in os.walk(folder, followlinks=False):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        posing = [name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES]
-        for name in sorted([*posing, *(name for name in files if not name.startswith("."))]):
+        like_audio = [name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES]
+        for name in sorted([*like_audio, *(name for name in files if not name.startswith("."))]):
             path = Path(directory) / name
-            with suppress(FileNotFoundError):  # removed while we looked
+            with suppress(FileNotFoundError):  # removed in the meantime
                 yield path, path.lstat()
 
 
 def _printable_name(text: str) -> str:
-    """A name as records can hold it: a name on disk may be no UTF-8, or hold what leads out of a folder elsewhere."""
+    """A file name that a record can hold: one on disk may not be UTF-8, or may contain a backslash."""
     return text.encode("utf-8", "replace").decode().replace("\\", "?")
 
 
@@ -83,43 +87,43 @@ def scan_drops(
     style_ids: set[str],
     licensing: LicensingSettings,
     known: Scan | None = None,
-    claims: DeclaredTermsRecord | None = None,
+    record: DeclaredTermsRecord | None = None,
     day: date | None = None,
     base: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Scan:
-    """Look at every drop. Bad input makes a refused or incomplete drop with its reason; it never stops the others.
+    """Scan every drop. Bad input makes that drop refused or incomplete, with a reason; it never stops the others.
 
     A file whose size and modification time are as in `known` is not hashed again; documents of evidence always are.
 
     Args:
-        claims: what each source was ingested with; a source.json that was edited since is held to it.
+        record: the terms that each source was ingested with; they may apply in place of those of an edited source.json.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
     """
     day = judging_day(known, day)
     hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
     scanner = _Scanner(root, style_ids, licensing, hashes, progress, day, base)
-    record, withdrawals = claims or DeclaredTermsRecord(), load_withdrawals(root)
+    record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops = [scanner.scan(folder) for folder in drop_folders(root)]
-    drops = _one_meaning_per_source(drops, known, record)
-    drops = hold_to_declared_terms(root, drops, record, known, scanner.judge)
-    drops = without_withdrawn(drops, withdrawals, day)
-    drops = _strictest_licence_holds(drops)
+    drops = _refuse_conflicting_sources(drops, known, record)
+    drops = apply_declared_terms(root, drops, record, known, scanner.judge)
+    drops = forbid_withdrawn(drops, withdrawals, day)
+    drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
         drops=sorted(drops, key=lambda drop: drop.folder),
         judged_with=judging_hash(style_ids, licensing),
         day=day,
-        withdrawals=_hash_in_force(withdrawals, day),
+        withdrawals=_withdrawals_hash(withdrawals, day),
         ledger=read_ledger(root).mark(known.ledger if known else None),
     )
 
 
 def judging_day(scan: Scan | None, day: date | None = None) -> date:
-    """The day to judge for: the one that is given (default: today), but never before one that was judged for already.
+    """The day to judge for: `day` (default: today), or the day that `scan` was judged for, if that is later.
 
-    So a clock that was set back does not bring back a grant that has ended.
+    So setting the clock back does not revive a grant that has ended.
     """
     day = day or date.today()
     return max(day, scan.day) if scan is not None and scan.day is not None else day
@@ -130,9 +134,9 @@ def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
     return content_sha256([sorted(style_ids), load_policy().hash_with(licensing)])
 
 
-def _hash_in_force(withdrawals: list[Withdrawal], day: date) -> str | None:
-    holding = in_force(withdrawals, day)
-    return content_sha256(holding) if holding else None
+def _withdrawals_hash(withdrawals: list[Withdrawal], day: date) -> str | None:
+    applicable = in_force(withdrawals, day)
+    return content_sha256(applicable) if applicable else None
 
 
 def changed_drops(
@@ -151,7 +155,7 @@ def changed_drops(
     same_rules = (
         scan is not None
         and scan.judged_with == judging_hash(style_ids, licensing)
-        and scan.withdrawals == _hash_in_force(load_withdrawals(root), day)
+        and scan.withdrawals == _withdrawals_hash(load_withdrawals(root), day)
     )
     scanned = {drop.folder: drop for drop in scan.drops} if scan is not None else {}
     present = {
@@ -163,35 +167,39 @@ def changed_drops(
         if not same_rules
         or name not in scanned
         or scanned[name].signature != signature
-        or _turned(scanned[name], scan.day if scan else None, day)
+        or _grant_changed(scanned[name], scan.day if scan else None, day)
     ]
     return sorted([*changed, *(set(scanned) - set(present))])
 
 
-def _turned(drop: Drop, before: date | None, day: date) -> bool:
+def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
     """Whether a grant of a drop began or ended between two days."""
     return any(before is None or grant.in_force(before) is not grant.in_force(day) for grant in drop.grants())
 
 
-def _one_meaning_per_source(drops: list[Drop], known: Scan | None, record: DeclaredTermsRecord) -> list[Drop]:
-    """Two drops may share a source_id only when they say the same of the source.
+def _refuse_conflicting_sources(
+    drops: list[Drop], known: Scan | None, record: DeclaredTermsRecord
+) -> list[Drop]:
+    """Refuse drops that share a source_id with another drop but state other facts on the source.
 
-    Right is who says what is on record, then who was there first.
+    The drop that agrees with the record is kept, else the one that was accepted first.
     """
     settled = {drop.folder for drop in (known.drops if known else []) if drop.status is DropStatus.ACCEPTED}
-    said = {drop.folder: DeclaredTerms.of(drop.manifest, drop.evidence) for drop in drops if drop.manifest}
+    declared = {
+        drop.folder: DeclaredTerms.of(drop.manifest, drop.evidence) for drop in drops if drop.manifest
+    }
 
     def order(drop: Drop) -> tuple[bool, bool, str]:
-        claims = said.get(drop.folder)
-        on_record = record.on_record(claims.source.source_id) if claims else None
-        return (claims != on_record, drop.folder not in settled, drop.folder)
+        terms = declared.get(drop.folder)
+        on_record = record.on_record(terms.source.source_id) if terms else None
+        return (terms != on_record, drop.folder not in settled, drop.folder)
 
     first: dict[str, Drop] = {}
     result = []
     for drop in sorted(drops, key=order):
         if drop.status is DropStatus.ACCEPTED and drop.manifest is not None:
             earlier = first.setdefault(drop.manifest.source_id, drop)
-            if said[earlier.folder] != said[drop.folder]:
+            if declared[earlier.folder] != declared[drop.folder]:
                 reason = (
                     f"{drop.folder}/{SOURCE_JSON}: source_id: {drop.manifest.source_id!r} stands in "
                     f"{earlier.folder} with other facts; give this drop a source_id of its own"
@@ -201,8 +209,8 @@ def _one_meaning_per_source(drops: list[Drop], known: Scan | None, record: Decla
     return sorted(result, key=lambda drop: drop.folder)
 
 
-def _strictest_licence_holds(drops: list[Drop]) -> list[Drop]:
-    """The same bytes under a licence that forbids training, in whichever drop, give no track."""
+def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
+    """Refuse files whose bytes also lie in a drop whose licence forbids training."""
     forbidden = {
         file.sha256: drop
         for drop in drops
@@ -239,7 +247,7 @@ class _Scanner:
     base: str | None
 
     def scan(self, folder: Path) -> Drop:
-        """One drop, whatever is in it."""
+        """Read one drop; whatever is wrong with it becomes its status and reason."""
         name = _folder_name(self.root, folder)
         if self.progress:
             self.progress(name)
@@ -248,7 +256,7 @@ class _Scanner:
         files = [self._audio(path, info) for path, info in self._audio_files(folder)]
         found = partial(Drop, folder=name, signature=signature, files=files)
         try:
-            manifest = self._manifest(folder)
+            manifest = self.manifest(folder)
         except RecordError as error:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
@@ -264,14 +272,14 @@ class _Scanner:
             reason = f"{where}: grant.evidence: named but not in the drop: {', '.join(missing)}"
             return found(status=DropStatus.INCOMPLETE, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
-        absent = self._absent(folder, manifest)
+        absent = self.absent_files(folder, manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
             reason = f"{where}: files: named but not in the drop: {', '.join(absent)}"
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
         return drop
 
     def refuse(self, path: Path, reason: str) -> Drop:
-        """What lies in no drop, as one that is refused; its files are named, not read."""
+        """A refused drop for an entry that is not a drop; its files are listed, not read."""
         name = _folder_name(self.root, path)
         inside = path.is_dir() and not path.is_symlink()
         files = [
@@ -287,10 +295,16 @@ class _Scanner:
         )
 
     def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
-        """What the policy says of a source.json with these documents."""
+        """The verdict of the policy on a source.json with these documents."""
         return judge_source(manifest, self.licensing, evidence=evidence, day=self.day, base=self.base)
 
-    def _manifest(self, folder: Path) -> DropManifest:
+    def manifest(self, folder: Path) -> DropManifest:
+        """The facts in a drop's source.json.
+
+        Raises:
+            RecordError: it is faulty.
+            FileNotFoundError: there is none.
+        """
         path = folder / SOURCE_JSON
         where = f"{_folder_name(self.root, folder)}/{SOURCE_JSON}"
         if where != path.relative_to(self.root.path).as_posix():
@@ -320,7 +334,8 @@ class _Scanner:
             )
         return manifest
 
-    def _absent(self, folder: Path, manifest: DropManifest) -> list[str]:
+    def absent_files(self, folder: Path, manifest: DropManifest) -> list[str]:
+        """The files that source.json names and the drop does not have."""
         named = set(manifest.files)
         named |= {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()] if entry.lyrics}
         return sorted(name for name in named if not _regular_inside(folder / name, folder))
@@ -331,7 +346,7 @@ class _Scanner:
                 yield path, info
 
     def _not_audio(self, folder: Path, manifest: DropManifest) -> Iterator[DropAudio]:
-        """Files that source.json names as music although their kind is not taken."""
+        """Files that source.json lists although their format is not supported."""
         for name in sorted(manifest.files):
             if Path(name).suffix.lower() not in AUDIO_SUFFIXES and _regular_inside(folder / name, folder):
                 relative = f"{_folder_name(self.root, folder)}/{_printable_name(name)}"
@@ -365,28 +380,28 @@ class _Scanner:
 def _regular_inside(path: Path, folder: Path) -> bool:
     try:
         return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
-    except OSError:  # a name that is longer than names can be
+    except OSError:  # the name is too long
         return False
 
 
 def _printable(text: str) -> str:
-    """JSON may spell half a character, which no file can hold."""
+    """Escape lone surrogates: JSON may contain them, UTF-8 files may not."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> str | None:
     """Why a drop is still incomplete (source.json or a named file is missing), or None. No audio is opened.
 
-    A source.json that is wrong counts as complete: the scan refuses the drop with the reason. So does what is no drop.
+    A drop with a faulty source.json counts as complete: the scan refuses it with a reason. So does an entry that is no drop.
     """
     if not is_drop(root, folder):
         return None
     scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, date.today(), None)
     try:
-        manifest = scanner._manifest(folder)
+        manifest = scanner.manifest(folder)
     except FileNotFoundError as error:
         return str(error)
     except (RecordError, ValidationError):
         return None
-    absent = [*scanner._absent(folder, manifest), *missing_documents(folder, manifest.grant)]
+    absent = [*scanner.absent_files(folder, manifest), *missing_documents(folder, manifest.grant)]
     return f"{folder.name}: waiting for {', '.join(absent)}" if absent else None

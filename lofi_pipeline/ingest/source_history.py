@@ -1,7 +1,7 @@
-"""What each source claimed of its licence when its tracks were ingested: metadata/claims.json, which only grows.
+"""The terms that each source declared when its tracks were ingested: metadata/claims.json, which only grows.
 
-A source.json that is edited afterwards does not change the record by itself: the first claims hold, unless the new ones are
-stricter, and the change is shown. With `amends` in source.json (the hash of the claims that it replaces) a change is meant.
+A source.json that is edited afterwards does not change this record. Which terms then apply is decided in source_edits.py. A
+source.json changes the record only if it says so: by `amends`, the hash of the terms that it replaces.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from lofi_pipeline.entities import DropManifest, DropStatus, Entity, EvidenceFil
 from lofi_pipeline.entities.base import Identifier, Sha256
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
 
-HASH_SHOWN = 16
+SHORT_HASH = 16
+"""Digits of the hash that people are asked to write as `amends`."""
 
 
 class DeclaredTerms(Entity):
-    """All that a verdict on a source rests on."""
+    """Everything that the verdict on a source depends on."""
 
     source: SourceRecord = Field(description="Without track ids")
     grant: Grant | None = None
@@ -29,24 +30,24 @@ class DeclaredTerms(Entity):
 
     @classmethod
     def of(cls, manifest: DropManifest, evidence: Iterable[EvidenceFile]) -> DeclaredTerms:
-        """What a source.json and its documents claim."""
+        """The terms that a source.json and its documents declare."""
         documents = {item.evidence.document: item.sha256 for item in evidence}
         return cls(source=manifest.record([]), grant=manifest.grant, url=manifest.url, documents=documents)
 
     @property
     def sha256(self) -> str:
-        """The hash by which an amendment names the claims that it replaces."""
+        """The hash by which `amends` names the terms that it replaces."""
         return content_sha256(self)
 
     def over(self, manifest: DropManifest) -> DropManifest:
-        """A source.json with these claims instead of its own; what it says of its files stays."""
+        """A source.json with these terms in place of its own; the facts on its files stay."""
         record = {
             name: getattr(self.source, name) for name in SourceRecord.model_fields if name != "track_ids"
         }
         return manifest.model_copy(update={**record, "grant": self.grant, "url": self.url})
 
     def difference(self, other: DeclaredTerms) -> list[str]:
-        """One phrase for each claim that differs: `license_type: 'CC0' is now 'CC BY 4.0'`."""
+        """One phrase for each term that differs: `license_type: 'CC0' is now 'CC BY 4.0'`."""
         before, after = _flat(self), _flat(other)
         return [
             f"{name}: {before.get(name)!r:.80} is now {after.get(name)!r:.80}"
@@ -55,8 +56,8 @@ class DeclaredTerms(Entity):
         ]
 
 
-def _flat(claims: DeclaredTerms) -> dict[str, object]:
-    given = claims.model_dump(mode="json")
+def _flat(terms: DeclaredTerms) -> dict[str, object]:
+    given = terms.model_dump(mode="json")
     source, grant = given.pop("source"), given.pop("grant") or {}
     source.pop("track_ids")
     documents = {f"document {name}": sha256 for name, sha256 in given.pop("documents").items()}
@@ -64,49 +65,49 @@ def _flat(claims: DeclaredTerms) -> dict[str, object]:
 
 
 class RecordedTerms(Entity):
-    """Claims, and the day from which they stand on the record."""
+    """Declared terms, and the day on which they were recorded."""
 
     since: date
     claims: DeclaredTerms
 
 
 class DeclaredTermsRecord(Entity):
-    """metadata/claims.json: by source id, the claims in the order they were recorded; the last ones hold."""
+    """metadata/claims.json: by source id, the declared terms in the order they were recorded; the last ones apply."""
 
     sources: dict[Identifier, list[RecordedTerms]] = Field(default_factory=dict)
 
     def on_record(self, source_id: str) -> DeclaredTerms | None:
-        """The claims that hold of a source, or None when it never gave a track."""
+        """The terms that apply to a source, or None when it never gave a track."""
         history = self.sources.get(source_id)
         return history[-1].claims if history else None
 
     def with_accepted(
         self, accepted: Mapping[str, tuple[DropManifest, DeclaredTerms]], day: date
     ) -> DeclaredTermsRecord:
-        """With the claims of sources that are new, and of those whose source.json amends what stood there."""
+        """This record with the terms of new sources, and of those whose source.json amends the terms on record."""
         sources = {source_id: list(history) for source_id, history in self.sources.items()}
-        for source_id, (manifest, claims) in sorted(accepted.items()):
+        for source_id, (manifest, terms) in sorted(accepted.items()):
             on_record = self.on_record(source_id)
-            if on_record is None or (claims != on_record and amends(manifest, on_record)):
-                sources.setdefault(source_id, []).append(RecordedTerms(since=day, claims=claims))
+            if on_record is None or (terms != on_record and amends(manifest, on_record)):
+                sources.setdefault(source_id, []).append(RecordedTerms(since=day, claims=terms))
         return DeclaredTermsRecord(sources=sources)
 
 
 def amends(manifest: DropManifest, on_record: DeclaredTerms) -> bool:
-    """Whether a source.json says that it replaces these very claims."""
+    """Whether a source.json names these terms as the ones that it replaces."""
     return manifest.amends is not None and on_record.sha256.startswith(manifest.amends)
 
 
 def declared_terms_json(root: DataRoot) -> Path:
-    """Where the claims lie."""
+    """The path of the record."""
     return root.metadata / "claims.json"
 
 
 def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> DeclaredTermsRecord:
-    """The claims on record; of a data root older than this record, what the last scan took.
+    """The terms on record. In a data root that is older than this record: those of the last scan.
 
     Raises:
-        RecordError: the record was damaged; named.
+        RecordError: the record is damaged.
     """
     path = declared_terms_json(root)
     if path.is_file():
@@ -117,10 +118,10 @@ def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> Dec
         if drop.manifest is not None and drop.status is DropStatus.ACCEPTED
     }
     return DeclaredTermsRecord(
-        sources={source_id: [RecordedTerms(since=day, claims=claims)] for source_id, claims in taken.items()}
+        sources={source_id: [RecordedTerms(since=day, claims=terms)] for source_id, terms in taken.items()}
     )
 
 
 def save_declared_terms(root: DataRoot, record: DeclaredTermsRecord) -> None:
-    """Write the record, if it grew."""
+    """Write the record."""
     write_json_atomic(declared_terms_json(root), record)

@@ -1,7 +1,8 @@
-"""What a text-audio model hears in a track that nobody declared a style for: CLAP where its weights are, or nano if asked to.
+"""The tagger: a text-audio model that compares a track without a declared style with the descriptions of the presets.
 
-The model is loaded once in a worker, by the first such track; what the presets say of themselves is embedded once and kept.
-nano is not the default: it adds little to the measurements (docs/analysis.md), and torch would double a worker's memory.
+It is CLAP where its weights are installed, or nano if the configuration says so. Each worker loads the model once, for the
+first such track; the embeddings of the descriptions are cached. nano is not the default: it adds little to the measurements
+(docs/analysis.md), and torch would double a worker's memory. How the suggestion is made of all this is in styles/.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from lofi_pipeline.evaluation.vectors import read_vectors, write_vectors
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 MOST_WINDOWS = 12
-"""Spread over the track: a minute of audio says what a style needs."""
+"""Spread over the track: a minute of audio is enough to suggest a style."""
 
 
 def tagger_of(config: PipelineConfig) -> EvaluationSettings | None:
-    """The settings that the listening model is opened with; None where the configuration or the weights want none."""
+    """The settings that the tagger is opened with; None where it is off or its weights are missing."""
     if config.tagging.zero_shot == "off":
         return None
     tagger = config.evaluation.model_copy(update={"embedder": config.tagging.zero_shot})
     return None if missing_weights(tagger) else tagger
 
 
-def ear_sha256(config: PipelineConfig) -> str | None:
-    """A hash of the model that would listen; None where none does. Nothing is loaded."""
+def tagger_sha256(config: PipelineConfig) -> str | None:
+    """The hash of the tagger's weights; None where there is no tagger. Nothing is loaded."""
     tagger = tagger_of(config)
     return weights_sha256(tagger) if tagger else None
 
@@ -44,11 +45,12 @@ def zero_shot_styles(
     presets: Mapping[str, StylePreset],
     vocabulary: styles.Vocabulary,
 ) -> dict[str, float] | None:
-    """How far each preset stands out in what the model hears in an audio file; None where no model listens, or the file
-    is shorter than one of its windows.
+    """By preset, how much better it fits an audio file than presets usually do (`styles.standouts`).
+
+    None where there is no tagger, or the file is shorter than one of its windows.
 
     Raises:
-        BadWeights: the weights that lie there are damaged.
+        BadWeights: the weights are damaged.
     """
     tagger = tagger_of(config)
     if tagger is None:
@@ -59,21 +61,21 @@ def zero_shot_styles(
     if not len(windows):
         return None
     spread = np.linspace(0, len(windows) - 1, min(len(windows), MOST_WINDOWS)).round().astype(int)
-    place = styles.direction(embedder.embed_audio(windows[spread]))
+    position = styles.direction(embedder.embed_audio(windows[spread]))
     directions = _directions(root, embedder, presets, vocabulary)
-    return styles.standouts(dict(zip(presets, (directions @ place).tolist(), strict=True)))
+    return styles.standouts(dict(zip(presets, (directions @ position).tolist(), strict=True)))
 
 
 @cache
 def _opened(tagger: str, _weights: str) -> Embedder:
-    """The model of settings as JSON; loaded again when other weights lie there."""
+    """The model of some settings (JSON); loaded again when the weights have changed."""
     return open_embedder(EvaluationSettings.model_validate_json(tagger))
 
 
 def _directions(
     root: DataRoot, embedder: Embedder, presets: Mapping[str, StylePreset], vocabulary: styles.Vocabulary
 ) -> np.ndarray:
-    """Where each preset lies in the model's space, float32 [presets, dimension]: embedded once, kept by content."""
+    """The direction of each preset in the model's space, float32 [presets, dimension]: embedded once, cached by content."""
     texts = [styles.style_texts(preset, vocabulary) for preset in presets.values()]
     key = content_sha256([embedder.name, embedder.weights_sha256, texts])
     path = root.cache / "style_texts" / f"{key}.npy"

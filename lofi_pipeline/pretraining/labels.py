@@ -15,9 +15,9 @@ from lofi_pipeline.demo.distributions import (
     LOFI_PRODUCTION,
     Example,
 )
-from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES, VOICES
 from lofi_pipeline.demo.synth import MOODS
+from lofi_pipeline.demo.textures import TEXTURE_OF
 from lofi_pipeline.evaluation.embedders.nano_towers import HeadSizes
 
 TEMPO_BINS = np.geomspace(55.0, 178.0, 49)

@@ -1,4 +1,7 @@
-"""Styles: presets with inheritance, the controlled vocabulary, prompts, suggestions and lyrics."""
+"""Styles: presets with inheritance, the controlled vocabulary, prompts, suggestions and lyrics.
+
+No audio is read here: suggestions and prompts work on measurements. What the other packages use is imported from here.
+"""
 
 from lofi_pipeline.styles.captions import caption_variants
 from lofi_pipeline.styles.contradiction import contradicted

@@ -1,4 +1,7 @@
-"""The facts of a prompt in other words and orders: what a person might write who wants such a track."""
+"""Caption variants: the tags of a prompt in other orders and in sentences, as different people might write them.
+
+The prompt itself is made in prompt.py.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ _NEEDED = (TagKind.GENRE, TagKind.MOOD, TagKind.INSTRUMENTS, TagKind.TEMPO)
 
 
 def caption_variants(prompt: str, vocabulary: Vocabulary, *, count: int, seed: str = "") -> list[str]:
-    """At most `count` different captions that say exactly the tags of a prompt, the prompt itself first.
+    """At most `count` different captions with exactly the tags of a prompt, the prompt itself first.
 
-    Some are the tags in another order, some a sentence; none leaves a tag out or adds one. The same prompt, count and seed
+    Some have the tags in another order, some are sentences; none leaves a tag out or adds one. The same prompt, count and seed
     (such as a track's sha256) give the same captions.
 
     Raises:
@@ -63,5 +66,5 @@ def _sentence(tags: Sequence[str], vocabulary: Vocabulary, digest: bytes) -> str
 
 
 def _shuffled(tags: Sequence[str], digest: bytes) -> list[str]:
-    """The tags in an order that only the digest decides."""
+    """The tags in an order that depends on the digest alone."""
     return sorted(tags, key=lambda tag: hashlib.sha256(digest + tag.encode()).digest())

@@ -1,7 +1,7 @@
-"""Which tags a measurement speaks against so surely that a prompt must not say them.
+"""Tags that a measurement contradicts so surely that a prompt leaves them out.
 
-Only what is practically certain counts: between SURELY_NOT and SURELY the tags stand, since whoever declared the style has ears.
-Swing is not certain enough for that (chopped samples hide it), a voice neither.
+Only near certainty counts: between SURELY_NOT and SURELY a tag stays, because the person who declared the style has listened.
+Swing is never measured that surely (chopped samples hide it), nor is a voice.
 """
 
 from __future__ import annotations

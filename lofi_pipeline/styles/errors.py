@@ -1,4 +1,4 @@
-"""What can be wrong with styles, tags and lyrics; each message says what to do."""
+"""The errors of styles, tags and lyrics. Each message says what to do."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ class LyricsError(RecordError):
 
 
 class LyricsMissing(LyricsError):
-    """Somebody sings, and nothing says what."""
+    """A vocal track has no lyrics."""

@@ -1,4 +1,4 @@
-"""Lyrics of a track: the text file that came with it, made plain; or `[instrumental]`."""
+"""The lyrics of a track: the text file that came with it, normalised; or `[instrumental]`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lyrics_of(path: Path | None, *, has_words: bool) -> str:
     """The lyrics text of a track: the file's if one is given, else `[instrumental]`.
 
     Raises:
-        LyricsMissing: the track has words and no file, or an empty one, says them.
+        LyricsMissing: the track has words, and the file is missing or empty.
         LyricsError: the file cannot be used.
     """
     text = read_lyrics(path) if path is not None else ""
@@ -34,10 +34,10 @@ def lyrics_of(path: Path | None, *, has_words: bool) -> str:
 
 
 def read_lyrics(path: Path) -> str:
-    """A lyrics file as plain text; empty if it holds nothing but space.
+    """The normalised text of a lyrics file; empty if it holds only white space.
 
     Raises:
-        LyricsError: not there, too big, not UTF-8 text.
+        LyricsError: the file is missing, too large, or not UTF-8 text.
     """
     try:
         with path.open("rb") as handle:
@@ -58,12 +58,12 @@ def normalise_lyrics(text: str) -> str:
     """NFC, line ends as \\n, no space at line ends, at most one blank line; section tags kept, trimmed: `[verse 1]`.
 
     Raises:
-        LyricsError: control characters: not a text.
+        LyricsError: it holds control characters.
     """
     text = unicodedata.normalize("NFC", _ODD_LINE_ENDS.sub("\n", text))
     if any(unicodedata.category(char) == "Cc" and char not in "\n\t" for char in text):
         raise LyricsError("the lyrics hold control characters; save them as plain text")
     text = _SECTION_TAG.sub(lambda match: f"[{match[1]}]", text.replace("\t", " "))
     lines = [line.rstrip() for line in text.split("\n")]
-    plain = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
-    return INSTRUMENTAL_LYRICS if plain.casefold() == INSTRUMENTAL_LYRICS else plain
+    text = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    return INSTRUMENTAL_LYRICS if text.casefold() == INSTRUMENTAL_LYRICS else text

@@ -1,6 +1,6 @@
-"""How moods and modes go together: which share of music of a mood one would expect to be in minor.
+"""Moods and modes: the share of music of a mood that one would expect to be in minor.
 
-A table of common practice, not of measurements: it only orders options, it never adds or refuses one.
+The table follows common practice, not measurements. It only orders options; it never adds or refuses one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def expected_minor(moods: Sequence[str]) -> float:
 
 
 def moods_that_fit(moods: Sequence[str], measurements: TrackMeasurements) -> list[str]:
-    """The moods that a surely measured mode does not speak against; all of them when none would be left."""
+    """The moods that fit the measured mode; all of them if the mode is uncertain or no mood would be left."""
     if measurements.key_confidence < SURE_OF_KEY:
         return list(moods)
     minor = measurements.mode == "minor"

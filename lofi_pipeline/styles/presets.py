@@ -1,4 +1,4 @@
-"""The 38 style presets: read, inherited through `extends`, and held against the vocabulary.
+"""The 38 style presets: read from YAML, resolved through `extends`, and checked against the vocabulary.
 
 A field that a preset gives replaces its parent's, whole lists too, and null clears it; a field left out is inherited.
 """
@@ -66,7 +66,7 @@ def preset_of(style_id: str, presets: Mapping[str, StylePreset]) -> StylePreset:
 
 @cache
 def _load_shipped(path: Path) -> dict[str, StylePreset]:
-    # The vocabulary beside the presets, so that a configuration folder of one's own is whole in itself
+    # The vocabulary of the same folder, so that a configuration folder of one's own is complete in itself
     beside = path.parent / "tag_categories.yaml"
     return _load(path, load_vocabulary(beside if beside.is_file() else None))
 
@@ -144,7 +144,7 @@ def _tag(tag: str, kind: TagKind, vocabulary: Vocabulary, where: str) -> str:
 
 
 def _check_complete(presets: Mapping[str, StylePreset], *, where: str) -> None:
-    """The data model fixes which ids there are."""
+    """Check that there are exactly the ids of the data model."""
     wrong: Sequence[tuple[str, list[str]]] = [
         ("missing", [style_id for style_id in STYLE_IDS if style_id not in presets]),
         (

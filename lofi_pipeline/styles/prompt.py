@@ -1,4 +1,4 @@
-"""Prompts: canonical tags of the vocabulary, one for each category that applies, in one order, joined by ", ".
+"""Prompts: canonical tags of the vocabulary, one for each category that applies, in a fixed order, joined by ", ".
 
 lofi hip hop, mellow, rhodes, 82 bpm, vinyl crackle, rain, instrumental
 """
@@ -32,7 +32,7 @@ RHYTHM_SECTION = frozenset(
         "finger snaps",
     }
 )
-"""What accompanies in nearly every style, and so says least about one."""
+"""Instruments that accompany in nearly every style, and so characterise none."""
 
 
 def build_prompt(
@@ -46,11 +46,13 @@ def build_prompt(
 ) -> str:
     """The training prompt of a track.
 
-    The first style speaks; the others fill in what it leaves open (atmosphere, vocal type). Genre and production are the
-    style's first; mood and leading instrument are drawn from its options by `key` (such as the track's sha256), moods
-    that fit the measured mode before others, so that tracks of one style vary and one track never changes. No tag is said
-    that a measurement surely contradicts: the style's next one is, or none.
-    `vocals`: True, False, or None when nobody said and the style decides.
+    The first style counts; the others only supply what it leaves open (atmosphere, vocal type). Genre and production are the
+    first ones of the style. Mood and leading instrument are drawn from its options by `key` (such as the track's sha256), so
+    that tracks of one style vary and a track always gets the same; moods that fit the measured mode are preferred. A tag that
+    a measurement surely contradicts is replaced by the style's next one, or left out.
+
+    Args:
+        vocals: whether somebody sings; None when that was not declared and the style decides.
 
     Raises:
         UnknownStyle: a style id without preset.
@@ -74,7 +76,7 @@ def build_prompt(
 
 
 def style_prompt(preset: StylePreset, vocabulary: Vocabulary) -> str:
-    """The fixed prompt of a preset, the same for every checkpoint: the first of each list, the middle of its tempo range."""
+    """The fixed prompt of a preset, the same for every checkpoint: the first tag of each list, the middle of the tempo range."""
     low, high = preset.tempo_range
     chosen = {
         TagKind.GENRE: preset.base_tags[0],
@@ -93,7 +95,7 @@ def prompt_bpm(
     measurements: TrackMeasurements,
     presets: Mapping[str, StylePreset],
 ) -> int:
-    """The tempo that a track's prompt names: measured, folded into the range of its first style, in whole bpm."""
+    """The tempo in a track's prompt: measured, folded into the range of its first style, in whole bpm."""
     return round(fold_tempo(measurements.tempo_bpm, _styles(style_ids, presets)[0].tempo_range))
 
 
@@ -103,7 +105,7 @@ def leading_instruments(preset: StylePreset) -> list[str]:
 
 
 def vocal_type_of(styles: Sequence[StylePreset], vocals: bool | None) -> str | None:
-    """The vocal tag: `instrumental` without a voice; None when there is one and no style says which kind."""
+    """The vocal tag: `instrumental` without a voice; None if there is a voice and no style names its kind."""
     if vocals is False:
         return INSTRUMENTAL
     voice = next(

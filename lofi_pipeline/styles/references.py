@@ -1,7 +1,7 @@
-"""How the 38 styles sound: where their pieces lie in a space of timbre, as benchmarks/fit_styles.py found them.
+"""The typical timbre of each of the 38 styles, as fitted by benchmarks/fit_styles.py.
 
-Linear discriminants of the timbre numbers (lofi_pipeline/audio/analysis/timbre.py): an affine map in which pieces of one style are a
-round cloud of unit spread, and the centre of each style's cloud.
+Linear discriminant analysis of the timbre numbers (lofi_pipeline/audio/analysis/timbre.py): an affine map under which the pieces
+of one style have unit variance in each direction, and the centre of each style. How a style is suggested from it is in suggest.py.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FILE_NAME = "references.json"
 
 @dataclass(frozen=True)
 class References:
-    """The map `(timbre - mean) / scale @ axes`, the centres by style id, and how distances are read.
+    """The map `(timbre - mean) / scale @ axes`, the centres by style id, and the parameters that interpret distances.
 
-    `sounds` are the fingerprints of the presets the centres were made for. `sharpness` turns squared distances into
-    logarithms of likelihood; `familiar` and `slope` turn the mean squared distance to the nearest centre into trust.
+    `sounds` are the hashes of the presets that the centres were made for. `sharpness` turns squared distances into log
+    likelihoods; `familiar` and `slope` turn the mean squared distance to the nearest centre into trust.
     """
 
     mean: np.ndarray
@@ -37,40 +37,40 @@ class References:
     slope: float
 
     def distances(self, timbre: np.ndarray, style_ids: list[str]) -> np.ndarray:
-        """Mean squared distance a dimension to the centres: float64 [styles]; 1 is usual within a style."""
-        place = (timbre - self.mean) / self.scale @ self.axes
-        return np.array([np.square(place - self.centres[style_id]).mean() for style_id in style_ids])
+        """Mean squared distance per dimension to the centres: float64 [styles]; 1 is usual within a style."""
+        position = (timbre - self.mean) / self.scale @ self.axes
+        return np.array([np.square(position - self.centres[style_id]).mean() for style_id in style_ids])
 
     def trust(self, nearest: float) -> float:
-        """How far the references may speak for a track so far from the nearest centre: 0 to 1."""
+        """The weight of the references (0 to 1) for a track at this distance from the nearest centre."""
         return float(1 / (1 + np.exp(np.clip(self.slope * (np.log(nearest) - self.familiar), -30, 30))))
 
     def knows(self, preset: StylePreset) -> bool:
-        """Whether the preset still describes the sound its centre was made for."""
+        """Whether the preset is unchanged, as to its sound, since its centre was made."""
         return self.sounds.get(preset.style_id) == sound_of(preset)
 
 
 def sound_of(preset: StylePreset) -> str:
-    """A fingerprint of what in a preset is heard as timbre. The tempo is not: it is measured by itself."""
-    zero_shot = [
+    """The hash of what determines the timbre of a preset. The tempo does not: it is measured separately."""
+    fields = [
         preset.instruments,
         preset.production,
         preset.mood_options,
         preset.atmosphere,
         preset.vocal_type,
     ]
-    return hashlib.sha256(json.dumps(zero_shot).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
 
 
 @cache
 def load_references() -> References:
-    """The references that are shipped."""
+    """The references that come with the package."""
     text = resources.files("lofi_pipeline.styles").joinpath(FILE_NAME).read_text(encoding="utf-8")
     return references_of(json.loads(text))
 
 
 def references_of(data: dict) -> References:
-    """The references of their JSON."""
+    """The references from their JSON form."""
     return References(
         mean=np.array(data["mean"]),
         scale=np.array(data["scale"]),

@@ -1,9 +1,10 @@
-"""Which styles a track might be, from what was measured and heard in it, when nobody declared any.
+"""Suggestion of styles for a track without a declared one, from its measurements.
 
-Two opinions are blended, and what a text-audio model hears is added to each (zero_shot.py). References know how the 38 styles sound, as this project's synthesiser plays them (references.py).
-Where a track sounds like none of them, a rule of thumb speaks: each preset stands for an expected tempo, mode, brightness,
-density of onsets, drums, voice, crackle and rain (naive Bayes, a flat prior); its shares are small, and that is the truth.
-How often the confidence is right is measured in docs/analysis.md; below SURE_ENOUGH a person should look.
+Two estimates are blended. The references compare the timbre with that of the 38 styles as this project's synthesizer plays them
+(references.py). The prior is for tracks that are unlike all of these: a naive Bayes classifier with uniform class probabilities
+over the tempo, mode, brightness, onset density, drums, voice, crackle and rain that one expects of each preset. Its confidence
+is low, as it should be. The answers of a text-audio model may be added to both (zero_shot.py). How reliable the confidence is
+was measured in docs/analysis.md; below SURE_ENOUGH a person should review the style.
 """
 
 from __future__ import annotations
@@ -53,24 +54,24 @@ ONSETS_A_SECOND = {
 }
 USUAL_TEMPO = 80.0
 
-# Standard deviations, in octaves: how far off a track of the style may well be
+# Standard deviations of tracks of one style, in octaves
 TEMPO_SPREAD = 0.06
 BRIGHTNESS_SPREAD = 0.7
 ONSET_SPREAD = 0.5
 UNLIKELY_VOICE = 0.05
-"""Taken for the probability of a voice when nobody listened for one."""
+"""The probability of a voice where none was measured."""
 DOUBT = 0.1
-"""A probability that was measured is believed within this of 0 and 1."""
-HEARD_WEIGHT, HEARD_WEIGHT_OF_THUMB = 1.0, 0.5
-"""Logarithm of the odds that one standard deviation in a text-audio model's answers speaks for a style; less where the
-music is unlike all references: there the model, too, knows little, and its certainty would only keep tracks from review."""
+"""Measured probabilities are moved into the range from this to 1 less this."""
+ZERO_SHOT_WEIGHT, ZERO_SHOT_WEIGHT_OF_PRIOR = 1.0, 0.5
+"""Log odds for a style of one standard deviation in a text-audio model's answers. It is less for the prior: music that is unlike
+all references is unfamiliar to the model too, and its certainty would only keep such tracks from review."""
 FARTHEST = 3.0
-"""Spreads after which being further off says no more, so that one odd measurement does not decide alone."""
+"""Standard deviations beyond which a distance counts no more, so that one odd measurement does not decide alone."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A style that a track might have. Confidence is a share, 0 to 1; those of all suggestions add up to 1."""
+    """A style that a track might have. The confidences (0 to 1) of all suggestions add up to 1."""
 
     style_id: str
     confidence: float
@@ -83,19 +84,20 @@ def suggest(
 ) -> list[Suggestion]:
     """The presets by how well they fit, best first; equal ones by id.
 
-    `heard`: by style id, how far it stands out in what a text-audio model hears, in standard deviations.
+    `zero_shot`: by style id, how much better it fits than others by a text-audio model, in standard deviations (`standouts`).
     """
     listed = [presets[style_id] for style_id in sorted(presets)]
     if not listed:
         return []
-    stands = np.array([(zero_shot or {}).get(preset.style_id, 0.0) for preset in listed])
+    standouts = np.array([(zero_shot or {}).get(preset.style_id, 0.0) for preset in listed])
     prior = _shares(
-        np.array([_log_fit(measurements, preset) for preset in listed]) + HEARD_WEIGHT_OF_THUMB * stands
+        np.array([_log_fit(measurements, preset) for preset in listed])
+        + ZERO_SHOT_WEIGHT_OF_PRIOR * standouts
     )
     blended, trust = prior, 0.0
     known = [index for index, preset in enumerate(listed) if load_references().knows(preset)]
     if known and len(measurements.timbre) == len(load_references().mean):
-        sound, trust = _by_sound(measurements, [listed[index] for index in known], stands[known])
+        sound, trust = _by_sound(measurements, [listed[index] for index in known], standouts[known])
         blended = (1 - trust) * prior
         blended[known] += trust * sound
     order = sorted(range(len(listed)), key=lambda index: (-blended[index], listed[index].style_id))
@@ -103,7 +105,7 @@ def suggest(
 
 
 def needs_review(suggestion: Suggestion) -> bool:
-    """Whether a person should look at a style that was only suggested."""
+    """Whether a person should review a suggested style."""
     return suggestion.confidence < SURE_ENOUGH
 
 
@@ -114,10 +116,10 @@ def suggest_for(
     vocals: bool | None,
     zero_shot: Mapping[str, float] | None = None,
 ) -> tuple[Suggestion, bool]:
-    """The style to take for a track that nobody declared one for, and whether a person should look at it.
+    """The style for a track without a declared one, and whether a person should review it.
 
-    `vocals`: whether somebody sings, as was declared or as lyrics say; None when nobody said. A style with a voice is not
-    taken where nobody sings, nor one with words where nobody said that there are any: then the next one is, to be looked at.
+    `vocals`: whether somebody sings, as declared or as lyrics show; None if unknown. A style with a voice is not chosen where
+    nobody sings, nor one with words where it is unknown whether there are any: then the next style is, and needs review.
     """
     ranked = suggest(measurements, presets, zero_shot)
     for found in ranked:
@@ -129,15 +131,15 @@ def suggest_for(
 
 
 def _by_sound(
-    measurements: TrackMeasurements, presets: list[StylePreset], stands: np.ndarray
+    measurements: TrackMeasurements, presets: list[StylePreset], standouts: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Shares of the presets by the references, tempo, mode and what was heard: float64 [presets]; and how far they
-    can be trusted.
+    """Shares of the presets by the references, tempo, mode and zero-shot answers, float64 [presets]; and the weight of this
+    estimate against the prior.
     """
     references = load_references()
     away = references.distances(np.array(measurements.timbre), [preset.style_id for preset in presets])
     rest = [_tempo_fit(measurements, preset) + _mode_fit(measurements, preset) for preset in presets]
-    scores = -references.sharpness * away + np.array(rest) + HEARD_WEIGHT * stands
+    scores = -references.sharpness * away + np.array(rest) + ZERO_SHOT_WEIGHT * standouts
     return _shares(scores), references.trust(float(away.min()))
 
 
@@ -167,13 +169,13 @@ def _log_fit(measurements: TrackMeasurements, preset: StylePreset) -> float:
 
 
 def expected_brightness(preset: StylePreset) -> float:
-    """Mean spectral centroid one would expect of a preset, in Hz."""
+    """The expected mean spectral centroid of a preset, in Hz."""
     shifts = (BRIGHTNESS_OCTAVES.get(tag, 0.0) for tag in (*preset.production, *preset.instruments))
     return USUAL_BRIGHTNESS_HZ * 2 ** sum(shifts)
 
 
 def expected_onsets(preset: StylePreset) -> float:
-    """Onsets a second one would expect of a preset: by its drums, and in proportion to its tempo."""
+    """The expected onsets a second of a preset: by its drums, and in proportion to its tempo."""
     tags = (*preset.production, *preset.instruments)
     a_second = next((onsets for tag, onsets in ONSETS_A_SECOND.items() if tag in tags), USUAL_ONSETS)
     return a_second * sum(preset.tempo_range) / 2 / USUAL_TEMPO
@@ -185,7 +187,7 @@ def _tempo_fit(measurements: TrackMeasurements, preset: StylePreset) -> float:
 
 
 def _presence_fit(probability: float | None, expected: bool) -> float:
-    """Logarithm of how probable it is that something is there as expected; 0 when it was not listened for."""
+    """Log probability that something is present or absent as expected; 0 when it was not measured."""
     if probability is None:
         return 0.0
     believed = DOUBT + (1 - 2 * DOUBT) * probability

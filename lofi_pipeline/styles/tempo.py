@@ -1,4 +1,4 @@
-"""Tempo tags: a measured tempo, folded by octaves to where a style lives."""
+"""Tempo tags: a measured tempo, moved by octaves into the range of a style."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The controlled vocabulary: which tags a prompt may hold, of which category, and how they are spelled."""
+"""The controlled vocabulary: the tags that a prompt may hold, their categories and spellings (config/tag_categories.yaml)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GLUED_TEMPO = re.compile(r"([0-9]+)bpm")
 
 
 def spelling_key(tag: str) -> str:
-    """What two spellings of one tag share: NFKC, lower case, any run of spaces, dashes and underscores as one space."""
+    """The key that all spellings of a tag share: NFKC, lower case, any run of spaces, dashes and underscores as one space."""
     key = _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", tag).casefold()).strip()
     return _GLUED_TEMPO.sub(r"\1 bpm", key)
 

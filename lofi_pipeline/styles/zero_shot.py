@@ -1,7 +1,7 @@
-"""What a text-audio model is asked when nobody declared a style: how near a track lies to what each preset says of itself.
+"""Zero-shot tagging: the texts that a text-audio model compares a track with, and the interpretation of its cosines.
 
-The model itself is opened elsewhere; here are the words, and how its answers are read. Cosines of different models have
-different levels and spreads, so only how a preset stands out among the others counts.
+The model itself is opened in ingest/zero_shot.py. Cosines of different models have different means and spreads, so a preset is
+judged by its distance from the mean of all presets, in standard deviations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lofi_pipeline.styles.vocabulary import Vocabulary
 
 
 def style_texts(preset: StylePreset, vocabulary: Vocabulary) -> list[str]:
-    """Prompts of a preset, by the convention of all prompts: each mood with each leading instrument, slow and fast."""
+    """Prompts of a preset in the usual order of tags: each mood with each leading instrument, at both ends of the tempo range."""
     return [
         joined(
             {
@@ -39,13 +39,13 @@ def style_texts(preset: StylePreset, vocabulary: Vocabulary) -> list[str]:
 
 
 def direction(vectors: np.ndarray) -> np.ndarray:
-    """The unit vector in the middle of unit vectors: float32 [dimension] of float32 [n, dimension]."""
+    """The normalised mean of unit vectors: float32 [dimension] of float32 [n, dimension]."""
     middle = vectors.mean(axis=0)
     return middle / max(float(np.linalg.norm(middle)), 1e-9)
 
 
 def standouts(cosines: Mapping[str, float]) -> dict[str, float]:
-    """By how many standard deviations each style's cosine stands out among all; 0 where all are alike."""
+    """By how many standard deviations each style's cosine exceeds the mean of all; 0 where all are equal."""
     values = np.array(list(cosines.values()))
     spread = float(values.std())
     if spread < 1e-6:

@@ -72,7 +72,7 @@ def test_verdict_evidence_and_coverage_are_shown_and_checked(
     withdraw(root, "label", reason="cancelled", day=date.today())
     assert "no_withdrawn_source_in_the_newest_version" in checked(instance)
     run(instance, "register")
-    assert "forbidden" in shown(instance, "source_records", "judged_anew")
+    assert "forbidden" in shown(instance, "source_records", "verdict_changes")
 
 
 def checked(instance: dg.DagsterInstance) -> set[str]:

@@ -46,8 +46,8 @@ def same_loop() -> list[np.ndarray]:
     """Pieces by one band on one progression: another melody, other drum samples, other crackle."""
     from lofi_pipeline.demo import synth
 
-    wanted = synth._progression(PIECE)
-    seeds = [seed for seed in range(4, 400) if synth._progression(replace(PIECE, seed=seed)) == wanted]
+    wanted = synth.arrange(PIECE).progression
+    seeds = [seed for seed in range(4, 400) if synth.arrange(replace(PIECE, seed=seed)).progression == wanted]
     return [piece(seed) for seed in seeds[:3]]
 
 
@@ -128,8 +128,8 @@ def test_comparing_is_symmetric(start: int, length: int, speed: float, seed: int
 
 def test_a_sketch_hardly_depends_on_pitch_and_place() -> None:
     plain = audio.sketch(mark(piece())).astype(np.float32) * audio.SKETCH_SCALE
-    moved = audio.probes(mark(played_at(piece(), 0.88)[:, 3 * RATE :]))
-    other = audio.probes(mark(piece(77, 71.0, "D", "major")))
+    moved = audio.query_sketches(mark(played_at(piece(), 0.88)[:, 3 * RATE :]))
+    other = audio.query_sketches(mark(piece(77, 71.0, "D", "major")))
     assert (moved @ plain.T).max() > max(0.75, (other @ plain.T).max())
     assert plain.shape == (len(audio.sketch_starts(len(mark(piece())))), audio.DIMENSIONS)
 

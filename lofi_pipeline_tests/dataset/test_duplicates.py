@@ -1,4 +1,4 @@
-"""Copies and kin: who stays, who is left out and why; and an index that is only ever a faster way to the same answer."""
+"""Copies and related: who stays, who is left out and why; and an index that is only ever a faster way to the same answer."""
 
 from __future__ import annotations
 
@@ -50,13 +50,15 @@ def prints() -> list[np.ndarray]:
     """Fingerprints: four pieces, two of them on one progression, and edits of the first."""
     from lofi_pipeline.demo import synth
 
-    wanted = synth._progression(SPEC)
-    kin = next(seed for seed in range(4, 400) if synth._progression(replace(SPEC, seed=seed)) == wanted)
+    wanted = synth.arrange(SPEC).progression
+    related = next(
+        seed for seed in range(4, 400) if synth.arrange(replace(SPEC, seed=seed)).progression == wanted
+    )
     pieces = [
         render(spec).samples
         for spec in (
             SPEC,
-            replace(SPEC, seed=kin),
+            replace(SPEC, seed=related),
             replace(SPEC, seed=50, key="D", bpm=71.0, mode="major"),
             replace(SPEC, seed=51, key="F", bpm=93.0),
         )
@@ -99,7 +101,11 @@ def test_the_index_finds_what_comparing_all_with_all_finds(root: DataRoot, order
     assert found == wanted
     same = {tuple(sorted((0, 4))), tuple(sorted((0, 5))), tuple(sorted((4, 5))), tuple(sorted((2, 6)))}
     number = {f"track_{at + 1:03d}": which for at, which in enumerate(order)}
-    told = {tuple(sorted((number[a], number[b]))) for (a, b), kin in found.items() if kin == "same recording"}
+    told = {
+        tuple(sorted((number[a], number[b])))
+        for (a, b), related in found.items()
+        if related == "same recording"
+    }
     assert told == same
 
 
@@ -276,8 +282,10 @@ def test_a_lost_fingerprint_keeps_a_track_out_until_it_is_made_again(ready: Data
 def test_kin_share_a_side(root: DataRoot, tmp_path: Path) -> None:
     from lofi_pipeline.demo import synth
 
-    wanted = synth._progression(SPEC)
-    seeds = [seed for seed in range(4, 400) if synth._progression(replace(SPEC, seed=seed)) == wanted][:3]
+    wanted = synth.arrange(SPEC).progression
+    seeds = [seed for seed in range(4, 400) if synth.arrange(replace(SPEC, seed=seed)).progression == wanted][
+        :3
+    ]
     files = {
         f"{seed}.wav": _wav(tmp_path / f"{seed}.wav", render(replace(SPEC, seed=seed)).samples)
         for seed in seeds

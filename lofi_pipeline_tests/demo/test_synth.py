@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from lofi_pipeline.demo.effects import TEXTURE_OF
 from lofi_pipeline.demo.instruments import TIMBRES
 from lofi_pipeline.demo.synth import MOODS, SongSpec, render
+from lofi_pipeline.demo.textures import TEXTURE_OF
 from lofi_pipeline.pretraining.listen import octave_error, tempo
 
 RATE = 24_000

@@ -6,18 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from lofi_pipeline.config import load_config
 from lofi_pipeline.ingest import load_record, load_registry, pending_tracks
 from lofi_pipeline.ingest.batch import time_limit
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, register, song
-from lofi_pipeline_tests.ingest.test_process_track import holders
+from lofi_pipeline_tests.ingest.test_process_track import run_and_signal
 
 BATCH = """
 import sys
@@ -46,23 +42,7 @@ def test_a_worker_that_hangs_and_one_that_crashes_cost_one_track_each(root: Data
     os.mkfifo(folder / "words.txt")  # nobody ever writes to it: whoever reads waits for ever
     ids = ["track_001", "track_002", "track_003"]
     command = [sys.executable, "-c", BATCH, str(root.path), ",".join(ids)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    over = threading.Event()
-
-    def crash_whoever_works_on_the_second() -> None:
-        lock = root.track_records / ".track_002.json.lock"
-        while not over.wait(0.02):
-            with suppress(psutil.Error):
-                for worker in holders(psutil.Process(process.pid), lock):
-                    worker.send_signal(signal.SIGSEGV)
-
-    crasher = threading.Thread(target=crash_whoever_works_on_the_second)
-    crasher.start()
-    out = process.stdout.read()
-    over.set()
-    crasher.join()
-    assert process.wait() == 0
+    out = run_and_signal(command, root.track_records / ".track_002.json.lock", signal.SIGSEGV)
     records = [load_record(root, track_id) for track_id in ids]
     assert [record and record.status for record in records] == ["failed", "failed", "ok"], out
     reasons = [(record and record.reason) or "" for record in records]
@@ -71,7 +51,7 @@ def test_a_worker_that_hangs_and_one_that_crashes_cost_one_track_each(root: Data
     assert pending_tracks(root, load_config()) == ids[:2]
 
 
-def test_patience_grows_with_the_file_and_knows_its_end(root: DataRoot) -> None:
+def test_the_time_limit_grows_with_the_file_and_has_an_end(root: DataRoot) -> None:
     drop = make_drop(root, "one", {"a.wav": song(0)}, facts())
     register(root)
     track, config = load_registry(root).tracks[0], load_config()

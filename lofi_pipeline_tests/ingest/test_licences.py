@@ -121,7 +121,7 @@ def test_a_contract_without_its_document_is_refused_and_told_what_to_write(
 def test_another_profile_judges_every_drop_anew_and_says_what_changed(root: DataRoot) -> None:
     make_drop(root, "one", {"a.mp3": b"A"}, facts(license_type="CC BY 4.0"))
     assert only(register(root)).status is DropStatus.ACCEPTED
-    (change,) = register(root, profile="strict").judged_anew
+    (change,) = register(root, profile="strict").verdict_changes
     assert change.before == "accepted: CC-BY-4.0, asks for attribution"
     assert change.after.startswith("forbidden: CC-BY-4.0")
 
@@ -268,7 +268,7 @@ def test_a_changed_policy_judges_everything_anew_and_says_what_changed(
     make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one", license_type="CC BY 4.0"))
     make_drop(root, "two", {"b.mp3": b"B"}, facts(source_id="two"))
     first = register(root)
-    assert not register(root).judged_anew
+    assert not register(root).verdict_changes
     path = tmp_path / "config" / "licence_policy.yaml"
     path.write_text(
         path.read_text().replace("needs: {cc: nothing, strict: grant}", "needs: {cc: grant, strict: grant}")
@@ -276,7 +276,7 @@ def test_a_changed_policy_judges_everything_anew_and_says_what_changed(
     look = {"style_ids": STYLES, "licensing": LicensingSettings()}
     assert len(changed_drops(root, first.scan, day=DAY, **look)) == 2
     found = register(root)
-    (change,) = found.judged_anew
+    (change,) = found.verdict_changes
     assert (change.source_id, change.before) == ("one", "accepted: CC-BY-4.0, asks for attribution")
     assert change.after.startswith("forbidden: CC-BY-4.0")
     assert taken(found) == ["two/b.mp3"]

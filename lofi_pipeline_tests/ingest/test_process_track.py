@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -217,28 +218,33 @@ def holders(process: psutil.Process, lock: Path) -> list[psutil.Process]:
     return found
 
 
+def run_and_signal(command: list[str], lock: Path, number: signal.Signals) -> str:
+    """What a command prints while every process below it that works on the track of this lock gets a signal."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    over = threading.Event()
+
+    def signal_the_holders() -> None:
+        while not over.wait(0.02):
+            with suppress(psutil.Error):
+                for worker in holders(psutil.Process(process.pid), lock):
+                    worker.send_signal(number)
+
+    sender = threading.Thread(target=signal_the_holders)
+    sender.start()
+    out = process.stdout.read()
+    over.set()
+    sender.join()
+    assert process.wait() == 0
+    return out
+
+
 def test_a_worker_that_dies_costs_its_own_track_alone(root: DataRoot) -> None:
     make_drop(root, "one", {f"{name}.wav": song(n) for n, name in enumerate("ab")}, facts())
     register(root)
     ids = ["track_001", "track_002"]
     command = [sys.executable, "-c", BATCH, str(root.path), "2", ",".join(ids)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    over = threading.Event()
-
-    def kill_whoever_works_on_the_second() -> None:
-        lock = root.track_records / ".track_002.json.lock"
-        while not over.wait(0.02):
-            with suppress(psutil.Error):
-                for worker in holders(psutil.Process(process.pid), lock):
-                    worker.kill()
-
-    killer = threading.Thread(target=kill_whoever_works_on_the_second)
-    killer.start()
-    out = process.stdout.read()
-    over.set()
-    killer.join()
-    assert process.wait() == 0
+    out = run_and_signal(command, root.track_records / ".track_002.json.lock", signal.SIGKILL)
     records = {record.track_id: record for record in records_of(root)}
     assert [records[track_id].status for track_id in ids] == ["ok", "failed"], out
     assert "the worker process died over this file" in (records["track_002"].reason or "")

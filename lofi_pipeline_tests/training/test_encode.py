@@ -141,8 +141,12 @@ def test_the_longest_words_of_the_vocabulary_fit_into_a_prompt():
     vocabulary = load_vocabulary()
     longest = ", ".join(max(vocabulary.tags(kind), key=len) for kind in TagKind)
     pipeline = load_base("nano")
-    for caption in caption_variants(longest, vocabulary, count=64):
+    captions = caption_variants(longest, vocabulary, count=64)
+    for caption in captions:
         check_prompt_length(pipeline, caption)
+    assert len(captions) == 64
+    with pytest.raises(PromptTooLong):  # so the check does look at what it was given
+        check_prompt_length(pipeline, ", ".join(captions))
 
 
 def test_long_audio_is_encoded_in_chunks_without_seams(base: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,11 @@
-"""Where the beats lie, which of them opens a bar, how many make one, and how the off-beats swing."""
+"""Beats of a track of known tempo: their times, which of them begins a bar, how many make a bar, and the swing.
+
+The tempo itself is found in rhythm.py and tempo.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,26 +15,26 @@ from lofi_pipeline.audio.analysis.bands import BANDS, CENTRE_SECONDS, FRAMES_PER
 from lofi_pipeline.audio.analysis.chroma import Chroma, harmony_changes
 from lofi_pipeline.audio.analysis.linear_model import linear_models, shares
 
-_PHASES = 64
+PHASES = 64
 _RANGES = ((0, 3), (3, 8), (8, 16), (16, 28), (28, BANDS))
-"""Band ranges whose onsets are told apart: kick and bass, low, middle, high, hats."""
+"""Band ranges whose onsets are kept apart: kick and bass, low, middle, high, hats."""
 _MOST_PHASES = 4
 _BAR = 4
 _OFF_BEAT = (0.42, 0.72)
-"""Where in a beat the second eighth may fall: a little early, straight 0.5, triplets 0.667."""
+"""Range of the second eighth within a beat; 0.5 is straight, 0.667 are triplets."""
 _CLEAR_OFF_BEAT = 0.5
 _USUALLY_FOUR = 0.9
-"""Share of this music that is in four, before one has listened."""
+"""Prior: the share of this music that is in four."""
 _MOST_CERTAIN_METRE = 0.9
-"""A track may change its metre, or have one that nobody looked for."""
+"""Upper limit of the confidence: a track may change its metre, or have another than these two."""
 
 
 @dataclass(frozen=True)
 class Beats:
-    """A rigid grid: beat k lies at `offset` + k * 60 / bpm seconds, and beat `downbeat` (0 to 3) opens a bar.
+    """A grid of constant tempo: beat k is at `offset` + k * 60 / bpm seconds, and beat `downbeat` (0 to 3) begins a bar.
 
-    `steadiness` (0 to 1) is how well the onsets keep to it from beginning to end; `swing` is where the second eighth of a
-    beat falls (0.5 straight, 0.667 triplets).
+    `steadiness` (0 to 1) is how well the onsets keep to the grid over the whole track; `swing` is the position of the second
+    eighth within a beat (0.5 straight, 0.667 triplets).
     """
 
     offset: float
@@ -45,18 +49,18 @@ class Beats:
 
 def beats_of(grown: np.ndarray, chroma: Chroma, bands: np.ndarray, bpm: float) -> Beats | None:
     """The beats of a track of known tempo, from the growth of its bands, its bands and its chroma; None if it has no onsets."""
-    onsets = _by_range(grown)
+    onsets = by_range(grown)
     if len(onsets) < 8 * FRAMES_PER_SECOND or not onsets.any():
         return None
-    profile = _folded(onsets, bpm)
+    profile = folded(onsets, bpm)
     full = profile.mean(axis=1)
     if not full.any():
         return None
     changes = harmony_changes(chroma)
-    places = _candidates(full)
-    chances = shares(linear_models()["beat"].score(phase_features(profile, places, changes, bpm)))
-    phase = int(places[int(np.argmax(chances))])
-    offset = ((phase + _centroid(full, phase)) / _PHASES * 60 / bpm + CENTRE_SECONDS) % (60 / bpm)
+    phases = beat_candidates(full)
+    chances = shares(linear_models()["beat"].score(phase_features(profile, phases, changes, bpm)))
+    phase = int(phases[int(np.argmax(chances))])
+    offset = ((phase + _centroid(full, phase)) / PHASES * 60 / bpm + CENTRE_SECONDS) % (60 / bpm)
     metre, sure = _metre(metre_features(bands, onsets, changes, bpm, offset))
     bar = 3 if metre == "3/4" else _BAR
     opens = linear_models()["downbeat"].score(downbeat_features(onsets, changes, bpm, offset, bar))
@@ -74,86 +78,83 @@ def beats_of(grown: np.ndarray, chroma: Chroma, bands: np.ndarray, bpm: float) -
 
 
 def pulse(grown: np.ndarray, bpm: float) -> np.ndarray:
-    """How sharply onsets gather at certain phases of the beat, by range: float64 [10], logarithms.
+    """How concentrated the onsets are at certain phases of the beat, by range: float64 [10].
 
-    The strongest phase beside the mean, and the strongest phase as it is.
+    Logarithms of the ratio of the strongest phase to the mean, then of the strongest phase.
     """
-    profile = _folded(_by_range(grown), bpm)
+    profile = folded(by_range(grown), bpm)
     top, mean = profile.max(axis=0), profile.mean(axis=0)
     return np.concatenate([np.log((top + 1e-4) / (mean + 1e-4)), np.log(top + 1e-4)])
 
 
-def _by_range(grown: np.ndarray) -> np.ndarray:
+def by_range(grown: np.ndarray) -> np.ndarray:
+    """Onset strength by range, float32 [frames, 5], of the growth of bands [frames, bands]."""
     return standing_out(np.stack([grown[:, low:high].mean(axis=1) for low, high in _RANGES], axis=1))
 
 
-def _folded(onsets: np.ndarray, bpm: float) -> np.ndarray:
+def folded(onsets: np.ndarray, bpm: float) -> np.ndarray:
     """Mean onset strength at each of 64 phases of the beat, by range: float64 [64, 5]."""
     turns = np.arange(len(onsets)) / FRAMES_PER_SECOND * bpm / 60
-    phase = np.floor(turns % 1 * _PHASES).astype(int) % _PHASES
-    count = np.maximum(1, np.bincount(phase, minlength=_PHASES))
-    columns = [np.bincount(phase, weights=column, minlength=_PHASES) / count for column in onsets.T]
+    phase = np.floor(turns % 1 * PHASES).astype(int) % PHASES
+    count = np.maximum(1, np.bincount(phase, minlength=PHASES))
+    columns = [np.bincount(phase, weights=column, minlength=PHASES) / count for column in onsets.T]
     profile = np.stack(columns, axis=1)
     return (np.roll(profile, 1, axis=0) + 2 * profile + np.roll(profile, -1, axis=0)) / 4
 
 
-def _candidates(full: np.ndarray) -> np.ndarray:
-    """The phases where most starts, at most four, best first."""
+def beat_candidates(full: np.ndarray) -> np.ndarray:
+    """The phases with the strongest onsets, at most four, best first."""
     top = np.flatnonzero((full >= np.roll(full, 1)) & (full > np.roll(full, -1)))
     return top[np.argsort(-full[top], kind="stable")][:_MOST_PHASES]
 
 
 def _centroid(full: np.ndarray, phase: int) -> float:
-    """Where, around a phase, the middle of its hill lies, in phases."""
+    """The centroid of the peak around a phase, relative to it, in phases."""
     steps = np.arange(-2, 3)
-    hill = full[(phase + steps) % _PHASES]
-    return 0.5 + float((hill * steps).sum() / max(float(hill.sum()), 1e-9))
+    peak = full[(phase + steps) % PHASES]
+    return 0.5 + float((peak * steps).sum() / max(float(peak.sum()), 1e-9))
 
 
-def phase_features(profile: np.ndarray, places: np.ndarray, changes: np.ndarray, bpm: float) -> np.ndarray:
-    """What speaks for each phase as the beat: float64 [places, 8].
+def phase_features(profile: np.ndarray, phases: np.ndarray, changes: np.ndarray, bpm: float) -> np.ndarray:
+    """Features of each phase as a candidate for the beat: float64 [phases, 8].
 
-    Onsets by range and over all, beside the strongest phase; whether more starts a little more than half a beat later than a
-    little less (swing); whether the harmony changes there.
+    Onsets by range and overall, relative to the strongest phase; whether onsets are stronger a little after half a beat than
+    a little before (swing); how much the harmony changes there.
     """
     full = profile.mean(axis=1)
 
-    def near(values: np.ndarray, place: int) -> float:
-        return float(values[(place + np.arange(-1, 2)) % _PHASES].max())
+    def near(values: np.ndarray, phase: int) -> float:
+        return float(values[(phase + np.arange(-1, 2)) % PHASES].max())
 
-    def between(place: int, low: float, high: float) -> float:
-        return float(
-            full[(place + np.rint(np.linspace(low, high, 17) * _PHASES).astype(int)) % _PHASES].max()
-        )
+    def between(phase: int, low: float, high: float) -> float:
+        return float(full[(phase + np.rint(np.linspace(low, high, 17) * PHASES).astype(int)) % PHASES].max())
 
     harmony = _folded_changes(changes, bpm)
     rows = []
-    for place in places:
-        ranges = [near(column, place) / max(float(column.max()), 1e-9) for column in profile.T]
-        later = (between(place, 0.44, 0.70) - between(place, 0.30, 0.56)) / max(float(full.max()), 1e-9)
-        at = (place + 0.5) / _PHASES * 60 / bpm + CENTRE_SECONDS
-        rows.append([*ranges, near(full, place) / max(float(full.max()), 1e-9), later, harmony(at)])
+    for phase in phases:
+        ranges = [near(column, phase) / max(float(column.max()), 1e-9) for column in profile.T]
+        later = (between(phase, 0.44, 0.70) - between(phase, 0.30, 0.56)) / max(float(full.max()), 1e-9)
+        at = (phase + 0.5) / PHASES * 60 / bpm + CENTRE_SECONDS
+        rows.append([*ranges, near(full, phase) / max(float(full.max()), 1e-9), later, harmony(at)])
     return np.array(rows)
 
 
-def _folded_changes(changes: np.ndarray, bpm: float):
-    """The function that says, for a time of a beat in s, how much the harmony changes at the best of its four places in a bar."""
+def _folded_changes(changes: np.ndarray, bpm: float) -> Callable[[float], float]:
+    """A function of the time of a beat in s: the change of harmony there, at the best of the four positions of the bar; 0 to 1."""
     seconds, away = changes
     if not len(away):
         return lambda _at: 0.0
     bar = _BAR * 60 / bpm
     bins = 48
-    place = np.floor(seconds / bar % 1 * bins).astype(int) % bins
-    sums = np.bincount(place, weights=away, minlength=bins) / np.maximum(
-        1, np.bincount(place, minlength=bins)
-    )
+    position = np.floor(seconds / bar % 1 * bins).astype(int) % bins
+    count = np.maximum(1, np.bincount(position, minlength=bins))
+    sums = np.bincount(position, weights=away, minlength=bins) / count
     top = max(float(sums.max()), 1e-9)
 
     def at_best(at: float) -> float:
-        places = [(at + beat * 60 / bpm) / bar % 1 * bins for beat in range(_BAR)]
-        values = [
-            np.interp(place - 0.5, np.arange(-1, bins + 1), np.pad(sums, 1, mode="wrap")) for place in places
-        ]
+        positions = [(at + beat * 60 / bpm) / bar % 1 * bins for beat in range(_BAR)]
+        axis, wrapped = np.arange(-1, bins + 1), np.pad(sums, 1, mode="wrap")
+        values = [np.interp(position - 0.5, axis, wrapped) for position in positions]
         return float(max(values)) / top
 
     return at_best
@@ -162,7 +163,7 @@ def _folded_changes(changes: np.ndarray, bpm: float):
 def downbeat_features(
     onsets: np.ndarray, changes: np.ndarray, bpm: float, offset: float, bar: int = _BAR
 ) -> np.ndarray:
-    """What speaks for each of the first `bar` beats as a bar's first: onsets by range, change of harmony: float64 [bar, 6]."""
+    """Features of each of the first `bar` beats as the first of a bar, onsets by range and change of harmony: float64 [bar, 6]."""
     count = max(bar, int((len(onsets) / FRAMES_PER_SECOND - offset) * bpm / 60))
     times = offset + np.arange(count) * 60 / bpm
     seconds, away = changes
@@ -180,19 +181,19 @@ def _struck(onsets: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _swing(full: np.ndarray, phase: int) -> tuple[float, float]:
-    """Where the off-beat falls and how clearly one stands out: (share of the beat, 0..1)."""
-    low, high = (round(share * _PHASES) for share in _OFF_BEAT)
+    """The position of the off-beat as a share of the beat, and how prominent it is, 0 to 1."""
+    low, high = (round(share * PHASES) for share in _OFF_BEAT)
     steps = np.arange(low, high + 1)
-    window = full[(phase + steps) % _PHASES]
+    window = full[(phase + steps) % PHASES]
     top = int(steps[int(np.argmax(window))])
-    away = (top + _centroid(full, phase + top) - _centroid(full, phase)) / _PHASES
+    away = (top + _centroid(full, phase + top) - _centroid(full, phase)) / PHASES
     ground = float(np.median(full))
     clear = (float(window.max()) - ground) / max(float(full[phase]) - ground, 1e-9)
     return float(np.clip(away, *_OFF_BEAT)), float(np.clip(clear / _CLEAR_OFF_BEAT, 0, 1))
 
 
 def _steadiness(strength: np.ndarray, bpm: float) -> float:
-    """How far the phase of the beat stays the same over windows of 8 s: length of their mean direction, 0..1."""
+    """How constant the phase of the beat is over windows of 8 s: the mean resultant length of their phases, 0 to 1."""
     turn = np.exp(-2j * np.pi * np.arange(len(strength)) / FRAMES_PER_SECOND * bpm / 60 * 2)
     size = round(8 * FRAMES_PER_SECOND)
     count = max(1, len(strength) // size)
@@ -203,9 +204,9 @@ def _steadiness(strength: np.ndarray, bpm: float) -> float:
 def metre_features(
     bands: np.ndarray, onsets: np.ndarray, changes: np.ndarray, bpm: float, offset: float
 ) -> np.ndarray:
-    """How much more alike beats are four and eight apart than three and six: float64 [6].
+    """How much more similar beats are at distances of four and eight than of three and six: float64 [6].
 
-    By sound (both halves of each beat), by how hard each beat is struck in five ranges, by where the harmony changes.
+    By the sound of both halves of each beat, by the onset strength of each beat in five ranges, by the change of harmony.
     """
     times = np.arange(offset, len(bands) / FRAMES_PER_SECOND, 60 / bpm)
     if len(times) < 20:

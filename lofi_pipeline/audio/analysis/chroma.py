@@ -1,4 +1,7 @@
-"""Pitch classes over time, from spectral peaks whose frequency is told to a fraction of a bin."""
+"""Pitch classes over time, from spectral peaks whose frequency is interpolated between bins.
+
+Key and mode are derived from them in tonality.py.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,10 @@ class Chroma:
 
 
 def chroma_of(mono: np.ndarray) -> Chroma:
-    """The chroma of float32 [n] at 22.05 kHz, 10.8 frames a second, whatever its tuning.
+    """The chroma of float32 [n] at 22.05 kHz, 10.8 frames a second; the tuning is estimated and removed.
 
     Peaks are interpolated by a parabola through the log magnitudes (J. O. Smith: Spectral Audio Signal Processing, "Quadratic
-    Interpolation of Spectral Peaks"), weighted by the square root of their magnitude and how near they lie to a semitone.
+    Interpolation of Spectral Peaks"). Their weight is the square root of their magnitude, less the farther from a semitone.
     """
     spectrum = magnitudes(mono, _SIZE, _HOP, bins=int(_NOTES[1] * _SIZE / _RATE) + 3)
     seconds = (np.arange(len(spectrum)) * _HOP + _SIZE / 2) / _RATE
@@ -51,11 +54,11 @@ def chroma_of(mono: np.ndarray) -> Chroma:
     semitones -= tuning
     nearest = np.rint(semitones)
     weight = np.sqrt(height) * np.maximum(0, 1 - 2 * np.abs(semitones - nearest))
-    place = frame * 12 + nearest.astype(int) % 12
+    cell = frame * 12 + nearest.astype(int) % 12
 
     def within(band: tuple[float, float]) -> np.ndarray:
         audible = (hertz > band[0]) & (hertz < band[1])
-        sums = np.bincount(place[audible], weights=weight[audible], minlength=12 * len(spectrum))
+        sums = np.bincount(cell[audible], weights=weight[audible], minlength=12 * len(spectrum))
         return sums.reshape(-1, 12)
 
     return Chroma(within(_NOTES), within(_BASS), seconds)
@@ -71,7 +74,7 @@ def share_of_each(chroma: np.ndarray) -> np.ndarray:
 
 
 def harmony_changes(chroma: Chroma) -> np.ndarray:
-    """[time in s, distance between the notes of the second after and before]: float64 [2, frames]."""
+    """Time in s, and the cosine distance between the notes of the second after it and before it: float64 [2, frames]."""
     if len(chroma.seconds) < 32:
         return np.zeros((2, 0))
     width, gap = 10, 2

@@ -1,4 +1,7 @@
-"""What is heard in a track: tempo, beats, key, metre, swing, brightness, timbre, and what is there (voice, drums, noise)."""
+"""All measurements of a track in one call: tempo, beats, key, metre, swing, brightness, timbre, voice, drums, noise.
+
+Each measurement is made in a module of its own; how well they do is in docs/analysis.md. The quality score is in quality.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from lofi_pipeline.entities import TrackMeasurements
 
 
 def measure(mono: np.ndarray) -> TrackMeasurements:
-    """Measure float32 [n] at 22.05 kHz. The tempo lies in 55..110, not yet folded into a style's range."""
+    """Measure float32 [n] at 22.05 kHz. The tempo is from 55 to 110 bpm, not yet folded into the range of a style."""
     bands = log_bands(mono)
     grown = growth(bands)
     strength = strength_of(grown)

@@ -1,7 +1,7 @@
-"""Is somebody singing, do drums play, does vinyl crackle, does it rain, is there noise: probabilities from the timbre.
+"""Probabilities, from the timbre, that there is a voice, drums, vinyl crackle, rain or noise.
 
-The scores are fitted on this project's synthetic loops (benchmarks/fit_analysis.py, measured in docs/analysis.md): voices there
-are vowels without words. On other music they are an ear that has never left the studio; nothing is refused because of them.
+The models are fitted on this project's synthetic loops (benchmarks/fit_analysis.py, measured in docs/analysis.md), whose voices
+are vowels without words. On other music they are unreliable, so nothing is refused because of them.
 The features follow what is known to work for voices and noise in general: level, spread and movement of mel bands over time
 (B. Lehner, R. Sonnleitner, G. Widmer: Towards Light-Weight, Real-Time-Capable Singing Voice Detection. ISMIR 2013).
 """
@@ -29,7 +29,7 @@ class Presence:
 
 
 def presence_of(features: np.ndarray) -> Presence:
-    """What is there, by `presence_features`."""
+    """The probabilities for a row of `presence_features`."""
     scores = linear_models()
     return Presence(*(scores[name].probability(features) for name in Presence.__dataclass_fields__))
 
@@ -37,5 +37,5 @@ def presence_of(features: np.ndarray) -> Presence:
 def presence_features(
     mono: np.ndarray, spectra: np.ndarray, bands: np.ndarray, grown: np.ndarray, bpm: float
 ) -> np.ndarray:
-    """float64 [numbers]: the timbre, then how sharply onsets gather within the beat."""
+    """The timbre, then how concentrated the onsets are within the beat (`pulse`): float64 [numbers]."""
     return np.concatenate([timbre(mono, spectra, bands, grown), pulse(grown, bpm)])

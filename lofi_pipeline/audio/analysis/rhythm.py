@@ -1,4 +1,7 @@
-"""What the rhythm of onsets says of the tempo, for music that repeats itself at 55 to 110 beats per minute."""
+"""Onsets, and the tempos that they suggest, from 55 to 110 beats per minute.
+
+The choice among these tempos, by harmony and repetition, is made in tempo.py.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,20 @@ from lofi_pipeline.audio.analysis.spectrum import fft_size, signal_of, spectrum_
 SLOWEST, _FASTEST = 55.0, 110.0
 USUAL_BPM, _USUAL_OCTAVES = 78.0, 0.5
 COMB = ((0.25, 0.15), (0.5, 0.35), (1, 1.0), (2, 0.7), (4, 0.7), (8, 0.3))
-"""(multiple of the beat, weight): how much self-similarity at that distance speaks for the beat."""
+"""(multiple of the beat, weight of the autocorrelation at that lag)."""
 _HARMONICS = (0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
-"""Of the beat's frequency: where onsets that repeat every bar put their energy."""
+"""Multiples of the beat's frequency at which onsets that repeat every bar have energy."""
 _NEAR = 0.015
 _ALTERNATIVES = 7
 _APART = 0.04
-"""Share by which two tempos differ that are not the same tempo."""
+"""Relative difference from which two tempos count as different."""
 _MIN_DISTANCE = 0.06
-"""Seconds between two onsets that are told apart."""
+"""Least seconds between two onsets."""
 
 
 @dataclass(frozen=True)
 class Tempo:
-    """Beats per minute in 55..110, to 0.01 on steady music, how regular they are, and what else it might be, best first."""
+    """A tempo of 55 to 110 bpm (exact to 0.01 on steady music), its regularity from 0 to 1, and other candidates, best first."""
 
     bpm: float
     confidence: float
@@ -34,9 +37,9 @@ class Tempo:
 
 
 def onset_strength(mono: np.ndarray) -> np.ndarray:
-    """How much starts at each moment: float32 [frames], 86 a second, of float32 [n] at 22.05 kHz.
+    """Onset strength of float32 [n] at 22.05 kHz: float32 [frames], 86 a second.
 
-    Half-wave rectified growth of log mel bands over two frames, less its mean over a second.
+    Half-wave rectified increase of log mel bands over two frames, less its mean over a second.
     """
     return strength_of(growth(log_bands(mono)))
 
@@ -47,7 +50,7 @@ def strength_of(grown: np.ndarray) -> np.ndarray:
 
 
 def onsets_per_second(strength: np.ndarray) -> float:
-    """Density of clear onsets: local maxima that stand out from the track's own level."""
+    """Clear onsets a second: local maxima above the mean by half a standard deviation."""
     if len(strength) < 3 or not strength.any():
         return 0.0
     clear = float(strength.mean() + 0.5 * strength.std())
@@ -58,9 +61,9 @@ def onsets_per_second(strength: np.ndarray) -> float:
 
 
 def tempo_of(strength: np.ndarray) -> Tempo:
-    """Tempo by a comb over the autocorrelation of the onsets alone; the octave is the one usual for this music.
+    """The tempo by a comb filter over the autocorrelation of the onsets, in the octave that is usual for this music.
 
-    What the comb finds is made exact by the spectrum of the onsets: the frequency whose multiples hold most energy.
+    It is then refined by the spectrum of the onsets: the frequency whose multiples have most energy.
     """
     longest = int(8 * 60 / SLOWEST * FRAMES_PER_SECOND) + 8
     similarity = autocorrelation(strength, longest)
@@ -89,18 +92,18 @@ def _peaks(candidates: np.ndarray, fit: np.ndarray) -> list[float]:
 
 
 def _exact(strength: np.ndarray, bpm: float) -> float:
-    """The tempo within 1.5 % of `bpm` whose multiples hold most of the onsets' spectrum."""
+    """The tempo within 1.5 % of `bpm` whose multiples have most energy in the spectrum of the onsets."""
     size = fft_size(8 * len(strength))
     power = np.square(np.abs(np.asarray(scipy.fft.rfft(strength - strength.mean(), size))))
     near = bpm / 60 * np.linspace(1 - _NEAR, 1 + _NEAR, 1201)
     bins = near * size / FRAMES_PER_SECOND
-    places = np.arange(len(power))
-    fit = np.sum([np.interp(bins * multiple, places, power) for multiple in _HARMONICS], axis=0)
+    axis = np.arange(len(power))
+    fit = np.sum([np.interp(bins * multiple, axis, power) for multiple in _HARMONICS], axis=0)
     return 60 * float(near[int(np.argmax(fit))])
 
 
 def autocorrelation(strength: np.ndarray, lags: int) -> np.ndarray | None:
-    """Unbiased, 1 at lag 0: float64 [at most lags]; None for a signal without onsets."""
+    """The unbiased autocorrelation, 1 at lag 0: float64 [at most lags]; None for a signal without onsets."""
     centred = strength.astype(np.float64) - strength.mean()
     count = len(centred)
     if count < 4 * FRAMES_PER_SECOND or not centred.any():
@@ -113,7 +116,7 @@ def autocorrelation(strength: np.ndarray, lags: int) -> np.ndarray | None:
 
 
 def beat_times(strength: np.ndarray, bpm: float) -> np.ndarray:
-    """A rigid grid of beats, laid where the onsets are strongest: float64 [k], in seconds."""
+    """A grid of beats of constant tempo, at the offset where the onsets are strongest: float64 [k], in seconds."""
     period = 60 / bpm * FRAMES_PER_SECOND
     count = int(len(strength) / period)
     if count < 2:

@@ -1,4 +1,4 @@
-"""Short-time spectra: what features, quality and fingerprint have in common."""
+"""Short-time spectra and Fourier transforms, shared by measurements, quality and fingerprints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import scipy.fft
 import soxr
 
 _PIECE = 1 << 18
-"""Samples, overlapping ones as often as they are used, that are transformed at a time: few enough to stay in the cache."""
+"""Samples that are transformed at a time, overlapping ones counted repeatedly: few enough to stay in the cache."""
 
 
 @cache
@@ -40,7 +40,7 @@ def frequencies(size: int, rate: float) -> np.ndarray:
 
 
 def mono_at(samples: np.ndarray, rate: int) -> np.ndarray:
-    """float32 [2, n] at 48 kHz -> float32 [m] at `rate`: the middle, or one side where the two cancel out."""
+    """Mono of float32 [2, n] at 48 kHz: float32 [m] at `rate` Hz. The mean of both sides, or the left one if they cancel out."""
     left, right = samples
     cancels = float(np.dot(left, right)) < -0.5 * float(np.sqrt(np.dot(left, left) * np.dot(right, right)))
     middle = left if cancels else (left + right) * np.float32(0.5)
@@ -48,12 +48,12 @@ def mono_at(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def fft_size(count: int) -> int:
-    """The next length from `count` on that transforms fast."""
+    """The smallest length from `count` on whose transform is fast."""
     return int(scipy.fft.next_fast_len(count, True) or count)
 
 
 def spectrum_of(values: np.ndarray, size: int) -> np.ndarray:
-    """Fourier transform along the first axis, zero-padded to `size`."""
+    """The Fourier transform of real values along the first axis, zero-padded to `size`."""
     return np.asarray(scipy.fft.rfft(values, size, axis=0))
 
 

@@ -1,7 +1,7 @@
-"""Which of the tempos that the onsets offer is the beat: the one in whose bars the music repeats itself.
+"""The choice of the tempo among the candidates of rhythm.py: the one in whose bars the music repeats itself.
 
-A pad without drums offers little to a comb of onsets: 3/2 or 4/3 of its tempo fit as well. But its harmony changes and its
-loops return after whole bars. The weights of all that are fitted (benchmarks/fit_analysis.py).
+Without drums the onsets alone are ambiguous: 3/2 or 4/3 of the tempo fit as well. But harmony and loops return after whole
+bars. The weights of these features are fitted (benchmarks/fit_analysis.py).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from lofi_pipeline.audio.analysis.rhythm import COMB, SLOWEST, USUAL_BPM, Tempo,
 from lofi_pipeline.audio.analysis.spectrum import fft_size, signal_of, spectrum_of
 
 METRES = (4, 3)
-"""Beats in a bar: a tempo is weighed in each, or a waltz would be heard at 3/4 of its own."""
+"""Beats in a bar. Each tempo is tried with each, or a waltz would be measured at 3/4 of its tempo."""
 _PHRASES = (1, 2, 4)
-"""Bars after which notes and sound return."""
+"""Distances in bars at which notes and sound repeat."""
 _CHANGES = (0.5, 1, 2)
-"""Bars after which the harmony changes again."""
+"""Distances in bars at which the harmony changes."""
 _THINNED = 4
-"""Every fourth frame of the bands, 21 a second, is enough to tell a bar from another."""
+"""Every fourth frame of the bands, 21 a second, is enough to compare bars."""
 _ALTERNATIVES = 3
 
 
 def weigh(offered: Tempo, strength: np.ndarray, bands: np.ndarray, chroma: Chroma) -> Tempo:
-    """The tempo among those that rhythm alone offers that everything speaks for most, the others as alternatives.
+    """The most probable of the tempos that the rhythm suggests, with the others as alternatives.
 
     `confidence` is how regular the onsets are at that tempo, 0 to 1.
     """
@@ -46,11 +46,10 @@ def weigh(offered: Tempo, strength: np.ndarray, bands: np.ndarray, chroma: Chrom
 def tempo_features(
     tempos: np.ndarray, strength: np.ndarray, bands: np.ndarray, chroma: Chroma
 ) -> np.ndarray | None:
-    """What speaks for each of some tempos, in four and in three: float64 [2 * tempos, 17], row 2 * k the k-th in four;
-    None where too little starts to say.
+    """Features of each tempo in four and in three: float64 [2 * tempos, 17], row 2 * k the k-th tempo in four.
 
-    Self-similarity of the onsets at multiples of the beat, how far the tempo is from the usual one, whether in three, and
-    self-similarity of notes, of sound, and of where the harmony changes, after whole bars.
+    Autocorrelation of the onsets at multiples of the beat, squared distance from the usual tempo, whether in three; then
+    autocorrelation of notes, of sound and of the changes of harmony at whole bars. None if there are too few onsets.
     """
     longest = 16 * 60 / SLOWEST
     onsets = autocorrelation(strength, int(longest * FRAMES_PER_SECOND) + 8)
@@ -84,7 +83,7 @@ def _thinned(bands: np.ndarray) -> np.ndarray:
 
 
 def _alike(rows: np.ndarray) -> np.ndarray:
-    """How alike rows are to those so many frames later, 1 for the same: float64 [lags]."""
+    """The unbiased autocorrelation of rows, 1 at lag 0: float64 [lags]."""
     count = len(rows)
     if count < 16:
         return np.zeros(0)

@@ -1,4 +1,4 @@
-"""A small picture of a track's waveform, as PNG bytes."""
+"""The waveform of a track as a small PNG image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 WIDTH, HEIGHT = 320, 64
 _PALETTE = bytes((0xFA, 0xF7, 0xF2, 0x3B, 0x6E, 0x8F, 0x8F, 0xB4, 0xC9))
-"""Background, the body of the wave (its mean level), and its peaks."""
+"""RGB of the background, of the RMS level, and of the peaks."""
 
 
 def waveform_png(samples: np.ndarray) -> bytes:
-    """Draw float32 [2, n]: peaks and mean level over time, 320 x 64; the loudest peak fills the height."""
+    """A PNG of 320 x 64 pixels of float32 [2, n]: peaks and RMS level over time; the highest peak fills the height."""
     count = samples.shape[1]
     edges = np.linspace(0, count, WIDTH + 1).astype(int)
     peak, body = np.zeros(WIDTH), np.zeros(WIDTH)

@@ -1,4 +1,7 @@
-"""Key and mode: how well notes, bass and the harmony of phrase beginnings fit each of 24 keys."""
+"""Key and mode: how well notes, bass and the first chord of each phrase fit each of 24 keys.
+
+The pitch classes themselves are computed in chroma.py.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,15 @@ _PROFILES = {
 _SCALES = {"major": [0, 2, 4, 5, 7, 9, 11], "minor": [0, 2, 3, 5, 7, 8, 10]}
 _BEATS_A_PHRASE, _BEATS_A_CHORD = 16, 4
 _EDGE = 0.1
-"""Beats beside a bar line that are left out: there two chords sound at once."""
+"""Beats on either side of a bar line that are left out, because two chords sound there at once."""
 
 _MOST_CERTAIN = 0.95
-"""Music may have no key, or change it: the fit knows only music that stays in one."""
+"""Upper limit of the confidence: music may have no key or change it, which the fitted model does not know."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """Tonic such as "A" or "C#", mode, and confidence 0..1: the probability given the fit."""
+    """Tonic such as "A" or "C#", mode, and confidence 0 to 1: the probability under the fitted model."""
 
     tonic: str
     mode: Literal["major", "minor"]
@@ -39,8 +42,8 @@ class Key:
 def key_of(chroma: Chroma, bpm: float) -> Key:
     """The key of a piece that begins with a phrase, at a tempo.
 
-    A key profile alone takes loops for a neighbouring key, most often minor for its relative major: the notes are the
-    same. What tells them apart is home: the chord that phrases of four bars begin with. The weights of both are fitted.
+    A key profile alone confuses loops with a neighbouring key, most often minor with its relative major, which has the same
+    notes. The chord that phrases of four bars begin with separates them. The weights of both are fitted.
     """
     if not chroma.notes.any():
         return Key("C", "major", 0.0)
@@ -50,7 +53,7 @@ def key_of(chroma: Chroma, bpm: float) -> Key:
 
 
 def key_features(chroma: Chroma, bpm: float) -> np.ndarray:
-    """What speaks for each key: float64 [24, 17], twelve major keys from C, then twelve minor.
+    """Features of each key: float64 [24, 17], twelve major keys from C, then twelve minor.
 
     Correlation with the profile; shares of the tonic in the bass, of the scale; then of tonic, third, fifth (and the other
     mode's third, the sixth, the seventh) in the first bar of each four, in the opening bar, and over all.

@@ -1,4 +1,5 @@
-"""Telling that two tracks are one recording: the fingerprint of a track, its short sketch, and the comparison of two.
+"""Recognising two tracks as one recording: fingerprints (extract.py), short sketches to search by (sketch.py), and the
+comparison of two fingerprints (match.py).
 
-Which of the tracks of a data root are compared, and what follows for the data set, is decided in dataset/.
+Which tracks of a data root are compared, and what follows for the data set, is decided in dataset/.
 """

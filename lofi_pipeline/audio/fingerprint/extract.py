@@ -1,4 +1,7 @@
-"""Acoustic fingerprints: what sounds when, in semitones, fine enough to be compared at another speed or pitch."""
+"""Acoustic fingerprints: the spectrum over time in semitone bands, fine enough to be compared at another speed or pitch.
+
+The comparison is in match.py.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ BANDS = 60
 _LOWEST = 98.0
 _LOCAL_SECONDS = 4.0
 _QUIET = 3.0
-"""Magnitude, of a signal at unit RMS, that counts as nothing: what hisses in the gaps does not matter."""
+"""Magnitude, of a signal at unit RMS, that counts as silence, so that hiss in the gaps does not matter."""
 _STEPS = 36.0
 """Steps of the stored byte for each neper above _QUIET: 0.24 dB, up to 61 dB."""
 
@@ -27,18 +30,18 @@ _STEPS = 36.0
 def _semitones() -> np.ndarray:
     """Triangular filters a semitone apart from G2: float32 [bins, 60], each of sum 1."""
     hertz = frequencies(_SIZE, RATE)
-    place = 12 * np.log2(np.maximum(hertz, 1) / _LOWEST)
-    filters = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(BANDS)))
+    semitone = 12 * np.log2(np.maximum(hertz, 1) / _LOWEST)
+    filters = np.maximum(0, 1 - np.abs(semitone[:, None] - np.arange(BANDS)))
     empty = np.flatnonzero(filters.sum(axis=0) == 0)
-    filters[np.abs(place[:, None] - empty).argmin(axis=0), empty] = 1
+    filters[np.abs(semitone[:, None] - empty).argmin(axis=0), empty] = 1
     return (filters / filters.sum(axis=0)).astype(np.float32)
 
 
 def fingerprint(mono: np.ndarray) -> np.ndarray:
     """uint8 [frames, 60], 10.8 frames a second, of float32 [n] at 22.05 kHz: log magnitudes in semitone bands.
 
-    The level of the whole does not matter. Everything else is left in: what is taken out before two are compared
-    (`notes_of`) must be taken out after one of them was brought to the other's speed and pitch.
+    The overall level does not matter. Nothing else is removed here: `notes_of` normalises the bands for a comparison, and that
+    must come after one fingerprint was brought to the other's speed and pitch.
     """
     scale = np.sqrt(float(np.mean(np.square(mono)))) or 1.0
     slow = soxr.resample(mono / np.float32(scale), 22_050, RATE, quality="MQ")
@@ -47,7 +50,7 @@ def fingerprint(mono: np.ndarray) -> np.ndarray:
 
 
 def notes_of(bands: np.ndarray) -> np.ndarray:
-    """float32 [frames, bands] of length 1 a frame: what the notes do, from log magnitudes [frames, bands].
+    """The notes in log magnitudes [frames, bands]: float32 [frames, bands], each frame of unit length.
 
     Each frame loses its mean (level), each band its mean over 4 s (timbre, equalising).
     """

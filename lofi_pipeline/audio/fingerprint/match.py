@@ -1,7 +1,8 @@
-"""Two fingerprints compared: found at any speed from 0.8 to 1.25 and any pitch, aligned to the frame, and judged.
+"""Comparison of two fingerprints: at any speed from 0.8 to 1.25 and any pitch, aligned to the frame.
 
-Pieces over one loop share chords and drums. What tells them from copies is contradiction: notes that stand out in the
-one and are not there in the other. Equalising, encoding and shifting blur notes, but do not move them.
+Different pieces over one loop share chords and drums. Contradiction separates them from copies: notes that are prominent in
+one and absent in the other. Equalising, encoding and shifting blur notes but do not move them. Which tracks are compared is
+decided in dataset/duplicates.py.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
     WINDOW,
     at_speed,
     autocorrelation,
-    probes,
+    query_sketches,
     sketch,
     sketch_starts,
 )
@@ -45,7 +46,7 @@ _HINTS, _HINT_MARGIN = 3, 0.15
 
 
 class MatchType(StrEnum):
-    """What two tracks are to each other."""
+    """How two tracks are related."""
 
     SAME = "same recording"
     RELATED = "related"
@@ -54,7 +55,7 @@ class MatchType(StrEnum):
 
 @dataclass(frozen=True)
 class Hint:
-    """Two windows that look alike: where they begin (frames), and how fast the first is against the second."""
+    """Two windows that may match: where each begins (frames), and the speed of the first against the second (1/12 octave)."""
 
     first: int
     second: int
@@ -63,14 +64,14 @@ class Hint:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike two fingerprints are where they align best."""
+    """The result of a comparison, at the best alignment."""
 
     similarity: float
     """Mean cosine of the aligned frames, 0..1."""
     contradiction: float
-    """Share of the notes that stand out in one and are absent in the other, 0..1."""
+    """Share of the notes that are prominent in one and absent in the other, 0..1."""
     overlap: float
-    """How much of the shorter one is aligned, 0..1."""
+    """Share of the shorter one that is aligned, 0..1."""
     speed: float = 1.0
     """How many times as fast as the second the first is played."""
     semitones: float = 0.0
@@ -78,7 +79,7 @@ class Likeness:
 
     @property
     def match_type(self) -> MatchType:
-        """What that makes them."""
+        """The match type that follows from these figures."""
         if not self.is_one_edit:
             return MatchType.NONE
         if (
@@ -94,7 +95,7 @@ class Likeness:
     def is_one_edit(self) -> bool:
         """Whether speed and pitch differ as one edit makes them: pitch alone, speed alone, or both by resampling.
 
-        Music in another key *and* at another tempo, each its own way, was played anew.
+        Where key and tempo differ independently, the music was played again.
         """
         return (
             self._keeps_speed
@@ -104,10 +105,10 @@ class Likeness:
 
     @property
     def _is_stretched(self) -> bool:
-        """Whether the speed alone differs. Bands play again what they played, somewhat faster; few stretch a recording.
+        """Whether the speed alone differs. Such a pair is never called a copy: more often it is the same music played faster.
 
-        Among 1500 pieces of all presets some 40 pairs were one progression at two tempos, as alike as what a phase vocoder
-        had stretched: to leave out none of those is worth more than to find all of these.
+        Among 1500 pieces of all presets some 40 pairs were one chord progression at two tempos, as similar as recordings that
+        a phase vocoder had stretched. Keeping those pieces is worth more than finding every stretched copy.
         """
         return not self._keeps_speed and abs(self.semitones - self._resampled) >= _RESAMPLED
 
@@ -122,7 +123,7 @@ class Likeness:
 
     @property
     def _resampled(self) -> float:
-        """How much higher resampling to this speed makes it, in semitones."""
+        """The rise in pitch that resampling to this speed causes, in semitones."""
         return 12 * float(np.log2(self.speed))
 
     def swapped(self) -> Likeness:
@@ -134,17 +135,22 @@ NOTHING = Likeness(0.0, 1.0, 0.0)
 
 
 def compare(first: np.ndarray, second: np.ndarray) -> Likeness:
-    """How alike two fingerprints are; compare(a, b) is compare(b, a).swapped()."""
+    """Compare two fingerprints, uint8 [frames, 60]. compare(a, b) is compare(b, a).swapped()."""
     if (len(second), second.tobytes()) < (len(first), first.tobytes()):
         return compare(second, first).swapped()
     if not len(first):
         return NOTHING
-    return compare_at(first, second, hints_of(probes(first), sketch(second), len(first), len(second)))
+    return compare_at(first, second, hints_of(query_sketches(first), sketch(second), len(first), len(second)))
 
 
-def hints_of(probe: np.ndarray, sketched: np.ndarray, first_frames: int, second_frames: int) -> list[Hint]:
-    """The two windows most alike at each of the few best speeds, of probes [speeds, m, 64] and a sketch [n, 64]."""
-    alike = probe @ (sketched.astype(np.float32) * np.float32(SKETCH_SCALE)).T
+def hints_of(queries: np.ndarray, sketched: np.ndarray, first_frames: int, second_frames: int) -> list[Hint]:
+    """The two windows that match best, at each of the few best speeds.
+
+    Args:
+        queries: `query_sketches` of the first, float32 [speeds, m, 64].
+        sketched: `sketch` of the second, int8 [n, 64].
+    """
+    alike = queries @ (sketched.astype(np.float32) * np.float32(SKETCH_SCALE)).T
     starts = sketch_starts(first_frames), sketch_starts(second_frames)
     tops = alike.reshape(len(SPEEDS), -1)
     scores = tops.max(axis=1)
@@ -157,19 +163,19 @@ def hints_of(probe: np.ndarray, sketched: np.ndarray, first_frames: int, second_
 
 
 def compare_at(first: np.ndarray, second: np.ndarray, hints: Sequence[Hint]) -> Likeness:
-    """How alike two fingerprints are at the best of some hints."""
-    found = [place for hint in hints if (place := _local(first, second, hint))]
+    """Compare two fingerprints, searching only around some hints; the best one counts."""
+    found = [alignment for hint in hints if (alignment := _align_window(first, second, hint))]
     if not found:
         return NOTHING
-    place = max(found, key=lambda item: item.score)
+    alignment = max(found, key=lambda item: item.score)
     for seconds in (20.0, 60.0):
-        place = _refined(first, second, place, seconds)
-    place = _refined(first, second, _furthest(first, second, place), None)
-    return _judged(first, second, _exact_pitch(first, second, place))
+        alignment = _refine(first, second, alignment, seconds)
+    alignment = _refine(first, second, _align_whole(first, second, alignment), None)
+    return _likeness(first, second, _exact_pitch(first, second, alignment))
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Alignment:
     """second at speed * t + offset (frames), `semitones` higher, is first at t; found around `anchor`."""
 
     speed: float
@@ -179,10 +185,13 @@ class _Place:
     score: float
 
 
-def _furthest(first: np.ndarray, second: np.ndarray, place: _Place) -> _Place:
-    """The same speed and pitch where most is alike: loops fit at many places, copies over their whole length at one."""
-    count = int((len(second) - 1) / place.speed) + 1
-    moved, bands = _moved(second.astype(np.float32), np.arange(count) * place.speed, place.semitones)
+def _align_whole(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> _Alignment:
+    """The offset at which most frames match, at the same speed and pitch.
+
+    Loops match at many offsets; a copy matches over its whole length at one.
+    """
+    count = int((len(second) - 1) / alignment.speed) + 1
+    moved, bands = _moved(second.astype(np.float32), np.arange(count) * alignment.speed, alignment.semitones)
     here, there = notes_of(first[:, bands]), notes_of(moved)
     size = fft_size(len(here) + len(there))
     product = signal_of((spectrum_of(here, size) * spectrum_of(there, size).conj()).sum(axis=1), size)
@@ -190,11 +199,11 @@ def _furthest(first: np.ndarray, second: np.ndarray, place: _Place) -> _Place:
     lag = np.where(lag >= len(here), lag - size, lag)
     best = int(lag[int(product.argmax())])
     start, end = max(0, best), min(len(here), best + count)
-    return replace(place, offset=-place.speed * best, anchor=(start + end) / 2)
+    return replace(alignment, offset=-alignment.speed * best, anchor=(start + end) / 2)
 
 
 def _moved(bands: np.ndarray, times: np.ndarray, semitones: float) -> tuple[np.ndarray, slice]:
-    """Bands [frames, 60] at fractional times, that much higher; and which bands it then has."""
+    """Bands [frames, 60] at fractional times and transposed; and which bands that leaves."""
     below = np.clip(times.astype(np.int64), 0, max(0, len(bands) - 2))
     share = (times - below).astype(np.float32)[:, None]
     after = np.minimum(below + 1, len(bands) - 1)
@@ -208,8 +217,8 @@ def _moved(bands: np.ndarray, times: np.ndarray, semitones: float) -> tuple[np.n
     return values[:, left] * (1 - part) + values[:, right] * part, slice(low, high)
 
 
-def _local(first: np.ndarray, second: np.ndarray, hint: Hint) -> _Place | None:
-    """Where the hint's window of the first is in the second: exact speed, then pitch and time at once."""
+def _align_window(first: np.ndarray, second: np.ndarray, hint: Hint) -> _Alignment | None:
+    """Align the hint's window of the first with the second: exact speed, then pitch and time at once."""
     here = notes_of(first[hint.first : hint.first + WINDOW])
     there = notes_of(second[hint.second : hint.second + WINDOW])
     twelfths = _exact_speed(autocorrelation(here), autocorrelation(there), hint.twelfths)
@@ -238,8 +247,8 @@ def _local(first: np.ndarray, second: np.ndarray, hint: Hint) -> _Place | None:
     lag, semitones = float(allowed[row]), float(shifts[column])
     # first at hint.first + t is `moved` at t - lag, which is second at begin + speed * (t - lag).
     offset = begin - speed * (lag + hint.first)
-    place = _Place(speed, offset, semitones, hint.first + len(here) / 2, float(score[row, column]))
-    return _exact_pitch(first, second, place)
+    alignment = _Alignment(speed, offset, semitones, hint.first + len(here) / 2, float(score[row, column]))
+    return _exact_pitch(first, second, alignment)
 
 
 def _exact_speed(here: np.ndarray, there: np.ndarray, twelfths: float) -> float:
@@ -251,7 +260,7 @@ def _exact_speed(here: np.ndarray, there: np.ndarray, twelfths: float) -> float:
 
 
 def _vertex(values: np.ndarray, at: int) -> float:
-    """Where the parabola through three neighbours has its top, as an offset from the middle one: -0.5..0.5."""
+    """The top of the parabola through three neighbours, as an offset from the middle one: -0.5..0.5."""
     if not 0 < at < len(values) - 1:
         return 0.0
     before, middle, after = (float(value) for value in values[at - 1 : at + 2])
@@ -259,28 +268,30 @@ def _vertex(values: np.ndarray, at: int) -> float:
     return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
-def _exact_pitch(first: np.ndarray, second: np.ndarray, place: _Place) -> _Place:
-    """Resampling moves pitch with speed, by a fraction of a semitone; other tools move it by whole ones."""
-    whole = replace(place, semitones=float(round(place.semitones)))
-    resampled = 12 * float(np.log2(place.speed))
+def _exact_pitch(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> _Alignment:
+    """Decide the pitch: a fraction of a semitone if it was resampled, as speed and pitch then agree; else whole semitones."""
+    whole = replace(alignment, semitones=float(round(alignment.semitones)))
+    resampled = 12 * float(np.log2(alignment.speed))
     if abs(resampled - whole.semitones) > 0.75 or abs(resampled) < 0.02:
         return whole
-    exact = replace(place, semitones=resampled)
+    exact = replace(alignment, semitones=resampled)
     coarse, fine = (_cosines(*_aligned(first, second, item, 20.0)[:2]).mean() for item in (whole, exact))
     return exact if fine >= coarse - 0.01 else whole
 
 
 def _aligned(
-    first: np.ndarray, second: np.ndarray, place: _Place, seconds: float | None
+    first: np.ndarray, second: np.ndarray, alignment: _Alignment, seconds: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, slice]:
     """Notes of both on the first's time axis, that axis, and the bands both have; `seconds` around the anchor or all."""
-    start = max(0.0, np.ceil(-place.offset / place.speed))
-    end = min(float(len(first)), np.floor((len(second) - 1 - place.offset) / place.speed) + 1)
+    start = max(0.0, np.ceil(-alignment.offset / alignment.speed))
+    end = min(float(len(first)), np.floor((len(second) - 1 - alignment.offset) / alignment.speed) + 1)
     if seconds is not None:
         half = seconds * FRAMES_PER_SECOND / 2
-        start, end = max(start, np.floor(place.anchor - half)), min(end, np.ceil(place.anchor + half))
+        start, end = max(start, np.floor(alignment.anchor - half)), min(end, np.ceil(alignment.anchor + half))
     axis = np.arange(int(start), max(int(start), int(end)))
-    moved, bands = _moved(second.astype(np.float32), place.speed * axis + place.offset, place.semitones)
+    moved, bands = _moved(
+        second.astype(np.float32), alignment.speed * axis + alignment.offset, alignment.semitones
+    )
     if not len(axis):
         return moved, moved, axis, bands
     return notes_of(first[axis][:, bands]), notes_of(moved), axis, bands
@@ -290,11 +301,13 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.einsum("tb,tb->t", first, second) if len(first) else np.zeros(1)
 
 
-def _refined(first: np.ndarray, second: np.ndarray, place: _Place, seconds: float | None) -> _Place:
-    """A line through where chunks of 6 s fit best: the exact speed and offset."""
-    here, there, axis, _ = _aligned(first, second, place, seconds)
+def _refine(
+    first: np.ndarray, second: np.ndarray, alignment: _Alignment, seconds: float | None
+) -> _Alignment:
+    """Exact speed and offset: a line through the lags at which chunks of 6 s match best."""
+    here, there, axis, _ = _aligned(first, second, alignment, seconds)
     if len(axis) < 2 * _SLACK + _CHUNK // 2:
-        return place
+        return alignment
     lags = np.arange(-_SLACK, _SLACK + 1)
     inner = slice(_SLACK, len(axis) - _SLACK)
     scores = np.stack(
@@ -306,16 +319,16 @@ def _refined(first: np.ndarray, second: np.ndarray, place: _Place, seconds: floa
     best = tops.argmax(axis=1)
     found = np.array([lags[at] + _vertex(tops[row], at) for row, at in enumerate(best)])
     weights = np.maximum(tops.max(axis=1), 0.0) ** 2 + 1e-6
-    centres = np.array([axis[inner][part].mean() for part in parts]) - place.anchor
+    centres = np.array([axis[inner][part].mean() for part in parts]) - alignment.anchor
     slope, shift = _line(centres, found, weights)
     # At first-time t the second fits best `shift + slope * (t - anchor)` frames (of the first's axis) later.
-    speed = place.speed * (1 + slope)
-    offset = place.offset + place.speed * shift - place.speed * slope * place.anchor
-    return replace(place, speed=speed, offset=offset)
+    speed = alignment.speed * (1 + slope)
+    offset = alignment.offset + alignment.speed * shift - alignment.speed * slope * alignment.anchor
+    return replace(alignment, speed=speed, offset=offset)
 
 
 def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Slope and value at 0 of a line; points far from it count less and less."""
+    """Slope and value at 0 of a line, by iteratively reweighted least squares (Cauchy weights): outliers count little."""
     slope, value = 0.0, float(np.median(y))
     for _ in range(6):
         far = np.abs(y - slope * x - value)
@@ -332,24 +345,24 @@ def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, flo
     return slope, value
 
 
-def _judged(first: np.ndarray, second: np.ndarray, place: _Place) -> Likeness:
-    here, there, axis, bands = _aligned(first, second, place, None)
+def _likeness(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> Likeness:
+    here, there, axis, bands = _aligned(first, second, alignment, None)
     if len(axis) < _LEAST_SECONDS * FRAMES_PER_SECOND:
         return NOTHING
-    shorter = min(len(first), len(second) / place.speed)
+    shorter = min(len(first), len(second) / alignment.speed)
     low = max(0, _LOWEST_BAND - bands.start)
     contradiction = (_absent(here, there, low) + _absent(there, here, low)) / 2
     return Likeness(
         similarity=float(np.clip(_cosines(here, there).mean(), 0, 1)),
         contradiction=contradiction,
         overlap=min(1.0, len(axis) / shorter),
-        speed=place.speed,
-        semitones=place.semitones,
+        speed=alignment.speed,
+        semitones=alignment.semitones,
     )
 
 
 def _absent(one: np.ndarray, other: np.ndarray, low: int) -> float:
-    """The share of what stands out in the one that is not there in the other; 1 if nothing stands out."""
+    """Share of the prominent notes of one that are absent in the other; 1 if no note is prominent."""
     unit = 1 / np.sqrt(one.shape[1])
     out = one[:, low:] > _STANDS_OUT * unit
     count = int(out.sum())

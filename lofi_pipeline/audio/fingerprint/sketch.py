@@ -1,7 +1,8 @@
-"""Sketches: 64 numbers for each 20 s of a fingerprint that do not depend on where it begins, nor on its pitch.
+"""Sketches: 64 numbers for each 20 s of a fingerprint that depend neither on where the window begins nor on its pitch.
 
-A window's two-dimensional autocorrelation says which interval follows which after what time. On a logarithmic time
-axis another speed moves it, so that a few moved versions of the one find the other. Seeded random signs make it short.
+A sketch is made of the window's two-dimensional autocorrelation: which intervals follow which, after what time. On a
+logarithmic time axis another speed only shifts it, so a search with a few shifted versions (`query_sketches`) finds copies at
+other speeds. A projection on seeded random signs makes it short. The index of sketches is in dataset/sketch_index.py.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import scipy.fft
 from lofi_pipeline.audio.fingerprint.extract import BANDS, FRAMES_PER_SECOND, notes_of
 
 SKETCH_VERSION = 1
-"""Raise it when sketches change: indexes made of older ones are made again."""
+"""Raise it when sketches change: indexes of older sketches are then made again."""
 DIMENSIONS = 64
 WINDOW = round(20 * FRAMES_PER_SECOND)
 HOP = WINDOW // 2
 STEPS_PER_OCTAVE = 12
 SPEEDS = np.arange(-4, 5)
-"""Speeds that are looked for, in twelfths of an octave: 0.79 to 1.26."""
+"""The speeds that are searched for, in twelfths of an octave: 0.79 to 1.26."""
 _INTERVALS = 24
 _FIRST_LAG, _LAGS = 4.0, 44
 """From 0.37 s to 4.5 s, twelve to the octave."""
@@ -34,7 +35,7 @@ def sketch_starts(frames: int) -> np.ndarray:
 
 
 def autocorrelation(window: np.ndarray) -> np.ndarray:
-    """float32 [73, 49]: how alike notes [frames, 60] are to themselves, `row` frames later and `column` semitones off.
+    """Autocorrelation of notes [frames, 60]: float32 [73, 49], `row` frames later and `column` semitones higher.
 
     Columns are 0..24, then -24..-1.
     """
@@ -46,7 +47,7 @@ def autocorrelation(window: np.ndarray) -> np.ndarray:
 
 
 def at_speed(autocorrelated: np.ndarray, twelfths: float) -> np.ndarray:
-    """float32 [44 * 49] of length 1: an autocorrelation on logarithmic time, moved by a speed."""
+    """An autocorrelation on a logarithmic time axis, shifted to another speed: float32 [44 * 49] of unit length."""
     lag = _FIRST_LAG * 2 ** ((np.arange(_LAGS) + twelfths) / STEPS_PER_OCTAVE)
     below = np.minimum(lag.astype(np.int64), _LAST_LAG - 1)
     share = (np.minimum(lag, _LAST_LAG) - below).astype(np.float32)[:, None]
@@ -74,12 +75,12 @@ def windows_of(bands: np.ndarray) -> list[np.ndarray]:
 
 
 def sketch(bands: np.ndarray) -> np.ndarray:
-    """int8 [windows, 64] of a fingerprint: what an index keeps of it."""
+    """The sketch of a fingerprint, int8 [windows, 64]: what the index stores."""
     return stored(_short(np.stack([at_speed(autocorrelation(part), 0) for part in windows_of(bands)])))
 
 
-def probes(bands: np.ndarray) -> np.ndarray:
-    """float32 [speeds, windows, 64] of length 1: what sketches of the same music at another speed look like."""
+def query_sketches(bands: np.ndarray) -> np.ndarray:
+    """What to search the index with: sketches of a fingerprint at nine speeds, float32 [speeds, windows, 64] of unit length."""
     parts = [autocorrelation(part) for part in windows_of(bands)]
     return _short(np.stack([np.stack([at_speed(part, float(speed)) for part in parts]) for speed in SPEEDS]))
 
@@ -90,4 +91,4 @@ def stored(short: np.ndarray) -> np.ndarray:
 
 
 SKETCH_SCALE = 0.5 / 127
-"""No number of a unit vector of 64 comes near 0.5, unless there is no music at all."""
+"""Step of the stored byte. No number of a unit vector of 64 comes near 0.5, unless there is no music at all."""

@@ -1,4 +1,4 @@
 """From file to samples and back: container headers, decoding, MP3 encoding, the gain fields of MP3 frames.
 
-No measurement and no change of the sound: see analysis/ and mastering/.
+Measurements are in analysis/, changes of the sound in mastering/.
 """

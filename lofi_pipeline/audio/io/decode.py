@@ -1,6 +1,7 @@
-"""The door for audio: any supported file in, 48 kHz stereo out, or an AudioError that says why not.
+"""Decoding: any supported audio file in, 48 kHz stereo out, or an AudioError with the reason.
 
-Nothing in a file is believed: not its suffix, its length header, its channel count or its samples.
+Nothing that a file says of itself is trusted: not its suffix, declared length, channel count or samples. What the headers
+declare is read in headers.py.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _TOLERATED_SECONDS_LOSSLESS = 0.01
 
 @dataclass(frozen=True)
 class Audio:
-    """Decoded audio and what was seen on the way."""
+    """Decoded audio, and what is known of the file it came from."""
 
     samples: np.ndarray = field(repr=False)
     """float32 [2, n] at 48 kHz; full scale is 1.0, and may be exceeded."""
@@ -46,7 +47,7 @@ class Audio:
     source_channels: int
     source_codec: str
     declared_seconds: float | None
-    """What the header claims; None where it claims nothing reliable."""
+    """What the header declares; None where it declares nothing reliable."""
     lost_share: float
     """Share of the audio, 0..1, that was declared but missing or undecodable."""
     bad_packets: int
@@ -55,14 +56,15 @@ class Audio:
 
     @property
     def seconds(self) -> float:
+        """The length of `samples`."""
         return self.samples.shape[1] / SAMPLE_RATE
 
 
 def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -> Audio:
     """Decode the first audio stream of `path`.
 
-    Files that are longer than `max_seconds`, or claim to be, are refused; of those between, only the first
-    `keep_seconds` are decoded. Damaged packets are skipped and counted.
+    A file that is longer than `max_seconds`, or declares to be, is refused. Of one that is longer than `keep_seconds`, only
+    the first `keep_seconds` are decoded. Damaged packets are skipped and counted.
 
     Raises:
         NotAFile: `path` is a folder, pipe or device.
@@ -76,7 +78,7 @@ def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -
 
 
 def _read(path: Path, file: RegularFile, max_seconds: float, keep_seconds: float | None) -> Audio:
-    claims = _claims(file)
+    header_seconds = _header_seconds(file)
     try:
         with av.open(
             file,
@@ -89,17 +91,18 @@ def _read(path: Path, file: RegularFile, max_seconds: float, keep_seconds: float
             stream = container.streams.audio[0]
             if stream.codec_context is None:  # despite the type hint: a codec that this FFmpeg does not know
                 raise UndecodableAudio(f"{path.name} uses an unknown codec; export it as WAV or FLAC again")
-            declared = claims[container.format.name] if container.format.name in claims else _told(stream)
+            kind = container.format.name
+            declared = header_seconds[kind] if kind in header_seconds else _stream_seconds(stream)
             if declared is not None and declared > max_seconds:
                 raise TooLong(_too_long(path, declared, max_seconds))
-            return _decode(path, file, container, stream, declared, max_seconds, keep_seconds)
+            return _Decoder(path.name, file, max_seconds, keep_seconds).audio(container, stream, declared)
     except FFmpegError as error:
         raise UndecodableAudio(
-            f"{path.name} is not audio that can be decoded ({_brief(error)}); export it as WAV or FLAC again"
+            f"{path.name} is not audio that can be decoded ({_short_message(error)}); export it as WAV or FLAC again"
         ) from error
 
 
-def _brief(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)[:120]
 
 
@@ -110,23 +113,23 @@ def _too_long(path: Path, seconds: float, limit: float) -> str:
     )
 
 
-def _claims(file: RegularFile) -> dict[str, float | None]:
-    """The claimed seconds by demuxer, of those whose own word is not good enough; None where nothing reliable is said.
+def _header_seconds(file: RegularFile) -> dict[str, float | None]:
+    """Declared seconds by demuxer, of the formats where the demuxer's own figure is unreliable; None where none is declared.
 
-    What lies behind the music of a WAV is not shown to the demuxer.
+    It also hides from the demuxer what follows the audio of a WAV.
     """
-    claims = {"aac": None, "mp3": mp3_seconds(file)}
+    seconds = {"aac": None, "mp3": mp3_seconds(file)}
     if wav := wav_header(file):
-        claims["wav"] = wav.seconds
+        seconds["wav"] = wav.seconds
         if wav.end is not None:
             file.end_at(wav.end)
-    if not ogg_end(file).tells_length:
-        claims["ogg"] = None
+    if not ogg_end(file).has_length:
+        seconds["ogg"] = None
     file.seek(0)
-    return claims
+    return seconds
 
 
-def _told(stream: AudioStream) -> float | None:
+def _stream_seconds(stream: AudioStream) -> float | None:
     if not stream.duration or stream.duration < 0 or not stream.time_base:
         return None
     return float(stream.duration * stream.time_base)
@@ -136,7 +139,7 @@ def _told(stream: AudioStream) -> float | None:
 class _Segment:
     """Frames of one rate, layout and sample format; a chained Ogg file may have several segments.
 
-    They are turned into 48 kHz stereo second by second: eight channels at 192 kHz never lie in memory as such.
+    They are converted to 48 kHz stereo second by second, so that eight channels at 192 kHz never fill the memory.
     """
 
     rate: int
@@ -156,10 +159,12 @@ class _Segment:
             ]
 
     def takes(self, frame: AudioFrame) -> bool:
+        """Whether a frame has this segment's rate, layout and sample format."""
         mine = (self.rate, self.sample_format, self.layout)
         return mine == (frame.sample_rate, frame.format.name, frame.layout.name)
 
     def take(self, frame: AudioFrame) -> None:
+        """Add a frame."""
         frame.pts = None  # only the order counts: time stamps may jump
         self.waiting.write(frame)
         if self.waiting.samples >= self.rate:
@@ -168,7 +173,7 @@ class _Segment:
     def stereo(self) -> np.ndarray:
         """float32 [2, n] at 48 kHz; nothing can be added any more."""
         self._convert(last=True)
-        samples = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts, axis=1)
+        samples = _concatenated(self.parts)
         self.parts.clear()
         return _to_both_sides(samples)
 
@@ -198,64 +203,85 @@ def _check_floats(samples: np.ndarray, name: str) -> None:
         )
 
 
-def _decode(
-    path: Path,
-    file: RegularFile,
-    container: Any,
-    stream: AudioStream,
-    declared: float | None,
-    max_seconds: float,
-    keep_seconds: float | None,
-) -> Audio:
-    stream.codec_context.thread_count = 1
-    segments: list[_Segment] = []
-    seconds, bad, good, complete = 0.0, 0, 0, True
-    for frames in _packets(container, stream):
-        if frames is None:
-            bad += 1
-            continue
-        good += 1
-        for frame in frames:
-            if not frame.samples:
-                continue
-            if not segments or not segments[-1].takes(frame):
-                segments.append(_new_segment(path, frame))
-            segments[-1].take(frame)
-            seconds += frame.samples / frame.sample_rate
-            file.progress(frame.samples / frame.sample_rate)
-        if seconds > max_seconds:
-            raise TooLong(
-                f"{path.name} is longer than the {spoken_seconds(max_seconds)} that are read;"
-                " split it into tracks"
+@dataclass
+class _Decoder:
+    """Decodes one stream of a file, and counts what it could not decode."""
+
+    name: str
+    file: RegularFile
+    max_seconds: float
+    keep_seconds: float | None
+    segments: list[_Segment] = field(default_factory=list)
+    seconds: float = 0.0
+    bad: int = 0
+    good: int = 0
+    complete: bool = True
+
+    def audio(self, container: Any, stream: AudioStream, declared: float | None) -> Audio:
+        """Everything in the stream, of which the header declares so many seconds."""
+        stream.codec_context.thread_count = 1
+        self._take_all(_packets(container, stream))
+        cut_off = self.complete and container.format.name == "ogg" and not ogg_end(self.file).whole
+        self.bad += self.file.gave_up or cut_off
+        if not self.segments:
+            damage = f" ({self.bad} damaged packets)" if self.bad else ""
+            raise UndecodableAudio(
+                f"{self.name} holds no decodable audio{damage}; export it as WAV or FLAC again"
             )
-        if keep_seconds is not None and seconds > keep_seconds:
-            complete = False
-            break
-    cut_off = complete and container.format.name == "ogg" and not ogg_end(file).whole
-    bad += file.gave_up or cut_off
-    if not segments:
-        damage = f" ({bad} damaged packets)" if bad else ""
-        raise UndecodableAudio(
-            f"{path.name} holds no decodable audio{damage}; export it as WAV or FLAC again"
+        first = self.segments[0]
+        samples = _concatenated([segment.stereo() for segment in self.segments])
+        if not self.complete:
+            samples = samples[:, : int((self.keep_seconds or 0.0) * SAMPLE_RATE)]
+        return Audio(
+            samples=samples,
+            source_rate=first.rate,
+            source_channels=len(first.channels),
+            source_codec=stream.codec_context.name,
+            declared_seconds=declared,
+            lost_share=self._lost_share(stream.codec_context.name, declared),
+            bad_packets=self.bad,
+            complete=self.complete,
         )
-    first = segments[0]
-    parts = [segment.stereo() for segment in segments]
-    samples = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-    if complete:
-        lost = _lost_share(stream.codec_context.name, declared, seconds, bad, good)
-    else:
-        limit = int((keep_seconds or 0.0) * SAMPLE_RATE)
-        samples, lost = samples[:, :limit], bad / (bad + good)
-    return Audio(
-        samples=samples,
-        source_rate=first.rate,
-        source_channels=len(first.channels),
-        source_codec=stream.codec_context.name,
-        declared_seconds=declared,
-        lost_share=lost,
-        bad_packets=bad,
-        complete=complete,
-    )
+
+    def _take_all(self, packets: Iterator[list[AudioFrame] | None]) -> None:
+        for frames in packets:
+            if frames is None:
+                self.bad += 1
+                continue
+            self.good += 1
+            for frame in frames:
+                if frame.samples:
+                    self._take(frame)
+            if self.seconds > self.max_seconds:
+                raise TooLong(
+                    f"{self.name} is longer than the {spoken_seconds(self.max_seconds)} that are read;"
+                    " split it into tracks"
+                )
+            if self.keep_seconds is not None and self.seconds > self.keep_seconds:
+                self.complete = False
+                return
+
+    def _take(self, frame: AudioFrame) -> None:
+        if not self.segments or not self.segments[-1].takes(frame):
+            self.segments.append(_new_segment(self.name, frame))
+        self.segments[-1].take(frame)
+        seconds = frame.samples / frame.sample_rate
+        self.seconds += seconds
+        self.file.progress(seconds)
+
+    def _lost_share(self, codec: str, declared: float | None) -> float:
+        """Share of damaged packets, or of what is missing from the declared length where that is more."""
+        lost = self.bad / (self.bad + self.good) if self.bad else 0.0
+        lossless = codec == "flac" or codec.startswith("pcm_")
+        tolerated = _TOLERATED_SECONDS_LOSSLESS if lossless else _TOLERATED_SECONDS
+        if self.complete and declared is not None and declared - self.seconds > tolerated:
+            lost = max(lost, 1 - self.seconds / declared)
+        return min(1.0, lost)
+
+
+def _concatenated(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays [c, n] one after the other; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def _packets(container: Any, stream: AudioStream) -> Iterator[list[AudioFrame] | None]:
@@ -277,24 +303,15 @@ def _packets(container: Any, stream: AudioStream) -> Iterator[list[AudioFrame] |
             yield None
 
 
-def _lost_share(codec: str, declared: float | None, seconds: float, bad: int, good: int) -> float:
-    lossless = codec == "flac" or codec.startswith("pcm_")
-    tolerated = _TOLERATED_SECONDS_LOSSLESS if lossless else _TOLERATED_SECONDS
-    lost = bad / (bad + good) if bad else 0.0
-    if declared is not None and declared - seconds > tolerated:
-        lost = max(lost, 1 - seconds / declared)
-    return min(1.0, lost)
-
-
-def _new_segment(path: Path, frame: AudioFrame) -> _Segment:
+def _new_segment(name: str, frame: AudioFrame) -> _Segment:
     channels = _channel_names(frame)
     if frame.sample_rate not in _RATES:
         raise UndecodableAudio(
-            f"{path.name} claims {frame.sample_rate} samples a second; export it at 44.1 or 48 kHz"
+            f"{name} claims {frame.sample_rate} samples a second; export it at 44.1 or 48 kHz"
         )
     if len(channels) > _MAX_CHANNELS:
-        raise UndecodableAudio(f"{path.name} has {len(channels)} channels; mix it down to stereo")
-    return _Segment(frame.sample_rate, channels, frame.layout.name, frame.format.name, path.name)
+        raise UndecodableAudio(f"{name} has {len(channels)} channels; mix it down to stereo")
+    return _Segment(frame.sample_rate, channels, frame.layout.name, frame.format.name, name)
 
 
 _USUAL_ORDER: dict[int, tuple[str, ...]] = {

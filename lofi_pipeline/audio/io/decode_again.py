@@ -1,4 +1,7 @@
-"""What an MP3 sounds like after some of its frames were changed: those are decoded again, the rest is as it was."""
+"""Partial decoding of an MP3 after some of its frames were changed.
+
+The frames are changed in frame_gain.py.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,21 @@ from lofi_pipeline.audio.io.encode import FRAME, STREAM_DELAY, frame_starts
 from lofi_pipeline.audio.mastering.limiter import stretches
 
 _LEAD = 10
-"""Frames to decode before the first that counts. The one before it overlaps into it, and may itself have bits up to 511
-bytes back: in nine frames of 96 bytes at least, 36 of which are no such bits."""
+"""Frames to decode before the first one that is needed. The frame before it overlaps into it, and may have bits up to 511
+bytes back (the bit reservoir): those lie in at most nine frames of at least 96 bytes, of which 36 are not in the reservoir."""
 _TAIL = 1
-"""Frames after the last changed one that it overlaps into."""
+"""Frames after the last changed one into which it overlaps."""
 
 
 def decode_again(decoded: np.ndarray, before: bytes, after: bytes) -> list[tuple[int, int]]:
-    """Make `heard`, the float32 [2, n] that `before` sounds like, what `after` sounds like; the stretches that changed.
+    """Update the decoded samples of an MP3 in place, and return the stretches (start, end) that changed.
 
-    Sample for sample the same as if the whole were decoded again.
+    The result is the same, sample for sample, as if the whole MP3 were decoded again.
 
     Args:
+        decoded: float32 [2, n], the decoded samples of `before`.
         before: 48 kHz, its first frame an Info tag: what `encode_mp3` makes.
-        after: the same with other bits in some frames, each as long as it was.
+        after: the same stream with other bits in some frames, the lengths of the frames unchanged.
     """
     frames = list(pairwise([*frame_starts(before)[1:], len(before)]))
     differ = np.array(
@@ -34,7 +38,7 @@ def decode_again(decoded: np.ndarray, before: bytes, after: bytes) -> list[tuple
     changed = []
     for first, last in stretches(differ, _TAIL + _LEAD):
         lead, end = max(0, first - _LEAD), min(len(frames), last + _TAIL + 1)
-        samples = _decoded([after[a:b] for a, b in frames[lead:end]])[:, (first - lead) * FRAME :]
+        samples = decode_frames([after[a:b] for a, b in frames[lead:end]])[:, (first - lead) * FRAME :]
         start = first * FRAME - STREAM_DELAY
         at, until = max(0, start), min(decoded.shape[1], start + samples.shape[1])
         decoded[:, at:until] = samples[:, at - start : until - start]
@@ -42,8 +46,8 @@ def decode_again(decoded: np.ndarray, before: bytes, after: bytes) -> list[tuple
     return changed
 
 
-def _decoded(frames: list[bytes]) -> np.ndarray:
-    """float32 [2, 1152 * frames], from a decoder that has heard nothing before."""
+def decode_frames(frames: list[bytes]) -> np.ndarray:
+    """Decode MP3 frames with a new decoder: float32 [2, 1152 * frames]."""
     decoder = av.Codec("mp3float", "r").create("audio")
     parts = [part.to_ndarray() for frame in frames for part in decoder.decode(av.Packet(frame))]
     samples = np.concatenate(parts, axis=1)

@@ -1,6 +1,6 @@
-"""MP3 and WAV writing.
+"""Encoding of MP3 and WAV.
 
-LAME's binding writes no length tag; with the one made here decoders give back exactly what went in.
+The binding of LAME writes no length tag; the one that is added here makes decoders return exactly the samples that went in.
 """
 
 from __future__ import annotations

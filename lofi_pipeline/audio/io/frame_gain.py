@@ -1,7 +1,7 @@
-"""Turning places of an MP3 down without encoding it again: each granule of 576 samples has a `global_gain` of its own.
+"""Lower the level of parts of an MP3 without encoding it again: each granule of 576 samples has a `global_gain` of its own.
 
 ISO/IEC 11172-3, 2.4.1.7 (side information) and 2.4.3.4 (requantisation): one step is a factor of 2^(1/4), 1.505 dB, on all that
-is decoded from the granule. Nothing is quantised anew, so what a step does to a peak is known beforehand.
+is decoded from the granule. Nothing is quantised anew, so the effect of a step on a peak is known beforehand.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from lofi_pipeline.audio.io.encode import STREAM_DELAY, frame_starts
 STEP_DB = 5 * math.log10(2)
 _GRANULE = 576
 _REACH = 2
-"""Granules before a sample's own that it is decoded from: their transforms and the filter bank overlap into it."""
+"""Granules before a sample's own that have a part in it: their transforms and the filter bank overlap."""
 _SIDE_INFORMATION = slice(4, 36)
 _FIRST_GAIN = 20 + 12 + 9  # bits before it: the frame's own fields, part2_3_length, big_values
 _BITS_A_GRANULE = 59
 
 
-def turned_down(mp3: bytes, places: Iterable[tuple[int, float]]) -> bytes:
-    """The same MP3 with each place (sample of the music, dB that are too much) quieter, in as few whole steps as will do.
+def turned_down(mp3: bytes, overshoots: Iterable[tuple[int, float]]) -> bytes:
+    """The same MP3, quieter at each overshoot (sample of the music, excess in dB), in as few steps as suffice.
 
     Args:
         mp3: 48 kHz stereo without checksums, its first frame an Info tag: what `encode_mp3` makes.
     """
     steps: dict[int, int] = {}
-    for sample, excess_db in places:
+    for sample, excess_db in overshoots:
         own = (sample + STREAM_DELAY) // _GRANULE
         for granule in range(max(0, own - _REACH), own + 1):
             steps[granule] = max(steps.get(granule, 0), math.ceil(excess_db / STEP_DB))

@@ -1,4 +1,7 @@
-"""What a file's own headers say of its length, where the decoding library is silent, guesses, or believes too much."""
+"""Declared lengths in the headers of WAV, MP3 and Ogg files, where the decoding library's own figure is unreliable.
+
+Nothing is decoded here.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class WavHeader:
-    """Seconds that the data chunk claims, and the byte at which it ends; None where it claims nothing (streamed).
+    """Seconds that the data chunk declares, and the byte at which it ends; None where it declares nothing (streamed).
 
-    Without a data chunk among the first chunks, `end` is where the search for it was given up.
+    If no data chunk is found, `end` is where the search ended.
     """
 
     seconds: float | None
@@ -33,10 +36,10 @@ class WavHeader:
 
 
 def wav_header(file: Readable) -> WavHeader | None:
-    """The claims of a RIFF, RF64 or BW64 header; None for any other file.
+    """The header of a RIFF, RF64 or BW64 file; None for any other file.
 
-    FFmpeg quietly corrects the claim to the file's size, so a truncated WAV can only be told from here; and it looks
-    for more chunks behind the music, eight bytes at a time, through any desert.
+    FFmpeg corrects the declared length to the file's size without a word, so a truncated WAV is only recognised here. It also
+    searches everything after the audio for more chunks, eight bytes at a time; the byte at which the audio ends prevents that.
     """
     file.seek(0)
     head = file.read(12)
@@ -64,7 +67,7 @@ def wav_header(file: Readable) -> WavHeader | None:
 
 
 def _byte_rate(fields: bytes) -> int:
-    """Bytes a second; of PCM worked out, since programs that never read the field write anything into it."""
+    """Bytes a second. For PCM it is computed from rate and block size, as some programs write a wrong value into the field."""
     if len(fields) < 16:
         return 0
     tag, _, rate, byte_rate, block = struct.unpack("<HHIIH", fields[:14])
@@ -75,7 +78,7 @@ _RATES = (44_100, 48_000, 32_000)
 
 
 def mp3_seconds(file: Readable) -> float | None:
-    """Seconds that an MP3's first frame claims (Xing, Info or VBRI); None where it is not said."""
+    """Seconds that an MP3's first frame declares (Xing, Info or VBRI); None where it declares nothing."""
     file.seek(0)
     head = file.read(10)
     if head[:3] == b"ID3" and len(head) == 10:
@@ -113,17 +116,17 @@ def _seconds_of_frame(frame: bytes) -> float | None:
 
 @dataclass(frozen=True)
 class OggEnd:
-    """`tells_length`: a page lies near the end of the file; without one the length is only guessed.
+    """`has_length`: there is a page near the end of the file; without one the demuxer only guesses the length.
 
     `whole`: the file ends with the page that is marked as the last, and that page is complete.
     """
 
-    tells_length: bool
+    has_length: bool
     whole: bool
 
 
 def ogg_end(file: Readable) -> OggEnd:
-    """How a file ends, as Ogg: the header tells nothing of what was cut off."""
+    """The end of an Ogg file, which shows whether it was cut off; its header does not."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _SEARCHED))
     data = file.read(_SEARCHED)
@@ -132,4 +135,4 @@ def ogg_end(file: Readable) -> OggEnd:
         return OggEnd(page[:4] == b"OggS", whole=False)
     table = page[27 : 27 + page[26]]
     complete = len(table) == page[26] and len(page) == 27 + len(table) + sum(table)
-    return OggEnd(tells_length=True, whole=complete and bool(page[5] & 4))
+    return OggEnd(has_length=True, whole=complete and bool(page[5] & 4))

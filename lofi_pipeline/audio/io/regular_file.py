@@ -1,6 +1,6 @@
-"""A regular file as the decoding library may read it: no pipe can block it, and no desert in it can keep it busy.
+"""A regular file for the decoding library: no pipe can block it, and no long stretch without audio can keep it busy.
 
-A sparse or zeroed file of 10 GB is searched for the next frame from end to end otherwise, and held in memory meanwhile.
+Otherwise a sparse or zeroed file of 10 GB would be searched for the next frame from end to end, and kept in memory.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Self
 
 from lofi_pipeline.audio.errors import NotAFile, UndecodableAudio
 
-DESERT_BYTES = 32 << 20
-"""More than any cover picture or index: who reads so much without a single frame of audio finds none any more."""
+MAX_FRUITLESS_BYTES = 32 << 20
+"""More than any cover image or index: after so many bytes without a frame of audio there is none."""
 _BYTES_A_SECOND = 16 << 20
 """More than any audio: eight channels of 64 bits at 192 kHz take 12 MB."""
 
 
 class RegularFile:
-    """Reads like a binary file, but ends early where `DESERT_BYTES` more were read than `progress()` explains."""
+    """A binary file that ends early after `MAX_FRUITLESS_BYTES` that gave no audio (see `progress`)."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`.
@@ -47,15 +47,15 @@ class RegularFile:
         raise UndecodableAudio(f"{path.name} is empty (0 bytes); copy it again from its source")
 
     def progress(self, seconds: float) -> None:
-        """Say that what was read so far gave so much audio. A single frame does not pay for a desert."""
+        """Report that the bytes read so far gave so many seconds of audio. They count as much as audio of that length can need."""
         self._fruitless = max(0.0, self._fruitless - seconds * _BYTES_A_SECOND)
 
     def end_at(self, byte: int) -> None:
-        """From now on the file ends there, or where it does, whichever comes first."""
+        """End the file at this byte, if it is longer."""
         self._end = byte
 
     def read(self, size: int = -1, /) -> bytes:
-        if self._fruitless > DESERT_BYTES:
+        if self._fruitless > MAX_FRUITLESS_BYTES:
             self.gave_up = True
             return b""
         if self._end is not None:

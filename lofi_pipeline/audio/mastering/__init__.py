@@ -1,4 +1,4 @@
-"""What is done to the sound of a track before it is encoded: trimming, cutting, loudness, true peaks.
+"""Changes of the sound of a track, and the loudness and peaks that they need: trimming, cutting, levelling, limiting.
 
 Reading and writing of files is in io/, measurements for tags and quality in analysis/.
 """

@@ -1,4 +1,4 @@
-"""Where to end a track that is too long: at a bar line, in a quiet place, near the limit."""
+"""Shortening of a track that is too long: it ends at a quiet bar line near the limit, with a fade."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lofi_pipeline.entities import CutInfo
 
 _RATE = 48_000
 _WINDOW_SECONDS = 60.0
-"""Stretch before the limit in which the beat is followed; a rigid grid holds that long."""
+"""Stretch before the limit in which the beat is measured; over longer ones a constant tempo may not fit."""
 _SEARCH_SECONDS = 24.0
-"""How much music may be given up for a better place."""
+"""How much music may be given up for a better end."""
 _AROUND_SECONDS = 0.25
 _DB_PER_SECOND = 0.15
-"""A second of music is worth this many decibels of quiet."""
+"""Decibels of loudness at the end that one more second of music outweighs."""
 _LONGEST_FADE = 0.5
 _SURE_OF_BEAT = 0.1
 _BEATS_A_BAR = 4
@@ -25,7 +25,7 @@ _BEATS_A_BAR = 4
 
 @dataclass(frozen=True)
 class Cut:
-    """The samples that are kept, float32 [2, n] at 48 kHz, and why they end there."""
+    """The samples that are kept, float32 [2, n] at 48 kHz, and why they end where they do."""
 
     samples: np.ndarray
     info: CutInfo
@@ -46,31 +46,31 @@ def cut(samples: np.ndarray, *, min_seconds: float, max_seconds: float, source_s
     latest = window.shape[1] / _RATE
     earliest = max(latest - _SEARCH_SECONDS, min_seconds - start / _RATE)
     lines = lines[lines >= earliest]
-    place = "at a bar line"
+    where = "at a bar line"
     if not len(lines):
         lines = np.append(np.arange(earliest, latest, 0.1), latest)
-        place = "in a quiet place (no steady beat)"
+        where = "in a quiet place (no steady beat)"
     end = start + int(lines[int(np.argmax(_worth(window, lines)))] * _RATE)
     fade = min(_LONGEST_FADE, 60 / tempo.bpm)
     kept = samples[:, :end].copy()
     slope = np.cos(np.linspace(0, np.pi / 2, min(int(fade * _RATE), end), dtype=np.float32))
     kept[:, end - len(slope) :] *= slope
     seconds = end / _RATE
-    reason = f"longer than {max_seconds:g} s; ended {place} at {seconds:.2f} s with a fade of {fade:.2f} s"
+    reason = f"longer than {max_seconds:g} s; ended {where} at {seconds:.2f} s with a fade of {fade:.2f} s"
     return Cut(kept, CutInfo(source_seconds=round(source_seconds, 3), kept_seconds=seconds, reason=reason))
 
 
 def _bar_lines(mono: np.ndarray, strength: np.ndarray, bpm: float) -> np.ndarray:
-    """Seconds of the first beats of the bars: those, of four, where the low end starts most."""
+    """The times of the bar lines in seconds: of each four beats the one with the strongest onsets in the bass."""
     beats = beat_times(strength, bpm)
     if len(beats) < 2 * _BEATS_A_BAR:
         return beats
-    low = _low_end_starts(mono, beats)
+    low = _bass_onsets(mono, beats)
     phase = int(np.argmax([low[first::_BEATS_A_BAR].mean() for first in range(_BEATS_A_BAR)]))
     return beats[phase::_BEATS_A_BAR]
 
 
-def _low_end_starts(mono: np.ndarray, beats: np.ndarray) -> np.ndarray:
+def _bass_onsets(mono: np.ndarray, beats: np.ndarray) -> np.ndarray:
     """Growth of the power below 150 Hz from just before each beat to just after it: float64 [beats]."""
     block = 1024
     count = len(mono) // block
@@ -81,7 +81,7 @@ def _low_end_starts(mono: np.ndarray, beats: np.ndarray) -> np.ndarray:
 
 
 def _worth(window: np.ndarray, lines: np.ndarray) -> np.ndarray:
-    """How good each place is, in decibels: quiet around it, and late."""
+    """How well the track can end at each time, in decibels: the quieter around it and the later, the better."""
     count = window.shape[1]
     energy = np.concatenate(([0.0], np.cumsum(np.square(window, dtype=np.float64).sum(axis=0))))
     middle = (lines * _RATE).astype(int)

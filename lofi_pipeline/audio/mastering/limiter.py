@@ -1,4 +1,7 @@
-"""Loudness by one linear gain, and a look-ahead limiter for the few peaks that stand out. No compressor."""
+"""Levelling: one linear gain for the loudness, and a look-ahead limiter for the few peaks above the ceiling. No compressor.
+
+Loudness and true peaks are measured in loudness.py.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from lofi_pipeline.audio.mastering.loudness import SILENCE_LUFS, gated_loudness, local_peaks, power_after
 
 _LOOK_AHEAD = 240
-"""Samples: 5 ms at 48 kHz, long enough that the gain's own movement is not heard as distortion."""
+"""Samples: 5 ms at 48 kHz, long enough that changes of the gain are not audible as distortion."""
 _CLOSE_ENOUGH_LU = 0.05
 
 
 @dataclass(frozen=True)
 class Levelled:
-    """Samples at their new level, float32 [2, n], the gain, and how far below the target they stay."""
+    """Samples at their new level, float32 [2, n], the gain, and how far below the target they are."""
 
     samples: np.ndarray
     gain_db: float
@@ -34,8 +37,8 @@ def level(
 ) -> Levelled:
     """Bring samples of a true peak `peak_dbtp` to the target without exceeding the ceiling.
 
-    `power` is their `k_weighted_power`. Where the target would take more than `max_limiter_db` of limiting, the gain stops
-    short of it instead, and the shortfall is recorded: dynamics are worth more than the last decibels.
+    `power` is their `k_weighted_power`. Where the target would take more than `max_limiter_db` of limiting, the gain is
+    smaller, and the shortfall is recorded: dynamics are worth more than the last decibels.
     """
     wanted = target_lufs - _loudness(power)
     allowed = ceiling_dbtp + max_limiter_db - peak_dbtp
@@ -70,10 +73,12 @@ def _amplified(
 
 
 def limit(samples: np.ndarray, ceiling: float) -> list[tuple[int, int]]:
-    """Hold the true peak of float32 [c, n] at `ceiling` (linear), both channels alike, in place; where that was necessary.
+    """Limit the true peak of float32 [c, n] to `ceiling` (linear), in place and with one gain for all channels.
 
-    The gain that each peak needs is spread 5 ms to both sides and smoothed by two running means that together
-    are no wider than that, so it is fully down when the peak arrives (and the ceiling holds by construction).
+    Returns the stretches (start, end) that were changed.
+
+    The gain that each peak needs is applied 5 ms to both sides and smoothed by two running means that together are no wider
+    than that. So the full reduction is reached at the peak, and the ceiling cannot be exceeded.
     """
     count = samples.shape[1]
     found = [local_peaks(channel, 0.7 * ceiling) for channel in samples]

@@ -16,7 +16,7 @@ _STEP = _RATE // 10
 _BLOCKS_AT_ONCE = 40
 """Few enough to stay in the processor's cache."""
 SILENCE_LUFS = -70.0
-"""The absolute gate: what is quieter has no loudness."""
+"""The absolute gate of BS.1770: quieter blocks do not count."""
 _RELATIVE_GATE = -10.0
 
 # ITU-R BS.1770-4, tables 1 and 2 (pre-filter and RLB filter at 48 kHz), as second-order sections.
@@ -41,11 +41,11 @@ def decibel(power: float) -> float:
 def k_weighted_power(samples: np.ndarray) -> np.ndarray:
     """Summed channel power of the K-weighted signal in blocks of 100 ms: float64 [n // 4800].
 
-    Only sums of squares are wanted, so the spectrum of each block is weighted and never turned back into a signal. That is
-    as if a block were played in a circle: its end rings into its own beginning b instead of into that of the next one. What
-    rings is made of four decays d (`_weights_and_decays`), as much of each, e, as the block's end set off. With e' of the
-    block before in its place, |b - e d + e' d|^2 = |b|^2 + (e' - e) (e' + e + 2 m), where m is how much of the decays is in
-    the block when it is filtered from silence on.
+    Only sums of squares are needed, so the spectrum of each block is weighted and not transformed back. That is a circular
+    convolution: the filter's response to the end of a block falls on the block's own beginning b instead of on the next
+    block's. This response is a combination of four decays d (`_weights_and_decays`) with coefficients e. Replacing e by the
+    coefficients e' of the block before gives |b - e d + e' d|^2 = |b|^2 + (e' - e) (e' + e + 2 m), where m is the projection on
+    the decays of the block filtered from silence.
     """
     weights, decays = _weights_and_decays()
     count = samples.shape[1] // _STEP
@@ -66,10 +66,10 @@ def k_weighted_power(samples: np.ndarray) -> np.ndarray:
 
 @cache
 def _weights_and_decays() -> tuple[np.ndarray, np.ndarray]:
-    """For the real and imaginary parts of a block's spectrum, what their squares weigh: float32 [4802]. And for each sample
-    of a block, how much of four decays it sets off in the next block, then in its own: float32 [4800, 8].
+    """The weights of the squared real and imaginary parts of a block's spectrum, float32 [4802]; and for each sample of a
+    block its share in four decays, in the next block and in its own, float32 [4800, 8].
 
-    The decays are what the filter gives out after its input has ended: four numbers of state, so four of them, orthonormal.
+    The decays are an orthonormal basis of what the filter puts out after its input has ended; its state has four numbers.
     """
     order = 2 * len(K_WEIGHTING)
     states = np.eye(order).reshape(order, -1, 2).swapaxes(0, 1)
@@ -83,10 +83,10 @@ def _weights_and_decays() -> tuple[np.ndarray, np.ndarray]:
 
 
 def power_after(power: np.ndarray, samples: np.ndarray, changed: Iterable[tuple[int, int]]) -> np.ndarray:
-    """`k_weighted_power` of samples that are as they were when it was `power`, but for the stretches `changed`.
+    """Update `k_weighted_power` for samples that changed only in some stretches (start, end).
 
-    What comes before a block of 100 ms is forgotten by its end (the filter rings down by 200 dB), so it is enough to
-    filter the blocks of each stretch, the one before and the one after.
+    The filter's response decays by 200 dB within a block of 100 ms, so only the blocks of each stretch, the one before and the
+    one after are filtered again.
     """
     power, touched = power.copy(), np.zeros(len(power), dtype=bool)
     for start, end in changed:
@@ -153,17 +153,17 @@ _SEARCHED = 1 << 16
 
 @dataclass(frozen=True)
 class Peaks:
-    """Local peaks above a floor: sample index, int64 [k], and height at 4x oversampling, float32 [k]."""
+    """Local peaks above a floor: sample index, int64 [k], and level at 4x oversampling, float32 [k]."""
 
     index: np.ndarray
     level: np.ndarray
 
 
 def local_peaks(channel: np.ndarray, floor: float, first: int = 0, last: int | None = None) -> Peaks:
-    """The local maxima of |channel| (float32 [n]) that reach `floor`, each with its true peak; those in [first, last).
+    """The local maxima in [first, last) of |channel|, float32 [n], that reach `floor`, each with its true peak.
 
-    Oversampling only there is what makes it cheap. A peak between two samples can be missed only if those lie
-    below the floor: with a floor 3 dB under the level of interest, at frequencies above 12 kHz.
+    Oversampling only there keeps it cheap. A peak between two samples is missed only if both lie below the floor: with a floor
+    3 dB below the level of interest, this happens only above 12 kHz.
     """
     found = [Peaks(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))]
     last = len(channel) - 1 if last is None else min(last, len(channel) - 1)
@@ -180,17 +180,20 @@ def local_peaks(channel: np.ndarray, floor: float, first: int = 0, last: int | N
 
 
 def peaks_after(peaks: Peaks, channel: np.ndarray, floor: float, changed: Iterable[tuple[int, int]]) -> Peaks:
-    """`local_peaks` of a channel that is as it was when it had `peaks`, but for the stretches `changed`; in any order."""
+    """Update `local_peaks` for a channel that changed only in some stretches (start, end). The order of the result is arbitrary."""
     index, level = peaks.index, peaks.level
     for start, end in changed:
-        first, last = start - _TAPS, end + _TAPS  # as far as a sample has a say in the height of others
+        first, last = (
+            start - _TAPS,
+            end + _TAPS,
+        )  # as far as a sample has influence on the true peak of others
         anew, kept = local_peaks(channel, floor, first, last), (index < first) | (index >= last)
         index, level = np.append(index[kept], anew.index), np.append(level[kept], anew.level)
     return Peaks(index, level)
 
 
 def _surrounded(channel: np.ndarray, start: int, end: int) -> np.ndarray:
-    """The samples from `start` to `end` with half a kernel on either side; beyond the ends there is silence."""
+    """The samples from `start` to `end` with half a kernel on either side, zeros beyond the ends of the channel."""
     missing = max(0, _HALF - start), max(0, end + _HALF - len(channel))
     part = channel[max(0, start - _HALF) : end + _HALF]
     return np.pad(part, missing) if any(missing) else part

@@ -1,7 +1,7 @@
-"""Peaks that encoding lifted above the ceiling are turned down in the MP3 itself; what that changes is measured again.
+"""Reduction of peaks that encoding raised above the ceiling: they are lowered in the MP3 itself, and measured again.
 
-The limiter leaves room for what encoding usually adds to a peak. Where the encoder's own ringing adds more (vocal chops do),
-a few hundredths of a second get quieter: limiting the whole lower would cost loudness and a second encoding.
+The limiter keeps peaks lower by what encoding usually adds to them. Where it adds more (with vocal chops, for example), a few
+hundredths of a second are made quieter. Limiting the whole track further would cost loudness and a second encoding.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from lofi_pipeline.audio.mastering.loudness import (
     true_peak_dbtp,
 )
 
-_TURNINGS_DOWN = 5
+_MOST_ROUNDS = 5
 _TOLERATED_DB = 0.005
 
 
 @dataclass(frozen=True)
 class ReducedOvershoot:
-    """An MP3 below the ceiling, the `k_weighted_power` of what it sounds like, and its true peak."""
+    """An MP3 below the ceiling, and the `k_weighted_power` and true peak of its decoded samples."""
 
     mp3: bytes
     power: np.ndarray
@@ -37,7 +37,11 @@ class ReducedOvershoot:
 
 
 def reduce_overshoot(mp3: bytes, measured: np.ndarray, ceiling_dbtp: float) -> ReducedOvershoot:
-    """Turn an MP3 down where it exceeds the ceiling. `heard`: float32 [2, n] that it sounds like, kept up to date.
+    """Lower an MP3 where it exceeds the ceiling.
+
+    Args:
+        mp3: what `encode_mp3` made.
+        measured: its decoded samples, float32 [2, n]; they are updated in place.
 
     Raises:
         EncodingFailed: its peaks do not come down.
@@ -48,8 +52,10 @@ def reduce_overshoot(mp3: bytes, measured: np.ndarray, ceiling_dbtp: float) -> R
     ceiling = 10 ** (ceiling_dbtp / 20)
     floor = 0.7 * ceiling
     peaks = [local_peaks(channel, floor) for channel in measured]
-    for _ in range(_TURNINGS_DOWN):
-        quieter = turned_down(mp3, [place for found in peaks for place in _overshoots(found, ceiling)])
+    for _ in range(_MOST_ROUNDS):
+        quieter = turned_down(
+            mp3, [overshoot for found in peaks for overshoot in _overshoots(found, ceiling)]
+        )
         changed = decode_again(measured, mp3, quieter)
         mp3, power = quieter, power_after(power, measured, changed)
         peaks = [
@@ -65,7 +71,7 @@ def reduce_overshoot(mp3: bytes, measured: np.ndarray, ceiling_dbtp: float) -> R
 
 
 def _overshoots(peaks: Peaks, ceiling: float) -> list[tuple[int, float]]:
-    """Each local peak above the ceiling: its sample, and the dB that are too much."""
+    """Each local peak above the ceiling: its sample, and the excess in dB."""
     return [
         (int(at), 2 * decibel(float(height) / ceiling))
         for at, height in zip(peaks.index, peaks.level, strict=True)

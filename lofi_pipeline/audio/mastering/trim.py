@@ -1,4 +1,4 @@
-"""Silence before the first and after the last sound: what no listener would miss."""
+"""Trimming of the silence before the first and after the last sound."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _RATE = 48_000
 _BLOCK = _RATE // 100
 _SILENT_DB = -70.0
 _BELOW_LOUD_DB = 50.0
-"""A fade-out runs down to here: what lies lower is not heard behind the music."""
+"""The end of a fade-out: what is quieter is not audible beside the music."""
 _NOTHING_DB = -110.0
 _LEAD_SECONDS = 0.1
 _TAIL_SECONDS = 0.5
-"""Left standing: a breath before the first note, and the end of a decay."""
+"""Silence that is kept before the first sound, and after the last one for its decay."""
 _WORTH_SECONDS = 0.5
-"""Shorter silences are left alone, so that an ordinary export keeps each of its samples."""
+"""Shorter silences are kept, so that an ordinary export keeps all its samples."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Trimmed:
 
 
 def trim(samples: np.ndarray, *, at_end: bool = True) -> Trimmed:
-    """Take the silence off both ends of float32 [2, n]; `at_end` False: only off the beginning.
+    """Remove the silence at both ends of float32 [2, n] at 48 kHz; with `at_end` false only at the beginning.
 
-    Silent is below -70 dBFS and 50 dB below the loud passages, in 10 ms of either channel, any DC offset aside. What
-    holds no sound at all stays as it is: the caller says so in its own words.
+    Silence is below -70 dBFS and 50 dB below the loud passages, in 10 ms of both channels, without the DC offset. Samples
+    without any sound are returned as they are: the caller refuses them.
     """
     count = samples.shape[1]
     audible = _audible(samples)
