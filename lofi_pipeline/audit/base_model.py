@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.config import BASE_VARIABLE, PipelineConfig
-from lofi_pipeline.entities import (
-    BaseModelFacts,
-    Lineage,
-)
+from lofi_pipeline.entities import BaseModelFacts, Lineage
 from lofi_pipeline.training.bases import NANO, NANO_FOLDER, describe_base
 from lofi_pipeline.training.errors import BaseModelError
 

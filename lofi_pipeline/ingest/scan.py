@@ -32,6 +32,7 @@ from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.source_edits import hold_to_declared_terms, with_verdict, without_withdrawn
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
+from lofi_pipeline.licensing.grants import expired
 from lofi_pipeline.licensing.withdrawals import in_force
 from lofi_pipeline.storage import (
     DataRoot,
@@ -170,7 +171,9 @@ def changed_drops(
 
 def _turned(drop: Drop, before: date | None, day: date) -> bool:
     """Whether a grant of a drop began or ended between two days."""
-    return any(before is None or grant.in_force(before) is not grant.in_force(day) for grant in drop.grants())
+    return any(
+        before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
+    )
 
 
 def _one_meaning_per_source(drops: list[Drop], known: Scan | None, record: DeclaredTermsRecord) -> list[Drop]:

@@ -1,4 +1,4 @@
-"""A data set version's file: read once, and proved against its own hash, its own counts and its seal."""
+"""A data set version's file: read once, and proved against its own hash, its own counts and its entry in the ledger."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lofi_pipeline.audit.integrity.verifier import is_as_written
 from lofi_pipeline.entities import (
     DatasetVersion,
     Finding,
+    FindingCode,
     RecordError,
     Severity,
     Split,
@@ -21,7 +22,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import DataRoot, Ledger, version_hash
 
-SEALED_NOW = "it is sealed with the first audit that finds it intact."
+ENTERED_LATER = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
 
 
@@ -32,9 +33,7 @@ class VerifiedVersion:
     version: DatasetVersion
     path: str
     """Relative to the data root."""
-    sha256: str
     findings: list[Finding] = field(default_factory=list)
-    sealed: bool = False
 
 
 def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> VerifiedVersion:
@@ -55,9 +54,9 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
         raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
     raw = _json(data, where)
     version = _parsed(raw, where)
-    digest, sealed = hashlib.sha256(data).hexdigest(), ledger.hashes.get(where)
+    entered = ledger.hashes.get(where)
     faults = list(_faults(raw, data, version, dataset_hash))
-    if not faults and sealed is not None and sealed != digest:
+    if not faults and entered not in (None, hashlib.sha256(data).hexdigest()):
         faults = [
             "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
             "changed"
@@ -65,14 +64,19 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     advice = "; take the file back from a backup: what stands in it now proves nothing"
     findings = [
         Finding(
-            severity=Severity.ERROR, code="version-changed", where=where, sentence=f"{where} {fault}{advice}."
+            severity=Severity.ERROR,
+            code=FindingCode.VERSION_CHANGED,
+            where=where,
+            sentence=f"{where} {fault}{advice}.",
         )
         for fault in faults
     ]
-    if sealed is None:
-        sentence = f"{where} was not sealed when it was built, or the ledger of seals is another data root's: {SEALED_NOW}"
-        findings.append(Finding(severity=Severity.INFO, code="not-sealed", where=where, sentence=sentence))
-    return VerifiedVersion(version, where, digest, findings, sealed is not None)
+    if entered is None:
+        sentence = f"{where} was not sealed when it was built, or the ledger of seals is another data root's: {ENTERED_LATER}"
+        findings.append(
+            Finding(severity=Severity.INFO, code=FindingCode.NOT_SEALED, where=where, sentence=sentence)
+        )
+    return VerifiedVersion(version, where, findings)
 
 
 def _json(data: bytes, where: str) -> Any:
