@@ -1,4 +1,7 @@
-"""The base model of an audited checkpoint, where it lies on this machine; nothing is fetched for an audit. Torch-free."""
+"""The base model of an audited checkpoint, where it lies on this machine; nothing is fetched for an audit. Torch-free.
+
+What its licence comes to is in audit/training_facts.py.
+"""
 
 from __future__ import annotations
 

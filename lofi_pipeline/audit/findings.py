@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from lofi_pipeline.audit.judged import JudgedSubject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.training_facts import forbids_commercial_use
 from lofi_pipeline.entities import (
@@ -29,31 +30,25 @@ VERSIONLESS = "LicenseRef-CC-"
 
 
 def licence_findings(
-    subject: Subject,
-    version: DatasetVersion,
-    sources: Sequence[SourceRow],
-    tracks: Sequence[TrackRow],
-    base: BaseModelRow | None,
-    withdrawn: Mapping[str, Withdrawal],
-    made: datetime,
-    *,
-    commercial: bool,
+    judged: JudgedSubject, withdrawn: Mapping[str, Withdrawal], made: datetime, *, commercial: bool
 ) -> Iterable[Finding]:
     """All of them, sources first.
 
     Args:
         withdrawn: withdrawals by the SHA-256 of original bytes.
+        made: when the audit is made.
         commercial: whether the project means to use results commercially.
     """
+    version, sources, tracks = judged.version, judged.sources, judged.tracks
     for row in sources:
         yield from _source(row)
     yield from _unknown_sources(version, sources)
     yield from _under_other_names(tracks, withdrawn)
     yield from _attribution(tracks)
     yield from _claimed_twice(tracks, sources)
-    yield from _checkpoint(subject)
-    if base is not None:
-        yield from _base(base, commercial=commercial)
+    yield from _checkpoint(judged.subject)
+    if judged.base is not None:
+        yield from _base(judged.base, commercial=commercial)
     if version.dataset.created > made:
         sentence = (
             f"The data set version was made on {version.dataset.created:%Y-%m-%d %H:%M}, which lies ahead of this machine's "

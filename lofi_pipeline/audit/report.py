@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from lofi_pipeline.audit.base_model import BaseAtHand
@@ -12,39 +11,23 @@ from lofi_pipeline.audit.findings import licence_findings
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion, verify_version
 from lofi_pipeline.audit.integrity.verify import verify_files
+from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
-from lofi_pipeline.audit.tables import (
-    attributions,
-    caption_facts,
-    obligation_rows,
-    track_rows,
-)
+from lofi_pipeline.audit.tables import attributions, caption_facts, obligation_rows
 from lofi_pipeline.audit.training_facts import (
     base_metrics,
-    base_row,
     cache_facts,
     caption_wordings,
     configuration_of,
-    forbids_commercial_use,
     training_facts,
-)
-from lofi_pipeline.audit.verdicts import (
-    SourceJudge,
-    now_verdict,
-    source_rows,
-    then_verdict,
 )
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
     AuditReport,
     AuditSubject,
-    AuditVerdict,
-    BaseModelRow,
-    DatasetVersion,
     Finding,
     IntegrityFacts,
     Severity,
-    SourceRow,
     Split,
     SubjectKind,
     TrackRow,
@@ -82,78 +65,30 @@ def build_report(
     made = now()
     today = day_today or judging_day(inputs.scan.value, made.date())
     verified = verify_version(inputs.root, subject.dataset_hash, inputs.ledger)
-    version = verified.version
-    judged = _judge(inputs, subject, version, config, base, today)
-    files = verify_files(inputs, subject, version, quick=quick, progress=progress)
+    judged = judge_subject(inputs, subject, verified.version, config, base, today)
+    files = verify_files(inputs, subject, verified.version, quick=quick, progress=progress)
+    withdrawn = withdrawn_contents(inputs.withdrawals, today)
     findings = [
         *verified.findings,
         *files.findings,
-        *licence_findings(
-            subject,
-            version,
-            judged.sources,
-            judged.tracks,
-            judged.base,
-            withdrawn_contents(inputs.withdrawals, today),
-            made,
-            commercial=config.licensing.commercial,
-        ),
+        *licence_findings(judged, withdrawn, made, commercial=config.licensing.commercial),
     ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     audited = _audited(inputs.root, subject, verified)
-    return _report(inputs, subject, audited, version, config, judged, files.facts, findings, made)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What fed the subject, judged for the day of training and for today."""
-
-    trained: date
-    sources: list[SourceRow]
-    tracks: list[TrackRow]
-    base: BaseModelRow | None
-    then: AuditVerdict
-    now: AuditVerdict
-
-
-def _judge(
-    inputs: AuditInputs,
-    subject: Subject,
-    version: DatasetVersion,
-    config: PipelineConfig,
-    at_hand: BaseAtHand | None,
-    today: date,
-) -> _Judged:
-    record = subject.checkpoint.record if subject.checkpoint else None
-    trained = (record.checkpoint.timestamp if record else version.dataset.created).date()
-    name = record.lineage.base.name if record else None
-    judge = SourceJudge.of(inputs, config.licensing, trained=trained, today=today, base=name)
-    sources = source_rows(version, judge)
-    base = base_row(record.lineage, at_hand) if record else None
-    reserved = base if forbids_commercial_use(base) else None
-    return _Judged(
-        trained,
-        sources,
-        track_rows(version, sources),
-        base,
-        then_verdict(sources, trained, reserved),
-        now_verdict(sources, today, reserved),
-    )
+    return _report(inputs.root, audited, judged, config, files.facts, findings, made)
 
 
 def _report(
-    inputs: AuditInputs,
-    subject: Subject,
+    root: DataRoot,
     audited: AuditSubject,
-    version: DatasetVersion,
+    judged: JudgedSubject,
     config: PipelineConfig,
-    judged: _Judged,
     integrity: IntegrityFacts,
     findings: list[Finding],
     made: datetime,
 ) -> AuditReport:
-    root, checkpoint, lineage = inputs.root, subject.checkpoint, audited.lineage
-    sources, tracks = judged.sources, judged.tracks
+    version, sources, tracks = judged.version, judged.sources, judged.tracks
+    checkpoint, lineage = judged.subject.checkpoint, audited.lineage
     held_out = [track for track in tracks if track.split is Split.VALIDATION]
     return AuditReport(
         subject=audited,

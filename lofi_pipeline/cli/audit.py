@@ -208,21 +208,16 @@ def source(
     """
     from lofi_pipeline.audit import UnknownSubject
 
+    if bool(reason.strip()) is not withdraw:
+        hint = "say why; it is kept on the ledger" if withdraw else "goes with --withdraw"
+        raise typer.BadParameter(hint, param_hint="--reason")
     root = _root(context, data)
-    if withdraw and not reason.strip():
-        raise typer.BadParameter("say why; it is kept on the ledger", param_hint="--reason")
-    if reason.strip() and not withdraw:
-        raise typer.BadParameter("goes with --withdraw", param_hint="--reason")
     try:
         affected = _trace(root, source_id)
     except UnknownSubject as error:
         _wrong_usage(error, "SRC")
-    failures: list[str] = []
-    outcome: dict[str, object] = {}
-    if withdraw:
-        rebuilt, failures = _withdraw(root, affected, reason)
-        outcome = {"dataset_hash": rebuilt, "failures": failures}
-        affected = _trace(root, source_id)
+    rebuilt, failures = _withdraw(root, affected, reason) if withdraw else (None, [])
+    affected = _trace(root, source_id) if withdraw else affected
     _show_impact(affected)
     if withdraw:
         what = f"data set version {rebuilt[:12]}" if rebuilt else "no data set: no track is left"
@@ -230,6 +225,7 @@ def source(
     for failure in failures:
         errors.print(f"[bold red]failed[/] {sanitize(failure)}", highlight=False, soft_wrap=True)
     if json_file:
+        outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
         write_json_atomic(json_file, {**affected.model_dump(mode="json"), **outcome})
     if failures or not (withdraw or affected.in_force):
         raise typer.Exit(1)

@@ -1,4 +1,7 @@
-"""The one door: may this music be trained on? A working tool driven by a policy file, not legal advice."""
+"""May this music be trained on? A working tool driven by a policy file, not legal advice.
+
+The policy is read in licensing/policy.py, what a grant adds is in licensing/grants.py. Withdrawn sources are not known here.
+"""
 
 from __future__ import annotations
 

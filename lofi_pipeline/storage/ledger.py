@@ -50,16 +50,16 @@ class Ledger:
             return earlier
         return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
 
-    def contradiction(self, mark: LedgerHead) -> str | None:
+    def contradiction(self, head: LedgerHead) -> str | None:
         """How the ledger contradicts a head, as the rest of a sentence; None when it has grown from there."""
         if not self.heads:
             return "has no line any more"
-        if self.heads[0] != mark.first:
+        if self.heads[0] != head.first:
             return "begins with another line"
-        if len(self.heads) < mark.lines:
+        if len(self.heads) < head.lines:
             return f"has {len(self.heads)} lines only"
-        if self.heads[mark.lines - 1] != mark.head:
-            return f"has another line {mark.lines}"
+        if self.heads[head.lines - 1] != head.head:
+            return f"has another line {head.lines}"
         return None
 
 

@@ -270,6 +270,18 @@ def test_a_checkpoint_copied_in_is_sealed_by_its_first_audit(data: DataRoot, tmp
     assert named(audit(other)) == {f"{CHECKPOINT}/checkpoint.json"}
 
 
+def test_an_audit_replaces_no_entry_that_was_made_since_it_began(data: DataRoot, tmp_path: Path) -> None:
+    of_this_root = shutil.ignore_patterns("seals.jsonl", "drops.json", "built_from.json")
+    other = DataRoot(shutil.copytree(data.path, tmp_path / "other", ignore=of_this_root))
+    inputs = AuditInputs(other)
+    subject = find_subject(inputs, ID)
+    key = subject.checkpoint.key  # type: ignore[union-attr]
+    assert not inputs.ledger.hashes
+    append_to_ledger(other, {key: "0" * 64})
+    assert key not in enter_subject(inputs, subject)
+    assert read_ledger(other).hashes[key] == "0" * 64
+
+
 def twins(root: DataRoot) -> tuple[CheckpointRecord, CheckpointRecord]:
     """Two checkpoints of two lineages with the same adapter, byte for byte; the earlier one lies in the archive."""
     lineage = lineage_for(load_version(root))

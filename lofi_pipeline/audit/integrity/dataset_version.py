@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.audit.errors import BrokenRecord
@@ -42,16 +43,8 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     Raises:
         BrokenRecord: there is no such file, or it can't be read as a version.
     """
-    file = root.dataset_version(dataset_hash)
-    where = root.relative(file)
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise BrokenRecord(
-            f"{where}: the data set version is missing; copy metadata/datasets/ from where it was built"
-        ) from error
-    except OSError as error:
-        raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
+    where = root.relative(root.dataset_version(dataset_hash))
+    data = _bytes(root.dataset_version(dataset_hash), where)
     raw = _json(data, where)
     version = _parsed(raw, where)
     entered = ledger.hashes.get(where)
@@ -77,6 +70,17 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
             Finding(severity=Severity.INFO, code=FindingCode.NOT_SEALED, where=where, sentence=sentence)
         )
     return VerifiedVersion(version, where, findings)
+
+
+def _bytes(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BrokenRecord(
+            f"{where}: the data set version is missing; copy metadata/datasets/ from where it was built"
+        ) from error
+    except OSError as error:
+        raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
 
 
 def _json(data: bytes, where: str) -> Any:
