@@ -22,7 +22,7 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from lofi_pipeline.audit import build_report, find_subject, write_audit
+from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
 from lofi_pipeline.config import config_hash, load_config
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
@@ -290,15 +290,17 @@ def _checkpoint(root: DataRoot, digest: str) -> None:
 def measure(root: DataRoot) -> dict[str, float | int | bool]:
     """Audit the one checkpoint, quick and full, and write its files, in this process."""
     found: dict[str, float | int | bool] = {}
-    subject = find_subject(root, checkpoint_id_of(STEP))
     for name, quick in (("quick_s", True), ("full_s", False)):
         start, worked = time.monotonic(), time.process_time()
-        report = build_report(root, subject, config=load_config(), quick=quick)
+        inputs = AuditInputs(root)
+        subject = find_subject(inputs, checkpoint_id_of(STEP))
+        report = build_report(inputs, subject, config=load_config(), quick=quick)
         found[name] = round(time.monotonic() - start, 2)
         found[name.replace("_s", "_cpu_s")] = round(time.process_time() - worked, 2)
     found["rss_gathered_mb"] = _peak_mb()
     start = time.monotonic()
-    written = write_audit(root, subject, report)
+    inputs = AuditInputs(root)
+    written = write_audit(inputs, find_subject(inputs, checkpoint_id_of(STEP)), report)
     found["write_s"] = round(time.monotonic() - start, 2)
     found["rss_mb"] = _peak_mb()
     found |= {

@@ -1,12 +1,20 @@
-"""license_audit: which tracks, sources and licences fed a checkpoint, what that allows today, and the files to show."""
+"""license_audit: which tracks, sources and licences fed a checkpoint, what that allows today, and the files to show.
+
+The audit itself is in audit/; here it becomes metadata and checks.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
-from lofi_pipeline.entities import AuditReport, Finding, RecordError, Severity
+from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, RecordError, Severity
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import UnreadableRecord, content_sha256
+
+if TYPE_CHECKING:
+    from lofi_pipeline.audit import WrittenAudit
 
 IN_FORCE = "every_source_has_a_permitted_licence_in_force"
 INTACT = "evidence_and_records_are_intact"
@@ -14,13 +22,13 @@ NOT_WITHDRAWN = "no_source_is_withdrawn"
 LISTED = "obligations_are_listed"
 MOST_ROWS = 100
 NOT_IN_FORCE = {
-    "not-permitted-then",
-    "not-permitted-now",
-    "not-commercial-now",
-    "source-unknown",
-    "base-not-commercial",
+    FindingCode.NOT_PERMITTED_THEN,
+    FindingCode.NOT_PERMITTED_NOW,
+    FindingCode.NOT_COMMERCIAL_NOW,
+    FindingCode.SOURCE_UNKNOWN,
+    FindingCode.BASE_NOT_COMMERCIAL,
 }
-WITHDRAWN = {"source-withdrawn", "withdrawn-content"}
+WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT}
 
 
 class AuditOptions(dg.Config):
@@ -64,65 +72,69 @@ def license_audit(
     context: dg.AssetExecutionContext, workspace: Workspace, config: AuditOptions
 ) -> dg.MaterializeResult:
     """Audits one checkpoint and writes data/audit/<partition>/. What it finds fails checks, never the run."""
-    from lofi_pipeline.audit import build_report, find_subject, write_audit
-    from lofi_pipeline.audit.base_model import base_at_hand
-
-    root, settings = workspace.root, workspace.config
     try:
-        subject = find_subject(root, context.partition_key)
-        record = subject.checkpoint.record if subject.checkpoint else None
-        base = base_at_hand(record.lineage, settings, quick=config.quick) if record else None
-        report = build_report(root, subject, config=settings, base=base, quick=config.quick)
-        written = write_audit(root, subject, report)
+        report, written = _audit(workspace, context.partition_key, quick=config.quick)
     except (RecordError, UnreadableRecord, OSError) as error:
         context.log.warning(str(error))
         return _not_audited(str(error))
     for finding in report.of_severity(Severity.ERROR):
         context.log.warning(f"{finding.code}: {finding.sentence}")
     return dg.MaterializeResult(
-        metadata={
-            "verdict": "clean" if report.clean else "findings",
-            "as_of_training": report.then.sentence,
-            "as_of_today": report.now.sentence,
-            "commercial_use": str(report.now.commercial_use),
-            "profile": report.profile,
-            "policy": report.policy or "several",
-            "cost_usd": report.cost,
-            "licences": table(
-                ["licence", "hours"],
-                [(name, f"{seconds / 3600:.3f}") for name, seconds in report.licences.items()],
-            ),
-            "sources": table(
-                ["source", "provider", "licence", "tracks", "today"],
-                [
-                    (
-                        row.record.source_id,
-                        row.record.provider,
-                        row.verdict_now.licence,
-                        row.tracks,
-                        "permitted" if row.verdict_now.permitted else row.verdict_now.reason,
-                    )
-                    for row in report.sources[:MOST_ROWS]
-                ],
-            ),
-            "obligations": table(
-                ["obligation", "tracks", "what to do"],
-                [(row.obligation, row.tracks, row.sentence) for row in report.obligations],
-            ),
-            "terms": table(
-                ["source", "what its grant limits"],
-                [(row.record.source_id, " ".join(row.terms)) for row in report.limited[:MOST_ROWS]],
-            ),
-            "findings": table(
-                ["severity", "what", "where", "sentence"],
-                [(it.severity, it.code, it.where, it.sentence) for it in report.findings[:MOST_ROWS]],
-            ),
-            "audit": dg.MetadataValue.path(str(written.page)),
-            "disclaimer": report.disclaimer,
-        },
+        metadata={**_verdicts(report), **_tables(report), "audit": dg.MetadataValue.path(str(written.page))},
         data_version=dg.DataVersion(content_sha256([report.subject.hash, report.now, report.findings])),
         check_results=_checks(report),
     )
+
+
+def _audit(workspace: Workspace, partition_key: str, *, quick: bool) -> tuple[AuditReport, "WrittenAudit"]:
+    from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
+    from lofi_pipeline.audit.base_model import base_at_hand
+
+    inputs = AuditInputs(workspace.root)
+    subject = find_subject(inputs, partition_key)
+    record = subject.checkpoint.record if subject.checkpoint else None
+    base = base_at_hand(record.lineage, workspace.config, quick=quick) if record else None
+    report = build_report(inputs, subject, config=workspace.config, base=base, quick=quick)
+    return report, write_audit(inputs, subject, report)
+
+
+def _verdicts(report: AuditReport) -> dict[str, Any]:
+    """The report's facts, by the names of its fields."""
+    return {
+        "clean": report.clean,
+        "then": report.then.sentence,
+        "now": report.now.sentence,
+        "commercial_use": str(report.now.commercial_use),
+        "profile": report.profile,
+        "policy": report.policy or "several",
+        "cost": round(report.cost, 2),
+        "disclaimer": report.disclaimer,
+    }
+
+
+def _tables(report: AuditReport) -> dict[str, dg.MetadataValue]:
+    """The report's lists, by the names of its fields."""
+    hours = [(name, f"{seconds / 3600:.3f}") for name, seconds in report.licences.items()]
+    sources = [
+        (
+            row.record.source_id,
+            row.record.provider,
+            row.verdict_now.licence,
+            row.tracks,
+            "permitted" if row.verdict_now.permitted else row.verdict_now.reason,
+        )
+        for row in report.sources[:MOST_ROWS]
+    ]
+    obligations = [(row.obligation, row.tracks, row.sentence) for row in report.obligations]
+    terms = [(row.record.source_id, " ".join(row.terms)) for row in report.limited[:MOST_ROWS]]
+    findings = [(it.severity, it.code, it.where, it.sentence) for it in report.findings[:MOST_ROWS]]
+    return {
+        "licences": table(["licence", "hours"], hours),
+        "sources": table(["source", "provider", "licence", "tracks", "today"], sources),
+        "obligations": table(["obligation", "tracks", "what to do"], obligations),
+        "terms": table(["source", "what its grant limits"], terms),
+        "findings": table(["severity", "code", "where", "sentence"], findings),
+    }
 
 
 def _checks(report: AuditReport) -> list[dg.AssetCheckResult]:
@@ -133,9 +145,11 @@ def _checks(report: AuditReport) -> list[dg.AssetCheckResult]:
     unlisted = [
         track.track_id
         for track in report.tracks
-        if "attribution" in track.obligations and track.track_id not in listed
+        if Obligation.ATTRIBUTION in track.obligations and track.track_id not in listed
     ]
-    incomplete = [finding for finding in report.findings if finding.code == "attribution-incomplete"]
+    incomplete = [
+        finding for finding in report.findings if finding.code is FindingCode.ATTRIBUTION_INCOMPLETE
+    ]
     return [
         _check(IN_FORCE, [finding for finding in errors if finding.code in NOT_IN_FORCE]),
         _check(INTACT, not_intact(report)),
@@ -165,7 +179,7 @@ def _not_audited(why: str) -> dg.MaterializeResult:
     """Without its records nothing can be said: every check fails, and says why."""
     checks = (IN_FORCE, INTACT, NOT_WITHDRAWN, LISTED)
     return dg.MaterializeResult(
-        metadata={"verdict": "findings", "not_audited": why},
+        metadata={"clean": False, "not_audited": why},
         check_results=[
             dg.AssetCheckResult(check_name=name, passed=False, metadata={"not_audited": why})
             for name in checks

@@ -1,9 +1,14 @@
-"""Audits: what fed a checkpoint or a data set version, on which licences, and whether the record is intact."""
+"""Audits: what fed a checkpoint or a data set version, on which licences, and whether the record is intact.
+
+One licence alone is judged in licensing/. An audit changes no record: it writes its own files, and enters into the ledger what
+nobody had entered.
+"""
 
 from lofi_pipeline.audit.base_model import BaseAtHand
 from lofi_pipeline.audit.diff import Difference, compare
 from lofi_pipeline.audit.errors import AuditError, BrokenRecord, UnknownSubject
 from lofi_pipeline.audit.impact import Impact, trace
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.lookup import Lookup, look_up
 from lofi_pipeline.audit.report import build_report
 from lofi_pipeline.audit.subject import Subject, find_subject
@@ -18,6 +23,7 @@ from lofi_pipeline.audit.write import (
 
 __all__ = [
     "AuditError",
+    "AuditInputs",
     "BaseAtHand",
     "BrokenRecord",
     "Difference",

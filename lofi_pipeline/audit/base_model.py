@@ -1,4 +1,7 @@
-"""The base model of an audited checkpoint, where it lies on this machine; nothing is fetched for an audit. Torch-free."""
+"""The base model of an audited checkpoint, where it lies on this machine; nothing is fetched for an audit. Torch-free.
+
+What its licence comes to is in audit/training_facts.py.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.config import BASE_VARIABLE, PipelineConfig
-from lofi_pipeline.entities import (
-    BaseModelFacts,
-    Lineage,
-)
+from lofi_pipeline.entities import BaseModelFacts, Lineage
 from lofi_pipeline.training.bases import NANO, NANO_FOLDER, describe_base
 from lofi_pipeline.training.errors import BaseModelError
 

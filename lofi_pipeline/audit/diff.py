@@ -1,16 +1,21 @@
-"""What differs between two data set versions, or between two checkpoints and what they were trained on."""
+"""What differs between two data set versions, or between two checkpoints and what they were trained on.
+
+Whether the records are intact is not asked here: see audit/integrity/.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from pydantic import Field
 
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import verify_version
 from lofi_pipeline.audit.subject import Subject, find_subject
+from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.entities import DatasetVersion, Entity, SubjectKind, VersionTrack
 from lofi_pipeline.entities.base import Sha256, TrackId
-from lofi_pipeline.storage import DataRoot, read_ledger
 
 FACTS = (
     "licence",
@@ -84,16 +89,16 @@ class Difference(Entity):
         return not (self.only_in_a or self.only_in_b or self.changed or self.sources or self.facts)
 
 
-def compare(root: DataRoot, a: str, b: str) -> Difference:
+def compare(inputs: AuditInputs, a: str, b: str) -> Difference:
     """Compare two checkpoints or data set versions; each named as `find_subject` takes it.
 
     Raises:
-        UnknownSubject, BrokenRecord: see `gather`.
+        UnknownSubject, BrokenRecord: see `build_report`.
     """
-    one, other = find_subject(root, a), find_subject(root, b)
-    ledger = read_ledger(root)
-    before = verify_version(root, one.dataset_hash, ledger).version
-    after = verify_version(root, other.dataset_hash, ledger).version
+    one, other = find_subject(inputs, a), find_subject(inputs, b)
+    before = after = verify_version(inputs.root, one.dataset_hash, inputs.ledger).version
+    if other.dataset_hash != one.dataset_hash:
+        after = verify_version(inputs.root, other.dataset_hash, inputs.ledger).version
     left, right = _compared(one, before), _compared(other, after)
     old, new = ({item.track.track_id: item for item in version.tracks} for version in (before, after))
     return Difference(
@@ -115,30 +120,34 @@ def _compared(subject: Subject, version: DatasetVersion) -> Compared:
     hours: defaultdict[str, float] = defaultdict(float)
     for item in version.tracks:
         hours[item.licence] += item.track.duration / 3600
-    landed = subject.checkpoint
-    facts: dict[str, str] = {}
-    if landed is not None and landed.record is not None:
-        record, lineage = landed.record, landed.record.lineage
-        facts = {
-            "step": str(record.checkpoint.step),
-            "base": f"{lineage.base.name} ({lineage.base.sha256[:12]})",
-            "preset": lineage.preset,
-            "configuration": lineage.config_hash[:12],
-            "data set": lineage.dataset_hash[:12],
-        }
-        if landed.scores:
-            facts["FAD"] = f"{landed.scores.metrics.fad_score:.4f} ({landed.scores.key.embedder})"
-            facts["CLAP"] = f"{landed.scores.metrics.clap_score:.4f}"
+    checkpoint = subject.checkpoint
     return Compared(
-        kind=SubjectKind.CHECKPOINT if landed else SubjectKind.DATASET,
-        name=landed.key if landed else version.dataset.dataset_id,
+        kind=SubjectKind.CHECKPOINT if checkpoint else SubjectKind.DATASET,
+        name=checkpoint.key if checkpoint else version.dataset.dataset_id,
         dataset_hash=version.dataset.hash,
         tracks=len(version.tracks),
         hours=sum(hours.values()),
         hours_by_licence=dict(sorted(hours.items())),
         cost=sum(record.cost or 0.0 for record in version.sources),
-        facts=facts,
+        facts=_facts(checkpoint) if checkpoint else {},
     )
+
+
+def _facts(checkpoint: CheckpointFolder) -> dict[str, str]:
+    if checkpoint.record is None:
+        return {}
+    lineage = checkpoint.record.lineage
+    facts = {
+        "step": str(checkpoint.record.checkpoint.step),
+        "base": f"{lineage.base.name} ({lineage.base.sha256[:12]})",
+        "preset": lineage.preset,
+        "configuration": lineage.config_hash[:12],
+        "data set": lineage.dataset_hash[:12],
+    }
+    if checkpoint.scores:
+        facts["FAD"] = f"{checkpoint.scores.metrics.fad_score:.4f} ({checkpoint.scores.key.embedder})"
+        facts["CLAP"] = f"{checkpoint.scores.metrics.clap_score:.4f}"
+    return facts
 
 
 def _side(item: VersionTrack) -> TrackSide:
@@ -151,7 +160,7 @@ def _side(item: VersionTrack) -> TrackSide:
     )
 
 
-def _changes(before: VersionTrack, after: VersionTrack):
+def _changes(before: VersionTrack, after: VersionTrack) -> Iterator[TrackChange]:
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in FACTS]
     pairs += [
         (name, getattr(before.track, name), getattr(after.track, name))
@@ -159,16 +168,16 @@ def _changes(before: VersionTrack, after: VersionTrack):
     ]
     for name, old, new in pairs:
         if old != new:
-            yield TrackChange(track_id=before.track.track_id, fact=name, before=_said(old), after=_said(new))
+            yield TrackChange(track_id=before.track.track_id, fact=name, before=_text(old), after=_text(new))
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return (
         ", ".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "none")
     )
 
 
-def _sources(before: DatasetVersion, after: DatasetVersion):
+def _sources(before: DatasetVersion, after: DatasetVersion) -> Iterator[SourceChange]:
     old = {record.source_id: record for record in before.sources}
     new = {record.source_id: record for record in after.sources}
     for source_id in sorted({*old, *new}):
@@ -177,9 +186,9 @@ def _sources(before: DatasetVersion, after: DatasetVersion):
         elif source_id not in old:
             yield SourceChange(source_id=source_id, change="only in the second")
         else:
-            said, says = (
+            left, right = (
                 record.model_dump(exclude={"track_ids"}) for record in (old[source_id], new[source_id])
             )
-            changed = [f"{name}: {said[name]} / {says[name]}" for name in said if said[name] != says[name]]
+            changed = [f"{name}: {left[name]} / {right[name]}" for name in left if left[name] != right[name]]
             if changed:
                 yield SourceChange(source_id=source_id, change="; ".join(changed))

@@ -1,4 +1,7 @@
-"""What is not as it should be with licences, sources and base model; each with what to do."""
+"""What is not as it should be with licences, sources and base model; each with what to do.
+
+Files and records that are not as they were written are found in audit/integrity/.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from lofi_pipeline.audit.judged import JudgedSubject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.training_facts import forbids_commercial_use
 from lofi_pipeline.entities import (
     BaseModelRow,
     DatasetVersion,
     Finding,
+    FindingCode,
     Obligation,
     Severity,
     SourceRow,
     TrackRow,
+    Verdict,
 )
 from lofi_pipeline.licensing.withdrawals import Withdrawal
 
@@ -24,94 +30,87 @@ VERSIONLESS = "LicenseRef-CC-"
 
 
 def licence_findings(
-    subject: Subject,
-    version: DatasetVersion,
-    sources: Sequence[SourceRow],
-    tracks: Sequence[TrackRow],
-    base: BaseModelRow | None,
-    withdrawn: Mapping[str, Withdrawal],
-    made: datetime,
-    *,
-    commercial: bool,
+    judged: JudgedSubject, withdrawn: Mapping[str, Withdrawal], made: datetime, *, commercial: bool
 ) -> Iterable[Finding]:
     """All of them, sources first.
 
     Args:
         withdrawn: withdrawals by the SHA-256 of original bytes.
+        made: when the audit is made.
         commercial: whether the project means to use results commercially.
     """
+    version, sources, tracks = judged.version, judged.sources, judged.tracks
     for row in sources:
         yield from _source(row)
     yield from _unknown_sources(version, sources)
     yield from _under_other_names(tracks, withdrawn)
     yield from _attribution(tracks)
     yield from _claimed_twice(tracks, sources)
-    yield from _checkpoint(subject)
-    if base is not None and base.licence is None:
-        yield _finding(WARNING, "base-licence-unknown", base.facts.name, base.sentence)
-    if commercial and base is not None and forbids_commercial_use(base):
-        sentence = (
-            f"The base model {base.facts.name} is under {base.licence}, which does not permit commercial use; the configuration says "
-            "commercial: true. Ask its owner for a licence, or train on another base."
-        )
-        yield _finding(ERROR, "base-not-commercial", base.facts.name, sentence)
+    yield from _checkpoint(judged.subject)
+    if judged.base is not None:
+        yield from _base(judged.base, commercial=commercial)
     if version.dataset.created > made:
         sentence = (
             f"The data set version was made on {version.dataset.created:%Y-%m-%d %H:%M}, which lies ahead of this machine's "
             "clock: set the clock, and audit again."
         )
-        yield _finding(ERROR, "clock", version.dataset.dataset_id, sentence)
+        yield _finding(ERROR, FindingCode.CLOCK, version.dataset.dataset_id, sentence)
 
 
-def _finding(severity: Severity, code: str, where: str, sentence: str) -> Finding:
+def _finding(severity: Severity, code: FindingCode, where: str, sentence: str) -> Finding:
     return Finding(severity=severity, code=code, where=where, sentence=sentence)
 
 
 def _source(row: SourceRow) -> Iterable[Finding]:
+    yield from _verdicts(row)
+    source_id = row.record.source_id
+    if not row.then_recorded:
+        sentence = f"The version keeps no verdict for {source_id}: what stands for the day of training was judged by today's policy."
+        yield _finding(INFO, FindingCode.VERDICT_NOT_RECORDED, source_id, sentence)
+    if row.record.cost is None:
+        yield _finding(INFO, FindingCode.COST_UNKNOWN, source_id, f"What {source_id} cost is not on record.")
+    if not (row.record.verified_by or "").strip():
+        sentence = f"Nobody is named who verified the licence of {source_id}: say it in verified_by of its source.json."
+        yield _finding(WARNING, FindingCode.NOT_VERIFIED, source_id, sentence)
+    if row.verdict_now.licence.startswith(VERSIONLESS):
+        sentence = f'"{row.record.license_type}" of {source_id} does not say which version; attribution should name it.'
+        yield _finding(WARNING, FindingCode.LICENCE_VERSION_UNKNOWN, source_id, sentence)
+
+
+def _verdicts(row: SourceRow) -> Iterable[Finding]:
+    """What does not permit the training, then or now; and what a newer policy says otherwise."""
     source_id, then, today = row.record.source_id, row.verdict_then, row.verdict_now
     retrain = f"Run `lofi audit source {source_id} --withdraw --reason ...`, and train anew without it."
     if not then.permitted:
         sentence = f"{source_id} did not permit AI training on the day of training: {then.reason} {retrain}"
-        yield _finding(ERROR, "not-permitted-then", source_id, sentence)
+        yield _finding(ERROR, FindingCode.NOT_PERMITTED_THEN, source_id, sentence)
     if row.withdrawn:
         sentence = (
             f"{source_id} was withdrawn on {row.withdrawn} ({row.withdrawn_reason}): {row.tracks} tracks of it are in here. "
             "Retrain on a data set version without it, and stop publishing what was trained with it."
         )
-        yield _finding(ERROR, "source-withdrawn", source_id, sentence)
+        yield _finding(ERROR, FindingCode.SOURCE_WITHDRAWN, source_id, sentence)
     elif not today.permitted and then.permitted:
         sentence = f"{source_id} does not permit AI training as of today: {today.reason} {retrain}"
-        yield _finding(ERROR, "not-permitted-now", source_id, sentence)
+        yield _finding(ERROR, FindingCode.NOT_PERMITTED_NOW, source_id, sentence)
     elif today.permitted and then.commercial_use and not today.commercial_use:
         sentence = f"{source_id} does not permit commercial use as of today: {today.reason}"
-        yield _finding(ERROR, "not-commercial-now", source_id, sentence)
+        yield _finding(ERROR, FindingCode.NOT_COMMERCIAL_NOW, source_id, sentence)
     elif row.then_recorded and then.policy != today.policy and then.policy and today.policy:
-        changes = [
-            f"{name}: {before} then, {after} now"
-            for name, before, after in (
-                ("licence", then.licence, today.licence),
-                (
-                    "obligations",
-                    ", ".join(then.obligations) or "none",
-                    ", ".join(today.obligations) or "none",
-                ),
-                ("commercial use", then.commercial_use, today.commercial_use),
-            )
-            if before != after
-        ]
-        told = "; ".join(changes) or "the verdict is the same"
-        yield _finding(INFO, "policy-changed", source_id, f"The policy changed since: {told}.")
-    if not row.then_recorded:
-        sentence = f"The version keeps no verdict for {source_id}: what stands for the day of training was judged by today's policy."
-        yield _finding(INFO, "verdict-not-recorded", source_id, sentence)
-    if row.record.cost is None:
-        yield _finding(INFO, "cost-unknown", source_id, f"What {source_id} cost is not on record.")
-    if not (row.record.verified_by or "").strip():
-        sentence = f"Nobody is named who verified the licence of {source_id}: say it in verified_by of its source.json."
-        yield _finding(WARNING, "not-verified", source_id, sentence)
-    if today.licence.startswith(VERSIONLESS):
-        sentence = f'"{row.record.license_type}" of {source_id} does not say which version; attribution should name it.'
-        yield _finding(WARNING, "licence-version-unknown", source_id, sentence)
+        changes = _changes(then, today) or "the verdict is the same"
+        yield _finding(INFO, FindingCode.POLICY_CHANGED, source_id, f"The policy changed since: {changes}.")
+
+
+def _changes(then: Verdict, today: Verdict) -> str:
+    """What two verdicts say otherwise, in words."""
+    facts = (
+        ("licence", then.licence, today.licence),
+        ("obligations", ", ".join(then.obligations) or "none", ", ".join(today.obligations) or "none"),
+        ("commercial use", then.commercial_use, today.commercial_use),
+    )
+    return "; ".join(
+        f"{name}: {before} then, {after} now" for name, before, after in facts if before != after
+    )
 
 
 def _unknown_sources(version: DatasetVersion, sources: Sequence[SourceRow]) -> Iterable[Finding]:
@@ -121,7 +120,7 @@ def _unknown_sources(version: DatasetVersion, sources: Sequence[SourceRow]) -> I
     )
     for source_id, count in missing.items():
         sentence = f"{count} tracks name the source {source_id}, of which the version keeps no record."
-        yield _finding(ERROR, "source-unknown", source_id, sentence)
+        yield _finding(ERROR, FindingCode.SOURCE_UNKNOWN, source_id, sentence)
 
 
 def _under_other_names(tracks: Iterable[TrackRow], withdrawn: Mapping[str, Withdrawal]) -> Iterable[Finding]:
@@ -132,7 +131,7 @@ def _under_other_names(tracks: Iterable[TrackRow], withdrawn: Mapping[str, Withd
                 f"{track.track_id} holds the bytes of a track of {known.source_id}, withdrawn on {known.day}, under the name of "
                 f"{', '.join(track.source_ids)}: retrain without it."
             )
-            yield _finding(ERROR, "withdrawn-content", track.track_id, sentence)
+            yield _finding(ERROR, FindingCode.WITHDRAWN_CONTENT, track.track_id, sentence)
 
 
 def _attribution(tracks: Iterable[TrackRow]) -> Iterable[Finding]:
@@ -146,17 +145,17 @@ def _attribution(tracks: Iterable[TrackRow]) -> Iterable[Finding]:
             f"{count} tracks of {source_id} ask for attribution, but have no title or no artist: file name and provider stand "
             "in. Give them in its source.json."
         )
-        yield _finding(WARNING, "attribution-incomplete", source_id, sentence)
+        yield _finding(WARNING, FindingCode.ATTRIBUTION_INCOMPLETE, source_id, sentence)
 
 
 def _claimed_twice(tracks: Iterable[TrackRow], sources: Sequence[SourceRow]) -> Iterable[Finding]:
     licences = {row.record.source_id: row.verdict_then.licence for row in sources}
     for track in tracks:
-        said = {source_id: licences.get(source_id, "unknown") for source_id in track.source_ids}
-        if len(set(said.values())) > 1:
-            both = ", ".join(f"{source_id} ({licence})" for source_id, licence in said.items())
+        claims = {source_id: licences.get(source_id, "unknown") for source_id in track.source_ids}
+        if len(set(claims.values())) > 1:
+            both = ", ".join(f"{source_id} ({licence})" for source_id, licence in claims.items())
             sentence = f"{track.track_id} is claimed by {both}: the strictest, {track.licence}, was taken."
-            yield _finding(WARNING, "claimed-twice", track.track_id, sentence)
+            yield _finding(WARNING, FindingCode.CLAIMED_TWICE, track.track_id, sentence)
 
 
 def _checkpoint(subject: Subject) -> Iterable[Finding]:
@@ -165,8 +164,24 @@ def _checkpoint(subject: Subject) -> Iterable[Finding]:
         return
     name = record.partition_key
     if not record.checkpoint.is_valid:
-        yield _finding(ERROR, "checkpoint-invalid", name, f"{name} is not valid: {record.invalid_reason}.")
+        yield _finding(
+            ERROR, FindingCode.CHECKPOINT_INVALID, name, f"{name} is not valid: {record.invalid_reason}."
+        )
     if record.pruned:
         yield _finding(
-            INFO, "checkpoint-pruned", name, f"Retention removed the weights of {name}; its record stays."
+            INFO,
+            FindingCode.CHECKPOINT_PRUNED,
+            name,
+            f"Retention removed the weights of {name}; its record stays.",
         )
+
+
+def _base(base: BaseModelRow, *, commercial: bool) -> Iterable[Finding]:
+    if base.licence is None:
+        yield _finding(WARNING, FindingCode.BASE_LICENCE_UNKNOWN, base.facts.name, base.sentence)
+    if commercial and forbids_commercial_use(base):
+        sentence = (
+            f"The base model {base.facts.name} is under {base.licence}, which does not permit commercial use; the configuration says "
+            "commercial: true. Ask its owner for a licence, or train on another base."
+        )
+        yield _finding(ERROR, FindingCode.BASE_NOT_COMMERCIAL, base.facts.name, sentence)

@@ -1,29 +1,31 @@
-"""What a source has fed: its tracks, the data set versions that hold them, the checkpoints that were trained on those."""
+"""What a source has fed: its tracks, the data set versions that hold them, the checkpoints that were trained on those.
+
+Withdrawing it is in licensing/withdrawals.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import date
 
 from pydantic import Field
 
 from lofi_pipeline.audit.errors import UnknownSubject
-from lofi_pipeline.audit.verdicts import judged_now, manifests_now
-from lofi_pipeline.checkpoints.folder import all_checkpoints
+from lofi_pipeline.audit.inputs import AuditInputs
+from lofi_pipeline.audit.verdicts import SourceJudge
+from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
-    Dataset,
+    CheckpointRecord,
     DatasetVersion,
     Entity,
-    RecordError,
-    Registry,
-    Scan,
     SourceRecord,
     Verdict,
+    VersionTrack,
 )
 from lofi_pipeline.entities.base import Identifier, Sha256, Timestamp, TrackId
-from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals, withdrawn_sources
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, read_json
+from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources
+from lofi_pipeline.storage import DataRoot
 
 
 class AffectedTrack(Entity):
@@ -47,7 +49,7 @@ class AffectedVersion(Entity):
 
 
 class AffectedCheckpoint(Entity):
-    """A checkpoint that was trained on a tainted version."""
+    """A checkpoint that was trained on an affected version."""
 
     partition_key: str
     checkpoint_id: str
@@ -96,133 +98,123 @@ class Impact(Entity):
         return self.verdict.permitted
 
 
-def trace(root: DataRoot, source_id: str, settings: LicensingSettings, today: date) -> Impact:
+def trace(inputs: AuditInputs, source_id: str, settings: LicensingSettings, today: date) -> Impact:
     """Follow a source downstream, by its id and by the content of its tracks.
 
     Raises:
         UnknownSubject: no source of that id was ever here.
     """
-    unreadable: list[str] = []
-    versions = list(_versions(root, unreadable))
-    withdrawal = withdrawn_sources(load_withdrawals(root), today).get(source_id)
-    record = _record(root, source_id, versions)
-    if record is None:
-        raise UnknownSubject(
-            f"no source {source_id!r:.80} in any data set version or drop; there are: {', '.join(_known(root, versions))}"
-        )
-    contents = _contents(root, source_id, versions, withdrawal)
-    found = [(version, _held(version, source_id, contents)) for version in versions]
-    held = [(version, tracks) for version, tracks in found if tracks]
-    tracks = {item.track.track_id: item for _, items in held for item in items}
-    current = _current(root)
-    affected = {version.dataset.hash for version, _ in held}
-    landed = [item for item in all_checkpoints(root) if item.record or not unreadable.append(str(item.error))]
-    checkpoints = [
-        AffectedCheckpoint(
-            partition_key=item.key,
-            checkpoint_id=item.folder.name,
-            path=root.relative(item.folder),
-            dataset_hash=item.record.lineage.dataset_hash,
-            preset=item.record.lineage.preset,
-            lineage=item.record.lineage.lineage,
-            pruned=item.record.pruned,
-        )
-        for item in landed
-        if item.record is not None and item.record.lineage.dataset_hash in affected
-    ]
-    bases = {
-        item.record.lineage.lineage: item.record.lineage.base.name
-        for item in landed
-        if item.record is not None
-    }
+    versions = sorted((version for _, version in inputs.versions.found), key=lambda it: it.dataset.created)
+    record = _record(inputs, source_id, versions)
+    withdrawal = withdrawn_sources(inputs.withdrawals, today).get(source_id)
+    contents = _contents(inputs, source_id, versions, withdrawal)
+    affected = [(version, held) for version in versions if (held := _held(version, source_id, contents))]
+    checkpoints = _checkpoints(inputs, {version.dataset.hash for version, _ in affected})
+    judge = SourceJudge.of(inputs, settings, trained=today, today=today)
+    kept = [item for version in versions for item in version.provenance if item.source_id == source_id]
     return Impact(
         source_id=source_id,
         provider=record.provider,
         license_type=record.license_type,
         day=today,
-        verdict=judged_now(root, record, versions, settings, today),
+        verdict=judge.now(record, kept[-1] if kept else None),
         withdrawn=withdrawal.day if withdrawal else None,
         withdrawn_reason=withdrawal.reason if withdrawal else None,
-        tracks=[
-            AffectedTrack(track_id=key, sha256=item.sha256, title=item.title, named_by=item.source_ids)
-            for key, item in sorted(tracks.items(), key=lambda pair: (len(pair[0]), pair[0]))
+        tracks=_tracks(item for _, items in affected for item in items),
+        versions=_versions(inputs, affected),
+        checkpoints=[_checkpoint(inputs, folder, record) for folder, record in checkpoints],
+        retrain=_retraining([record for _, record in checkpoints]),
+        caches=_cached(inputs.root, {item.audio_sha256 for _, items in affected for item in items}),
+        unreadable=[
+            *inputs.versions.unreadable,
+            *(str(item.error) for item in inputs.checkpoints if item.record is None),
         ],
-        versions=[
-            AffectedVersion(
-                dataset_id=version.dataset.dataset_id,
-                hash=version.dataset.hash,
-                created=version.dataset.created,
-                tracks=[item.track.track_id for item in items],
-                seconds=sum(item.track.duration for item in items),
-                current=version.dataset.hash == current,
-            )
-            for version, items in held
-        ],
-        checkpoints=checkpoints,
-        retrain=_retraining(checkpoints, bases),
-        caches=_cached(root, {item.audio_sha256 for _, items in held for item in items}),
-        unreadable=unreadable,
     )
 
 
-def _versions(root: DataRoot, unreadable: list[str]) -> Iterator[DatasetVersion]:
-    found = []
-    for path in root.dataset_version("any").parent.glob("*.json"):
-        try:
-            found.append(DatasetVersion.parse(read_json(path), where=root.relative(path)))
-        except (OSError, UnreadableRecord, RecordError) as error:
-            unreadable.append(str(error))
-    yield from sorted(found, key=lambda version: version.dataset.created)
-
-
-def _record(root: DataRoot, source_id: str, versions: list[DatasetVersion]) -> SourceRecord | None:
+def _record(inputs: AuditInputs, source_id: str, versions: list[DatasetVersion]) -> SourceRecord:
     """The source as the newest version keeps it, else as its drop says."""
     for version in reversed(versions):
         for record in version.sources:
             if record.source_id == source_id:
                 return record
-    manifest = manifests_now(root).get(source_id)
-    return manifest.record([]) if manifest else None
-
-
-def _known(root: DataRoot, versions: list[DatasetVersion]) -> list[str]:
-    named = {record.source_id for version in versions for record in version.sources}
-    return sorted(named | set(manifests_now(root)))[:20]
+    if source_id in inputs.manifests:
+        return inputs.manifests[source_id].record([])
+    known = {record.source_id for version in versions for record in version.sources} | set(inputs.manifests)
+    there_are = ", ".join(sorted(known)[:20])
+    raise UnknownSubject(
+        f"no source {source_id!r:.80} in any data set version or drop; there are: {there_are}"
+    )
 
 
 def _contents(
-    root: DataRoot, source_id: str, versions: list[DatasetVersion], withdrawal: Withdrawal | None
+    inputs: AuditInputs, source_id: str, versions: list[DatasetVersion], withdrawal: Withdrawal | None
 ) -> set[str]:
     """SHA-256 of every original that this source ever brought."""
     found = set(withdrawal.sha256s) if withdrawal else set()
     for version in versions:
         found |= {item.sha256 for item in version.tracks if source_id in item.source_ids}
-    try:
-        registry = Registry.parse(read_json(root.registry_json), where=str(root.registry_json))
-        found |= {
-            track.sha256
-            for track in registry.tracks
-            if any(origin.source_id == source_id for origin in track.origins)
-        }
-        scan = Scan.parse(read_json(root.drops_json), where=str(root.drops_json))
-        for drop in scan.drops:
-            if drop.manifest is not None and drop.manifest.source_id == source_id:
-                found |= {file.sha256 for file in drop.files if file.sha256}
-    except (OSError, UnreadableRecord, RecordError):
-        pass  # what the versions say is enough to trace by
+    # Without registry and scan, what the versions say is enough to trace by
+    for track in inputs.registry.value.tracks if inputs.registry.value else []:
+        if any(origin.source_id == source_id for origin in track.origins):
+            found.add(track.sha256)
+    for drop in inputs.scan.value.drops if inputs.scan.value else []:
+        if drop.manifest is not None and drop.manifest.source_id == source_id:
+            found |= {file.sha256 for file in drop.files if file.sha256}
     return found
 
 
-def _held(version: DatasetVersion, source_id: str, contents: set[str]):
+def _held(version: DatasetVersion, source_id: str, contents: set[str]) -> list[VersionTrack]:
     return [item for item in version.tracks if source_id in item.source_ids or item.sha256 in contents]
 
 
-def _current(root: DataRoot) -> str | None:
-    path = root.dataset_manifest_json
-    try:
-        return Dataset.parse(read_json(path), where=str(path)).hash
-    except (OSError, UnreadableRecord, RecordError):
-        return None
+def _tracks(items: Iterable[VersionTrack]) -> list[AffectedTrack]:
+    """Each track once, as the newest version has it."""
+    tracks = {item.track.track_id: item for item in items}
+    return [
+        AffectedTrack(track_id=key, sha256=item.sha256, title=item.title, named_by=item.source_ids)
+        for key, item in sorted(tracks.items(), key=lambda pair: (len(pair[0]), pair[0]))
+    ]
+
+
+def _versions(
+    inputs: AuditInputs, affected: list[tuple[DatasetVersion, list[VersionTrack]]]
+) -> list[AffectedVersion]:
+    current = inputs.dataset.value.hash if inputs.dataset.value else None
+    return [
+        AffectedVersion(
+            dataset_id=version.dataset.dataset_id,
+            hash=version.dataset.hash,
+            created=version.dataset.created,
+            tracks=[item.track.track_id for item in items],
+            seconds=sum(item.track.duration for item in items),
+            current=version.dataset.hash == current,
+        )
+        for version, items in affected
+    ]
+
+
+def _checkpoints(inputs: AuditInputs, versions: set[str]) -> list[tuple[CheckpointFolder, CheckpointRecord]]:
+    """The checkpoints that were trained on one of these versions."""
+    return [
+        (item, item.record)
+        for item in inputs.checkpoints
+        if item.record is not None and item.record.lineage.dataset_hash in versions
+    ]
+
+
+def _checkpoint(
+    inputs: AuditInputs, checkpoint: CheckpointFolder, record: CheckpointRecord
+) -> AffectedCheckpoint:
+    return AffectedCheckpoint(
+        partition_key=record.partition_key,
+        checkpoint_id=checkpoint.folder.name,
+        path=inputs.root.relative(checkpoint.folder),
+        dataset_hash=record.lineage.dataset_hash,
+        preset=record.lineage.preset,
+        lineage=record.lineage.lineage,
+        pruned=record.pruned,
+    )
 
 
 def _cached(root: DataRoot, audio: set[str]) -> list[str]:
@@ -233,18 +225,18 @@ def _cached(root: DataRoot, audio: set[str]) -> list[str]:
     )
 
 
-def _retraining(checkpoints: list[AffectedCheckpoint], bases: dict[str, str]) -> list[Retraining]:
-    lineages = dict.fromkeys(item.lineage for item in checkpoints)
-    found = []
-    for lineage in lineages:
-        items = [item for item in checkpoints if item.lineage == lineage]
-        found.append(
-            Retraining(
-                lineage=lineage,
-                preset=items[0].preset,
-                base=bases[lineage],
-                dataset_hash=items[0].dataset_hash,
-                checkpoints=[item.partition_key for item in items],
-            )
+def _retraining(records: list[CheckpointRecord]) -> list[Retraining]:
+    """One entry for each lineage."""
+    lineages: dict[str, list[CheckpointRecord]] = {}
+    for record in records:
+        lineages.setdefault(record.lineage.lineage, []).append(record)
+    return [
+        Retraining(
+            lineage=lineage,
+            preset=found[0].lineage.preset,
+            base=found[0].lineage.base.name,
+            dataset_hash=found[0].lineage.dataset_hash,
+            checkpoints=[record.partition_key for record in found],
         )
-    return found
+        for lineage, found in lineages.items()
+    ]

@@ -1,4 +1,7 @@
-"""Is a file that somebody sends in one of ours? A look-up of its hash over everything that is on record."""
+"""Is a file that somebody sends in one of ours? A look-up of its hash over everything that is on record.
+
+Only the same bytes are found; a copy that sounds alike is what audio/fingerprint/ finds.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder, all_checkpoints
-from lofi_pipeline.entities import DatasetVersion, Entity, EvidenceFile, RecordError
+from lofi_pipeline.audit.inputs import AuditInputs
+from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Entity, EvidenceFile
 from lofi_pipeline.entities.base import Sha256
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, file_sha256, read_json, read_ledger
+from lofi_pipeline.storage import DataRoot, file_sha256
 
 
 class MatchKind(StrEnum):
@@ -46,42 +50,44 @@ class Lookup(Entity):
     unreadable: list[str] = Field(default_factory=list, description="Records that could not be searched")
 
 
-def look_up(root: DataRoot, path: Path) -> Lookup:
+def look_up(inputs: AuditInputs, path: Path) -> Lookup:
     """Hash a file and search checkpoints, their samples, every data set version and its evidence.
 
     Raises:
         OSError: the file can't be read.
     """
     sha256, size = file_sha256(path), path.stat().st_size
-    unreadable: list[str] = []
-    matches = [*_in_checkpoints(root, sha256, size, unreadable), *_in_versions(root, sha256, unreadable)]
+    matches = [*_in_checkpoints(inputs, sha256, size), *_in_base_samples(inputs.root, sha256, size)]
+    for file, version in inputs.versions.found:
+        matches += _in_version(inputs.root.relative(file), version, sha256)
+    broken = [str(item.error) for item in inputs.checkpoints if item.record is None]
+    unreadable = [*broken, *inputs.versions.unreadable]
     return Lookup(file=path.name, sha256=sha256, matches=matches, unreadable=unreadable)
 
 
-def _in_checkpoints(root: DataRoot, sha256: str, size: int, unreadable: list[str]) -> Iterator[Match]:
-    sealed = {name for name, digest in read_ledger(root).hashes.items() if digest == sha256}
-    for landed in all_checkpoints(root):
-        if landed.record is None:
-            unreadable.append(str(landed.error))
+def _in_checkpoints(inputs: AuditInputs, sha256: str, size: int) -> Iterator[Match]:
+    root = inputs.root
+    entered = {name for name, digest in inputs.ledger.hashes.items() if digest == sha256}
+    for checkpoint in inputs.checkpoints:
+        record, key = checkpoint.record, checkpoint.key
+        if record is None:
             continue
-        for name, digest in landed.record.files.items():
+        gone = " Retention removed it here since." if record.pruned else ""
+        for name, digest in record.files.items():
             if digest == sha256:
-                gone = " Retention removed it here since." if landed.record.pruned else ""
-                yield _match(
-                    root, landed, MatchKind.CHECKPOINT_FILE, name, f"It is {name} of {landed.key}.{gone}"
-                )
-        names = {
-            name.rsplit("/", 1)[1] for name in sealed if name.startswith(f"{landed.key}/{SAMPLES_FOLDER}/")
-        }
-        names |= set(_samples(landed.folder / SAMPLES_FOLDER, sha256, size))
+                sentence = f"It is {name} of {key}.{gone}"
+                yield _match(root, checkpoint, record, MatchKind.CHECKPOINT_FILE, name, sentence)
+        names = {name.rsplit("/", 1)[1] for name in entered if name.startswith(f"{key}/{SAMPLES_FOLDER}/")}
+        names |= set(_samples(checkpoint.folder / SAMPLES_FOLDER, sha256, size))
         for name in sorted(names):
-            sentence = f"It is a sample that {landed.key} generated when it was scored."
-            yield _match(root, landed, MatchKind.SAMPLE, f"{SAMPLES_FOLDER}/{name}", sentence)
+            sentence = f"It is a sample that {key} generated when it was scored."
+            yield _match(root, checkpoint, record, MatchKind.SAMPLE, f"{SAMPLES_FOLDER}/{name}", sentence)
+
+
+def _in_base_samples(root: DataRoot, sha256: str, size: int) -> Iterator[Match]:
+    sentence = "It is a sample of a base model without any LoRA: nothing of the music here went into it."
     for folder in (root.metadata / "base_scores").glob("*/"):
         for name in _samples(folder, sha256, size):
-            sentence = (
-                "It is a sample of a base model without any LoRA: nothing of the music here went into it."
-            )
             yield Match(kind=MatchKind.SAMPLE, where=root.relative(folder / name), sentence=sentence)
 
 
@@ -91,28 +97,24 @@ def _samples(folder: Path, sha256: str, size: int) -> Iterator[str]:
             yield path.name
 
 
-def _match(root: DataRoot, landed: CheckpointFolder, kind: MatchKind, name: str, sentence: str) -> Match:
-    assert landed.record is not None
-    lineage = landed.record.lineage
+def _match(
+    root: DataRoot,
+    checkpoint: CheckpointFolder,
+    record: CheckpointRecord,
+    kind: MatchKind,
+    name: str,
+    sentence: str,
+) -> Match:
+    lineage = record.lineage
     return Match(
         kind=kind,
-        where=f"{root.relative(landed.folder)}/{name}",
+        where=f"{root.relative(checkpoint.folder)}/{name}",
         sentence=f"{sentence} Lineage {lineage.lineage[:12]}: preset {lineage.preset} on {lineage.base.name}, data set "
-        f"{lineage.dataset_hash[:12]}. See `lofi audit {landed.key}`.",
-        partition_key=landed.key,
+        f"{lineage.dataset_hash[:12]}. See `lofi audit {checkpoint.key}`.",
+        partition_key=checkpoint.key,
         lineage=lineage.lineage,
         dataset_hash=lineage.dataset_hash,
     )
-
-
-def _in_versions(root: DataRoot, sha256: str, unreadable: list[str]) -> Iterator[Match]:
-    for path in sorted(root.dataset_version("any").parent.glob("*.json")):
-        try:
-            version = DatasetVersion.parse(read_json(path), where=root.relative(path))
-        except (OSError, UnreadableRecord, RecordError) as error:
-            unreadable.append(str(error))
-            continue
-        yield from _in_version(root.relative(path), version, sha256)
 
 
 def _in_version(where: str, version: DatasetVersion, sha256: str) -> Iterator[Match]:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from lofi_pipeline.audit.errors import BrokenRecord, UnknownSubject
-from lofi_pipeline.checkpoints.folder import CheckpointFolder, all_checkpoints
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.audit.inputs import AuditInputs
+from lofi_pipeline.checkpoints.folder import CheckpointFolder
 
 CHECKPOINT_ID = re.compile(r"epoch=0-step=[0-9]+_lora")
 PARTITION_KEY = re.compile(r"[0-9a-f]{8}-step[0-9]{6,}")
@@ -26,7 +26,7 @@ class Subject:
     """The folder of its audit: the name it was asked for by, or of a shortened hash the whole one."""
 
 
-def find_subject(root: DataRoot, name: str) -> Subject:
+def find_subject(inputs: AuditInputs, name: str) -> Subject:
     """The checkpoint (by id or partition key) or data set version (by hash, its first 8 digits or more, or id).
 
     Raises:
@@ -35,42 +35,42 @@ def find_subject(root: DataRoot, name: str) -> Subject:
     """
     name = name.strip()
     if CHECKPOINT_ID.fullmatch(name):
-        return _checkpoint(root, name, [item for item in all_checkpoints(root) if item.folder.name == name])
+        return _checkpoint(inputs, name, [item for item in inputs.checkpoints if item.folder.name == name])
     if PARTITION_KEY.fullmatch(name):
         step = int(name[13:])
-        found = [item for item in all_checkpoints(root) if item.key == name]
-        unreadable = [item for item in all_checkpoints(root) if item.record is None and item.step == step]
-        return _checkpoint(root, name, found or unreadable)
+        found = [item for item in inputs.checkpoints if item.key == name]
+        unreadable = [item for item in inputs.checkpoints if item.record is None and item.step == step]
+        return _checkpoint(inputs, name, found or unreadable)
     if version := VERSION.fullmatch(name):
-        return _version(root, version[1])
+        return _version(inputs, version[1])
     raise UnknownSubject(
         f"{name!r:.80} is neither a checkpoint (epoch=0-step=500_lora, or 1a2b3c4d-step000500) nor the hash of a data set "
         f"version (its first {SHORTEST_PREFIX} digits or more)"
     )
 
 
-def _checkpoint(root: DataRoot, name: str, found: list[CheckpointFolder]) -> Subject:
+def _checkpoint(inputs: AuditInputs, name: str, found: list[CheckpointFolder]) -> Subject:
+    root = inputs.root
     if not found:
-        known = sorted({item.key for item in all_checkpoints(root)})
+        known = sorted({item.key for item in inputs.checkpoints})
         raise UnknownSubject(f"no checkpoint {name} under {root.checkpoints}; {_there_are(known)}")
     if len(found) > 1:
         named = ", ".join(f"{item.key} ({root.relative(item.folder)})" for item in found)
         raise UnknownSubject(
             f"{name}: several lineages have a checkpoint of that id; ask for one of: {named}"
         )
-    landed = found[0]
-    if landed.record is None:
-        raise BrokenRecord(landed.error or f"{landed.folder.name}: has no readable record")
-    return Subject(landed.record.checkpoint.dataset_hash, landed, name)
+    checkpoint = found[0]
+    if checkpoint.record is None:
+        raise BrokenRecord(checkpoint.error or f"{checkpoint.folder.name}: has no readable record")
+    return Subject(checkpoint.record.checkpoint.dataset_hash, checkpoint, name)
 
 
-def _version(root: DataRoot, prefix: str) -> Subject:
-    known = sorted(path.stem for path in root.dataset_version(prefix).parent.glob("*.json"))
-    found = [digest for digest in known if digest.startswith(prefix)]
+def _version(inputs: AuditInputs, prefix: str) -> Subject:
+    found = [digest for digest in inputs.version_hashes if digest.startswith(prefix)]
     if not found:
         raise UnknownSubject(
-            f"no data set version {prefix} under {root.dataset_version(prefix).parent}; "
-            + _there_are([digest[:12] for digest in known])
+            f"no data set version {prefix} under {inputs.root.dataset_version(prefix).parent}; "
+            + _there_are([digest[:12] for digest in inputs.version_hashes])
         )
     if len(found) > 1:
         raise UnknownSubject(

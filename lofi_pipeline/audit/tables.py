@@ -1,4 +1,7 @@
-"""The tables of an audit report: tracks, obligations, attribution; all follow from a version and its sources' verdicts."""
+"""The tables of an audit report: tracks, obligations, attribution; all follow from a version and its sources' verdicts.
+
+The rows of sources, which hold those verdicts, are made in audit/verdicts.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What else holds something of the music, or shaped the checkpoint: base model, caches, training log, evaluation clips."""
+"""What else holds something of the music, or shaped the checkpoint: base model, caches, training log, evaluation clips.
+
+Where the base model lies on this machine is in audit/base_model.py.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from lofi_pipeline.audit.base_model import BaseAtHand
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
+from lofi_pipeline.checkpoints.loss_log import LOG_NAME, read_training_log
 from lofi_pipeline.config import PipelineConfig, config_hash
 from lofi_pipeline.entities import (
     BaseModelFacts,
@@ -27,9 +29,8 @@ from lofi_pipeline.licensing.expression import spdx_spelling
 from lofi_pipeline.licensing.policy import load_policy
 from lofi_pipeline.licensing.text import UnreadableLicence, normalize_license
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
+from lofi_pipeline.training.bases import NANO
 
-EMBEDDED_BASE = "nano"
-LOG_NAME = "training_log.jsonl"
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING")
 MAX_LICENCE_BYTES = 200_000
 WITHOUT_LICENCE = (
@@ -46,11 +47,11 @@ def base_row(lineage: Lineage, at_hand: BaseAtHand | None) -> BaseModelRow:
     """The base model a lineage names, with its licence: as it was recorded, else as the one that lies here says."""
     facts = lineage.base
     same = at_hand if at_hand is not None and at_hand.facts.sha256 == facts.sha256 else None
-    said, told = facts.licence, f"by what {facts.licence_from} said when it was trained on"
+    said, by_whom = facts.licence, f"by what {facts.licence_from} said when it was trained on"
     if said is None and same:
-        said, told = same.facts.licence, f"by what {same.facts.licence_from} says today"
-    licence = f"Its licence, {told}, is {said}." if said else WITHOUT_LICENCE
-    if facts.name == EMBEDDED_BASE and same:
+        said, by_whom = same.facts.licence, f"by what {same.facts.licence_from} says today"
+    licence = f"Its licence, {by_whom}, is {said}." if said else WITHOUT_LICENCE
+    if facts.name == NANO and same:
         where = (
             "The embedded base model of this project, by its hash the one installed here: trained from nothing on music that a "
             "program synthesised. It holds no recording of anybody."
@@ -91,11 +92,11 @@ def _text(path: Path) -> str:
         return file.read(MAX_LICENCE_BYTES).decode("utf-8", "replace")
 
 
-def base_metrics(root: DataRoot, landed: CheckpointFolder) -> QualityMetrics | None:
+def base_metrics(root: DataRoot, checkpoint: CheckpointFolder) -> QualityMetrics | None:
     """Scores of the base without the LoRA that were measured with exactly the checkpoint's key."""
-    if landed.record is None or landed.scores is None:
+    if checkpoint.record is None or checkpoint.scores is None:
         return None
-    name = content_sha256([landed.record.lineage.base.sha256, landed.scores.key])
+    name = content_sha256([checkpoint.record.lineage.base.sha256, checkpoint.scores.key])
     path = root.metadata / "base_scores" / f"{name}.json"
     try:
         return Scores.parse(read_json(path), where=str(path)).metrics
@@ -133,29 +134,17 @@ def _cache(root: DataRoot, folder: Path, files: Iterable[Path], sentence: str) -
     return CacheFacts(path=root.relative(folder), files=len(sizes), bytes=sum(sizes), sentence=sentence)
 
 
-def training_facts(landed: CheckpointFolder) -> TrainingFacts | None:
-    """How far the training went, and how much of it the log beside the checkpoint tells."""
-    if landed.record is None:
+def training_facts(checkpoint: CheckpointFolder) -> TrainingFacts | None:
+    """How far the training went, and how many of its steps stand in the log beside the checkpoint."""
+    if checkpoint.record is None:
         return None
-    logged = sum(1 for step in _logged_steps(landed.folder.parent / LOG_NAME) if 0 < step <= landed.step)
+    log = read_training_log(checkpoint.folder.parent / LOG_NAME)
     return TrainingFacts(
-        steps=landed.step,
-        skipped_steps=landed.record.skipped_steps,
-        logged_steps=logged,
+        steps=checkpoint.step,
+        skipped_steps=checkpoint.record.skipped_steps,
+        logged_steps=sum(0 < entry.step <= checkpoint.step for entry in log),
         sentence=RESUMED,
     )
-
-
-def _logged_steps(path: Path) -> set[int]:
-    steps: set[int] = set()
-    if not path.is_file():
-        return steps
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            steps.add(int(json.loads(line)["step"]))
-        except (ValueError, KeyError, TypeError, ValidationError):
-            continue
-    return steps
 
 
 def caption_wordings(root: DataRoot, lineage: Lineage | None) -> tuple[int, str]:
@@ -168,7 +157,7 @@ def caption_wordings(root: DataRoot, lineage: Lineage | None) -> tuple[int, str]
     except (OSError, UnreadableRecord, RecordError):
         lost = f"{root.relative(path)}, which says which, is gone or damaged."
         return 0, f"Other wordings of them were trained as well, but {lost}"
-    count = sum(len(said) - 1 for said in kept.captions.values())
+    count = sum(len(wordings) - 1 for wordings in kept.captions.values())
     return count, (
         f"{count} other wordings, the same tags as sentences or in another order, were trained as well: "
         f"{root.relative(path)} (SHA-256 {file_sha256(path)})."

@@ -1,150 +1,131 @@
-"""What the policy makes of each source: as of the day of training, and as of today with withdrawals and validity."""
+"""What the policy makes of each source: as of the day of training, and as of today with withdrawals and validity.
+
+The policy itself is in licensing/; what of a verdict is a finding is in audit/findings.py.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
     AuditVerdict,
     BaseModelRow,
     DatasetVersion,
     DropManifest,
-    DropStatus,
     Obligation,
     Provenance,
-    RecordError,
-    Scan,
     SourceRecord,
     SourceRow,
     Verdict,
 )
+from lofi_pipeline.ingest.scan import judging_day
 from lofi_pipeline.licensing.grants import expired
 from lofi_pipeline.licensing.judge import judge_source, stricter
-from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals, withdrawn_sources
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, read_json
+from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources
+from lofi_pipeline.storage import DataRoot
 
 
-def source_rows(
-    root: DataRoot,
-    version: DatasetVersion,
-    settings: LicensingSettings,
-    *,
-    trained: date,
-    today: date,
-    base: str | None = None,
-) -> list[SourceRow]:
-    """One row for each source of a version, with both verdicts. `base`: the base model, by name: a grant may be limited."""
+@dataclass(frozen=True)
+class SourceJudge:
+    """Judges sources for two days, by the policy, by what their drops say now, and by what was withdrawn."""
+
+    settings: LicensingSettings
+    manifests: Mapping[str, DropManifest]
+    """By source id, what its drop says by the last scan."""
+    withdrawn: Mapping[str, Withdrawal]
+    """By source id, what is withdrawn today."""
+    trained: date
+    today: date
+    base: str | None = None
+    """The base model, by name: a grant may be limited to others."""
+
+    @classmethod
+    def of(
+        cls,
+        inputs: AuditInputs,
+        settings: LicensingSettings,
+        *,
+        trained: date,
+        today: date,
+        base: str | None = None,
+    ) -> SourceJudge:
+        """The judge of one data root's sources."""
+        withdrawn = withdrawn_sources(inputs.withdrawals, today)
+        return cls(settings, inputs.manifests, withdrawn, trained, today, base)
+
+    def then(self, record: SourceRecord, provenance: Provenance | None) -> Verdict:
+        """As of the day of training: the verdict that the version keeps, else today's policy for that day."""
+        verdict = provenance.verdict if provenance else self._judge(record, None, self.trained)
+        grant = provenance.grant if provenance else None
+        if grant is not None and verdict.permitted and (reason := expired(grant, self.trained)):
+            verdict = _refused(verdict, reason)
+        withdrawal = self.withdrawn.get(record.source_id)
+        if withdrawal is not None and withdrawal.day < self.trained:
+            verdict = _refused(verdict, _withdrawn_reason(withdrawal))
+        return verdict
+
+    def now(self, record: SourceRecord, provenance: Provenance | None) -> Verdict:
+        """As of today: the stricter of what the version keeps and what the drop says now; a withdrawal ends both."""
+        verdict = self._judge(record, provenance, self.today)
+        manifest = self.manifests.get(record.source_id)
+        if manifest is not None and stricter(other := self._judge(manifest, provenance, self.today), verdict):
+            verdict = other
+        withdrawal = self.withdrawn.get(record.source_id)
+        return verdict if withdrawal is None else _refused(verdict, _withdrawn_reason(withdrawal))
+
+    def _judge(
+        self, source: SourceRecord | DropManifest, provenance: Provenance | None, day: date
+    ) -> Verdict:
+        # A source.json brings its own grant; what the version kept is the record's.
+        grant = provenance.grant if provenance and isinstance(source, SourceRecord) else None
+        evidence = provenance.evidence if provenance else []
+        return judge_source(source, self.settings, grant=grant, evidence=evidence, day=day, base=self.base)
+
+
+def source_rows(version: DatasetVersion, judge: SourceJudge) -> list[SourceRow]:
+    """One row for each source of a version, with both verdicts."""
     provenance = {item.source_id: item for item in version.provenance}
-    withdrawn = withdrawn_sources(load_withdrawals(root), today)
-    dropped = manifests_now(root)
     tracks: Counter[str] = Counter()
     seconds: defaultdict[str, float] = defaultdict(float)
     for item in version.tracks:
         for source_id in item.source_ids:
             tracks[source_id] += 1
             seconds[source_id] += item.track.duration
-    return [
-        _row(
-            record,
-            provenance.get(record.source_id),
-            dropped.get(record.source_id),
-            withdrawn.get(record.source_id),
-            settings,
-            trained,
-            today,
-            base,
-        ).model_copy(update={"tracks": tracks[record.source_id], "seconds": seconds[record.source_id]})
-        for record in version.sources
-    ]
-
-
-def day_of_judging(root: DataRoot, today: date) -> date:
-    """`today`, or the latest day that was ever judged for: a clock that was set back brings no ended grant back."""
-    try:
-        judged_for = Scan.parse(read_json(root.drops_json), where=str(root.drops_json)).day
-    except (OSError, UnreadableRecord, RecordError):
-        return today
-    return max(today, judged_for or today)
+    rows = []
+    for record in version.sources:
+        source_id = record.source_id
+        kept, withdrawal = provenance.get(source_id), judge.withdrawn.get(source_id)
+        row = SourceRow(
+            record=record,
+            provenance=kept,
+            tracks=tracks[source_id],
+            seconds=seconds[source_id],
+            verdict_then=judge.then(record, kept),
+            then_recorded=kept is not None,
+            verdict_now=judge.now(record, kept),
+            withdrawn=withdrawal.day if withdrawal else None,
+            withdrawn_reason=withdrawal.reason if withdrawal else None,
+        )
+        rows.append(row)
+    return rows
 
 
 def verdict_today(
     root: DataRoot, version: DatasetVersion, settings: LicensingSettings, today: date
 ) -> AuditVerdict:
     """All sources of a version together, as of today."""
-    day = day_of_judging(root, today)
-    return now_verdict(source_rows(root, version, settings, trained=day, today=day), day)
+    inputs = AuditInputs(root)
+    day = judging_day(inputs.scan.value, today)
+    return now_verdict(source_rows(version, SourceJudge.of(inputs, settings, trained=day, today=day)), day)
 
 
-def manifests_now(root: DataRoot) -> dict[str, DropManifest]:
-    """What each source's drop says by the last scan; nothing where the scan can't be read."""
-    try:
-        scan = Scan.parse(read_json(root.drops_json), where=str(root.drops_json))
-    except (OSError, UnreadableRecord, RecordError):
-        return {}
-    return {
-        drop.manifest.source_id: drop.manifest
-        for drop in reversed(scan.drops)
-        if drop.manifest is not None and drop.status in (DropStatus.ACCEPTED, DropStatus.FORBIDDEN)
-    }
-
-
-def _row(
-    record: SourceRecord,
-    provenance: Provenance | None,
-    dropped: DropManifest | None,
-    withdrawal: Withdrawal | None,
-    settings: LicensingSettings,
-    trained: date,
-    today: date,
-    base: str | None,
-) -> SourceRow:
-    grant = provenance.grant if provenance else None
-    evidence = provenance.evidence if provenance else []
-
-    def judged(source: SourceRecord | DropManifest, day: date) -> Verdict:
-        # A source.json brings its own grant; what the version kept is the record's.
-        own = grant if isinstance(source, SourceRecord) else None
-        return judge_source(source, settings, grant=own, evidence=evidence, day=day, base=base)
-
-    then = provenance.verdict if provenance else judged(record, trained)
-    if grant is not None and then.permitted and (reason := expired(grant, trained)):
-        then = _refused(then, reason)
-    now = judged(record, today)
-    if dropped is not None and (other := judged(dropped, today)) and stricter(other, now):
-        now = other
-    if withdrawal is not None:
-        now = _refused(now, f"Withdrawn on {withdrawal.day}: {withdrawal.reason}")
-        if withdrawal.day < trained:
-            then = _refused(then, now.reason)
-    return SourceRow(
-        record=record,
-        provenance=provenance,
-        tracks=0,
-        seconds=0.0,
-        verdict_then=then,
-        then_recorded=provenance is not None,
-        verdict_now=now,
-        withdrawn=withdrawal.day if withdrawal else None,
-        withdrawn_reason=withdrawal.reason if withdrawal else None,
-    )
-
-
-def judged_now(
-    root: DataRoot,
-    record: SourceRecord,
-    versions: Sequence[DatasetVersion],
-    settings: LicensingSettings,
-    today: date,
-) -> Verdict:
-    """The verdict of one source as of today, with what the newest version that knows it keeps of grant and evidence."""
-    kept = [item for version in versions for item in version.provenance if item.source_id == record.source_id]
-    dropped = manifests_now(root).get(record.source_id)
-    withdrawal = withdrawn_sources(load_withdrawals(root), today).get(record.source_id)
-    newest = kept[-1] if kept else None
-    return _row(record, newest, dropped, withdrawal, settings, today, today, None).verdict_now
+def _withdrawn_reason(withdrawal: Withdrawal) -> str:
+    return f"Withdrawn on {withdrawal.day}: {withdrawal.reason}"
 
 
 def _refused(verdict: Verdict, reason: str) -> Verdict:

@@ -1,4 +1,7 @@
-"""An audit on disk: report.json, and every file that is made from it, under data/audit/."""
+"""An audit on disk: report.json, and every file that is made from it, under data/audit/; and whether it found all intact.
+
+How each file is made is in audit/export/.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.audit.export import write_files
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.ledger import enter_subject
 from lofi_pipeline.audit.subject import Subject
-from lofi_pipeline.entities import AuditReport, Finding, Severity
-from lofi_pipeline.storage import DataRoot, read_json, read_ledger, write_json_atomic
+from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity
+from lofi_pipeline.storage import read_json, write_json_atomic
 
 REPORT = "report.json"
 PAGE = "audit.html"
 NOT_INTACT = {
-    "clock",
-    "file-changed",
-    "file-missing",
-    "file-unreadable",
-    "original-changed",
-    "path-outside",
-    "record-broken",
-    "record-changed",
-    "seals-broken",
-    "seals-cut",
-    "version-changed",
+    FindingCode.CLOCK,
+    FindingCode.FILE_CHANGED,
+    FindingCode.FILE_MISSING,
+    FindingCode.FILE_UNREADABLE,
+    FindingCode.ORIGINAL_CHANGED,
+    FindingCode.PATH_OUTSIDE,
+    FindingCode.RECORD_BROKEN,
+    FindingCode.RECORD_CHANGED,
+    FindingCode.SEALS_BROKEN,
+    FindingCode.SEALS_CUT,
+    FindingCode.VERSION_CHANGED,
 }
-"""Codes of errors that say the record is not intact: nothing is sealed then."""
+"""Codes of errors that say the record is not intact: nothing is entered into the ledger then."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,16 @@ def not_intact(report: AuditReport) -> list[Finding]:
 
 
 def write_audit(
-    root: DataRoot, subject: Subject, report: AuditReport, *, include_documents: bool = False
+    inputs: AuditInputs, subject: Subject, report: AuditReport, *, include_documents: bool = False
 ) -> WrittenAudit:
-    """Write data/audit/<name>/, and seal what an intact record holds that nobody had sealed.
+    """Write data/audit/<name>/, and enter into the ledger what an intact record holds that nobody had entered.
 
     Raises:
         AuditFileError: a file would not keep to its format.
     """
-    folder = root.audits / subject.folder_name
+    folder = inputs.root.audits / subject.folder_name
     write_json_atomic(folder / REPORT, report)
-    files = write_files(report, folder, include_documents=include_documents, root=root)
+    files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if is_intact(report):
-        enter_subject(root, subject, read_ledger(root))
+        enter_subject(inputs, subject)
     return WrittenAudit(folder, [folder / REPORT, *files])

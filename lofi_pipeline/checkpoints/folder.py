@@ -15,7 +15,7 @@ from lofi_pipeline.entities import (
     Scores,
 )
 from lofi_pipeline.entities.checkpoint import is_checkpoint_id, step_of_folder
-from lofi_pipeline.storage.atomic import UnreadableRecord, read_json
+from lofi_pipeline.storage.atomic import UnreadableRecord, parse_json, read_json
 from lofi_pipeline.storage.data_root import DataRoot
 
 SAMPLES_FOLDER = "samples"
@@ -30,6 +30,8 @@ class CheckpointFolder:
     error: str | None = None
     scores: Scores | None = None
     scores_error: str | None = None
+    data: bytes = b""
+    """checkpoint.json as it was read: an audit compares how it is spelled."""
 
     @property
     def key(self) -> str:
@@ -81,12 +83,16 @@ def read_checkpoint_record(folder: Path) -> CheckpointRecord:
         FileNotFoundError: it is absent.
         OSError, UnreadableRecord, RecordError: it is unreadable, breaks a rule of the data model, or is another checkpoint's.
     """
+    return _parse_record(folder, (folder / CHECKPOINT_RECORD).read_bytes())
+
+
+def _parse_record(folder: Path, data: bytes) -> CheckpointRecord:
     path = folder / CHECKPOINT_RECORD
-    data = read_json(path)
+    found = parse_json(data, path)
     interval = 1
     with suppress(TypeError, KeyError, ValueError):
-        interval = max(1, int(data["lineage"]["checkpoint_interval"]))
-    record = CheckpointRecord.parse(data, where=path.name, context={"checkpoint_interval": interval})
+        interval = max(1, int(found["lineage"]["checkpoint_interval"]))
+    record = CheckpointRecord.parse(found, where=path.name, context={"checkpoint_interval": interval})
     if record.checkpoint.checkpoint_id != folder.name:
         raise RecordError(
             f"{path.name} is of {record.checkpoint.checkpoint_id}; give the folder its own name back"
@@ -98,16 +104,16 @@ def read_checkpoint_folder(root: DataRoot, folder: Path) -> CheckpointFolder:
     """The records in one folder; the checkpoint's path is where it lies now."""
     where = root.relative(folder / CHECKPOINT_RECORD)
     try:
-        record = read_checkpoint_record(folder)
+        data = (folder / CHECKPOINT_RECORD).read_bytes()
+        record = _parse_record(folder, data)
     except FileNotFoundError:
         return CheckpointFolder(folder, error=f"{where} is missing; copy the whole folder again")
     except (OSError, UnreadableRecord, RecordError) as error:
         return CheckpointFolder(folder, error=f"{where} is not readable: {error}")
     moved = record.checkpoint.model_copy(update={"path": root.relative(folder)})
     scores, scores_error = _scores(root, folder / SCORES_RECORD)
-    return CheckpointFolder(
-        folder, record.model_copy(update={"checkpoint": moved}), None, scores, scores_error
-    )
+    record = record.model_copy(update={"checkpoint": moved})
+    return CheckpointFolder(folder, record, None, scores, scores_error, data)
 
 
 def _scores(root: DataRoot, path: Path) -> tuple[Scores | None, str | None]:

@@ -15,14 +15,13 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import (
     DataRoot,
+    Ledger,
     append_to_ledger,
     content_sha256,
     file_sha256,
 )
 
 ADAPTER = "adapter_model.safetensors"
-
-
 CHANGES_LATER = {"path", "is_valid"}
 """Of checkpoint.json: what verifying and moving a checkpoint may change."""
 
@@ -30,7 +29,7 @@ CHANGES_LATER = {"path", "is_valid"}
 def landed_hash(record: CheckpointRecord) -> str:
     """Of what checkpoint.json says for ever: all but validity, pruning and where it lies."""
     kept = record.model_dump(mode="json", exclude={"invalid_reason", "pruned"})
-    # What records did not have at first leaves those without it the hash that they were sealed with
+    # What records did not have at first leaves those without it the hash that they were entered with
     base = kept["lineage"]["base"]
     kept["lineage"]["base"] = {name: value for name, value in base.items() if value is not None}
     if record.ledger is None:
@@ -42,16 +41,29 @@ def landed_hash(record: CheckpointRecord) -> str:
 
 
 def checkpoint_entries(record: CheckpointRecord) -> dict[str, str]:
-    """Seals of checkpoint.json: under the partition key, and under the adapter's own hash, so that neither can be changed
-    to slip out from under the other.
+    """The entries of checkpoint.json: under the partition key, and under the adapter's own hash, so that neither can be
+    changed to slip out from under the other.
     """
     adapters = [sha256 for name, sha256 in record.files.items() if name == ADAPTER]
     names = [record.partition_key, *(f"adapter {sha256}" for sha256 in adapters)]
     return dict.fromkeys(names, landed_hash(record))
 
 
+def is_as_entered(ledger: Ledger, record: CheckpointRecord) -> bool:
+    """Whether a record is the one that the ledger knows by its names.
+
+    A partition key has one record, the one that was entered last. An adapter may have several: trainings with other settings
+    can end in the same bytes, such as the untrained adapter.
+    """
+    key, *adapters = checkpoint_entries(record).items()
+    name, sha256 = key
+    if ledger.hashes.get(name, sha256) != sha256:
+        return False
+    return all(entry[0] not in ledger.hashes or entry in ledger.entries for entry in adapters)
+
+
 def scored_files(folder: Path, record: CheckpointRecord, scores: Scores) -> dict[str, Path]:
-    """scores.json and the samples, by the names they are sealed under."""
+    """scores.json and the samples, by the names they are entered under."""
     samples = sorted({Path(sample.path).name for sample in scores.samples if sample.path})
     key = record.partition_key
     return {f"{key}/{SCORES_RECORD}": folder / SCORES_RECORD} | {
@@ -60,12 +72,12 @@ def scored_files(folder: Path, record: CheckpointRecord, scores: Scores) -> dict
 
 
 def enter_checkpoint(root: DataRoot, record: CheckpointRecord) -> None:
-    """Seal the record of a checkpoint that has just landed."""
+    """Enter the record of a checkpoint that has just landed."""
     append_to_ledger(root, checkpoint_entries(record))
 
 
 def enter_scores(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
-    """Seal the scores and samples that have just been written; they take the place of former ones."""
+    """Enter the scores and samples that have just been written; they take the place of former ones."""
     append_to_ledger(
         root, {name: file_sha256(path) for name, path in scored_files(folder, record, scores).items()}
     )

@@ -1,4 +1,7 @@
-"""`lofi audit`: what fed a checkpoint or data set, what a source has fed, what differs, and whose a file is."""
+"""`lofi audit`: what fed a checkpoint or data set, what a source has fed, what differs, and whose a file is.
+
+Only options and what a terminal shows; the audits themselves are in audit/.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,15 @@ from lofi_pipeline.cli.console import Data, Json, bars, console, errors, sanitiz
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, write_json_atomic
 
 if TYPE_CHECKING:
-    from lofi_pipeline.audit import Impact, WrittenAudit
-    from lofi_pipeline.entities import AuditReport, Finding
+    from rich.table import Table
+
+    from lofi_pipeline.audit import Difference, Impact, WrittenAudit
+    from lofi_pipeline.audit.impact import AffectedVersion
+    from lofi_pipeline.entities import AuditReport, Finding, SourceRow
 
 ONE = "of"
+MOST_TRACKS = 12
+"""How many tracks of a source are listed by id."""
 
 
 class _OneOrCommand(TyperGroup):
@@ -67,30 +75,11 @@ def one(
 
     Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/.
     """
-    from lofi_pipeline.audit import (
-        UnknownSubject,
-        build_report,
-        find_subject,
-        write_audit,
-    )
-    from lofi_pipeline.audit.base_model import base_at_hand
-    from lofi_pipeline.config import load_config
+    from lofi_pipeline.audit import UnknownSubject
     from lofi_pipeline.entities import RecordError
 
-    root, config = _root(context, data), load_config()
     try:
-        found = find_subject(root, subject)
-        record = found.checkpoint.record if found.checkpoint else None
-        with bars():
-            report = build_report(
-                root,
-                found,
-                config=config,
-                base=base_at_hand(record.lineage, config, quick=quick) if record else None,
-                quick=quick,
-                progress=lambda done, total, what: progress.report("audit", done, total, what),
-            )
-        written = write_audit(root, found, report, include_documents=documents)
+        report, written = _audit(_root(context, data), subject, quick=quick, documents=documents)
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
     except (RecordError, UnreadableRecord) as error:
@@ -102,12 +91,35 @@ def one(
         raise typer.Exit(1)
 
 
+def _audit(root: DataRoot, name: str, *, quick: bool, documents: bool) -> tuple[AuditReport, WrittenAudit]:
+    from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
+    from lofi_pipeline.audit.base_model import base_at_hand
+    from lofi_pipeline.config import load_config
+
+    inputs, config = AuditInputs(root), load_config()
+    subject = find_subject(inputs, name)
+    record = subject.checkpoint.record if subject.checkpoint else None
+    with bars():
+        report = build_report(
+            inputs,
+            subject,
+            config=config,
+            base=base_at_hand(record.lineage, config, quick=quick) if record else None,
+            quick=quick,
+            progress=lambda done, total, what: progress.report("audit", done, total, what),
+        )
+    return report, write_audit(inputs, subject, report, include_documents=documents)
+
+
 def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
     """A record that everything rests on can't be read: a finding too, and the only one there can be."""
-    from lofi_pipeline.entities import Finding, Severity
+    from lofi_pipeline.entities import Finding, FindingCode, Severity
 
     finding = Finding(
-        severity=Severity.ERROR, code="record-broken", where=subject, sentence=str(error) or subject
+        severity=Severity.ERROR,
+        code=FindingCode.RECORD_BROKEN,
+        where=subject,
+        sentence=str(error) or subject,
     )
     _show_findings([finding])
     if json_file:
@@ -124,16 +136,34 @@ def _with_outcome(report: AuditReport, written: WrittenAudit) -> dict[str, objec
     }
 
 
-def _show_report(report: AuditReport, written: WrittenAudit) -> None:
-    from rich.table import Table
+def _print(text: str) -> None:
+    """One line of any length, with markup; what strangers wrote is sanitized before."""
+    console.print(text, highlight=False, soft_wrap=True)
 
-    subject = report.subject
-    console.print(f"[bold]{sanitize(subject.kind.capitalize())} {sanitize(subject.name)}[/]", highlight=False)
+
+def _show_report(report: AuditReport, written: WrittenAudit) -> None:
+    subject, integrity = report.subject, report.integrity
+    _print(f"[bold]{sanitize(subject.kind.capitalize())} {sanitize(subject.name)}[/]")
     for verdict in (report.then, report.now):
         colour = "green" if verdict.permitted and verdict.commercial_use else "red"
-        console.print(f"[{colour}]{sanitize(verdict.sentence)}[/]", highlight=False, soft_wrap=True)
+        _print(f"[{colour}]{sanitize(verdict.sentence)}[/]")
+    console.print(_sources_table(report.sources))
+    for row in report.obligations:
+        _print(f"{row.obligation}: {row.tracks} tracks. {sanitize(row.sentence)}")
+    for row in report.limited:
+        _print(f"terms of {sanitize(row.record.source_id)}: {sanitize(' '.join(row.terms))}")
+    how = "hashed again" if integrity.checked else "hashed again (records and evidence only: --quick)"
+    _print(f"{integrity.files} files, {integrity.bytes / 1e6:.1f} MB {how}")
+    _show_findings(report.findings)
+    _print(f"Wrote {sanitize(written.folder)}")
+    _print(f"[dim]{sanitize(report.disclaimer)}[/]")
+
+
+def _sources_table(sources: list[SourceRow]) -> Table:
+    from rich.table import Table
+
     table = Table("source", "provider", "licence", "tracks", "minutes", "USD", "then", "today")
-    for row in report.sources:
+    for row in sources:
         table.add_row(
             sanitize(row.record.source_id),
             sanitize(row.record.provider),
@@ -145,29 +175,14 @@ def _show_report(report: AuditReport, written: WrittenAudit) -> None:
         )
     for column in table.columns[:3]:
         column.overflow = "fold"
-    console.print(table)
-    for row in report.obligations:
-        console.print(f"{row.obligation}: {row.tracks} tracks. {sanitize(row.sentence)}", highlight=False)
-    for row in report.limited:
-        terms = f"terms of {sanitize(row.record.source_id)}: {sanitize(' '.join(row.terms))}"
-        console.print(terms, highlight=False, soft_wrap=True)
-    integrity = report.integrity
-    how = "hashed again" if integrity.checked else "hashed again (records and evidence only: --quick)"
-    console.print(f"{integrity.files} files, {integrity.bytes / 1e6:.1f} MB {how}", highlight=False)
-    _show_findings(report.findings)
-    console.print(f"Wrote {sanitize(written.folder)}", highlight=False, soft_wrap=True)
-    console.print(f"[dim]{sanitize(report.disclaimer)}[/]", highlight=False, soft_wrap=True)
+    return table
 
 
 def _show_findings(findings: list[Finding]) -> None:
     colours = {"error": "bold red", "warning": "yellow", "info": "dim"}
     for finding in findings:
         colour = colours[finding.severity]
-        console.print(
-            f"[{colour}]{finding.severity} {finding.code}[/] {sanitize(finding.sentence)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _print(f"[{colour}]{finding.severity} {finding.code}[/] {sanitize(finding.sentence)}")
     if not any(finding.severity == "error" for finding in findings):
         console.print("[green]clean[/]: nothing was found that is an error")
 
@@ -191,29 +206,22 @@ def source(
 
     Exit code 0: it may be trained on today, or was withdrawn as asked; 1: it may not, or the next version was not built.
     """
-    from lofi_pipeline.audit import UnknownSubject, trace
-    from lofi_pipeline.config import load_config
-    from lofi_pipeline.licensing.withdrawals import withdraw as take_out
+    from lofi_pipeline.audit import UnknownSubject
 
-    root, config, today = _root(context, data), load_config(), date.today()
-    if withdraw and not reason.strip():
-        raise typer.BadParameter("say why; it is kept on the ledger", param_hint="--reason")
-    if reason.strip() and not withdraw:
-        raise typer.BadParameter("goes with --withdraw", param_hint="--reason")
+    if bool(reason.strip()) is not withdraw:
+        hint = "say why; it is kept on the ledger" if withdraw else "goes with --withdraw"
+        raise typer.BadParameter(hint, param_hint="--reason")
+    root = _root(context, data)
     try:
-        affected = trace(root, source_id, config.licensing, today)
+        affected = _trace(root, source_id)
     except UnknownSubject as error:
         _wrong_usage(error, "SRC")
-    failures: list[str] = []
-    rebuilt: str | None = None
-    if withdraw:
-        take_out(root, source_id, reason=reason, day=today)
-        rebuilt, failures = _next_version(root, [item.partition_key for item in affected.checkpoints])
-        affected = trace(root, source_id, config.licensing, today)
+    rebuilt, failures = _withdraw(root, affected, reason) if withdraw else (None, [])
+    affected = _trace(root, source_id) if withdraw else affected
     _show_impact(affected)
     if withdraw:
         what = f"data set version {rebuilt[:12]}" if rebuilt else "no data set: no track is left"
-        console.print(f"Withdrawn. Without it there is now {what}.", highlight=False)
+        _print(f"Withdrawn. Without it there is now {what}.")
     for failure in failures:
         errors.print(f"[bold red]failed[/] {sanitize(failure)}", highlight=False, soft_wrap=True)
     if json_file:
@@ -223,17 +231,26 @@ def source(
         raise typer.Exit(1)
 
 
-def _next_version(root: DataRoot, affected: list[str]) -> tuple[str | None, list[str]]:
-    """Register and build as `lofi run --to dataset_manifest` does, and audit the tainted checkpoints again for the UI.
+def _trace(root: DataRoot, source_id: str) -> Impact:
+    from lofi_pipeline.audit import AuditInputs, trace
+    from lofi_pipeline.config import load_config
 
-    Returns the hash of the data set now, and what failed.
+    return trace(AuditInputs(root), source_id, load_config().licensing, date.today())
+
+
+def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None, list[str]]:
+    """Withdraw a source, build the next version, and audit its checkpoints again for the UI.
+
+    Registers and builds as `lofi run --to dataset_manifest` does. Returns the hash of the data set now, and what failed.
     """
     from lofi_pipeline.cli.run import headless
     from lofi_pipeline.dataset import NoTracks, load_version
+    from lofi_pipeline.licensing import withdraw
 
+    withdraw(root, affected.source_id, reason=reason, day=date.today())
     with headless(root) as runner, bars():
         runner.run("dataset_manifest")
-        outcome = runner.audit(affected)
+        outcome = runner.audit([item.partition_key for item in affected.checkpoints])
     try:
         return load_version(root).dataset.hash, outcome.failures
     except NoTracks:
@@ -242,54 +259,56 @@ def _next_version(root: DataRoot, affected: list[str]) -> tuple[str | None, list
 
 
 def _show_impact(affected: Impact) -> None:
+    _show_source(affected)
+    ids = [track.track_id for track in affected.tracks]
+    more = f" and {len(ids) - MOST_TRACKS} more" if len(ids) > MOST_TRACKS else ""
+    _print(f"{len(ids)} tracks: {', '.join(ids[:MOST_TRACKS])}{more}")
+    if affected.versions:
+        console.print(_versions_table(affected.versions))
+    for item in affected.checkpoints:
+        pruned = " (pruned)" if item.pruned else ""
+        _print(f"checkpoint {item.partition_key}{pruned}: {sanitize(item.path)}")
+    if not affected.in_force:
+        _show_to_do(affected)
+    for sentence in affected.unreadable:
+        _print(f"[yellow]not read[/] {sanitize(sentence)}")
+
+
+def _show_source(affected: Impact) -> None:
+    allowed, forbidden = "[green]may be trained on today[/]", "[bold red]may not be trained on today[/]"
+    _print(
+        f"[bold]{sanitize(affected.source_id)}[/] ({sanitize(affected.provider)}, {sanitize(affected.license_type)}): "
+        f"{allowed if affected.in_force else forbidden}. {sanitize(affected.verdict.reason)}"
+    )
+
+
+def _versions_table(versions: list[AffectedVersion]) -> Table:
     from rich.table import Table
 
-    verdict = affected.verdict
-    state = (
-        "[green]may be trained on today[/]"
-        if affected.in_force
-        else "[bold red]may not be trained on today[/]"
-    )
-    console.print(
-        f"[bold]{sanitize(affected.source_id)}[/] ({sanitize(affected.provider)}, {sanitize(affected.license_type)}): {state}. "
-        f"{sanitize(verdict.reason)}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    ids = [track.track_id for track in affected.tracks]
-    more = f" and {len(ids) - 12} more" if len(ids) > 12 else ""
-    console.print(f"{len(ids)} tracks: {', '.join(ids[:12])}{more}", highlight=False, soft_wrap=True)
-    versions = Table("data set version", "made", "tracks of it", "minutes", "")
-    for version in affected.versions:
-        versions.add_row(
+    table = Table("data set version", "made", "tracks of it", "minutes", "")
+    for version in versions:
+        table.add_row(
             version.hash[:12],
             f"{version.created:%Y-%m-%d %H:%M}",
             str(len(version.tracks)),
             f"{version.seconds / 60:.1f}",
             "the newest" if version.current else "",
         )
-    if affected.versions:
-        console.print(versions)
-    for item in affected.checkpoints:
-        pruned = " (pruned)" if item.pruned else ""
-        console.print(f"checkpoint {item.partition_key}{pruned}: {sanitize(item.path)}", highlight=False)
-    if not affected.in_force:
-        for retraining in affected.retrain:
-            console.print(
-                f"[yellow]retrain[/] lineage {retraining.lineage[:12]} (preset {sanitize(retraining.preset)} on "
-                f"{sanitize(retraining.base)}): {len(retraining.checkpoints)} checkpoints rest on it; `lofi run` trains anew",
-                highlight=False,
-                soft_wrap=True,
-            )
-    if affected.caches and not affected.in_force:
-        console.print(
-            f"[yellow]remove[/] {len(affected.caches)} encodings of its tracks under cache/ (--json names them): they are copies "
-            "of the music",
-            highlight=False,
-            soft_wrap=True,
+    return table
+
+
+def _show_to_do(affected: Impact) -> None:
+    """What is to be done about a source that may not be trained on any more."""
+    for retraining in affected.retrain:
+        _print(
+            f"[yellow]retrain[/] lineage {retraining.lineage[:12]} (preset {sanitize(retraining.preset)} on "
+            f"{sanitize(retraining.base)}): {len(retraining.checkpoints)} checkpoints rest on it; `lofi run` trains anew"
         )
-    for sentence in affected.unreadable:
-        console.print(f"[yellow]not read[/] {sanitize(sentence)}", highlight=False, soft_wrap=True)
+    if affected.caches:
+        _print(
+            f"[yellow]remove[/] {len(affected.caches)} encodings of its tracks under cache/ (--json names them): they are copies "
+            "of the music"
+        )
 
 
 @audit_app.command()
@@ -301,40 +320,42 @@ def diff(
     data: Data = None,
 ) -> None:
     """Show what differs between two versions or checkpoints: tracks, licences, hours, prompts. A difference exits 0."""
-    from rich.table import Table
-
-    from lofi_pipeline.audit import UnknownSubject, compare
+    from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare
 
     try:
-        found = compare(_root(context, data), a, b)
+        found = compare(AuditInputs(_root(context, data)), a, b)
     except UnknownSubject as error:
         _wrong_usage(error, "A B")
     if json_file:
         write_json_atomic(json_file, found)
-    sides = Table("", sanitize(found.a.name), sanitize(found.b.name))
-    sides.add_row("data set", found.a.dataset_hash[:12], found.b.dataset_hash[:12])
-    sides.add_row("tracks", str(found.a.tracks), str(found.b.tracks))
-    sides.add_row("hours", f"{found.a.hours:.3f}", f"{found.b.hours:.3f}")
-    sides.add_row("USD", f"{found.a.cost:.2f}", f"{found.b.cost:.2f}")
-    for licence in dict.fromkeys([*found.a.hours_by_licence, *found.b.hours_by_licence]):
-        hours = [side.hours_by_licence.get(licence, 0.0) for side in (found.a, found.b)]
-        sides.add_row(f"hours {sanitize(licence)}", *(f"{value:.3f}" for value in hours))
-    for name in dict.fromkeys([*found.a.facts, *found.b.facts]):
-        sides.add_row(name, *(sanitize(side.facts.get(name, "")) for side in (found.a, found.b)))
-    console.print(sides)
+    console.print(_sides_table(found))
     for sign, items in (("-", found.only_in_a), ("+", found.only_in_b)):
         for item in items:
-            named = f"{item.track_id} {sanitize(item.title)} ({sanitize(item.licence)}, {sanitize(', '.join(item.source_ids))})"
-            console.print(f"{sign} {named}", highlight=False, soft_wrap=True)
+            sources = sanitize(", ".join(item.source_ids))
+            _print(f"{sign} {item.track_id} {sanitize(item.title)} ({sanitize(item.licence)}, {sources})")
     for change in found.changed:
-        text = f"~ {change.track_id} {change.fact}: {sanitize(change.before)} -> {sanitize(change.after)}"
-        console.print(text, highlight=False, soft_wrap=True)
+        _print(f"~ {change.track_id} {change.fact}: {sanitize(change.before)} -> {sanitize(change.after)}")
     for item in found.sources:
-        console.print(
-            f"source {sanitize(item.source_id)}: {sanitize(item.change)}", highlight=False, soft_wrap=True
-        )
+        _print(f"source {sanitize(item.source_id)}: {sanitize(item.change)}")
     if found.nothing:
         console.print("No difference.")
+
+
+def _sides_table(found: Difference) -> Table:
+    from rich.table import Table
+
+    sides = (found.a, found.b)
+    table = Table("", *(sanitize(side.name) for side in sides))
+    table.add_row("data set", *(side.dataset_hash[:12] for side in sides))
+    table.add_row("tracks", *(str(side.tracks) for side in sides))
+    table.add_row("hours", *(f"{side.hours:.3f}" for side in sides))
+    table.add_row("USD", *(f"{side.cost:.2f}" for side in sides))
+    for licence in dict.fromkeys([*found.a.hours_by_licence, *found.b.hours_by_licence]):
+        hours = [side.hours_by_licence.get(licence, 0.0) for side in sides]
+        table.add_row(f"hours {sanitize(licence)}", *(f"{value:.3f}" for value in hours))
+    for name in dict.fromkeys([*found.a.facts, *found.b.facts]):
+        table.add_row(name, *(sanitize(side.facts.get(name, "")) for side in sides))
+    return table
 
 
 @audit_app.command()
@@ -353,14 +374,14 @@ def file(
 
     Exit code 0: it is one of ours, 1: nothing on record has its hash.
     """
-    from lofi_pipeline.audit import look_up
+    from lofi_pipeline.audit import AuditInputs, look_up
 
-    found = look_up(_root(context, data), path)
-    console.print(f"{sanitize(path)}: sha256 {found.sha256}", highlight=False, soft_wrap=True)
+    found = look_up(AuditInputs(_root(context, data)), path)
+    _print(f"{sanitize(path)}: sha256 {found.sha256}")
     for match in found.matches:
-        console.print(f"[green]{match.kind}[/] {sanitize(match.sentence)}", highlight=False, soft_wrap=True)
+        _print(f"[green]{match.kind}[/] {sanitize(match.sentence)}")
     for sentence in found.unreadable:
-        console.print(f"[yellow]not searched[/] {sanitize(sentence)}", highlight=False, soft_wrap=True)
+        _print(f"[yellow]not searched[/] {sanitize(sentence)}")
     if json_file:
         write_json_atomic(json_file, found)
     if not found.matches:

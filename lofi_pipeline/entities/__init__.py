@@ -9,10 +9,8 @@ from lofi_pipeline.entities.audit import (
     BaseModelRow,
     CacheFacts,
     CaptionFacts,
-    Finding,
     IntegrityFacts,
     ObligationRow,
-    Severity,
     SourceRow,
     SubjectKind,
     TrackRow,
@@ -29,6 +27,7 @@ from lofi_pipeline.entities.checkpoint import (
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.dataset_version import Captions, DatasetVersion, VersionTrack
 from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
+from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.grant import (
     Evidence,
     EvidenceFile,
@@ -101,6 +100,7 @@ __all__ = [
     "Evidence",
     "EvidenceFile",
     "Finding",
+    "FindingCode",
     "Grant",
     "HumanEvaluation",
     "IntegrityFacts",

@@ -1,6 +1,7 @@
 """What an audit of a checkpoint or of a data set version found: report.json, and what every other file is made from.
 
-Every text that people gave (provider, title, notes, prompts) stands here as it was given: whoever shows it escapes it.
+Findings and their codes are in entities/finding.py. Every text that people gave (provider, title, notes, prompts) stands here
+as it was given: whoever shows it escapes it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pydantic import Field
 from lofi_pipeline.entities.base import Entity, Identifier, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import QualityMetrics
 from lofi_pipeline.entities.dataset import Dataset
+from lofi_pipeline.entities.finding import Finding, Severity
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
 from lofi_pipeline.entities.source import SourceRecord
@@ -27,25 +29,6 @@ class SubjectKind(StrEnum):
 
     CHECKPOINT = "checkpoint"
     DATASET = "dataset"
-
-
-class Severity(StrEnum):
-    """How much a finding weighs. With an error the audit is not clean."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-class Finding(Entity):
-    """One thing that is not as it should be, and what to do about it."""
-
-    severity: Severity
-    code: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description='For machines, such as "file-changed"')
-    where: str = Field(
-        description="The file (relative to the data root), track, source or checkpoint it is about"
-    )
-    sentence: str = Field(description="For people: what is wrong and what to do")
 
 
 class AuditSubject(Entity):
@@ -212,7 +195,7 @@ class IntegrityFacts(Entity):
     )
     ledger: LedgerHead | None = Field(
         default=None,
-        description="Of the seals: proves the ledger of this day to whoever keeps this report",
+        description="Of the ledger of seals: proves the ledger of this day to whoever keeps this report",
     )
 
 

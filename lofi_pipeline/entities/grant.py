@@ -51,10 +51,6 @@ class Validity(Entity):
             raise ValueError("start must not be after end")
         return self
 
-    def holds_on(self, day: date) -> bool:
-        """Whether the grant is in force on a day."""
-        return not (self.start and day < self.start) and not (self.end and day > self.end)
-
 
 class Evidence(Entity):
     """A document that proves a grant, as source.json names it."""
@@ -97,7 +93,3 @@ class Grant(Entity):
         if Permission.CONSTRAINED in self.uses.values() and not (self.constraints or "").strip():
             raise ValueError('constraints: say the conditions of what is "constrained"')
         return self
-
-    def in_force(self, day: date) -> bool:
-        """Whether it has begun, has not ended and is not withdrawn on a day."""
-        return self.validity.holds_on(day) and not (self.withdrawn and day >= self.withdrawn)

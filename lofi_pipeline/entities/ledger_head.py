@@ -1,4 +1,4 @@
-"""How far the ledger of seals went when a record was written, so that a ledger that was cut afterwards contradicts it."""
+"""How far the ledger went when a record was written, so that a ledger that was cut afterwards contradicts it."""
 
 from __future__ import annotations
 

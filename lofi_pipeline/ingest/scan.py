@@ -36,6 +36,7 @@ from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
+from lofi_pipeline.licensing.grants import expired
 from lofi_pipeline.licensing.withdrawals import in_force
 from lofi_pipeline.storage import (
     DataRoot,
@@ -174,7 +175,9 @@ def changed_drops(
 
 def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
     """Whether a grant of a drop began or ended between two days."""
-    return any(before is None or grant.in_force(before) is not grant.in_force(day) for grant in drop.grants())
+    return any(
+        before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
+    )
 
 
 def _refuse_conflicting_sources(

@@ -1,7 +1,10 @@
-"""Licensing: what the policy says about the licence of a source. A working tool, not legal advice."""
+"""Licensing: what the policy says about the licence of a source. A working tool, not legal advice.
+
+Whether a whole data set or checkpoint rests on permitted sources is asked in audit/.
+"""
 
 from lofi_pipeline.licensing.errors import PolicyError
-from lofi_pipeline.licensing.judge import judge, judge_source, stricter, training_rule
+from lofi_pipeline.licensing.judge import judge, judge_source, stricter
 from lofi_pipeline.licensing.policy import Policy, load_policy
 from lofi_pipeline.licensing.withdrawals import (
     Withdrawal,
@@ -20,7 +23,6 @@ __all__ = [
     "load_policy",
     "load_withdrawals",
     "stricter",
-    "training_rule",
     "withdraw",
     "withdrawn_contents",
     "withdrawn_sources",

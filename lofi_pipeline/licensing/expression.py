@@ -2,6 +2,7 @@
 
 https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/ by way of the `license-expression` package. The
 operators are taken in any case; the words between two operators are one side, so that `CC BY 4.0 or CC0` is read as well.
+Which side holds is decided in licensing/judge.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a grant in source.json adds to the licence, and what it takes away."""
+"""What a grant in source.json adds to the licence, what it takes away, and from when to when it holds.
+
+The licence itself is judged in licensing/judge.py; a source that was taken out is in licensing/withdrawals.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def gives(grant: Grant | None, use: Use) -> bool:
 
 
 def expired(grant: Grant, day: date) -> str | None:
-    """Why a grant is not in force on a day, or None."""
+    """Why a grant is not in force on a day: it was withdrawn, has ended or has not begun. None: it is in force."""
     if grant.withdrawn and day >= grant.withdrawn:
         return f"The grant was withdrawn on {grant.withdrawn}."
     if grant.validity.end and day > grant.validity.end:

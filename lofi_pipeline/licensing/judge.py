@@ -1,8 +1,11 @@
-"""The one door: may this music be trained on? A working tool driven by a policy file, not legal advice."""
+"""May this music be trained on? A working tool driven by a policy file, not legal advice.
+
+The policy is read in licensing/policy.py, what a grant adds is in licensing/grants.py. Withdrawn sources are not known here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -100,41 +103,39 @@ def judge_source(
     policy, day = policy or load_policy(), day or date.today()
     if grant is None and isinstance(source, DropManifest):
         grant = source.grant
-
-    def judged(*, proved: bool) -> Verdict:
-        return judge(
-            source.license_type,
-            source.source_type,
-            profile=settings.profile,
-            commercial=settings.commercial,
-            grant=proved and grants.gives(grant, Use.TRAIN),
-            commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
-            evidenced=proved,
-            policy=policy,
-        )
-
-    verdict = judged(proved=bool(evidence))
-    if grant is not None and not evidence and not verdict.permitted and judged(proved=True).permitted:
-        verdict = verdict.model_copy(update={"reason": UNPROVED})
+    verdict = _by_licence(source, settings, grant, policy, proved=bool(evidence))
     if grant is not None:
+        if (
+            not (evidence or verdict.permitted)
+            and _by_licence(source, settings, grant, policy, proved=True).permitted
+        ):
+            verdict = verdict.model_copy(update={"reason": UNPROVED})
         verdict = grants.limited(verdict, grant, base=base)
-        against = grants.expired(grant, day) or grants.forbids(grant, commercial=settings.commercial)
-        if verdict.permitted and against:
-            verdict = verdict.model_copy(update={"permitted": False, "reason": against})
+        refusal = grants.expired(grant, day) or grants.forbids(grant, commercial=settings.commercial)
+        if verdict.permitted and refusal:
+            verdict = verdict.model_copy(update={"permitted": False, "reason": refusal})
     return verdict.model_copy(update={"policy": policy.hash_with(settings), "day": day})
 
 
-def training_rule(settings: LicensingSettings) -> Callable[[SourceRecord], str | None]:
-    """The rule "license_type must permit AI training" as SourceRecord takes it: None, or the reason why not.
-
-    `SourceRecord.parse(data, where=..., context={"permits_training": training_rule(settings)})`
-    """
-
-    def why_not(source: SourceRecord) -> str | None:
-        verdict = judge_source(source, settings)
-        return None if verdict.permitted else verdict.reason
-
-    return why_not
+def _by_licence(
+    source: SourceRecord | DropManifest,
+    settings: LicensingSettings,
+    grant: Grant | None,
+    policy: Policy,
+    *,
+    proved: bool,
+) -> Verdict:
+    """What the licence comes to with what a grant adds to it; a grant that is not proved adds nothing."""
+    return judge(
+        source.license_type,
+        source.source_type,
+        profile=settings.profile,
+        commercial=settings.commercial,
+        grant=proved and grants.gives(grant, Use.TRAIN),
+        commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
+        evidenced=proved,
+        policy=policy,
+    )
 
 
 def stricter(one: Verdict, other: Verdict) -> bool:

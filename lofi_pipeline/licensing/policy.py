@@ -1,4 +1,7 @@
-"""The licence policy: config/licence_policy.yaml as models. A working tool, not legal advice."""
+"""The licence policy: config/licence_policy.yaml as models. A working tool, not legal advice.
+
+How a policy is applied to a source is in licensing/judge.py.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +123,7 @@ def load_policy(path: Path | None = None) -> Policy:
 
 @cache
 def _load(path: Path, edition: tuple[int, int] | None) -> Policy:
-    """`edition` tells an edited file from the one that was read before: daemons live long."""
+    """`edition` is another one when the file was edited: daemons live long."""
     file = _PolicyFile.parse(read_yaml(path), where=str(path))
     missing = [rule.id for rule in file.licences if set(rule.needs) != {"cc", "strict"}]
     if missing:

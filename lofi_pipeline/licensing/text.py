@@ -1,6 +1,6 @@
 """Free text about licences made plain, by the rules that config/licence_policy.yaml states.
 
-`CC-BY 4.0 License`, `cc by 4.0` and `(CC BY 4.0)` are one text afterwards; `CC BY 4.0` with a Cyrillic letter is none.
+What a licence permits is not asked here: see licensing/judge.py. `CC-BY 4.0 License`, `cc by 4.0` and `(CC BY 4.0)` are one text afterwards; `CC BY 4.0` with a Cyrillic letter is none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 TEXT_RULES = 2
-"""Raise it when what this room's code makes of a text changes: every source is then judged anew."""
+"""Raise it when what this package makes of a text changes: every source is then judged anew."""
 
 _SEPARATORS = re.compile(r"[\s\-_/,;+]+")
 _DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"}
@@ -50,7 +50,7 @@ def readable(license_type: str) -> str:
     """The text with its case, brackets and punctuation, for parsers: one space where there were several.
 
     Raises:
-        UnreadableLicence: as `plain`.
+        UnreadableLicence: as `normalize_license`.
     """
     text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
     text = " ".join(text.split())

@@ -1,7 +1,7 @@
-"""The ledger of withdrawn sources, metadata/withdrawals.json: it only grows, and nothing on it enters a data set again.
+"""The list of withdrawn sources, metadata/withdrawals.json: it only grows, and nothing on it enters a data set again.
 
 The bytes of a withdrawn source's tracks are on it too, so that they are known again under any other name; and which
-fingerprints are to be kept of them, so that a re-encoded copy is.
+fingerprints are to be kept of them, so that a re-encoded copy is. A grant that ended is not here: see licensing/grants.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lofi_pipeline.storage import (
     locked,
     read_json,
     read_ledger,
+    read_versions,
     write_json_atomic,
 )
 
@@ -45,12 +46,12 @@ class Withdrawal(Entity):
     )
 
 
-class _Ledger(Entity):
+class _Withdrawals(Entity):
     withdrawals: list[Withdrawal] = Field(default_factory=list)
 
 
 def withdrawals_json(root: DataRoot) -> Path:
-    """Where the ledger lies."""
+    """Where the list lies."""
     return root.metadata / "withdrawals.json"
 
 
@@ -58,15 +59,15 @@ def load_withdrawals(root: DataRoot) -> list[Withdrawal]:
     """All withdrawals, in the order they were made.
 
     Raises:
-        RecordError: the ledger was damaged; named.
+        RecordError: the list was damaged; named.
         UnreadableRecord: it is not JSON.
     """
     path = withdrawals_json(root)
-    return list(_Ledger.parse(read_json(path), where=str(path)).withdrawals) if path.is_file() else []
+    return list(_Withdrawals.parse(read_json(path), where=str(path)).withdrawals) if path.is_file() else []
 
 
 def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withdrawal:
-    """Take a source out from `day` on, and return what stands on the ledger. Doing it twice adds nothing.
+    """Take a source out from `day` on, and return its withdrawal. Doing it twice adds nothing.
 
     What is already published goes with the next scan and the next build; existing versions stay, for the audit.
 
@@ -95,7 +96,7 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
             sha256s=sorted(contents),
             fingerprints=_fingerprints(root, contents),
         )
-        write_json_atomic(path, _Ledger(withdrawals=[*known, withdrawal]))
+        write_json_atomic(path, _Withdrawals(withdrawals=[*known, withdrawal]))
         append_to_ledger(root, {root.relative(path): file_sha256(path)})
     return withdrawal
 
@@ -110,9 +111,9 @@ def _fingerprints(root: DataRoot, contents: Collection[str]) -> dict[str, str]:
 
 
 def _require_intact(root: DataRoot, path: Path) -> None:
-    """A ledger that was edited by hand is not written to: the new seal would cover the edit."""
-    sealed = read_ledger(root).hashes.get(root.relative(path))
-    if sealed is not None and not (path.is_file() and file_sha256(path) == sealed):
+    """A list that was edited by hand is not written to: the new entry in the ledger would cover the edit."""
+    entered = read_ledger(root).hashes.get(root.relative(path))
+    if entered is not None and not (path.is_file() and file_sha256(path) == entered):
         raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
 
 
@@ -142,10 +143,8 @@ class _Seen:
             self._from_scan(Scan.parse(read_json(root.drops_json), where=str(root.drops_json)))
         if root.registry_json.is_file():
             self._from_registry(Registry.parse(read_json(root.registry_json), where=str(root.registry_json)))
-        for path in sorted((root.metadata / "datasets").glob("*.json")):
-            data = read_json(path)
-            if isinstance(data, dict) and source_id in map(_id_of, data.get("sources") or []):
-                self._from_version(DatasetVersion.parse(data, where=str(path)))
+        for _, version in read_versions(root, source_id=source_id):
+            self._from_version(version)
         if self.provider is None and root.sources_json.is_file():
             where = str(root.sources_json)
             self._from_sources(
@@ -171,7 +170,3 @@ class _Seen:
         for source in sources:
             if source.source_id == self._source_id:
                 self.provider = self.provider or source.provider
-
-
-def _id_of(source: object) -> object:
-    return source.get("source_id") if isinstance(source, dict) else None

@@ -9,6 +9,7 @@ from lofi_pipeline.storage.atomic import (
     file_sha256,
     link_or_copy,
     locked,
+    parse_json,
     read_json,
     replacing,
     write_bytes_atomic,
@@ -19,6 +20,7 @@ from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, 
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
+from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
     "DATA_ROOT_VARIABLE",
@@ -35,11 +37,14 @@ __all__ = [
     "ledger_path",
     "link_or_copy",
     "locked",
+    "parse_json",
     "read_json",
     "read_ledger",
+    "read_versions",
     "remove_temporary_files",
     "replacing",
     "sparse_reason",
+    "version_files",
     "version_hash",
     "write_bytes_atomic",
     "write_json_atomic",

@@ -112,8 +112,17 @@ def read_json(path: Path) -> Any:
         UnreadableRecord: not UTF-8 JSON.
         FileNotFoundError: no such file.
     """
+    return parse_json(path.read_bytes(), path)
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """The JSON value in bytes that were read from `path`.
+
+    Raises:
+        UnreadableRecord: not UTF-8 JSON.
+    """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(data)
     except (ValueError, RecursionError) as error:  # also numbers too long, and brackets too deep, to be read
         raise UnreadableRecord(f"{path}: is not JSON ({error}); repair or remove the file") from error
 

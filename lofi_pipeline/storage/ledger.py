@@ -1,18 +1,20 @@
-"""Seals: the hash of a record on the day it was written, in a ledger that only grows: metadata/seals.jsonl.
+"""The ledger: the hash of each record on the day it was written, in a file that only grows: metadata/seals.jsonl.
+
+What of a checkpoint is entered is said in checkpoints/ledger_entries.py; whether entries still hold is asked in audit/.
 
 Each line holds a hash of the line before it, so that a line that is changed, added in between or removed breaks the chain.
-Lines cut off the end leave a chain that holds; but what is written later keeps a mark of how far the ledger went: each data
-set version, checkpoint, scan of the drops and audit. A ledger that a mark contradicts was cut or written anew.
+Lines cut off the end leave a chain that holds; but what is written later keeps a LedgerHead, which says how far the ledger
+went: each data set version, checkpoint, scan of the drops and audit. A ledger that contradicts a head was cut or written anew.
 
-Out of reach, as long as all lies on one disk: lines sealed after the last mark, and somebody who rewrites the ledger and every
-record with a later mark as well. Only what is kept elsewhere proves that: a printed audit, a checkpoint handed on, a backup.
+Out of reach, as long as all lies on one disk: lines entered after the last head, and somebody who rewrites the ledger and every
+record with a later head as well. Only what is kept elsewhere proves that: a printed audit, a checkpoint handed on, a backup.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,8 @@ class Ledger:
     hashes: Mapping[str, str]
     heads: Sequence[str]
     """The chain hash of each line."""
+    entries: Set[tuple[str, str]] = frozenset()
+    """Every (name, hash) that was ever entered, also where another hash was entered under the name later."""
     broken: int | None = None
     """Number of the first line that does not follow from the one before; what comes after it is not trusted."""
 
@@ -41,34 +45,36 @@ class Ledger:
         return self.heads[-1] if self.heads else NO_LINE
 
     def mark(self, earlier: LedgerHead | None = None) -> LedgerHead | None:
-        """How far the ledger goes; `earlier`, the mark to be replaced, stays where the ledger contradicts it."""
+        """How far the ledger goes; `earlier`, the head to be replaced, stays where the ledger contradicts it."""
         if earlier is not None and self.contradiction(earlier):
             return earlier
         return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
 
-    def contradiction(self, mark: LedgerHead) -> str | None:
-        """How the ledger contradicts a mark, as the rest of a sentence; None when it has grown from there."""
+    def contradiction(self, head: LedgerHead) -> str | None:
+        """How the ledger contradicts a head, as the rest of a sentence; None when it has grown from there."""
         if not self.heads:
             return "has no line any more"
-        if self.heads[0] != mark.first:
+        if self.heads[0] != head.first:
             return "begins with another line"
-        if len(self.heads) < mark.lines:
+        if len(self.heads) < head.lines:
             return f"has {len(self.heads)} lines only"
-        if self.heads[mark.lines - 1] != mark.head:
-            return f"has another line {mark.lines}"
+        if self.heads[head.lines - 1] != head.head:
+            return f"has another line {head.lines}"
         return None
 
 
 def ledger_path(root: DataRoot) -> Path:
-    """Where the seals lie."""
+    """Where the ledger lies."""
     return root.metadata / "seals.jsonl"
 
 
 def read_ledger(root: DataRoot) -> Ledger:
-    """All seals up to the first line that does not hold."""
+    """All entries up to the first line that does not hold."""
     path = ledger_path(root)
     hashes: dict[str, str] = {}
     heads: list[str] = []
+    entries: set[tuple[str, str]] = set()
+    broken: int | None = None
     if not path.is_file():
         return Ledger(hashes, heads)
     with path.open("rb") as file:
@@ -78,16 +84,21 @@ def read_ledger(root: DataRoot) -> Ledger:
                 found = json.loads(line)
                 name, sha256, when, chain = (found[key] for key in ("name", "sha256", "when", "chain"))
             except (ValueError, KeyError, TypeError):
-                return Ledger(hashes, heads, broken=number)
+                broken = number
+                break
             if line != _line(name, sha256, when, chain) or chain != _chain(before, name, sha256, when):
-                return Ledger(hashes, heads, broken=number)
+                broken = number
+                break
             hashes[name] = sha256
+            entries.add((name, sha256))
             heads.append(chain)
-    return Ledger(hashes, heads)
+    return Ledger(hashes, heads, entries, broken)
 
 
-def append_to_ledger(root: DataRoot, hashes: Mapping[str, str]) -> list[str]:
-    """Seal names by their hashes; those that are sealed with the same hash already are passed over. Returns the new ones.
+def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool = True) -> list[str]:
+    """Enter names with their hashes; those whose latest entry has the same hash are passed over. Returns the new ones.
+
+    Without `replace`, a name that is in the ledger already keeps its entry, whatever its hash.
 
     A broken ledger is not written to: it is evidence.
     """
@@ -96,7 +107,11 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str]) -> list[str]:
         known = read_ledger(root)
         if known.broken is not None:
             return []
-        new = {name: sha256 for name, sha256 in hashes.items() if known.hashes.get(name) != sha256}
+        new = {
+            name: sha256
+            for name, sha256 in hashes.items()
+            if name not in known.hashes or (replace and known.hashes[name] != sha256)
+        }
         head, when = known.head, datetime.now(UTC).replace(microsecond=0).isoformat()
         lines = []
         for name, sha256 in new.items():

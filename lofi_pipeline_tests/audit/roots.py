@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint, enter_scores
+from lofi_pipeline.checkpoints.ledger_entries import ADAPTER, enter_checkpoint, enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest
 from lofi_pipeline.config import config_hash, load_config
 from lofi_pipeline.dataset import build_dataset
@@ -47,8 +47,20 @@ def lineage_for(version: DatasetVersion) -> Lineage:
     )
 
 
-def land(root: DataRoot, lineage: Lineage, step: int, folder: Path | None = None) -> CheckpointRecord:
-    """A checkpoint as training lands it: small files in place of weights, all else real; scored, with two samples."""
+def other_lineage(lineage: Lineage) -> Lineage:
+    """A lineage on the same data set with another configuration."""
+    configuration = content_sha256(["other", lineage.config_hash])
+    arithmetic = content_sha256({"dataset": lineage.dataset_hash, "config": configuration})
+    return lineage.model_copy(update={"config_hash": configuration, "lineage": arithmetic})
+
+
+def land(
+    root: DataRoot, lineage: Lineage, step: int, folder: Path | None = None, *, adapter: bytes | None = None
+) -> CheckpointRecord:
+    """A checkpoint as training lands it: small files in place of weights, all else real; scored, with two samples.
+
+    `adapter`: the bytes of its adapter, such as those of another checkpoint.
+    """
     name = checkpoint_id_of(step)
     folder = (folder or root.checkpoints) / name
     files = {}
@@ -57,6 +69,8 @@ def land(root: DataRoot, lineage: Lineage, step: int, folder: Path | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         seed = [step, int(lineage.lineage[:6], 16)]
         save_file({"weight": np.random.default_rng(seed).random(8, np.float32)}, path)
+        if adapter is not None and file == ADAPTER:
+            path.write_bytes(adapter)
         files[file] = file_sha256(path)
     (folder / "adapter_config.json").write_text('{"r": 16}')
     files["adapter_config.json"] = file_sha256(folder / "adapter_config.json")

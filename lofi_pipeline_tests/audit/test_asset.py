@@ -9,7 +9,7 @@ import pytest
 
 from lofi_pipeline.assets.license_audit import IN_FORCE, INTACT, LISTED, NOT_WITHDRAWN, license_audit
 from lofi_pipeline.assets.partitions import CHECKPOINTS
-from lofi_pipeline.audit import find_subject
+from lofi_pipeline.audit import AuditInputs, find_subject
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.resources import Workspace
@@ -20,7 +20,7 @@ ID = "epoch=0-step=60_lora"
 
 def audit(root: DataRoot) -> tuple[dict[str, bool], dict[str, object]]:
     """Materialize the audit of step 60: whether each check passed, and the metadata."""
-    key = find_subject(root, ID).checkpoint.key  # type: ignore[union-attr]
+    key = find_subject(AuditInputs(root), ID).checkpoint.key  # type: ignore[union-attr]
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(str(CHECKPOINTS.name), [key])
         done = dg.materialize(
@@ -38,11 +38,11 @@ def audit(root: DataRoot) -> tuple[dict[str, bool], dict[str, object]]:
 def test_a_clean_checkpoint_passes_every_check(data: DataRoot) -> None:
     checks, metadata = audit(data)
     assert checks == {IN_FORCE: True, INTACT: True, NOT_WITHDRAWN: True, LISTED: True}
-    assert metadata["verdict"] == "clean"
+    assert metadata["clean"] is True
     assert metadata["commercial_use"] == "True"
     assert "CC&#45;BY" in str(metadata["licences"])
     assert "[bold]" not in str(metadata["sources"])
-    page = find_subject(data, ID).checkpoint.key  # type: ignore[union-attr]
+    page = find_subject(AuditInputs(data), ID).checkpoint.key  # type: ignore[union-attr]
     assert metadata["audit"] == str(data.path / "audit" / page / "audit.html")
 
 
@@ -50,7 +50,7 @@ def test_a_withdrawn_source_fails_its_check_and_not_the_run(data: DataRoot) -> N
     withdraw(data, "session", reason="it ended", day=date.today())
     checks, metadata = audit(data)
     assert checks == {IN_FORCE: True, INTACT: True, NOT_WITHDRAWN: False, LISTED: True}
-    assert metadata["verdict"] == "findings"
+    assert metadata["clean"] is False
     assert "source" in str(metadata["findings"])
 
 

@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from lofi_pipeline.assets.license_audit import NOT_WITHDRAWN
-from lofi_pipeline.audit import find_subject
+from lofi_pipeline.audit import AuditInputs, find_subject
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.licensing import load_withdrawals, withdraw
@@ -47,7 +47,7 @@ def test_a_clean_audit_exits_0_and_writes_its_folder(data: DataRoot, tmp_path: P
 
 
 def test_every_name_of_a_subject_has_its_folder(data: DataRoot) -> None:
-    version, key = load_version(data), find_subject(data, ID).checkpoint.key  # type: ignore[union-attr]
+    version, key = load_version(data), find_subject(AuditInputs(data), ID).checkpoint.key  # type: ignore[union-attr]
     for name, folder in ((version.dataset.hash[:10], version.dataset.hash), (key, key)):
         assert lofi(data, "--quick", name).exit_code == 0
         assert (data.path / "audit" / folder / "audit.html").is_file()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lofi_pipeline.audit import UnknownSubject, compare, find_subject, look_up, trace
+from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare, find_subject, look_up, trace
 from lofi_pipeline.audit.lookup import MatchKind
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
@@ -22,13 +22,13 @@ LICENSING = load_config().licensing
 
 
 def test_a_source_is_traced_to_versions_and_checkpoints(data: DataRoot) -> None:
-    key = find_subject(data, ID).checkpoint.key  # type: ignore[union-attr]
+    key = find_subject(AuditInputs(data), ID).checkpoint.key  # type: ignore[union-attr]
     version = load_version(data)
     session = next(item for item in version.tracks if item.source_ids == ["session"])
     cached = data.cache / "latents" / "toy" / f"{session.audio_sha256}.safetensors"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"latents")
-    found = trace(data, "session", LICENSING, date.today())
+    found = trace(AuditInputs(data), "session", LICENSING, date.today())
     assert found.caches == [data.relative(cached)]
     assert found.in_force
     assert len(found.tracks) == 2
@@ -36,7 +36,7 @@ def test_a_source_is_traced_to_versions_and_checkpoints(data: DataRoot) -> None:
     assert [item.partition_key for item in found.checkpoints] == [key]
     assert [item.checkpoints for item in found.retrain] == [[key]]
     with pytest.raises(UnknownSubject, match="commons, session"):
-        trace(data, "nobody", LICENSING, date.today())
+        trace(AuditInputs(data), "nobody", LICENSING, date.today())
 
 
 def test_after_a_withdrawal_the_next_version_is_free_of_it_and_the_old_stays_tainted(data: DataRoot) -> None:
@@ -45,7 +45,7 @@ def test_after_a_withdrawal_the_next_version_is_free_of_it_and_the_old_stays_tai
     register(data)
     newer = build_dataset(data, load_config()).version
     land(data, lineage_for(newer), 120)
-    found = trace(data, "session", LICENSING, date.today())
+    found = trace(AuditInputs(data), "session", LICENSING, date.today())
     assert not found.in_force
     assert (found.withdrawn, found.withdrawn_reason) == (date.today(), "it ended")
     assert [(item.hash, item.current) for item in found.versions] == [(former.dataset.hash, False)]
@@ -55,7 +55,7 @@ def test_after_a_withdrawal_the_next_version_is_free_of_it_and_the_old_stays_tai
 
 
 def test_an_expired_source_is_traced_as_not_in_force(data: DataRoot) -> None:
-    found = trace(data, "session", LICENSING, date(2100, 1, 1))
+    found = trace(AuditInputs(data), "session", LICENSING, date(2100, 1, 1))
     assert not found.in_force
     assert "2099-12-31" in found.verdict.reason
 
@@ -72,7 +72,7 @@ def test_the_same_bytes_under_another_name_are_tainted_too(data: DataRoot) -> No
     renamed = build_dataset(data, load_config()).version
     assert "renamed" in {record.source_id for record in renamed.sources}
     withdraw(data, "commons", reason="not theirs to give", day=date.today())
-    found = trace(data, "commons", LICENSING, date.today())
+    found = trace(AuditInputs(data), "commons", LICENSING, date.today())
     assert renamed.dataset.hash in {item.hash for item in found.versions}
     assert {name for track in found.tracks for name in track.named_by} == {"renamed"}
 
@@ -89,7 +89,7 @@ def test_two_versions_differ_in_what_was_changed(data: DataRoot) -> None:
     source.write_text(json.dumps(said))
     work(data)
     newer = build_dataset(data, load_config()).version
-    found = compare(data, former.dataset.hash, newer.dataset.hash)
+    found = compare(AuditInputs(data), former.dataset.hash, newer.dataset.hash)
     assert [item.title for item in found.only_in_a] == ["Snow"]
     assert not found.only_in_b
     facts = {(change.track_id, change.fact) for change in found.changed}
@@ -97,12 +97,12 @@ def test_two_versions_differ_in_what_was_changed(data: DataRoot) -> None:
     assert {(track_id, "title"), (track_id, "style_ids")} <= facts
     assert found.a.hours > found.b.hours
     assert found.a.hours_by_licence["CC-BY-4.0"] == pytest.approx(2 * found.b.hours_by_licence["CC-BY-4.0"])
-    assert compare(data, former.dataset.hash, former.dataset.hash).nothing
+    assert compare(AuditInputs(data), former.dataset.hash, former.dataset.hash).nothing
 
 
 def test_two_checkpoints_differ_in_their_facts(data: DataRoot) -> None:
     land(data, lineage_for(load_version(data)), 120)
-    found = compare(data, ID, "epoch=0-step=120_lora")
+    found = compare(AuditInputs(data), ID, "epoch=0-step=120_lora")
     assert found.facts == ["step: 60 / 120"]
     assert not found.nothing
     assert not found.changed
@@ -121,7 +121,7 @@ def test_two_checkpoints_differ_in_their_facts(data: DataRoot) -> None:
 def test_a_file_of_ours_is_known_again(data: DataRoot, tmp_path: Path, file: str, kind: MatchKind) -> None:
     sent = tmp_path / "sent in.bin"
     sent.write_bytes((data.path / file).read_bytes())
-    found = look_up(data, sent)
+    found = look_up(AuditInputs(data), sent)
     assert {match.kind for match in found.matches} == {kind}
     version = load_version(data)
     for match in found.matches:
@@ -129,7 +129,7 @@ def test_a_file_of_ours_is_known_again(data: DataRoot, tmp_path: Path, file: str
         if kind in (MatchKind.CHECKPOINT_FILE, MatchKind.SAMPLE):
             assert match.lineage == lineage_for(version).lineage
     sent.write_bytes(sent.read_bytes() + b"\0")
-    assert not look_up(data, sent).matches
+    assert not look_up(AuditInputs(data), sent).matches
 
 
 def test_what_retention_removed_is_still_known(data: DataRoot, tmp_path: Path) -> None:
@@ -140,5 +140,5 @@ def test_what_retention_removed_is_still_known(data: DataRoot, tmp_path: Path) -
     sample.write_bytes((folder / "samples" / "01.flac").read_bytes())
     (folder / "adapter_model.safetensors").unlink()
     (folder / "samples" / "01.flac").unlink()
-    assert look_up(data, sent).matches
-    assert look_up(data, sample).matches
+    assert look_up(AuditInputs(data), sent).matches
+    assert look_up(AuditInputs(data), sample).matches

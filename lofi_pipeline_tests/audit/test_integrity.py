@@ -11,17 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from lofi_pipeline.audit import BrokenRecord, build_report, is_intact, not_intact, write_audit
+from lofi_pipeline.audit import AuditInputs, BrokenRecord, build_report, is_intact, not_intact, write_audit
 from lofi_pipeline.audit.integrity.ledger import enter_subject
 from lofi_pipeline.audit.subject import find_subject
-from lofi_pipeline.checkpoints.manifest import compile_manifest, scan_checkpoints
+from lofi_pipeline.checkpoints.folder import read_checkpoint_record
+from lofi_pipeline.checkpoints.ledger_entries import ADAPTER
+from lofi_pipeline.checkpoints.manifest import activate_lineage, compile_manifest, scan_checkpoints
 from lofi_pipeline.checkpoints.retention import prune
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
-from lofi_pipeline.entities import AuditReport, Severity
+from lofi_pipeline.entities import AuditReport, CheckpointRecord, Severity
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, append_to_ledger, ledger_path, read_json, read_ledger
-from lofi_pipeline_tests.audit.roots import land, lineage_for, score
+from lofi_pipeline.storage import (
+    DataRoot,
+    append_to_ledger,
+    content_sha256,
+    ledger_path,
+    read_json,
+    read_ledger,
+)
+from lofi_pipeline_tests.audit.roots import land, lineage_for, other_lineage, score
 from lofi_pipeline_tests.drops import facts, make_drop, register, work
 
 ID = "epoch=0-step=60_lora"
@@ -30,7 +39,8 @@ Change = Callable[[Path], object]
 
 
 def audit(root: DataRoot, subject: str = ID, *, quick: bool = False) -> AuditReport:
-    return build_report(root, subject, config=load_config(), quick=quick)
+    inputs = AuditInputs(root)
+    return build_report(inputs, find_subject(inputs, subject), config=load_config(), quick=quick)
 
 
 def named(report: AuditReport) -> set[str]:
@@ -238,7 +248,7 @@ def test_a_withdrawn_track_leaves_the_old_version_whole(data: DataRoot) -> None:
 
 def test_scores_measured_anew_by_the_pipeline_are_not_blamed(data: DataRoot) -> None:
     folder = data.path / CHECKPOINT
-    record = find_subject(data, ID).checkpoint
+    record = find_subject(AuditInputs(data), ID).checkpoint
     assert record is not None and record.record is not None
     score(data, folder, record.record, fad=0.75)
     compile_manifest(data)
@@ -252,11 +262,62 @@ def test_a_checkpoint_copied_in_is_sealed_by_its_first_audit(data: DataRoot, tmp
     append_to_ledger(other, {"metadata/datasets/another.json": "0" * 64})
     report = audit(other)
     assert report.clean
-    assert enter_subject(other, find_subject(other, ID), read_ledger(other))
+    inputs = AuditInputs(other)
+    assert enter_subject(inputs, find_subject(inputs, ID))
     mark = audit(other).integrity.ledger
     assert mark is not None and mark.lines > 1
     edit("loss", to=0.25)(other.path / CHECKPOINT / "checkpoint.json")
     assert named(audit(other)) == {f"{CHECKPOINT}/checkpoint.json"}
+
+
+def test_an_audit_replaces_no_entry_that_was_made_since_it_began(data: DataRoot, tmp_path: Path) -> None:
+    of_this_root = shutil.ignore_patterns("seals.jsonl", "drops.json", "built_from.json")
+    other = DataRoot(shutil.copytree(data.path, tmp_path / "other", ignore=of_this_root))
+    inputs = AuditInputs(other)
+    subject = find_subject(inputs, ID)
+    key = subject.checkpoint.key  # type: ignore[union-attr]
+    assert not inputs.ledger.hashes
+    append_to_ledger(other, {key: "0" * 64})
+    assert key not in enter_subject(inputs, subject)
+    assert read_ledger(other).hashes[key] == "0" * 64
+
+
+def twins(root: DataRoot) -> tuple[CheckpointRecord, CheckpointRecord]:
+    """Two checkpoints of two lineages with the same adapter, byte for byte; the earlier one lies in the archive."""
+    lineage = lineage_for(load_version(root))
+    first = read_checkpoint_record(root.checkpoint(ID))
+    adapter = (root.checkpoint(ID) / ADAPTER).read_bytes()
+    other = other_lineage(lineage)
+    activate_lineage(root, other)
+    second = land(root, other, 60, adapter=adapter)
+    assert first.files[ADAPTER] == second.files[ADAPTER]
+    return first, second
+
+
+def test_two_lineages_with_the_same_adapter_are_both_clean(data: DataRoot) -> None:
+    for record in twins(data):
+        report = audit(data, record.partition_key)
+        assert report.clean, not_intact(report)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_changed_record_does_not_slip_out_under_the_adapter_of_another(data: DataRoot, which: int) -> None:
+    """Neither under its own partition key, nor under one that nobody entered."""
+    record = twins(data)[which]
+    folder = find_subject(AuditInputs(data), record.partition_key).checkpoint.folder  # type: ignore[union-attr]
+    path = folder / "checkpoint.json"
+    whole = path.read_bytes()
+    edit("loss", to=0.25)(path)
+    assert named(audit(data, record.partition_key)) == {data.relative(path)}
+    path.write_bytes(whole)
+    config_hash = content_sha256("settings that nobody trained with")
+    lineage = content_sha256({"dataset": record.lineage.dataset_hash, "config": config_hash})
+    edit("lineage", "config_hash", to=config_hash)(path)
+    edit("lineage", "lineage", to=lineage)(path)
+    edit("checkpoint", "config_hash", to=config_hash)(path)
+    report = audit(data, f"{lineage[:8]}-step000060")
+    assert data.relative(path) in {finding.where for finding in not_intact(report)}
+    assert "not what was sealed" in " ".join(finding.sentence for finding in report.findings)
 
 
 def cut(root: DataRoot, lines: int) -> None:
@@ -294,12 +355,12 @@ def test_a_later_checkpoint_bears_witness_of_the_seals_before_it(data: DataRoot)
 
 
 def test_an_audit_bears_witness_for_the_next_one(data: DataRoot) -> None:
-    subject = find_subject(data, ID)
+    subject = find_subject(AuditInputs(data), ID)
     append_to_ledger(data, {"something": "0" * 64})
-    write_audit(data, subject, audit(data))
+    write_audit(AuditInputs(data), subject, audit(data))
     cut(data, 1)
     assert "seals-cut" in {finding.code for finding in audit(data).findings}
-    write_audit(data, subject, audit(data))
+    write_audit(AuditInputs(data), subject, audit(data))
     assert "seals-cut" in {finding.code for finding in audit(data).findings}
 
 

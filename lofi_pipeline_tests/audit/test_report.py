@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from lofi_pipeline.audit import (
+    AuditInputs,
     BrokenRecord,
     Subject,
     UnknownSubject,
@@ -24,17 +25,18 @@ from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.entities import AuditReport, Obligation, Severity, Split, SubjectKind
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.captions import captions_of
-from lofi_pipeline_tests.audit.roots import BASE, land, lineage_for
+from lofi_pipeline_tests.audit.roots import BASE, land, lineage_for, other_lineage
 from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
 
 ID = "epoch=0-step=60_lora"
 
 
 def audit(root: DataRoot, subject: str = ID, **options: object) -> AuditReport:
-    return build_report(root, subject, config=load_config(), **options)  # type: ignore[arg-type]
+    inputs = AuditInputs(root)
+    return build_report(inputs, find_subject(inputs, subject), config=load_config(), **options)  # type: ignore[arg-type]
 
 
 def codes(report: AuditReport, severity: Severity = Severity.ERROR) -> set[str]:
@@ -135,7 +137,8 @@ def test_a_withdrawn_source_and_its_bytes_under_another_name(data: DataRoot) -> 
 
 
 def test_a_changed_profile_judges_everything_anew(data: DataRoot) -> None:
-    report = build_report(data, ID, config=settings(licensing={"profile": "strict"}))
+    inputs = AuditInputs(data)
+    report = build_report(inputs, find_subject(inputs, ID), config=settings(licensing={"profile": "strict"}))
     assert report.then.permitted
     assert report.profile == "strict"
     assert codes(report) == {"not-permitted-now"}
@@ -205,28 +208,25 @@ def test_the_licence_of_a_base_is_kept_with_the_checkpoint_whatever_its_card_say
         assert "training.base_licence" in report.base.sentence
 
 
-def test_a_base_that_is_not_for_commercial_use_makes_its_checkpoints_so(data: DataRoot) -> None:
-    base = BASE.model_copy(update={"licence": "cc-by-nc-4.0", "licence_from": "README.md"})
+@pytest.mark.parametrize("licence", ["cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"])
+def test_a_base_that_is_not_for_commercial_use_makes_its_checkpoints_so(data: DataRoot, licence: str) -> None:
+    base = BASE.model_copy(update={"licence": licence, "licence_from": "README.md"})
     land(data, lineage_for(load_version(data)).model_copy(update={"base": base}), 120)
     report = audit(data, "epoch=0-step=120_lora")
     assert "base-not-commercial" in codes(report, Severity.ERROR)
     assert report.now.permitted and not report.now.commercial_use and not report.then.commercial_use
-    assert "The base model toy (CC-BY-NC-4.0) does not permit commercial use." in report.now.sentence
+    assert f"The base model toy ({licence.upper()}) does not permit commercial use." in report.now.sentence
 
 
 def test_names_that_do_not_say_which_are_refused_with_candidates(data: DataRoot) -> None:
-    first = find_subject(data, ID).checkpoint
+    first = find_subject(AuditInputs(data), ID).checkpoint
     assert first is not None
-    other = lineage_for(load_version(data))
-    other = other.model_copy(update={"config_hash": content_sha256("other")})
-    other = other.model_copy(
-        update={"lineage": content_sha256({"dataset": other.dataset_hash, "config": other.config_hash})}
-    )
+    other = other_lineage(lineage_for(load_version(data)))
     activate_lineage(data, other)
     assert (data.archived_lineage(first.record.lineage.lineage) / ID).is_dir()  # type: ignore[union-attr]
     land(data, other, 60)
     with pytest.raises(UnknownSubject, match=first.key):
-        find_subject(data, ID)
+        find_subject(AuditInputs(data), ID)
     assert audit(data, first.key).clean
     assert audit(data, other.partition_key(60)).clean
 
@@ -246,7 +246,7 @@ def test_names_that_do_not_say_which_are_refused_with_candidates(data: DataRoot)
 )
 def test_what_is_not_there_is_unknown(data: DataRoot, name: str) -> None:
     with pytest.raises(UnknownSubject):
-        find_subject(data, name)
+        find_subject(AuditInputs(data), name)
 
 
 def test_a_clock_that_was_set_back_is_told(data: DataRoot) -> None:
@@ -263,16 +263,17 @@ def test_the_verdict_alone_is_the_reports(data: DataRoot) -> None:
 
 
 def test_written_audits_read_back_and_do_not_change(data: DataRoot) -> None:
-    subject = find_subject(data, ID)
+    inputs = AuditInputs(data)
+    subject = find_subject(inputs, ID)
     assert isinstance(subject, Subject)
-    report = build_report(data, subject, config=load_config())
-    written = write_audit(data, subject, report)
+    report = build_report(inputs, subject, config=load_config())
+    written = write_audit(inputs, subject, report)
     assert written.folder == data.path / "audit" / ID
     assert read_report(written.folder / "report.json") == report
     assert written.page.is_file()
     assert (written.folder / "tracks.csv").is_file()
     before = {path: path.stat().st_mtime_ns for path in written.files}
-    write_audit(data, subject, report)
+    write_audit(inputs, subject, report)
     assert {path: path.stat().st_mtime_ns for path in written.files} == before
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lofi_pipeline.config import config_root
-from lofi_pipeline.entities import RecordError, SourceType
+from lofi_pipeline.entities import Obligation, RecordError, SourceType
 from lofi_pipeline.licensing import judge, load_policy
 
 RULE: dict[str, Any] = {
@@ -42,6 +42,17 @@ def test_public_licences_name_their_text_and_every_id_is_there_once() -> None:
         assert (rule.url is not None) == rule.id.startswith("CC"), rule.id
         assert rule.url is None or rule.url.startswith("https://creativecommons.org/")
         assert rule.source, f"{rule.id}: where can the reason be read up?"
+
+
+def test_a_licence_is_non_commercial_in_its_id_its_obligations_and_its_verdict_or_in_none() -> None:
+    rules = load_policy().rules
+    reserved = {rule.id for rule in rules if "NC" in rule.id.split("-")}
+    assert {"CC-BY-NC-{version}", "CC-BY-NC-SA-{version}", "CC-BY-NC-ND-{version}"} <= reserved
+    assert {rule.id for rule in rules if not rule.commercial_use} == reserved
+    assert {rule.id for rule in rules if Obligation.NON_COMMERCIAL in rule.obligations} == reserved
+    for rule in rules:
+        found = judge(rule.id_of("4.0"), SourceType.CREATIVE_COMMONS, commercial=False)
+        assert found.commercial_use is (rule.id not in reserved), rule.id
 
 
 def test_a_policy_of_ones_own(tmp_path: Path) -> None:

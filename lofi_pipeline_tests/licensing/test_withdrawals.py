@@ -10,7 +10,7 @@ import pytest
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.licensing.withdrawals import withdrawals_json, withdrawn_contents, withdrawn_sources
-from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline.storage import DataRoot, file_sha256, write_json_atomic
 from lofi_pipeline_tests.drops import facts, make_drop, register
 
 DAY = date(2026, 3, 1)
@@ -53,3 +53,17 @@ def test_only_a_source_that_was_seen_can_be_withdrawn_and_only_with_a_reason(roo
     withdrawals_json(root).write_text('{"withdrawals": [{"source_id": "one"}]}')
     with pytest.raises(RecordError, match="withdrawals.json"):
         load_withdrawals(root)
+
+
+def test_a_damaged_version_of_the_source_stops_its_withdrawal_and_another_one_does_not(
+    root: DataRoot,
+) -> None:
+    """All bytes of a source must be known when it is withdrawn."""
+    make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one"))
+    register(root)
+    version = root.dataset_version("0" * 64)
+    write_json_atomic(version, {"sources": [{"source_id": "one"}]})
+    with pytest.raises(RecordError, match=version.name):
+        withdraw(root, "one", reason="the author asked", day=DAY)
+    write_json_atomic(version, {"sources": [{"source_id": "two"}]})
+    assert withdraw(root, "one", reason="the author asked", day=DAY).sha256s

@@ -1,10 +1,11 @@
-"""A data set version's file: read once, and proved against its own hash, its own counts and its seal."""
+"""A data set version's file: read once, and proved against its own hash, its own counts and its entry in the ledger."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.audit.errors import BrokenRecord
@@ -12,6 +13,7 @@ from lofi_pipeline.audit.integrity.verifier import is_as_written
 from lofi_pipeline.entities import (
     DatasetVersion,
     Finding,
+    FindingCode,
     RecordError,
     Severity,
     Split,
@@ -21,7 +23,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import DataRoot, Ledger, version_hash
 
-SEALED_NOW = "it is sealed with the first audit that finds it intact."
+ENTERED_LATER = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
 
 
@@ -32,9 +34,7 @@ class VerifiedVersion:
     version: DatasetVersion
     path: str
     """Relative to the data root."""
-    sha256: str
     findings: list[Finding] = field(default_factory=list)
-    sealed: bool = False
 
 
 def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> VerifiedVersion:
@@ -43,21 +43,13 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     Raises:
         BrokenRecord: there is no such file, or it can't be read as a version.
     """
-    file = root.dataset_version(dataset_hash)
-    where = root.relative(file)
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise BrokenRecord(
-            f"{where}: the data set version is missing; copy metadata/datasets/ from where it was built"
-        ) from error
-    except OSError as error:
-        raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
+    where = root.relative(root.dataset_version(dataset_hash))
+    data = _bytes(root.dataset_version(dataset_hash), where)
     raw = _json(data, where)
     version = _parsed(raw, where)
-    digest, sealed = hashlib.sha256(data).hexdigest(), ledger.hashes.get(where)
+    entered = ledger.hashes.get(where)
     faults = list(_faults(raw, data, version, dataset_hash))
-    if not faults and sealed is not None and sealed != digest:
+    if not faults and entered not in (None, hashlib.sha256(data).hexdigest()):
         faults = [
             "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
             "changed"
@@ -65,14 +57,30 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     advice = "; take the file back from a backup: what stands in it now proves nothing"
     findings = [
         Finding(
-            severity=Severity.ERROR, code="version-changed", where=where, sentence=f"{where} {fault}{advice}."
+            severity=Severity.ERROR,
+            code=FindingCode.VERSION_CHANGED,
+            where=where,
+            sentence=f"{where} {fault}{advice}.",
         )
         for fault in faults
     ]
-    if sealed is None:
-        sentence = f"{where} was not sealed when it was built, or the ledger of seals is another data root's: {SEALED_NOW}"
-        findings.append(Finding(severity=Severity.INFO, code="not-sealed", where=where, sentence=sentence))
-    return VerifiedVersion(version, where, digest, findings, sealed is not None)
+    if entered is None:
+        sentence = f"{where} was not sealed when it was built, or the ledger of seals is another data root's: {ENTERED_LATER}"
+        findings.append(
+            Finding(severity=Severity.INFO, code=FindingCode.NOT_SEALED, where=where, sentence=sentence)
+        )
+    return VerifiedVersion(version, where, findings)
+
+
+def _bytes(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BrokenRecord(
+            f"{where}: the data set version is missing; copy metadata/datasets/ from where it was built"
+        ) from error
+    except OSError as error:
+        raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
 
 
 def _json(data: bytes, where: str) -> Any:

@@ -1,18 +1,22 @@
-"""The files of a version's tracks: published audio, prompt and lyrics, the worker's record, the originals."""
+"""The files of a version's tracks: published audio, prompt and lyrics, the worker's record, the originals.
+
+Where each track came from by its licence is not asked here: see audit/findings.py.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from functools import cached_property
 
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.verifier import MISSING, Verifier, is_as_written
 from lofi_pipeline.entities import (
-    Dataset,
     DatasetVersion,
+    FindingCode,
     RecordError,
     RegisteredTrack,
-    Registry,
     Severity,
     TrackRecord,
     VersionTrack,
@@ -26,9 +30,9 @@ REBUILD = (
 )
 
 
-def verify_tracks(verifier: Verifier, version: DatasetVersion) -> None:
-    """Prove every file of every track. What another version of the data set has put in its place is told, not blamed."""
-    proof = _TrackProof(verifier, version)
+def verify_tracks(verifier: Verifier, version: DatasetVersion, inputs: AuditInputs) -> None:
+    """Prove every file of every track. What another version of the data set has put in its place is no error."""
+    proof = _TrackProof(verifier, version, inputs)
     for item in version.tracks:
         proof.prove(item)
         verifier.step(item.track.track_id)
@@ -36,47 +40,37 @@ def verify_tracks(verifier: Verifier, version: DatasetVersion) -> None:
 
 
 class _TrackProof:
-    def __init__(self, verifier: Verifier, version: DatasetVersion) -> None:
-        self.verifier, self.root, self.version = verifier, verifier.root, version
+    def __init__(self, verifier: Verifier, version: DatasetVersion, inputs: AuditInputs) -> None:
+        self.verifier, self.root, self.version, self.inputs = verifier, verifier.root, version, inputs
         self.is_current = self._is_current()
         self.registered = self._registry()
         self.replaced: Counter[str] = Counter()
         self.unpublished = 0
 
     def _is_current(self) -> bool:
-        path = self.root.dataset_manifest_json
-        where = self.root.relative(path)
-        try:
-            current = Dataset.parse(read_json(path), where=where)
-        except FileNotFoundError:
+        """Whether the version is the data set as it is now; with what is wrong with dataset_manifest.json."""
+        read, ours = self.inputs.dataset, self.version.dataset
+        if read.error is not None:
+            sentence = f"{read.where} can't be read: {read.error}; build the data set again."
+            self.verifier.error(FindingCode.RECORD_BROKEN, read.where, sentence)
+        if read.value is None:
             return False
-        except (OSError, UnreadableRecord, RecordError) as error:
-            sentence = f"{where} can't be read: {error}; build the data set again."
-            self.verifier.error("record-broken", where, sentence)
-            return False
-        same = current == self.version.dataset and is_as_written(path.read_bytes(), read_json(path))
-        if current.hash == self.version.dataset.hash and not same:
-            sentence = (
-                f"{where} says other things of the data set than its version does: build the data set again."
-            )
-            self.verifier.error("record-changed", where, sentence)
-        if not self.root.dataset_version(current.hash).is_file():
-            sentence = f"{where} names the version {current.hash[:12]}, which is not there: build the data set again."
-            self.verifier.error("record-changed", where, sentence)
-        return current.hash == self.version.dataset.hash
+        current = read.value
+        same = current == ours and is_as_written(read.data, json.loads(read.data))
+        if current.hash == ours.hash and not same:
+            sentence = f"{read.where} says other things of the data set than its version does: build the data set again."
+            self.verifier.error(FindingCode.RECORD_CHANGED, read.where, sentence)
+        if current.hash not in self.inputs.version_hashes:
+            sentence = f"{read.where} names the version {current.hash[:12]}, which is not there: build the data set again."
+            self.verifier.error(FindingCode.RECORD_CHANGED, read.where, sentence)
+        return current.hash == ours.hash
 
     def _registry(self) -> dict[str, RegisteredTrack]:
-        path = self.root.registry_json
-        where = self.root.relative(path)
-        try:
-            return Registry.parse(read_json(path), where=where).by_id()
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnreadableRecord, RecordError) as error:
-            self.verifier.error(
-                "record-broken", where, f"{where} can't be read: {error}; take it back from a backup."
-            )
-            return {}
+        read = self.inputs.registry
+        if read.error is not None:
+            sentence = f"{read.where} can't be read: {read.error}; take it back from a backup."
+            self.verifier.error(FindingCode.RECORD_BROKEN, read.where, sentence)
+        return read.value.by_id() if read.value else {}
 
     @cached_property
     def _paths_by_content(self) -> set[str]:
@@ -89,18 +83,11 @@ class _TrackProof:
     def _elsewhere(self) -> dict[str, set[str]]:
         """Hashes that other versions have at each published path; read only when something differs."""
         found: dict[str, set[str]] = defaultdict(set)
-        for path in sorted(self.root.dataset_version("any").parent.glob("*.json")):
-            if path.stem == self.version.dataset.hash:
-                continue
-            try:
-                tracks = read_json(path)["tracks"]
-                for item in tracks:
-                    track = item["track"]
-                    found[track["audio_path"]].add(item["audio_sha256"])
-                    found[track["prompt_path"]].add(_of_text(item["prompt"]))
-                    found[track["lyrics_path"]].add(_of_text(item["lyrics"]))
-            except (OSError, UnreadableRecord, KeyError, TypeError):
-                continue
+        for path, version in self.inputs.versions.found:
+            for item in version.tracks if path.stem != self.version.dataset.hash else []:
+                found[item.track.audio_path].add(item.audio_sha256)
+                found[item.track.prompt_path].add(_of_text(item.prompt))
+                found[item.track.lyrics_path].add(_of_text(item.lyrics))
         return found
 
     def prove(self, item: VersionTrack) -> None:
@@ -131,10 +118,10 @@ class _TrackProof:
                 self.replaced[path] += 1
                 return
         if found == MISSING:
-            self.verifier.error("file-missing", path, f"{path} ({what}) is missing: {REBUILD}.")
+            self.verifier.error(FindingCode.FILE_MISSING, path, f"{path} ({what}) is missing: {REBUILD}.")
         else:
             sentence = f"{path} ({what}) was changed: its hash is {found[:12]}, the version has {sha256[:12]}; {REBUILD}."
-            self.verifier.error("file-changed", path, sentence)
+            self.verifier.error(FindingCode.FILE_CHANGED, path, sentence)
 
     def _record(self, item: VersionTrack) -> TrackRecord | None:
         path = self.root.track_record(item.track.track_id)
@@ -143,24 +130,26 @@ class _TrackProof:
             record = TrackRecord.parse(read_json(path), where=where)
         except FileNotFoundError:
             if self.is_current:
-                self.verifier.error("file-missing", where, f"{where} is missing: {REBUILD}.")
+                self.verifier.error(FindingCode.FILE_MISSING, where, f"{where} is missing: {REBUILD}.")
             return None
         except (OSError, UnreadableRecord, RecordError) as error:
-            self.verifier.error("record-broken", where, f"{where} can't be read: {error}; {REBUILD}.")
+            self.verifier.error(
+                FindingCode.RECORD_BROKEN, where, f"{where} can't be read: {error}; {REBUILD}."
+            )
             return None
         if record.sha256 != item.sha256 or record.track_id != item.track.track_id:
             sentence = (
                 f"{where} is of other content ({record.sha256[:12]}) than the version has for {item.track.track_id} "
                 f"({item.sha256[:12]}): an id is for life; take the record back from a backup."
             )
-            self.verifier.error("record-changed", where, sentence)
+            self.verifier.error(FindingCode.RECORD_CHANGED, where, sentence)
             return None
         if self.is_current and (differing := _differing(item, record)):
             sentence = (
                 f"{where} has another {differing} than the data set version: it was changed, or the track was worked on again; "
                 "build the data set again."
             )
-            self.verifier.log(Severity.WARNING, "record-differs", where, sentence)
+            self.verifier.log(Severity.WARNING, FindingCode.RECORD_DIFFERS, where, sentence)
         return record
 
     def _processed(self, item: VersionTrack, record: TrackRecord) -> None:
@@ -182,13 +171,15 @@ class _TrackProof:
                 continue
             if found == MISSING:
                 if self.is_current:
-                    self.verifier.error("file-missing", path, f"{path} ({track_id}) is missing: {REBUILD}.")
+                    self.verifier.error(
+                        FindingCode.FILE_MISSING, path, f"{path} ({track_id}) is missing: {REBUILD}."
+                    )
             elif found == versions[name]:
                 sentence = f"{where}: {name} was changed: the file it speaks of is the version's; {REBUILD}."
-                self.verifier.error("record-changed", where, sentence)
+                self.verifier.error(FindingCode.RECORD_CHANGED, where, sentence)
             else:
                 sentence = f"{path} ({track_id}) was changed: it is not what {where} says; {REBUILD}."
-                self.verifier.error("file-changed", path, sentence)
+                self.verifier.error(FindingCode.FILE_CHANGED, path, sentence)
 
     def _originals(self, item: VersionTrack, record: TrackRecord | None) -> None:
         track_id = item.track.track_id
@@ -199,7 +190,7 @@ class _TrackProof:
                 f"{where} gives {track_id} to other content ({registered.sha256[:12]}) than the version has "
                 f"({item.sha256[:12]}): an id is for life; take the file back from a backup."
             )
-            self.verifier.error("record-changed", where, sentence)
+            self.verifier.error(FindingCode.RECORD_CHANGED, where, sentence)
         origins = [*(record.origins if record else []), *(registered.origins if registered else [])]
         there = False
         for path in dict.fromkeys(origin.path for origin in origins):
@@ -214,12 +205,12 @@ class _TrackProof:
                 f"{path} (the original of {track_id}) was changed: its hash is {found[:12]}, on record is {item.sha256[:12]}; put "
                 "the licensed file back."
             )
-            self.verifier.error("original-changed", path, sentence)
+            self.verifier.error(FindingCode.ORIGINAL_CHANGED, path, sentence)
         if not there:
             self.verifier.absent_originals += 1
 
     def sum_up(self) -> None:
-        """Tell in one finding each what is as it should be with a version that is not the newest."""
+        """Add one finding for each kind of thing that is as it should be with a version that is not the newest."""
         where = self.root.relative(self.root.dataset_version(self.version.dataset.hash))
         log = self.verifier.log
         if self.unpublished:
@@ -227,16 +218,16 @@ class _TrackProof:
                 f"{self.unpublished} files of this version are not published any more, because a newer one does not have them; "
                 "their hashes stay on record."
             )
-            log(Severity.INFO, "not-published", where, sentence)
+            log(Severity.INFO, FindingCode.NOT_PUBLISHED, where, sentence)
         if self.replaced:
             sentence = f"{len(self.replaced)} published files are those of another version now; their hashes stay on record."
-            log(Severity.INFO, "replaced", where, sentence)
+            log(Severity.INFO, FindingCode.REPLACED, where, sentence)
         if self.verifier.absent_originals:
             sentence = (
                 f"The originals of {self.verifier.absent_originals} tracks do not lie under raw/ any more: their hashes can be "
                 "compared with files that somebody shows, and nothing else."
             )
-            log(Severity.INFO, "original-absent", where, sentence)
+            log(Severity.INFO, FindingCode.ORIGINAL_ABSENT, where, sentence)
 
 
 def _of_text(text: str) -> str:

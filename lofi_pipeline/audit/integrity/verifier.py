@@ -1,4 +1,7 @@
-"""What hashing files has in common: each once, counted, with a finding for what is missing, changed or unreadable."""
+"""Hashing files under a data root: each once, counted, with a finding for what is missing, changed or unreadable.
+
+Which files, and with which hashes, the other modules of audit/integrity/ know.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.entities import Finding, Severity
+from lofi_pipeline.entities import Finding, FindingCode, Severity
 from lofi_pipeline.storage import DataRoot, file_sha256
 
 MISSING = ""
@@ -35,15 +38,15 @@ class Verifier:
         self._known: dict[tuple[int, int, int, int], str] = {}
 
     def step(self, what: str, count: int = 1) -> None:
-        """Tell that `count` of the expected files were looked at."""
+        """Report progress: `count` more of the expected files were looked at."""
         self._done += count
         self._progress(min(self._done, self._total), self._total, what)
 
     def finish(self) -> None:
-        """Tell the end."""
+        """Report progress: all was looked at."""
         self._progress(self._total, self._total, "")
 
-    def error(self, code: str, where: str, sentence: str) -> None:
+    def error(self, code: FindingCode, where: str, sentence: str) -> None:
         """Add a finding that makes the audit fail."""
         self.log(Severity.ERROR, code, where, sentence)
 
@@ -52,7 +55,7 @@ class Verifier:
         """How many errors there are so far."""
         return sum(finding.severity is Severity.ERROR for finding in self.findings)
 
-    def log(self, severity: Severity, code: str, where: str, sentence: str) -> None:
+    def log(self, severity: Severity, code: FindingCode, where: str, sentence: str) -> None:
         """Add a finding."""
         self.findings.append(Finding(severity=severity, code=code, where=where, sentence=sentence))
 
@@ -67,7 +70,9 @@ class Verifier:
             path = self._folders[folder] / name
             return self.root.inside(relative) if name in ("", "..") or path.is_symlink() else path
         except ValueError:
-            self.error("path-outside", relative, f"{relative} leads out of the data root, through a link.")
+            self.error(
+                FindingCode.PATH_OUTSIDE, relative, f"{relative} leads out of the data root, through a link."
+            )
             return None
 
     def sha256(self, relative: str) -> str | None:
@@ -89,7 +94,7 @@ class Verifier:
             return MISSING
         except OSError as error:
             sentence = f"{relative} can't be read ({error.strerror}): check permissions and the disk."
-            self.error("file-unreadable", relative, sentence)
+            self.error(FindingCode.FILE_UNREADABLE, relative, sentence)
             return None
 
     def exists(self, relative: str) -> bool:
@@ -101,10 +106,10 @@ class Verifier:
         """Demand a file with a hash; what is missing or changed is an error that says what it is and what to do."""
         found = self.sha256(relative)
         if found == MISSING:
-            self.error("file-missing", relative, f"{relative} ({what}) is missing: {advice}.")
+            self.error(FindingCode.FILE_MISSING, relative, f"{relative} ({what}) is missing: {advice}.")
         elif found is not None and found != sha256:
             self.error(
-                "file-changed",
+                FindingCode.FILE_CHANGED,
                 relative,
                 f"{relative} ({what}) was changed: its hash is {found[:12]}, on record is {sha256[:12]}; {advice}.",
             )

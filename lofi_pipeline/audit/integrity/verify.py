@@ -1,19 +1,18 @@
-"""Is the record intact? Every file that a version and a checkpoint rest on is hashed anew, and each fault is named."""
+"""The way through audit/integrity/: which files are proved for a subject, in which order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.checkpoint import verify_checkpoint_files
-from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion
 from lofi_pipeline.audit.integrity.evidence import verify_evidence
 from lofi_pipeline.audit.integrity.ledger import verify_ledger, verify_withdrawals
 from lofi_pipeline.audit.integrity.tracks import FILES_OF_A_TRACK, verify_tracks
 from lofi_pipeline.audit.integrity.verifier import Verifier
 from lofi_pipeline.audit.subject import Subject
-from lofi_pipeline.entities import Finding, IntegrityFacts
-from lofi_pipeline.storage import DataRoot, Ledger
+from lofi_pipeline.entities import DatasetVersion, Finding, IntegrityFacts
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,9 @@ class VerifiedFiles:
 
 
 def verify_files(
-    root: DataRoot,
+    inputs: AuditInputs,
     subject: Subject,
-    verified: VerifiedVersion,
-    ledger: Ledger,
+    version: DatasetVersion,
     *,
     quick: bool,
     progress: Callable[[int, int, str], None],
@@ -37,23 +35,21 @@ def verify_files(
 
     `quick` leaves music and weights unread: that they lie there is looked at, and everything else is proved.
     """
-    total = FILES_OF_A_TRACK * len(verified.version.tracks)
     record = subject.checkpoint.record if subject.checkpoint else None
-    verifier = Verifier(
-        root, quick=quick, progress=progress, total=total + (len(record.files) if record else 0)
-    )
-    mark = verify_ledger(verifier, subject, verified.version, ledger)
-    verify_withdrawals(verifier, ledger)
-    verify_tracks(verifier, verified.version)
-    verify_evidence(verifier, verified.version)
+    total = FILES_OF_A_TRACK * len(version.tracks) + (len(record.files) if record else 0)
+    verifier = Verifier(inputs.root, quick=quick, progress=progress, total=total)
+    head = verify_ledger(verifier, inputs, subject, version)
+    verify_withdrawals(verifier, inputs)
+    verify_tracks(verifier, version, inputs)
+    verify_evidence(verifier, version, inputs.scan)
     if subject.checkpoint is not None:
-        verify_checkpoint_files(verifier, subject.checkpoint, ledger)
+        verify_checkpoint_files(verifier, subject.checkpoint, inputs.ledger)
     verifier.finish()
     facts = IntegrityFacts(
         checked=not quick,
         files=verifier.files,
         bytes=verifier.bytes,
         absent_originals=verifier.absent_originals,
-        ledger=mark,
+        ledger=head,
     )
     return VerifiedFiles(facts, verifier.findings)

@@ -34,15 +34,14 @@ from lofi_pipeline.entities.audit import (
     BaseModelRow,
     CacheFacts,
     CaptionFacts,
-    Finding,
     IntegrityFacts,
     ObligationRow,
-    Severity,
     SourceRow,
     SubjectKind,
     TrackRow,
     TrainingFacts,
 )
+from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.style import StyleCategory
 
 MADE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -295,7 +294,7 @@ def full(
         findings=[
             Finding(
                 severity=Severity.WARNING,
-                code="evidence-missing",
+                code=FindingCode.FILE_MISSING,
                 where=text or "source-0",
                 sentence=text or "Nobody is on record as having verified it.",
             )
@@ -366,5 +365,12 @@ def bare() -> AuditReport:
         attribution=[],
         captions=CaptionFacts(sentence="Not recorded.", prompts=0, tags={}, with_lyrics=0),
         integrity=IntegrityFacts(checked=False),
-        findings=[Finding(severity=Severity.ERROR, code="refused", where="old", sentence="Not permitted.")],
+        findings=[
+            Finding(
+                severity=Severity.ERROR,
+                code=FindingCode.NOT_PERMITTED_THEN,
+                where="old",
+                sentence="Not permitted.",
+            )
+        ],
     )

@@ -8,8 +8,7 @@ import pytest
 
 from lofi_pipeline.audit.export.escape import visible
 from lofi_pipeline.audit.export.html import audit_page
-from lofi_pipeline.entities import AuditReport
-from lofi_pipeline.entities.audit import Severity
+from lofi_pipeline.entities import AuditReport, Severity
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS, INVISIBLE
 from lofi_pipeline_tests.audit.export.reports import bare, full
 

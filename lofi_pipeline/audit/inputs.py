@@ -1,0 +1,127 @@
+"""The records that an audit rests on, each read once and handed to every part of it.
+
+What is wrong with a record is said in audit/integrity/. Files that are hashed, and the records of single tracks, are read there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from lofi_pipeline.checkpoints.folder import CheckpointFolder, all_checkpoints
+from lofi_pipeline.entities import (
+    Dataset,
+    DatasetVersion,
+    DropManifest,
+    DropStatus,
+    Entity,
+    RecordError,
+    Registry,
+    Scan,
+)
+from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
+from lofi_pipeline.storage import (
+    DataRoot,
+    Ledger,
+    UnreadableRecord,
+    parse_json,
+    read_ledger,
+    read_versions,
+    version_files,
+)
+
+Record = TypeVar("Record", bound=Entity)
+
+
+@dataclass(frozen=True)
+class ReadRecord(Generic[Record]):
+    """A record as it was read. Without a value: it is not there, or `error` says why it can't be read."""
+
+    where: str
+    """Relative to the data root."""
+    value: Record | None = None
+    error: str | None = None
+    data: bytes = b""
+    """The bytes that `value` was read from."""
+
+
+@dataclass(frozen=True)
+class ReadVersions:
+    """Every data set version that can be read with its file, and a sentence for each that can't."""
+
+    found: tuple[tuple[Path, DatasetVersion], ...]
+    unreadable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AuditInputs:
+    """The records of one data root. Each is read when it is first asked for and kept: all parts of an audit see the same bytes.
+
+    Nothing is read that nobody asks for: looking up a file needs no registry. A new audit takes new inputs.
+    """
+
+    root: DataRoot
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, as far as its chain holds."""
+        return read_ledger(self.root)
+
+    @cached_property
+    def withdrawals(self) -> list[Withdrawal]:
+        """All withdrawn sources; raises RecordError or UnreadableRecord when the list was damaged."""
+        return load_withdrawals(self.root)
+
+    @cached_property
+    def scan(self) -> ReadRecord[Scan]:
+        """drops.json: what the last scan of raw/ found."""
+        return _read(self.root, self.root.drops_json, Scan)
+
+    @cached_property
+    def registry(self) -> ReadRecord[Registry]:
+        """registry.json: every track id."""
+        return _read(self.root, self.root.registry_json, Registry)
+
+    @cached_property
+    def dataset(self) -> ReadRecord[Dataset]:
+        """dataset_manifest.json: the data set as it is now."""
+        return _read(self.root, self.root.dataset_manifest_json, Dataset)
+
+    @cached_property
+    def checkpoints(self) -> list[CheckpointFolder]:
+        """Every checkpoint, the active ones first."""
+        return all_checkpoints(self.root)
+
+    @cached_property
+    def version_hashes(self) -> list[str]:
+        """The hash of every data set version, by the names of their files."""
+        return [path.stem for path in version_files(self.root)]
+
+    @cached_property
+    def versions(self) -> ReadVersions:
+        """Every data set version."""
+        unreadable: list[str] = []
+        return ReadVersions(tuple(read_versions(self.root, unreadable=unreadable)), tuple(unreadable))
+
+    @cached_property
+    def manifests(self) -> dict[str, DropManifest]:
+        """What each source's drop says by the last scan; nothing where the scan can't be read."""
+        drops = self.scan.value.drops if self.scan.value else []
+        return {
+            drop.manifest.source_id: drop.manifest
+            for drop in reversed(drops)
+            if drop.manifest is not None and drop.status in (DropStatus.ACCEPTED, DropStatus.FORBIDDEN)
+        }
+
+
+def _read(root: DataRoot, path: Path, model: type[Record]) -> ReadRecord[Record]:
+    where = root.relative(path)
+    try:
+        data = path.read_bytes()
+        return ReadRecord(where, model.parse(parse_json(data, path), where=where), data=data)
+    except FileNotFoundError:
+        return ReadRecord(where)
+    except (OSError, UnreadableRecord, RecordError) as error:
+        return ReadRecord(where, error=str(error))
