@@ -228,6 +228,7 @@ def _next_version(root: DataRoot, affected: list[str]) -> tuple[str | None, list
 
     Returns the hash of the data set now, and what failed.
     """
+    from lofi_pipeline.automation.jobs import JobName
     from lofi_pipeline.cli.run import headless
     from lofi_pipeline.dataset import NoTracks, load_version
 
@@ -235,10 +236,10 @@ def _next_version(root: DataRoot, affected: list[str]) -> tuple[str | None, list
         runner.run("dataset_manifest")
         outcome = runner.audit(affected)
     try:
-        return load_version(root).dataset.hash, outcome.failures
+        return load_version(root).dataset.hash, [str(failure) for failure in outcome.failures]
     except NoTracks:
         # With the last source withdrawn there is no data set: that is what was asked for
-        return None, [failure for failure in outcome.failures if not failure.startswith("build_dataset")]
+        return None, [str(each) for each in outcome.failures if each.job is not JobName.BUILD_DATASET]
 
 
 def _show_impact(affected: Impact) -> None:
