@@ -37,7 +37,7 @@ _asked_to_stop = Event()
 
 
 def report(stage: str, done: int, total: int, message: str = "") -> None:
-    """Tell all listeners in this process.
+    """Show it to all listeners in this process.
 
     Raises:
         Stopped: somebody asked for an end.
@@ -57,9 +57,9 @@ def to_lines(stream: TextIO) -> Listener:
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Tell the listeners in this process what another one's `to_lines` wrote. A line that is cut off is passed over."""
-    for line in lines:
-        with suppress(ValueError, TypeError):
+    """Show what another process's `to_lines` writes, until it ends or is cut off."""
+    with suppress(ValueError):
+        for line in lines:
             _show(Progress(**json.loads(line)))
 
 
@@ -76,7 +76,7 @@ def go_on() -> None:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` told while the block runs."""
+    """Have `listener` shown all progress while the block runs."""
     _listeners.append(listener)
     try:
         yield

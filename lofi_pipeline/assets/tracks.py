@@ -156,7 +156,7 @@ def _processed(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValu
     return {
         **({"waveform": picture(thumbnail.read_bytes())} if thumbnail.is_file() else {}),
         "quality_score": facts.quality.score,
-        "quality": "; ".join(part.sentence for part in facts.quality.parts) or "nothing to complain of",
+        "quality": "; ".join(part.sentence for part in facts.quality.parts) or "no penalties",
         "duration": rounded(facts.duration),
         "tempo_bpm": rounded(measured.tempo_bpm),
         "key": f"{measured.key} {measured.mode}",

@@ -4,8 +4,6 @@ In a process of its own the run ends with whoever started it. SIGTERM has Dagste
 keep its state. Standard output then carries one Progress in JSON a line.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -26,31 +24,29 @@ def run_job(
     instance: dg.DagsterInstance,
     job: JobName,
     *,
-    run_id: str,
+    run_id: str | None = None,
     assets: Sequence[str] | None = None,
     partition_key: str | None = None,
     tags: Mapping[str, str] | None = None,
-) -> bool:
-    """Run the job, or some of its assets, to its end; whether it went well. The instance knows the rest by `run_id`."""
-    result = defs.resolve_job_def(job).execute_in_process(
-        instance=instance,
-        run_id=run_id,
-        asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
-        partition_key=partition_key,
-        tags={**owner_tag(), **(tags or {})},
-        run_config=_QUIET,
-        raise_on_error=False,
+) -> str:
+    """Run the job, or some of its assets, to its end. Returns the id by which the instance knows what came of it."""
+    return (
+        defs.resolve_job_def(job)
+        .execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
+            partition_key=partition_key,
+            tags={**owner_tag(), **(tags or {})},
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        .run_id
     )
-    return result.success
-
-
-def main() -> int:
-    job, run_id = sys.argv[1:]
-    messages = messages_apart()
-    end_with_parent()
-    with open_instance(DataRoot.find()) as instance, progress.listening(progress.to_lines(messages)):
-        return 0 if run_job(instance, JobName(job), run_id=run_id) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    messages = messages_apart()
+    end_with_parent()
+    with open_instance(DataRoot.find()) as found, progress.listening(progress.to_lines(messages)):
+        run_job(found, JobName(sys.argv[1]), run_id=sys.argv[2])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
@@ -160,8 +161,10 @@ class Headless:
         run_id = str(uuid4())
         command = (sys.executable, "-m", "lofi_pipeline.cli.job_process", JobName.TRAIN, run_id)
         with child_process(command, ending_seconds=2 * ENDING_SECONDS) as child:
-            Thread(target=progress.show_lines, args=(child.lines(),), daemon=True).start()
-            yield lambda: child.is_running
+            relay = Thread(target=progress.show_lines, args=(child.messages,), daemon=True)
+            relay.start()
+            yield lambda: child.process.poll() is None
+            relay.join()
         end_orphans(self.instance)  # its run, when it was killed
         self._note(JobName.TRAIN, run_id, otherwise="\n".join(child.last_words))
 
@@ -231,18 +234,10 @@ class Headless:
             self.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
         )
 
-    def _job(
-        self,
-        job: JobName,
-        *,
-        assets: list[str] | None = None,
-        partition_key: str | None = None,
-        tags: dict[str, str] | None = None,
-    ) -> None:
-        """One Dagster run in this process; what it could not do is kept as a failure."""
+    def _job(self, job: JobName, **options: Any) -> None:
+        """One Dagster run in this process, with the options of `run_job`."""
         progress.go_on()
-        run_id = str(uuid4())
-        run_job(self.instance, job, run_id=run_id, assets=assets, partition_key=partition_key, tags=tags)
+        run_id = run_job(self.instance, job, **options)
         progress.go_on()
         self._note(job, run_id)
 
@@ -251,34 +246,32 @@ class Headless:
         run = self.instance.get_run_by_id(run_id)
         self.outcome.dagster_runs += run is not None
         if run is None or not run.is_success:
-            reason = _reason(self.instance, run_id) or otherwise
-            self.outcome.failures.append(
-                Failure(job, reason or "the run did not start; see it in the Dagster UI (make ui)")
-            )
+            reason = _reason(self.instance, run_id) or otherwise or "no reason was given; see the Dagster UI"
+            self.outcome.failures.append(Failure(job, reason))
 
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
     """Why a run failed: the words of whoever raised, without Dagster's frames around them; empty when none stand there."""
     events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
     checks = [event.asset_check_evaluation_data for event in events if event.event_type is _CHECKED]
+    # With a failed check, the step's own error would only count the checks.
     reasons = [
         str(check.metadata["reason"].value)
         for check in checks
         if not check.passed and "reason" in check.metadata
     ]
-    # With a failed check, the step's own error would only count the checks.
     reasons = reasons or [_words(event) for event in events if event.is_step_failure]
     return "; ".join(reasons or [event.message or "" for event in events if event.is_job_failure])
 
 
 def _words(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
+    failed = event.step_failure_data
+    if failed.user_failure_data and failed.user_failure_data.description:
+        return failed.user_failure_data.description
+    error = failed.error
     while error and error.cause:
         error = error.cause
-    return error.message.strip() if error else event.message or ""
+    return error.message.strip() if error else ""
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def train_in_process(
         path = Path(folder) / "job.json"
         write_json_atomic(path, job)
         with child_process([*command, "--job", str(path), "--end-with-parent"]) as child:
-            for line in child.lines():
+            for line in child.messages:
                 try:
                     last = TrainingEvent.model_validate_json(line)
                 except ValidationError:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -117,7 +117,7 @@ def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     lineage = lineage_of(version, job.preset_name, job.preset, base)
     end = last_step(lineage)
     is_first = os.environ.get(RANK_VARIABLE, "0") == "0"
-    with _alone(root, job, end, emit) if is_first else _nothing():
+    with _alone(root, job, end, emit) if is_first else nullcontext():
         if is_first:
             remove_unfinished_checkpoints(root)
             activate_lineage(root, lineage)
@@ -143,11 +143,6 @@ def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Emit) -> Iterator[N
         raise TrainingError(
             f"another training still works on {root.path} after {job.wait_seconds:.0f} s"
         ) from error
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def main() -> int:
