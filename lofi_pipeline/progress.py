@@ -1,14 +1,17 @@
 """How far long work is: said by whoever does it, shown by whoever listens (the command line's bars; nobody by default).
 
-Whoever reports is also told when to stop: between two pieces of work, where nothing is half done.
+Whoever reports is also told when to stop: between two pieces of work, where nothing is half done. A child process hands
+its progress on to its parent as lines of JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from threading import Event
+from typing import TextIO
 
 
 class Stopped(RuntimeError):
@@ -34,14 +37,30 @@ _asked_to_stop = Event()
 
 
 def report(stage: str, done: int, total: int, message: str = "") -> None:
-    """Tell all listeners in this process.
+    """Show it to all listeners in this process.
 
     Raises:
         Stopped: somebody asked for an end.
     """
     go_on()
+    _show(Progress(stage, done, total, message))
+
+
+def _show(said: Progress) -> None:
     for listener in list(_listeners):
-        listener(Progress(stage, done, total, message))
+        listener(said)
+
+
+def to_lines(stream: TextIO) -> Listener:
+    """A listener that writes each message as a line of JSON, at once."""
+    return lambda said: print(json.dumps(asdict(said)), file=stream, flush=True)
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Show what another process's `to_lines` writes, until it ends or is cut off."""
+    with suppress(ValueError):
+        for line in lines:
+            _show(Progress(**json.loads(line)))
 
 
 def stop() -> None:
@@ -57,7 +76,7 @@ def go_on() -> None:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` told while the block runs."""
+    """Have `listener` shown all progress while the block runs."""
     _listeners.append(listener)
     try:
         yield

@@ -18,30 +18,30 @@ from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, w
 if TYPE_CHECKING:
     import dagster as dg
 
-LONGEST_ROOMS = ("end_to_end", "cli")
+LONGEST_PACKAGES = ("end_to_end", "cli")
 
 
-def room(nodeid: str) -> str:
+def package_of(nodeid: str) -> str:
     """The folder of a test."""
     return Path(nodeid.split("::")[0]).parent.name
 
 
-class RoomByRoom(LoadScopeScheduling):
-    """The tests of a room run in one process, one after the other: they share what is dear to make."""
+class PackageByPackage(LoadScopeScheduling):
+    """The tests of a package run in one process, one after the other: they share what is dear to make."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return room(nodeid)
+        return package_of(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RoomByRoom:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> PackageByPackage:
     # A scheduler of our own: `--dist loadgroup` of xdist 3.8 sees no groups under pytest 9.2.
-    config.option.loadscopereorder = False  # by number of tests, the longest room would come last
-    return RoomByRoom(config, log)
+    config.option.loadscopereorder = False  # by number of tests, the longest package would come last
+    return PackageByPackage(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest rooms begin, so that no process is left with one of them at the end."""
-    items.sort(key=lambda item: room(item.nodeid) not in LONGEST_ROOMS)
+    """The longest packages begin, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: package_of(item.nodeid) not in LONGEST_PACKAGES)
 
 
 @pytest.fixture

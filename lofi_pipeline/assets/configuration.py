@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from lofi_pipeline.assets.metadata import table
+from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.entities import TagKind
 from lofi_pipeline.resources import Workspace, base_licence, base_name
@@ -64,7 +64,7 @@ def base_model(workspace: Workspace) -> dg.MaterializeResult:
             "sha256": facts.sha256,
             "licence": facts.licence or "unknown",
             "sampling_rate": facts.sampling_rate,
-            "latents_per_second": facts.latents_per_second,
+            "latents_per_second": rounded(facts.latents_per_second),
         },
         data_version=dg.DataVersion(facts.sha256),
     )

@@ -5,7 +5,7 @@ from collections import defaultdict
 import dagster as dg
 
 from lofi_pipeline import progress
-from lofi_pipeline.assets.metadata import table
+from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
 from lofi_pipeline.resources import Workspace
@@ -38,11 +38,11 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
             "dataset_id": dataset.dataset_id,
             "hash": dataset.hash,
             "new_version": built.is_new,
-            "tracks": dataset.track_count,
-            "train": dataset.train_count,
-            "validation": dataset.validation_count,
-            "hours": dataset.total_duration,
-            "styles": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
+            "track_count": dataset.track_count,
+            "train_count": dataset.train_count,
+            "validation_count": dataset.validation_count,
+            "total_duration": rounded(dataset.total_duration),
+            "style_distribution": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
             **_licences(version),
             "left_out": table(["file", "reason"], [(item.file, item.reason) for item in built.left_out]),
             "path": dg.MetadataValue.path(str(workspace.root.dataset_version(dataset.hash))),
@@ -64,7 +64,7 @@ def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | flo
         "licences": table(
             ["licence", "hours"], [(name, f"{value:.3f}") for name, value in sorted(hours.items())]
         ),
-        "licence_coverage": covered / total if (total := sum(hours.values())) else 0.0,
+        "licence_coverage": rounded(covered / total) if (total := sum(hours.values())) else 0.0,
         "sources": table(
             ["source", "provider", "tracks", "licence", "obligations", "evidence", "valid until"],
             [
@@ -217,7 +217,7 @@ def validation_share_is_near_its_target(workspace: Workspace) -> dg.AssetCheckRe
     return dg.AssetCheckResult(
         passed=got > 0 and abs(got - wanted) <= slack,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"validation": got, "wanted": wanted},
+        metadata={"validation_count": got, "wanted": rounded(wanted)},
     )
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from lofi_pipeline.assets.metadata import DATA_VERSION_TAG
+from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, RecordError
@@ -20,8 +20,10 @@ def checkpoint_facts(
     """What the UI shows of a checkpoint."""
     checkpoint = record.checkpoint
     facts = {
-        "loss": record.loss,
-        "validation_loss": record.validation_loss,
+        "loss": record.loss if record.loss is None else rounded(record.loss),
+        "validation_loss": record.validation_loss
+        if record.validation_loss is None
+        else rounded(record.validation_loss),
         "invalid_reason": record.invalid_reason,
     }
     return {

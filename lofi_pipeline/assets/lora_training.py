@@ -1,4 +1,4 @@
-"""lora_training: the trainer in a process of its own; each checkpoint it lands is told to Dagster at once."""
+"""lora_training: the trainer in a process of its own; each checkpoint is entered in Dagster as it lands."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
+from lofi_pipeline.assets.metadata import rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.resources import Workspace, base_licence, base_name
 from lofi_pipeline.storage import DataRoot
@@ -52,13 +53,14 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
     newest = max(landed.values(), key=lambda event: event.step, default=last)
     facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)
+    measured = {name: rounded(value) for name, value in facts.items()}
     return dg.MaterializeResult(
         metadata={
             "steps": last.step,
             "lineage": lineage.lineage,
             "dataset_hash": lineage.dataset_hash,
             "config_hash": lineage.config_hash,
-            **facts,
+            **measured,
         },
         data_version=dg.DataVersion(f"{lineage.lineage}-{last.step}"),
     )
@@ -67,7 +69,7 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
 def _follower(
     context: dg.AssetExecutionContext, root: DataRoot, landed: "dict[str, TrainingEvent]"
 ) -> "Callable[[TrainingEvent], None]":
-    """What is done with each event: log it, tell of checkpoints as they land, and note them in `landed` by id."""
+    """What is done with each event: log it, enter checkpoints in Dagster as they land, and note them in `landed` by id."""
     from lofi_pipeline.checkpoints.manifest import read_record
     from lofi_pipeline.training.records import EventKind
 

@@ -1,4 +1,7 @@
-"""What people see of an asset in the UI: escaped text, tables, small pictures."""
+"""What people see of an asset in the UI: escaped text, rounded numbers, tables, small pictures.
+
+A fact that is a field of the data model is shown under the field's name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ import dagster as dg
 
 DATA_VERSION_TAG = "dagster/data_version"
 _SPECIAL = "\\`*_{}[]<>()#+-.!|~&"
+
+
+def rounded(value: float) -> float:
+    """A measured number as a person reads it: four significant digits."""
+    return float(f"{value:.4g}")
 
 
 def escape_markdown(text: object) -> str:

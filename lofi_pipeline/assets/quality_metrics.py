@@ -3,9 +3,9 @@
 import dagster as dg
 
 from lofi_pipeline import progress
-from lofi_pipeline.assets.metadata import picture, table
+from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
-from lofi_pipeline.entities import DatasetVersion, RecordError, Scores
+from lofi_pipeline.entities import DatasetVersion, QualityMetrics, RecordError, Scores
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -54,23 +54,11 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     except (EvaluationError, TrainingError, CheckpointError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     plan = prune(root, config.retention.keep_best)
-    metrics, base = found.scores.metrics, found.base.metrics
-    coverage = metrics.style_coverage or {}
+    metrics = found.scores.metrics
     return dg.MaterializeResult(
         metadata={
-            "fad": metrics.fad_score,
-            "clap": metrics.clap_score,
-            "clap_shuffled": found.scores.clap_shuffled,
-            "base_fad": base.fad_score,
-            "base_clap": base.clap_score,
-            "floor_fad": found.scores.floor_fad
-            if found.scores.floor_fad is not None
-            else "not enough validation audio",
-            "step": found.scores.step,
-            "styles_generated": sum(outcome.generated for outcome in coverage.values()),
-            "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
-            "embedder": f"{found.scores.key.embedder} ({found.scores.key.embedder_sha256[:12]})",
-            "history": _picture(root, found.scores, found.base),
+            **_facts(found.scores, found.base),
+            "history": _history(root, found.scores, found.base),
             "kept": table(["checkpoint", "why"], sorted(plan.keep.items())),
             "pruned": ", ".join(plan.prune) or "none",
             "samples": dg.MetadataValue.path(str(folder / "samples")),
@@ -78,14 +66,33 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         data_version=dg.DataVersion(
             content_sha256([found.scores.key, metrics.fad_score, metrics.clap_score])
         ),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=BETTER,
-                passed=metrics.fad_score < base.fad_score and metrics.clap_score > base.clap_score,
-                severity=dg.AssetCheckSeverity.WARN,
-            )
-        ],
+        check_results=[_better(metrics, found.base.metrics)],
     )
+
+
+def _better(metrics: QualityMetrics, base: QualityMetrics) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=BETTER,
+        passed=metrics.fad_score < base.fad_score and metrics.clap_score > base.clap_score,
+        severity=dg.AssetCheckSeverity.WARN,
+    )
+
+
+def _facts(scores: Scores, base: Scores) -> dict[str, dg.MetadataValue | str | int | float]:
+    """The scores of a checkpoint and of its base, by the data model's names."""
+    metrics, coverage = scores.metrics, scores.metrics.style_coverage or {}
+    return {
+        "fad_score": rounded(metrics.fad_score),
+        "clap_score": rounded(metrics.clap_score),
+        "clap_shuffled": rounded(scores.clap_shuffled),
+        "base_fad_score": rounded(base.metrics.fad_score),
+        "base_clap_score": rounded(base.metrics.clap_score),
+        "floor_fad": "not enough validation audio" if scores.floor_fad is None else rounded(scores.floor_fad),
+        "step": scores.step,
+        "styles_generated": sum(outcome.generated for outcome in coverage.values()),
+        "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
+        "embedder": f"{scores.key.embedder} ({scores.key.embedder_sha256[:12]})",
+    }
 
 
 def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
@@ -98,7 +105,7 @@ def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
         return load_version(root)
 
 
-def _picture(root: DataRoot, scores: Scores, base: Scores) -> dg.MetadataValue:
+def _history(root: DataRoot, scores: Scores, base: Scores) -> dg.MetadataValue:
     from lofi_pipeline.checkpoints.manifest import scan_checkpoints
     from lofi_pipeline.evaluation import LossPoint, plot_scores
 

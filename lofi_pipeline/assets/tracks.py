@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline import progress
-from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, picture
+from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, picture, rounded
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import TrackRecord, TrackStatus
@@ -156,12 +156,12 @@ def _processed(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValu
     return {
         **({"waveform": picture(thumbnail.read_bytes())} if thumbnail.is_file() else {}),
         "quality_score": facts.quality.score,
-        "quality": "; ".join(part.sentence for part in facts.quality.parts) or "nothing to complain of",
-        "duration": facts.duration,
-        "tempo_bpm": measured.tempo_bpm,
+        "quality": "; ".join(part.sentence for part in facts.quality.parts) or "no penalties",
+        "duration": rounded(facts.duration),
+        "tempo_bpm": rounded(measured.tempo_bpm),
         "key": f"{measured.key} {measured.mode}",
-        "loudness_lufs": facts.output_lufs,
-        "true_peak_dbtp": facts.true_peak_dbtp,
+        "output_lufs": rounded(facts.output_lufs),
+        "true_peak_dbtp": rounded(facts.true_peak_dbtp),
         "path": dg.MetadataValue.path(str(root.inside(facts.audio_path))),
     }
 
@@ -171,9 +171,9 @@ def _tagged(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue |
         return {}
     return {
         "prompt": record.tagged.prompt,
-        "styles": ", ".join(record.tagged.style_ids),
+        "style_ids": ", ".join(record.tagged.style_ids),
         "styles_declared": str(record.tagged.styles_declared),
-        "style_confidence": record.tagged.style_confidence,
+        "style_confidence": rounded(record.tagged.style_confidence),
         "needs_review": str(record.tagged.needs_review),
         "state": record.state.value,
         "path": dg.MetadataValue.path(str(Path(root.inside(record.tagged.prompt_path)))),

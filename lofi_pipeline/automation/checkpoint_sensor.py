@@ -1,6 +1,7 @@
 """checkpoint_sensor: has every checkpoint scored and audited as it lands, from this machine's training or copied in from another's."""
 
 import time
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -9,6 +10,10 @@ from lofi_pipeline.automation.jobs import evaluate
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
+
+if TYPE_CHECKING:
+    from lofi_pipeline.checkpoints.folder import CheckpointFolder
+    from lofi_pipeline.entities import CheckpointRecord
 
 TICK_SECONDS = 10
 MAX_ATTEMPTS = 3
@@ -22,60 +27,80 @@ PARTITION_TAG = "dagster/partition"
     description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere.",
 )
 def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick. What is to be done follows from storage: whole checkpoints without scores.
+    """One tick. What is to be done follows from storage: whole checkpoints without scores."""
+    from lofi_pipeline.checkpoints.folder import scan_checkpoints
 
-    A checkpoint that Dagster knows landed by a rename and is whole. Another may still be being copied: it must be
-    unchanged for `stable_seconds`, and is verified before it is scored.
-    """
-    from lofi_pipeline.checkpoints.manifest import missing_files, scan_checkpoints
-    from lofi_pipeline.ingest import drop_signature
-
-    root, moment = workspace.root, time.time()
-    before, seen = Watch.load(context.cursor), {}
-    registered = context.instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
-    scored = context.instance.get_materialized_partitions(dg.AssetKey("quality_metrics"))
+    look = _Look(context, workspace)
     requests, waiting, new_keys = [], [], []
     known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
-    for found in scan_checkpoints(root):
-        name, record = found.folder.name, found.record
-        if record is None:
-            waiting.append(found.error or f"{name}: has no record")
-            continue
-        key = record.partition_key
-        if record.pruned or not record.checkpoint.is_valid or (found.scores and key in scored):
-            continue
-        selection = [dg.AssetKey("quality_metrics"), dg.AssetKey("license_audit")]
-        if key not in registered:
-            signature = drop_signature(found.folder)
-            since = before.since(name, signature, moment)
-            seen[name] = (signature, since)
-            if absent := missing_files(found.folder, record):
-                waiting.append(f"{name}: {absent[0]} is not there yet")
+    for found in scan_checkpoints(workspace.root):
+        if found.record is None:
+            waiting.append(found.error or f"{found.folder.name}: has no record")
+        elif look.wants(found, found.record):
+            if reason := look.reason_to_wait(found, found.record):
+                waiting.append(f"{found.folder.name}: {reason}")
                 continue
-            if still_changing(since, moment, workspace.config.ingest.stable_seconds):
-                waiting.append(f"{name}: still changing")
-                continue
-            selection.insert(0, dg.AssetKey("lora_checkpoints"))
-        attempt = _failures(context.instance, key)
-        if attempt >= MAX_ATTEMPTS:
-            waiting.append(
-                f"{name}: its evaluation failed {attempt} times; see the runs, then evaluate it by hand"
-            )
-            continue
-        if key not in known_keys:
-            new_keys.append(key)
-        digest = content_sha256(record.files)[:16]
-        requests.append(
-            dg.RunRequest(run_key=f"{key}@{digest}#{attempt}", partition_key=key, asset_selection=selection)
-        )
+            requests.append(look.request(found.record))
+            if found.record.partition_key not in known_keys:
+                new_keys.append(found.record.partition_key)
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None
         if requests
         else dg.SkipReason("; ".join(waiting) or "every checkpoint has its scores"),
         dynamic_partitions_requests=[CHECKPOINTS.build_add_request(new_keys)] if new_keys else None,
-        cursor=Watch(seen=seen).model_dump_json(),
+        cursor=Watch(seen=look.seen).model_dump_json(),
     )
+
+
+class _Look:
+    """What one tick goes by: what Dagster knows of checkpoints now, and how their folders looked a tick ago.
+
+    A checkpoint that Dagster knows landed by a rename and is whole. Another may still be being copied: it must be
+    unchanged for `stable_seconds`, and is verified before it is scored.
+    """
+
+    def __init__(self, context: dg.SensorEvaluationContext, workspace: Workspace) -> None:
+        self._instance, self._moment = context.instance, time.time()
+        self._stable_seconds = workspace.config.ingest.stable_seconds
+        self._before = Watch.load(context.cursor)
+        self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
+        self._scored = self._instance.get_materialized_partitions(dg.AssetKey("quality_metrics"))
+        self.seen: dict[str, tuple[str, float]] = {}
+
+    def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
+        """Whether it can be scored, and was not."""
+        is_done = found.scores is not None and record.partition_key in self._scored
+        return record.checkpoint.is_valid and not record.pruned and not is_done
+
+    def reason_to_wait(self, found: "CheckpointFolder", record: "CheckpointRecord") -> str | None:
+        """Why it is not its turn yet; how a folder looks that may still be being copied is noted in `seen`."""
+        from lofi_pipeline.checkpoints.manifest import missing_files
+        from lofi_pipeline.ingest import drop_signature
+
+        if record.partition_key not in self._registered:
+            signature = drop_signature(found.folder)
+            since = self._before.since(found.folder.name, signature, self._moment)
+            self.seen[found.folder.name] = (signature, since)
+            if absent := missing_files(found.folder, record):
+                return f"{absent[0]} is not there yet"
+            if still_changing(since, self._moment, self._stable_seconds):
+                return "still changing"
+        failures = _failures(self._instance, record.partition_key)
+        if failures >= MAX_ATTEMPTS:
+            return f"its evaluation failed {failures} times; see the runs, then evaluate it by hand"
+        return None
+
+    def request(self, record: "CheckpointRecord") -> dg.RunRequest:
+        """One run for each content and attempt; what landed elsewhere is verified first."""
+        key = record.partition_key
+        assets = ["quality_metrics", "license_audit"]
+        if key not in self._registered:
+            assets.insert(0, "lora_checkpoints")
+        run_key = f"{key}@{content_sha256(record.files)[:16]}#{_failures(self._instance, key)}"
+        return dg.RunRequest(
+            run_key, partition_key=key, asset_selection=[dg.AssetKey(name) for name in assets]
+        )
 
 
 def _failures(instance: dg.DagsterInstance, partition_key: str) -> int:

@@ -1,4 +1,4 @@
-"""Tracks whose work is done but not told of in Dagster's history: the process was killed between the two."""
+"""Tracks whose work is done but does not stand in Dagster's history: the process was killed between the two."""
 
 import dagster as dg
 

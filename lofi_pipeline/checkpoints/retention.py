@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lofi_pipeline.checkpoints.best import rank
 from lofi_pipeline.checkpoints.manifest import (
     RESUME_FOLDER,
     WEIGHTS_SUFFIX,
@@ -62,9 +63,7 @@ def plan_retention(
             keep[key] = "latest"
     prune = []
     for group in ranked.values():
-        group.sort(
-            key=lambda record: (scores[record.partition_key].metrics.fad_score, record.checkpoint.step)
-        )
+        group.sort(key=lambda record: rank(scores[record.partition_key]))
         for place, record in enumerate(group, start=1):
             key = record.partition_key
             if place <= keep_best:

@@ -62,7 +62,7 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> bool:
     if json_file:
         write_json_atomic(json_file, summary.model_dump(mode="json", exclude_unset=True))
     for failure in outcome.failures:
-        errors.print(f"[bold red]failed[/] {escape(failure)}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]failed[/] {escape(str(failure))}", highlight=False, soft_wrap=True)
     return not outcome.failures
 
 

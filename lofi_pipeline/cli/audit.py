@@ -243,6 +243,7 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
 
     Registers and builds as `lofi run --to dataset_manifest` does. Returns the hash of the data set now, and what failed.
     """
+    from lofi_pipeline.automation.jobs import JobName
     from lofi_pipeline.cli.run import headless
     from lofi_pipeline.dataset import NoTracks, load_version
     from lofi_pipeline.licensing import withdraw
@@ -252,10 +253,10 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
         runner.run("dataset_manifest")
         outcome = runner.audit([item.partition_key for item in affected.checkpoints])
     try:
-        return load_version(root).dataset.hash, outcome.failures
+        return load_version(root).dataset.hash, [str(failure) for failure in outcome.failures]
     except NoTracks:
         # With the last source withdrawn there is no data set: that is what was asked for
-        return None, [failure for failure in outcome.failures if not failure.startswith("build_dataset")]
+        return None, [str(each) for each in outcome.failures if each.job is not JobName.BUILD_DATASET]
 
 
 def _show_impact(affected: Impact) -> None:

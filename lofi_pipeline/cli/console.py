@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +54,20 @@ def folding(*headers: str, title: str | None = None) -> Table:
 
 
 @contextmanager
+def consoles_apart() -> Iterator[None]:
+    """Have both consoles write to copies of the standard streams: Dagster turns the originals into a step's compute log."""
+    with ExitStack() as opened:
+        for each in (console, errors):
+            with suppress(
+                io.UnsupportedOperation
+            ):  # no file, but what a test reads: Dagster leaves that alone, too
+                copy = os.fdopen(os.dup(each.file.fileno()), "w", encoding="utf-8")
+                each.file = opened.enter_context(copy)
+                opened.callback(setattr, each, "file", None)
+        yield
+
+
+@contextmanager
 def bars() -> Iterator[None]:
     """A bar for each stage that reports progress, in a terminal; else a line now and then."""
     columns = [
@@ -63,13 +79,13 @@ def bars() -> Iterator[None]:
     ]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
-        told: dict[str, int] = {}
+        shown: dict[str, int] = {}
 
         def show(said: progress.Progress) -> None:
             if not console.is_terminal:
                 tenth = 10 * said.done // said.total if said.total else -1
-                if said.total == 0 or told.get(said.stage) != tenth:
-                    told[said.stage] = tenth
+                if said.total == 0 or shown.get(said.stage) != tenth:
+                    shown[said.stage] = tenth
                     counted = f" {said.done}/{said.total}" if said.total else ""
                     console.print(f"{said.stage}{counted}: {sanitize(said.message)}", highlight=False)
                 return

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lofi_pipeline.config import load_config
+from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.resources import base_name
 from lofi_pipeline.storage import DataRoot, replacing
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 _TEMPO = re.compile(r"\b(\d{2,3})\s*bpm\b", re.IGNORECASE)
@@ -42,6 +45,7 @@ def find_folder(root: DataRoot, checkpoint: str) -> Path | None:
     Raises:
         RecordError: no such checkpoint, or its weights were pruned.
     """
+    from lofi_pipeline.checkpoints.best import best_checkpoint
     from lofi_pipeline.checkpoints.manifest import find_checkpoint, scan_checkpoints
 
     if checkpoint == "base":
@@ -51,16 +55,12 @@ def find_folder(root: DataRoot, checkpoint: str) -> Path | None:
         ", ".join(item.folder.name for item in found if item.record and not item.record.pruned) or "none yet"
     )
     if checkpoint == "best":
-        scored = [
-            item
-            for item in found
-            if item.scores and item.record and item.record.checkpoint.is_valid and not item.record.pruned
-        ]
-        if not scored:
+        best = best_checkpoint(found)
+        if best is None:
             raise RecordError(
                 f"{root.checkpoints}: no checkpoint was scored yet; train first (lofi run), or use --checkpoint base"
             )
-        return min(scored, key=lambda item: item.scores.metrics.fad_score if item.scores else 0.0).folder
+        return best.folder
     folder = next((item.folder for item in found if item.folder.name == checkpoint), None)
     folder = folder or find_checkpoint(root, checkpoint)
     if folder is None:
@@ -92,6 +92,7 @@ def generate_to_file(root: DataRoot, wanted: Request) -> Path:
         RecordError: unknown checkpoint or file type, or the checkpoint is of another base model.
         CheckpointError: the checkpoint's files are damaged.
         PromptTooLong: the base model would read the prompt in part only.
+        NotFinite: the model gave NaN or infinity, which is no music.
     """
     kind = FORMATS.get(wanted.output.suffix.lower())
     if kind is None:
@@ -100,11 +101,20 @@ def generate_to_file(root: DataRoot, wanted: Request) -> Path:
     config = load_config()
     if folder is not None:
         _refuse_other_base(folder, base_name(config))
-
-    import numpy as np
     import soundfile
+
+    samples, rate = _generate(wanted, folder, config)
+    with replacing(wanted.output) as temporary:
+        soundfile.write(temporary, samples.T, rate, format=kind, subtype="PCM_16")
+    return wanted.output
+
+
+def _generate(wanted: Request, folder: Path | None, config: PipelineConfig) -> tuple[np.ndarray, int]:
+    """Samples, float [channels, frames] within -1 and 1, and their rate; `folder`: of the LoRA, if there is to be one."""
+    import numpy as np
     import torch
 
+    from lofi_pipeline.evaluation import NotFinite
     from lofi_pipeline.training.bases import load_base, pick_device
     from lofi_pipeline.training.prompt_length import check_prompt_length
     from lofi_pipeline.training.weights import load_checkpoint_into
@@ -123,7 +133,9 @@ def generate_to_file(root: DataRoot, wanted: Request) -> Path:
         generator=torch.Generator().manual_seed(wanted.seed),
         output_type="np",
     ).audios[0]
-    samples = np.clip(np.nan_to_num(found), -1.0, 1.0).T
-    with replacing(wanted.output) as temporary:
-        soundfile.write(temporary, samples, pipeline.sample_rate, format=kind, subtype="PCM_16")
-    return wanted.output
+    if not np.isfinite(found).all():
+        raise NotFinite(
+            f"{folder.name if folder else base_name(config)}: the model gives NaN or infinity, no music; nothing was "
+            "written; generate with another checkpoint, or train again with a lower learning rate"
+        )
+    return np.clip(found, -1.0, 1.0), pipeline.sample_rate

@@ -1,26 +1,31 @@
 """`lofi run`: the same jobs on the same Dagster instance, without webserver or daemon; only what is needed runs."""
 
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
-from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.instance import open_instance
-from lofi_pipeline.automation.orphans import end_orphans, owner_tag
+from lofi_pipeline.automation.jobs import JobName
+from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.automation.unreported import unreported_tracks
+from lofi_pipeline.cli.console import consoles_apart
+from lofi_pipeline.cli.job_process import run_job
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.processes import ENDING_SECONDS, child_process
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import THREADS_VARIABLE
@@ -38,7 +43,18 @@ STAGES = (
 )
 POLL_SECONDS = 1.0
 RUN_KEY_TAG = "dagster/run_key"
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed, and why."""
+
+    job: JobName
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.reason}"
 
 
 @dataclass
@@ -47,7 +63,7 @@ class Outcome:
 
     seconds: dict[str, float] = field(default_factory=dict)
     dagster_runs: int = 0
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 class Headless:
@@ -66,13 +82,12 @@ class Headless:
             self._timed("tracks", self._ingest)
         if upto >= STAGES.index("dataset_manifest"):
             self._timed("dataset_manifest", self._build_dataset)
-        failed = any(name != "ingest" for name in map(_job_of, self.outcome.failures))
+        failed = any(failure.job is not JobName.INGEST for failure in self.outcome.failures)
         if upto < STAGES.index("encoded_dataset") or failed:
             return self.outcome
         if last == "encoded_dataset":
-            self._timed(
-                "encoded_dataset", lambda: self._job("train", assets=["base_model", "encoded_dataset"])
-            )
+            assets = ["base_model", "encoded_dataset"]
+            self._timed("encoded_dataset", lambda: self._job(JobName.TRAIN, assets=assets))
         else:
             self._train_and_evaluate(evaluate=last == "quality_metrics")
         return self.outcome
@@ -83,10 +98,10 @@ class Headless:
         known = set(self.instance.get_dynamic_partitions(name))
         self.instance.add_dynamic_partitions(name, [key for key in partition_keys if key not in known])
         for key in partition_keys:
-            self._job("evaluate", assets=["license_audit"], partition_key=key)
+            self._job(JobName.EVALUATE, assets=["license_audit"], partition_key=key)
         return self.outcome
 
-    def _timed(self, stage: str, work: Any) -> None:
+    def _timed(self, stage: str, work: Callable[[], None]) -> None:
         start = time.monotonic()
         work()
         self.outcome.seconds[stage] = round(time.monotonic() - start, 2)
@@ -100,7 +115,7 @@ class Headless:
             self.root, scan, style_ids=set(load_presets()), licensing=self.config.licensing
         )
         if changed or scan is None:
-            self._job("register")
+            self._job(JobName.REGISTER)
 
     def _ingest(self) -> None:
         from lofi_pipeline.ingest import load_registry, pending_tracks
@@ -112,26 +127,24 @@ class Headless:
         ordered = self.instance.get_dynamic_partitions(str(TRACKS.name))
         pending = {*pending_tracks(self.root, self.config), *unreported_tracks(self.instance, self.root)}
         for tags in ranges_of(pending, ordered, most=self.config.ingest.batch_size):
-            self._job("ingest", tags=tags)
+            self._job(JobName.INGEST, tags=tags)
 
     def _build_dataset(self) -> None:
         from lofi_pipeline.dataset import dataset_is_current
 
         if not dataset_is_current(self.root, self.config):
-            self._job("build_dataset", assets=["dataset_manifest"])
+            self._job(JobName.BUILD_DATASET, assets=["dataset_manifest"])
 
     def _train_and_evaluate(self, *, evaluate: bool) -> None:
-        """Training in a thread; meanwhile the real sensor is asked, again and again, what is to be scored."""
+        """While training runs in a process of its own, the real sensor is asked again and again what is to be scored."""
         start = time.monotonic()
         scoring = 0.0
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            training = pool.submit(self._train)
-            try:
-                while evaluate and not training.done():
-                    scoring += self._score_landed()
+        if not self._training_is_complete():
+            with self._training() as is_running:
+                while is_running():
+                    scoring += self._score_landed() if evaluate else 0.0
+                    progress.go_on()
                     time.sleep(POLL_SECONDS)
-            finally:
-                training.result()
         self.outcome.seconds["lora_training"] = round(time.monotonic() - start, 2)
         os.environ.setdefault(THREADS_VARIABLE, str(os.cpu_count() or 1))  # nobody shares the cores any more
         # A training that was killed may not have told of what it landed last: that must stand still before it is scored.
@@ -142,9 +155,18 @@ class Headless:
         if evaluate:
             self.outcome.seconds["quality_metrics"] = round(scoring, 2)
 
-    def _train(self) -> None:
-        if not self._training_is_complete():
-            self._job("train")
+    @contextmanager
+    def _training(self) -> Iterator[Callable[[], bool]]:
+        """The job in a process of its own while the block goes on; gives whether it still runs. Left early, it is cancelled."""
+        run_id = str(uuid4())
+        command = (sys.executable, "-m", "lofi_pipeline.cli.job_process", JobName.TRAIN, run_id)
+        with child_process(command, ending_seconds=2 * ENDING_SECONDS) as child:
+            relay = Thread(target=progress.show_lines, args=(child.messages,), daemon=True)
+            relay.start()
+            yield lambda: child.process.poll() is None
+            relay.join()
+        end_orphans(self.instance)  # its run, when it was killed
+        self._note(JobName.TRAIN, run_id, otherwise="\n".join(child.last_words))
 
     def _training_is_complete(self) -> bool:
         from lofi_pipeline.checkpoints.manifest import active_lineage, scan_checkpoints
@@ -183,7 +205,7 @@ class Headless:
                 continue
             worked = True
             self._job(
-                "evaluate",
+                JobName.EVALUATE,
                 partition_key=request.partition_key,
                 assets=[key.to_user_string() for key in request.asset_selection or []],
                 tags={RUN_KEY_TAG: request.run_key or ""},
@@ -212,71 +234,50 @@ class Headless:
             self.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
         )
 
-    def _job(
-        self,
-        name: str,
-        *,
-        assets: list[str] | None = None,
-        partition_key: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """One Dagster run in this process; what it could not do is kept as a failure."""
+    def _job(self, job: JobName, **options: Any) -> None:
+        """One Dagster run in this process, with the options of `run_job`."""
         progress.go_on()
-        result = defs.resolve_job_def(name).execute_in_process(
-            instance=self.instance,
-            asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
-            partition_key=partition_key,
-            tags={**owner_tag(), **(tags or {})},
-            run_config=_QUIET,
-            raise_on_error=False,
-        )
-        self.outcome.dagster_runs += 1
+        run_id = run_job(self.instance, job, **options)
         progress.go_on()
-        if not result.success:
-            self.outcome.failures.append(f"{name}: {_reason(result)}")
+        self._note(job, run_id)
+
+    def _note(self, job: JobName, run_id: str, otherwise: str = "") -> None:
+        """Count a run that is over, and its failure. `otherwise`: the reason for one that Dagster knows no reason of."""
+        run = self.instance.get_run_by_id(run_id)
+        self.outcome.dagster_runs += run is not None
+        if run is None or not run.is_success:
+            reason = _reason(self.instance, run_id) or otherwise or "no reason was given; see the Dagster UI"
+            self.outcome.failures.append(Failure(job, reason))
 
 
-def _job_of(failure: str) -> str:
-    return failure.split(":")[0]
-
-
-def _reason(result: dg.ExecuteInProcessResult) -> str:
-    """Why a run failed: the words of whoever raised, without Dagster's frames around them."""
+def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Why a run failed: the words of whoever raised, without Dagster's frames around them; empty when none stand there."""
+    events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
+    checks = [event.asset_check_evaluation_data for event in events if event.event_type is _CHECKED]
+    # With a failed check, the step's own error would only count the checks.
     reasons = [
         str(check.metadata["reason"].value)
-        for check in result.get_asset_check_evaluations()
+        for check in checks
         if not check.passed and "reason" in check.metadata
     ]
-    if reasons:  # the step's own error would only count the checks
-        return "; ".join(reasons)
-    for event in result.get_step_failure_events():
-        data = event.step_failure_data
-        if data.user_failure_data and data.user_failure_data.description:
-            reasons.append(data.user_failure_data.description)
-        elif data.error:
-            error = data.error
-            while error.cause:
-                error = error.cause
-            reasons.append(error.message.strip())
-    return "; ".join(reasons) or "the run did not start; see it in the Dagster UI (make ui)"
+    reasons = reasons or [_words(event) for event in events if event.is_step_failure]
+    return "; ".join(reasons or [event.message or "" for event in events if event.is_job_failure])
 
 
-def _let_runs_share_a_process(instance: dg.DagsterInstance) -> None:
-    """Keep Dagster's hands off what belongs to the whole process: training and scoring run in two threads of it.
-
-    Each run that starts would configure Python's logging anew, for handlers that dagster.yaml may name and ours does not:
-    that locks logging against the other run for ever. And each step would turn standard output into a file, whose
-    restoring needs the order of a stack.
-    """
-    instance.get_yaml_python_handlers = list  # pyright: ignore[reportAttributeAccessIssue]
-    instance._compute_log_manager = NoOpComputeLogManager()
+def _words(event: dg.DagsterEvent) -> str:
+    failed = event.step_failure_data
+    if failed.user_failure_data and failed.user_failure_data.description:
+        return failed.user_failure_data.description
+    error = failed.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else ""
 
 
 @contextmanager
 def headless(root: DataRoot) -> Iterator[Headless]:
     """A Headless for a data root, on the Dagster instance that lies in it."""
     config = load_config()
-    with open_instance(root) as instance:
-        _let_runs_share_a_process(instance)
+    with open_instance(root) as instance, consoles_apart():
         end_orphans(instance)
         yield Headless(root, config, instance)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pydantic import Field
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lofi_pipeline.cli.console import folding
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, Scores, TrackStatus
+from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, Scores, TrackStatus
 from lofi_pipeline.storage import DataRoot
 
 
@@ -54,6 +55,7 @@ class CheckpointLine(Entity):
     clap: float | None
     is_valid: bool
     kept: bool
+    comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
 
 
 class Summary(Entity):
@@ -64,41 +66,27 @@ class Summary(Entity):
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
+    best_checkpoint: str | None = None
     embedder: str | None = None
     floor_fad: float | None = None
     seconds: dict[str, float] = {}
     dagster_runs: int = 0
 
     def best(self) -> CheckpointLine | None:
-        """The scored checkpoint with the lowest FAD."""
-        scored = [line for line in self.checkpoints if line.fad is not None]
-        return min(scored, key=lambda line: line.fad or 0.0, default=None)
+        """The line of the best checkpoint."""
+        found = (line for line in self.checkpoints if line.checkpoint_id == self.best_checkpoint)
+        return next(found, None)
 
 
 def summarize(
     root: DataRoot, config: PipelineConfig, *, seconds: dict[str, float], runs: int, reached: set[str]
 ) -> Summary:
     """Read the outcome from the records in the data root. `reached`: the stages that the run was to do."""
-    from lofi_pipeline.dataset import left_out, load_version
+    from lofi_pipeline.dataset import left_out
     from lofi_pipeline.dataset.eligibility import eligibility_of
-    from lofi_pipeline.ingest import load_record, load_registry
 
-    raw = f"{root.relative(root.raw)}/"
-    tracks = []
-    for track in load_registry(root).tracks:
-        record = load_record(root, track.track_id)
-        if track.origins:
-            tracks.append(
-                TrackLine(
-                    track_id=track.track_id,
-                    file=track.origins[0].path.removeprefix(raw),
-                    status=record.status if record else TrackStatus.PENDING,
-                    reason=record.reason if record else None,
-                    quality_score=record.processed.quality.score if record and record.processed else None,
-                )
-            )
     fields: dict[str, object] = {
-        "tracks": tracks,
+        "tracks": _tracks(root),
         "refused": [
             RefusedLine(file=item.file, reason=item.reason)
             for item in left_out(root, eligibility_of(root, config))
@@ -107,41 +95,71 @@ def summarize(
         "dagster_runs": runs,
     }
     if "dataset_manifest" in reached:
-        try:
-            found = load_version(root).dataset
-            fields["dataset"] = DatasetLine(
-                dataset_id=found.dataset_id,
-                hash=found.hash,
-                train_count=found.train_count,
-                validation_count=found.validation_count,
-            )
-        except RecordError:
-            pass
+        fields |= _dataset(root)
     if "lora_checkpoints" in reached:
         fields |= _checkpoints(root)
     return Summary.model_validate(fields)
 
 
+def _tracks(root: DataRoot) -> list[TrackLine]:
+    from lofi_pipeline.ingest import load_record, load_registry
+
+    raw = f"{root.relative(root.raw)}/"
+    lines = []
+    for track in load_registry(root).tracks:
+        record = load_record(root, track.track_id)
+        if track.origins:
+            lines.append(
+                TrackLine(
+                    track_id=track.track_id,
+                    file=track.origins[0].path.removeprefix(raw),
+                    status=record.status if record else TrackStatus.PENDING,
+                    reason=record.reason if record else None,
+                    quality_score=record.processed.quality.score if record and record.processed else None,
+                )
+            )
+    return lines
+
+
+def _dataset(root: DataRoot) -> dict[str, object]:
+    from lofi_pipeline.dataset import load_version
+
+    try:
+        found = load_version(root).dataset
+    except RecordError:
+        return {}
+    line = DatasetLine(
+        dataset_id=found.dataset_id,
+        hash=found.hash,
+        train_count=found.train_count,
+        validation_count=found.validation_count,
+    )
+    return {"dataset": line}
+
+
 def _checkpoints(root: DataRoot) -> dict[str, object]:
+    """Every checkpoint; the best, and beside it its base, by scores that were made alike."""
+    from lofi_pipeline.checkpoints.best import best_checkpoint
     from lofi_pipeline.checkpoints.manifest import scan_checkpoints
     from lofi_pipeline.evaluation.records import read_base_scores
 
-    found = [(item.record, item.scores) for item in scan_checkpoints(root) if item.record]
-    lines = [_line(record, scores) for record, scores in found]
+    found = scan_checkpoints(root)
+    best = best_checkpoint(found)
+    key = best.scores.key if best and best.scores else None
+    lines = [_line(item.record, item.scores, key) for item in found if item.record]
     fields: dict[str, object] = {"checkpoints": lines, "base": None, "embedder": None}
-    scored = [(record, scores) for record, scores in found if scores]
-    if scored:
-        record, scores = scored[-1]
-        fields["embedder"] = f"{scores.key.embedder} {scores.key.embedder_sha256[:12]}"
-        base = read_base_scores(root, record.lineage.base.sha256, scores.key)
+    if best and best.record and key:
+        fields["best_checkpoint"] = best.record.checkpoint.checkpoint_id
+        fields["embedder"] = f"{key.embedder} {key.embedder_sha256[:12]}"
+        base = read_base_scores(root, best.record.lineage.base.sha256, key)
         if base:
             fields["base"] = ScoreLine(fad=base.metrics.fad_score, clap=base.metrics.clap_score)
             fields["floor_fad"] = base.floor_fad
     return fields
 
 
-def _line(record: CheckpointRecord, scores: Scores | None) -> CheckpointLine:
-    return CheckpointLine(
+def _line(record: CheckpointRecord, scores: Scores | None, key: ScoreKey | None) -> CheckpointLine:
+    line = CheckpointLine(
         checkpoint_id=record.checkpoint.checkpoint_id,
         step=record.checkpoint.step,
         fad=scores.metrics.fad_score if scores else None,
@@ -149,6 +167,8 @@ def _line(record: CheckpointRecord, scores: Scores | None) -> CheckpointLine:
         is_valid=record.checkpoint.is_valid,
         kept=not record.pruned,
     )
+    other = scores is not None and key is not None and scores.key != key
+    return line.model_copy(update={"comparable": False}) if other else line
 
 
 def show(summary: Summary, root: DataRoot, console: Console) -> None:
@@ -172,7 +192,7 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     if summary.checkpoints:
         console.print(_score_table(summary))
         console.print(
-            f"Listen: {root.checkpoints}/<checkpoint>/samples/ (the base: {root.metadata}/base_scores/)"
+            f"Listen: {root.checkpoints}/<checkpoint>/samples/ (the base: {root.relative(root.metadata)}/base_scores/)"
         )
     spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in summary.seconds.items())
     console.print(
@@ -192,9 +212,10 @@ def _score_table(summary: Summary) -> Table:
         table.add_row("base model, no LoRA", f"{summary.base.fad:.4f}", f"{summary.base.clap:.4f}", "", "")
     best = summary.best()
     for line in summary.checkpoints:
+        note = " best" if line == best else "" if line.comparable else " scored otherwise: not to be compared"
         table.add_row(
             line.checkpoint_id,
-            "not scored" if line.fad is None else f"{line.fad:.4f}" + (" best" if line == best else ""),
+            "not scored" if line.fad is None else f"{line.fad:.4f}{note}",
             "" if line.clap is None else f"{line.clap:.4f}",
             "yes" if line.is_valid else "no",
             "kept" if line.kept else "pruned",

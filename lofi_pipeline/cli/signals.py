@@ -38,11 +38,11 @@ def interruptible(work: Callable[[], T]) -> T:
     try:
         with ThreadPoolExecutor(max_workers=1) as pool:
             done = pool.submit(work)
-            told = False
+            is_announced = False
             while not done.done():
                 wait([done], timeout=_LOOK_SECONDS)  # without an end, a signal would wait for it too
-                if received and not told:
-                    told = True
+                if received and not is_announced:
+                    is_announced = True
                     errors.print("Stopping after what is under way; once more ends it at once.")
             return done.result()
     except progress.Stopped as stopped:

@@ -52,20 +52,8 @@ def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
     for number in _STOPPING:
         signal.signal(number, stop)
     children = [
-        _start(
-            [
-                sys.executable,
-                "-m",
-                "dagster_webserver",
-                "-h",
-                host,
-                "-p",
-                str(port),
-                "-w",
-                str(WORKSPACE_FILE),
-            ]
-        ),
-        _start([str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", str(WORKSPACE_FILE)]),
+        _start(sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port)),
+        _start(str(Path(sys.executable).with_name("dagster-daemon")), "run"),
     ]
     console.print(
         f"Dagster UI: http://{host}:{port}   data root: {root.path}   stop with Ctrl-C", highlight=False
@@ -81,7 +69,8 @@ def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
     return 1
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
+def _start(*command: str) -> subprocess.Popen[bytes]:
+    command += ("-w", str(WORKSPACE_FILE))
     return subprocess.Popen(command, preexec_fn=_fresh_signals, cwd=PROJECT_ROOT)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong in the training room. Every message says what to do."""
+"""What can go wrong while training. Every message says what to do."""
 
 from __future__ import annotations
 

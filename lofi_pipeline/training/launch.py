@@ -4,23 +4,17 @@ command line.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
-from typing import IO
 
 from pydantic import ValidationError
 
+from lofi_pipeline.processes import child_process
 from lofi_pipeline.storage import write_json_atomic
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
-
-ERROR_LINES = 20
-ENDING_SECONDS = 60
 
 
 def train_in_process(
@@ -38,54 +32,21 @@ def train_in_process(
     Raises:
         TrainingError: the process failed, or stopped before the end; with its last lines.
     """
+    last = None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         write_json_atomic(path, job)
-        process = subprocess.Popen(
-            [*command, "--job", str(path), "--end-with-parent"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        assert process.stdin and process.stdout and process.stderr
-        complaints: deque[str] = deque(maxlen=ERROR_LINES)
-        listener = Thread(target=_collect, args=(process.stderr, complaints), daemon=True)
-        listener.start()
-        last = None
-        try:
-            for line in process.stdout:
+        with child_process([*command, "--job", str(path), "--end-with-parent"]) as child:
+            for line in child.messages:
                 try:
                     last = TrainingEvent.model_validate_json(line)
                 except ValidationError:
-                    complaints.append(line.rstrip())
+                    child.last_words.append(line.rstrip())
                     continue
                 on_event(last)
-            code = process.wait()
-        finally:
-            _end(process)
-            listener.join(timeout=5)
-            process.stdin.close()
-            process.stdout.close()
+            code = child.process.wait()
     if code != 0:
-        raise TrainingError("\n".join(complaints) or f"the training process ended with code {code}")
+        raise TrainingError("\n".join(child.last_words) or f"the training process ended with code {code}")
     if last is None or last.kind is not EventKind.FINISHED:
         raise TrainingError("training was stopped before its end; run again to go on from where it stopped")
     return last
-
-
-def _collect(stream: IO[str], lines: deque[str]) -> None:
-    for line in stream:
-        lines.append(line.rstrip())
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(timeout=ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.manifest import activate_lineage, remove_unfinished_checkpoints
 from lofi_pipeline.entities import DatasetVersion, RecordError
+from lofi_pipeline.processes import end_with_parent, messages_apart
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.errors import TrainingError
@@ -116,7 +117,7 @@ def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     lineage = lineage_of(version, job.preset_name, job.preset, base)
     end = last_step(lineage)
     is_first = os.environ.get(RANK_VARIABLE, "0") == "0"
-    with _alone(root, job, end, emit) if is_first else _nothing():
+    with _alone(root, job, end, emit) if is_first else nullcontext():
         if is_first:
             remove_unfinished_checkpoints(root)
             activate_lineage(root, lineage)
@@ -144,29 +145,6 @@ def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Emit) -> Iterator[N
         ) from error
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-def _end_with_parent() -> None:
-    """End this process when whoever started it is gone: its end of our standard input closes."""
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _events_apart() -> TextIO:
-    """A stream on the real standard output; everything else that is printed goes to standard error."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return events
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -174,9 +152,9 @@ def main() -> int:
     parser.add_argument("--job", type=Path, required=True, help="a TrainingJob in JSON")
     parser.add_argument("--end-with-parent", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
-    events = _events_apart()
+    events = messages_apart()
     if arguments.end_with_parent:
-        _end_with_parent()
+        end_with_parent()
     stop = StopRequest()
     try:
         job = read_job(arguments.job)

@@ -15,6 +15,7 @@ from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audio.music import write
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
+MEASURED = ("duration", "tempo_bpm", "output_lufs", "true_peak_dbtp")
 STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
 
 
@@ -35,6 +36,11 @@ def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
     with open_instance(root) as instance:
         yield instance
+
+
+def is_rounded(value: object) -> bool:
+    """Whether a number has four significant digits at most."""
+    return isinstance(value, float) and value == float(f"{value:.3e}")
 
 
 def test_one_good_one_refused_one_failed_track_in_one_run(
@@ -84,6 +90,7 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
     processed = latest(instance, "processed_audio", "track_001")
     assert processed
     assert {"waveform", "quality_score", "duration", "tempo_bpm", "key", "path"} <= set(processed.metadata)
+    assert all(is_rounded(processed.metadata[name].value) for name in MEASURED)
     score, penalties = processed.metadata["quality_score"].value, str(processed.metadata["quality"].value)
     assert "Both channels are the same: mono" in penalties
     assert str(processed.metadata["waveform"].value).startswith("![](data:image/png;base64,")
@@ -106,7 +113,7 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
     event = instance.get_latest_materialization_event(dg.AssetKey("dataset_manifest"))
     assert event and event.asset_materialization
     facts_shown = event.asset_materialization.metadata
-    assert facts_shown["tracks"].value == 1
+    assert facts_shown["track_count"].value == 1
     assert (event.asset_materialization.tags or {})["dagster/data_version"] == facts_shown["hash"].value
 
 

@@ -1,13 +1,17 @@
 """`lofi run` asks the real sensor what is to be scored; training and scoring themselves are stood in for."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from lofi_pipeline.automation.jobs import JobName
+from lofi_pipeline.automation.orphans import OWNER_TAG, owner_tag
 from lofi_pipeline.checkpoints.manifest import read_record
-from lofi_pipeline.cli.run import POLL_SECONDS, Headless
+from lofi_pipeline.cli.run import POLL_SECONDS, Failure, Headless
 from lofi_pipeline.config import load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.storage import DataRoot
@@ -16,21 +20,30 @@ from lofi_pipeline_tests.end_to_end.lofi import write_config
 
 
 class KilledAfterLanding(Headless):
-    """Its training lands a checkpoint and is killed before it can tell of it; what would run is noted."""
+    """Its training lands a checkpoint and is killed before Dagster knows of it; what would run is noted."""
 
     ran: list[str | None]
 
-    def _train(self) -> None:
-        while self._cursor is None:  # what lies there before the first look is taken to stand still
-            time.sleep(0.05)
+    def _training_is_complete(self) -> bool:
+        return False
+
+    @contextmanager
+    def _training(self) -> Iterator[Callable[[], bool]]:
+        looks = iter([True, False])  # what lies there before the first look is taken to stand still
+        yield lambda: next(looks)
         make_folder(self.root, 20)
-        self.outcome.failures.append("train: the training process ended with code -9")
+        self.outcome.failures.append(Failure(JobName.TRAIN, "the training process ended with code -9"))
 
     def _job(
-        self, name: str, *, partition_key: str | None = None, tags: dict[str, str] | None = None, **_: Any
+        self,
+        job: JobName,
+        *,
+        partition_key: str | None = None,
+        tags: dict[str, str] | None = None,
+        **_: Any,
     ) -> None:
         self.ran.append(partition_key)
-        self.instance.create_run_for_job(defs.resolve_job_def(name), tags=tags)
+        self.instance.create_run_for_job(defs.resolve_job_def(job), tags=tags)
 
 
 def test_a_checkpoint_that_training_was_killed_before_telling_of_is_scored_in_the_same_run(
@@ -43,3 +56,37 @@ def test_a_checkpoint_that_training_was_killed_before_telling_of_is_scored_in_th
     way.ran = []
     way._train_and_evaluate(evaluate=True)
     assert way.ran == [read_record(root.checkpoint("epoch=0-step=20_lora")).partition_key]
+
+
+def train(root: DataRoot, instance: dg.DagsterInstance) -> tuple[int, Failure]:
+    """Runs that Dagster knows after a training that fails, and what `lofi run` says of it."""
+    way = Headless(root, load_config(), instance)
+    with way._training() as is_running:
+        while is_running():
+            time.sleep(0.05)
+    (failure,) = way.outcome.failures
+    assert failure.job is JobName.TRAIN
+    return way.outcome.dagster_runs, failure
+
+
+def test_training_is_a_run_in_a_process_of_its_own_that_says_why_it_fails(
+    root: DataRoot, instance: dg.DagsterInstance
+) -> None:
+    runs, failure = train(root, instance)
+    (run,) = instance.get_runs()
+    assert (runs, run.job_name, run.status) == (1, JobName.TRAIN, dg.DagsterRunStatus.FAILURE)
+    assert run.tags[OWNER_TAG] != owner_tag()[OWNER_TAG]
+    assert "no data set yet; materialize dataset_manifest" in failure.reason
+    assert "Traceback" not in failure.reason
+
+
+def test_a_training_that_does_not_reach_dagster_says_why(
+    root: DataRoot, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = root.path / "lofi_pipeline"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('half installed')")
+    monkeypatch.chdir(root.path)  # `python -m` looks here first
+    runs, failure = train(root, instance)
+    assert (runs, instance.get_runs_count()) == (0, 0)
+    assert failure.reason.endswith("ImportError: half installed")

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import numpy as np
+import psutil
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from lofi_pipeline.automation.jobs import JobName
+from lofi_pipeline.automation.orphans import OWNER_TAG
+from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.end_to_end.conftest import Way
-from lofi_pipeline_tests.end_to_end.lofi import CHECKPOINTS, INTERVAL, STEPS, Lofi, Running, materialized
+from lofi_pipeline_tests.end_to_end.lofi import (
+    CHECKPOINTS,
+    INTERVAL,
+    STEPS,
+    Lofi,
+    Running,
+    history,
+    materialized,
+)
 from lofi_pipeline_tests.training.toy import save_toy_base
 
 ADAPTERS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
@@ -66,6 +81,28 @@ def test_training_killed_twice_ends_with_the_bytes_and_scores_of_an_undisturbed_
         line["kept"] for line in trained.said["checkpoints"]
     ]
     assert lofi.run()["dagster_runs"] == 0
+
+
+def test_a_signal_in_the_middle_of_training_keeps_its_state_and_leaves_nothing_running(
+    prepared: Way, tmp_path: Path
+) -> None:
+    lofi = prepared.lofi.copy(tmp_path / "data")
+    running = lofi.start("run", "--base", str(lofi.base))
+    trainer = running.wait_for(running.trainer, "training process")
+    running.wait_for(folder_of(lofi.root, INTERVAL).exists, "first checkpoint")
+    family = running.family()
+    running.process.send_signal(signal.SIGTERM)
+    done = running.finish()
+    assert done.code == 128 + signal.SIGTERM, done.said
+    assert "the same command goes on from there" in done.said and "Traceback" not in done.said
+    assert trainer in family and psutil.wait_procs(family, timeout=60)[1] == []
+    assert not folder_of(lofi.root, STEPS).exists(), "was too late to be stopped in the middle"
+    assert list((lofi.root.checkpoints / SNAPSHOT_FOLDER).glob("*step=*")), "its state was not kept"
+    with history(lofi.root) as instance:
+        (run,) = instance.get_runs(
+            dg.RunsFilter(job_name=JobName.TRAIN, statuses=[dg.DagsterRunStatus.CANCELED])
+        )
+    assert run.tags[OWNER_TAG]
 
 
 def without_kept(line: dict[str, Any]) -> dict[str, Any]:
@@ -131,3 +168,18 @@ def test_a_checkpoint_of_another_base_is_named_and_neither_played_nor_lost(
     assert "Traceback" not in done.said
     assert not target.exists()
     assert folder_of(trained.root, STEPS).is_dir()
+
+
+def test_a_model_that_gives_no_numbers_is_named_and_no_file_is_written(prepared: Way, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(prepared.lofi.base, tmp_path / "broken"))
+    (weights,) = (base / "transformer").glob("*.safetensors")
+    tensors = load_file(weights)
+    save_file({name: np.full_like(tensor, np.nan) for name, tensor in tensors.items()}, weights)
+    target = tmp_path / "x.wav"
+    done = prepared.lofi(
+        *("generate", "--base", str(base), "--checkpoint", "base", "-o", str(target)),
+        *("--prompt", "lofi, mellow, rhodes, 80 bpm", "--seconds", "1"),
+    )
+    assert done.code == 1
+    assert "the model gives NaN or infinity" in done.said and "Traceback" not in done.said
+    assert not target.exists()

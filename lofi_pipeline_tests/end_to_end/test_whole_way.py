@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
+import pytest
 import soundfile
 
 from lofi_pipeline.assets import all_assets
@@ -67,6 +69,8 @@ def test_the_json_holds_what_scripts_rely_on(trained: Way) -> None:
     assert said["dagster_runs"] == 1 + CHECKPOINTS  # train, and one evaluation for each checkpoint
     assert said["embedder"].startswith("nano ")
     assert set(said["base"]) == {"fad", "clap"}
+    by_fad = sorted(said["checkpoints"], key=lambda line: (line["fad"], line["step"]))
+    assert said["best_checkpoint"] == by_fad[0]["checkpoint_id"]
     assert said["base"]["fad"] > 0
     steps = [line["step"] for line in said["checkpoints"]]
     assert steps == list(range(INTERVAL, STEPS + 1, INTERVAL))
@@ -136,6 +140,25 @@ def test_each_checkpoint_is_scored_once(trained: Way) -> None:
     assert sorted(record.partition_key or "" for record in events) == sorted(
         materialized(trained.root, "quality_metrics")
     )
+
+
+def test_dagster_shows_scores_by_the_names_of_the_data_model_rounded(trained: Way) -> None:
+    shown: dict[str, dict[str, Any]] = {}
+    with history(trained.root) as instance:
+        for asset in ("quality_metrics", "lora_checkpoints", "lora_training"):
+            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            assert event and event.asset_materialization
+            shown[asset] = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    scores = shown["quality_metrics"]
+    line = next(line for line in trained.said["checkpoints"] if line["step"] == scores["step"])
+    assert scores["fad_score"] == pytest.approx(line["fad"], rel=1e-3)
+    assert scores["clap_score"] == pytest.approx(line["clap"], rel=1e-3)
+    assert scores["base_fad_score"] == pytest.approx(trained.said["base"]["fad"], rel=1e-3)
+    assert scores["base_clap_score"] == pytest.approx(trained.said["base"]["clap"], rel=1e-3)
+    assert not {"fad", "clap", "base_fad", "base_clap"} & set(scores)
+    for facts in shown.values():
+        measured = [value for value in facts.values() if isinstance(value, float)]
+        assert measured and all(value == float(f"{value:.3e}") for value in measured)
 
 
 def test_a_second_run_does_no_work(trained: Way, tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ def test_it_ends_when_whoever_started_it_is_gone(root: DataRoot, version: Datase
 
 
 def test_light_modules_stay_light():
-    names = ("records", "lineage", "launch", "bases", "run", "sampling")
-    kept = ("folder", "manifest", "retention", "loss_log", "ledger_entries")
-    imports = ", ".join(
-        [f"lofi_pipeline.training.{name}" for name in names]
-        + [f"lofi_pipeline.checkpoints.{name}" for name in kept]
+    names = (
+        *("training." + name for name in ("records", "lineage", "launch", "bases", "run", "sampling")),
+        *("checkpoints." + name for name in ("best", "folder", "manifest", "retention", "loss_log", "ledger_entries")),
+        *("processes", "progress"),
     )
+    imports = ", ".join(f"lofi_pipeline.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'torch', 'diffusers', 'peft'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

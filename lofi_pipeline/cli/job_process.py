@@ -1,0 +1,52 @@
+"""A Dagster run of one job, in this process or in one of its own: `python -m lofi_pipeline.cli.job_process JOB RUN_ID`.
+
+In a process of its own the run ends with whoever started it. SIGTERM has Dagster cancel it, which asks a training to
+keep its state. Standard output then carries one Progress in JSON a line.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from lofi_pipeline import progress
+from lofi_pipeline.automation.instance import open_instance
+from lofi_pipeline.automation.jobs import JobName
+from lofi_pipeline.automation.orphans import owner_tag
+from lofi_pipeline.definitions import defs
+from lofi_pipeline.processes import end_with_parent, messages_apart
+from lofi_pipeline.storage import DataRoot
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    job: JobName,
+    *,
+    run_id: str | None = None,
+    assets: Sequence[str] | None = None,
+    partition_key: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Run the job, or some of its assets, to its end. Returns the id by which the instance knows what came of it."""
+    return (
+        defs.resolve_job_def(job)
+        .execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
+            partition_key=partition_key,
+            tags={**owner_tag(), **(tags or {})},
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        .run_id
+    )
+
+
+if __name__ == "__main__":
+    messages = messages_apart()
+    end_with_parent()
+    with open_instance(DataRoot.find()) as found, progress.listening(progress.to_lines(messages)):
+        run_job(found, JobName(sys.argv[1]), run_id=sys.argv[2])

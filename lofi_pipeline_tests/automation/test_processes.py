@@ -1,0 +1,43 @@
+"""Processes that ours start: what they say arrives, and none of them outlives its parent."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from lofi_pipeline import progress
+from lofi_pipeline.processes import child_process
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_one_that_will_not_end_is_killed() -> None:
+    with child_process([sys.executable, "-c", STUBBORN], ending_seconds=0.5) as child:
+        assert next(child.messages) == "ready\n"
+    assert child.process.returncode == -9
+
+
+def test_its_last_words_are_kept() -> None:
+    program = (
+        "import sys; print('\\n'.join(f'line {n}' for n in range(90_000)), file=sys.stderr); sys.exit(3)"
+    )
+    with child_process([sys.executable, "-c", program]) as child:
+        assert child.process.wait() == 3
+    assert list(child.last_words)[-1] == "line 89999"
+    assert len(child.last_words) == 20
+
+
+def test_progress_of_another_process_is_shown_here_until_it_is_cut_off() -> None:
+    stream, shown = io.StringIO(), []
+    with progress.listening(progress.to_lines(stream)):
+        progress.report("tracks", 1, 3, "größer\nals")
+        progress.report("tracks", 2, 3)
+    lines = stream.getvalue().splitlines()
+    with progress.listening(shown.append):
+        progress.show_lines([*lines, lines[1][:20]])
+    assert shown == [progress.Progress("tracks", 1, 3, "größer\nals"), progress.Progress("tracks", 2, 3)]
