@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from threading import Event
 
 
-class Stopped(RuntimeError):
-    """Raised where progress is reported, once somebody asked for an end."""
+class Stopped(Exception):
+    """Raised where progress is reported, once somebody asked for an end. No error: whoever handles a LofiError lets it pass."""
 
     def __init__(self) -> None:
         super().__init__("stopped; what was done is kept, and the same command goes on from there")

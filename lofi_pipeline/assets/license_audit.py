@@ -4,9 +4,10 @@ import dagster as dg
 
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
-from lofi_pipeline.entities import AuditReport, Finding, RecordError, Severity
+from lofi_pipeline.entities import AuditReport, Finding, Severity
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import UnreadableRecord, content_sha256
+from lofi_pipeline.storage import content_sha256
 
 IN_FORCE = "every_source_has_a_permitted_licence_in_force"
 INTACT = "evidence_and_records_are_intact"
@@ -74,7 +75,7 @@ def license_audit(
         base = base_at_hand(record.lineage, settings, quick=config.quick) if record else None
         report = build_report(root, subject, config=settings, base=base, quick=config.quick)
         written = write_audit(root, subject, report)
-    except (RecordError, UnreadableRecord, OSError) as error:
+    except (LofiError, OSError) as error:
         context.log.warning(str(error))
         return _not_audited(str(error))
     for finding in report.of_severity(Severity.ERROR):

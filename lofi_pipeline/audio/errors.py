@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from lofi_pipeline.errors import LofiError
 
-class AudioError(Exception):
+
+class AudioError(LofiError):
     """Base of the family. `refusal` tells a verdict on the file (final) from a fault (worth a retry)."""
 
     refusal = False

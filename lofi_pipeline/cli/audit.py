@@ -11,7 +11,8 @@ from typer.core import TyperGroup
 
 from lofi_pipeline import progress
 from lofi_pipeline.cli.console import Data, Json, bars, console, errors, sanitize
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, write_json_atomic
+from lofi_pipeline.errors import LofiError
+from lofi_pipeline.storage import DataRoot, write_json_atomic
 
 if TYPE_CHECKING:
     from lofi_pipeline.audit import Impact, WrittenAudit
@@ -75,7 +76,6 @@ def one(
     )
     from lofi_pipeline.audit.base_model import base_at_hand
     from lofi_pipeline.config import load_config
-    from lofi_pipeline.entities import RecordError
 
     root, config = _root(context, data), load_config()
     try:
@@ -93,7 +93,7 @@ def one(
         written = write_audit(root, found, report, include_documents=documents)
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
-    except (RecordError, UnreadableRecord) as error:
+    except LofiError as error:
         _broken(error, subject, json_file)
     _show_report(report, written)
     if json_file:

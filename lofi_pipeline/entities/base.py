@@ -17,9 +17,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-
-class RecordError(ValueError):
-    """A record breaks a rule of the data model. The message names the record, each field and each rule."""
+from lofi_pipeline.entities.errors import RecordError
 
 
 class Entity(BaseModel):

@@ -4,21 +4,21 @@ Importing this is light: torch, diffusers and matplotlib are imported when somet
 """
 
 from lofi_pipeline.evaluation.embedders import (
-    BadWeights,
     Embedder,
-    MissingFile,
-    WeightsMissing,
     missing_weights,
     open_embedder,
     open_text_embedder,
     weights_sha256,
 )
 from lofi_pipeline.evaluation.errors import (
+    BadWeights,
     EvaluationError,
+    MissingFile,
     NotComparable,
     NotFinite,
     ReferenceMissing,
     TooFewWindows,
+    WeightsMissing,
 )
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
 from lofi_pipeline.evaluation.key import fixed_prompts, require_comparable, score_key

@@ -72,7 +72,9 @@ def evaluate_checkpoint(
     record = read_record(folder)
     facts = describe_base(base_name)
     if not record.checkpoint.is_valid:
-        raise EvaluationError(f"{folder.name}: is not valid ({record.invalid_reason}); it cannot be scored")
+        raise EvaluationError(
+            f"{folder.name}: is not valid ({record.invalid_reason}); mend that, then materialize its lora_checkpoints again"
+        )
     if record.lineage.base.sha256 != facts.sha256:
         raise EvaluationError(
             f"{folder.name}: was trained on {record.lineage.base.name}, not on {facts.name}; set training.base to that"
@@ -87,7 +89,9 @@ def evaluate_checkpoint(
     if there is not None and there.key == key:
         return Evaluated(record, there, base, fresh=False)
     if record.pruned:
-        raise EvaluationError(f"{folder.name}: its weights were pruned; only its record is left")
+        raise EvaluationError(
+            f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
+        )
     from lofi_pipeline.training.weights import load_checkpoint_into
 
     pipeline: Any = _open_base(base_name, facts.sha256, pick_device())

@@ -88,7 +88,7 @@ def require_finite(clips: list[Clip]) -> None:
     if broken := [clip.spec.name for clip in clips if not np.isfinite(clip.samples).all()]:
         raise NotFinite(
             f"{len(broken)} of {len(clips)} clips hold NaN or infinity ({', '.join(broken[:5])}): the model is broken; "
-            "it is not scored"
+            "it is not scored; lower its learning rate and train again"
         )
 
 
@@ -97,7 +97,9 @@ def _embed_clips(clips: list[Clip], embedder: Embedder, settings: EvaluationSett
     seconds = window_seconds(embedder, settings.clip_seconds)
     windows = [cut_windows(clip.samples, clip.sample_rate, embedder, seconds) for clip in clips]
     if short := [clip.spec.name for clip, cut in zip(clips, windows, strict=True) if not len(cut)]:
-        raise TooFewWindows(f"clips shorter than a window of {seconds} s: {', '.join(short[:5])}")
+        raise TooFewWindows(
+            f"clips shorter than a window of {seconds} s: {', '.join(short[:5])}; raise evaluation.clip_seconds"
+        )
     if not clips:
         return []
     embeddings = np.asarray(embedder.embed_audio(np.concatenate(windows)), dtype=np.float32)
@@ -113,7 +115,7 @@ def _clip_by_prompt(rows: list[np.ndarray], prompts: list[str], embedder: Embedd
     cosines = np.stack([(_unit(windows) @ texts.T).mean(axis=0) for windows in rows])
     if not np.isfinite(cosines).all():
         raise NotFinite(
-            f"the embedder {embedder.name} gives embeddings that are not finite; its weights are broken"
+            f"the embedder {embedder.name} gives embeddings that are not finite; its weights are broken: get them again"
         )
     return np.clip(cosines, -1.0, 1.0)
 

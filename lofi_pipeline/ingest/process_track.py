@@ -27,6 +27,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
+from lofi_pipeline.ingest.errors import TrackRefused
 from lofi_pipeline.ingest.zero_shot import ear_sha256, zero_shot_styles
 from lofi_pipeline.storage import (
     DataRoot,
@@ -43,10 +44,6 @@ from lofi_pipeline.storage import (
 STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 3}
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-
-
-class TrackRefused(Exception):
-    """A track that policy keeps out: a fact to record, not a fault."""
 
 
 @dataclass(frozen=True)

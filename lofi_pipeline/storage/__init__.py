@@ -2,7 +2,6 @@
 
 from lofi_pipeline.storage.atomic import (
     TEMPORARY_PREFIX,
-    UnreadableRecord,
     canonical_json,
     commit_folder,
     content_sha256,
@@ -15,6 +14,7 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.errors import UnreadableRecord
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files

@@ -15,11 +15,9 @@ from typing import Any
 from filelock import FileLock
 from pydantic import BaseModel
 
+from lofi_pipeline.storage.errors import UnreadableRecord
+
 TEMPORARY_PREFIX = ".tmp-"
-
-
-class UnreadableRecord(ValueError):
-    """A file that should hold JSON does not. The message names the file and what to do."""
 
 
 def _temporary_beside(path: Path) -> Path:

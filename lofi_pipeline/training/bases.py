@@ -54,7 +54,9 @@ def base_folder(name: str) -> Path:
             f"base model {name!r}: {index} is not readable ({error}); fetch the model again"
         ) from error
     if found != PIPELINE_CLASS:
-        raise BaseModelError(f"base model {name!r}: is a {found}, not an {PIPELINE_CLASS} (ACE-Step 1.5)")
+        raise BaseModelError(
+            f"base model {name!r}: is a {found}, not an {PIPELINE_CLASS}; set training.base to an ACE-Step 1.5, or to nano"
+        )
     return folder
 
 
@@ -101,7 +103,7 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
         hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BaseModelError(
-            f"base model {name!r}: {folder}/vae/config.json is not readable: {error}"
+            f"base model {name!r}: {folder}/vae/config.json is not readable ({error}); fetch the model again"
         ) from error
     files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
     shown = name if not Path(name).expanduser().is_dir() else folder.resolve().name

@@ -24,9 +24,10 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
-from lofi_pipeline.training.errors import BaseModelError, NonFiniteTraining, disk_faults
+from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
 from lofi_pipeline.training.weights import (
+    BASE_ADVICE,
     DIFFUSERS_FILE,
     LIVE_ADAPTER,
     PARITY_FILE,
@@ -202,7 +203,7 @@ def _check_answers(kept: ParityCheck, found: ParityCheck, name: str, tolerance: 
     if not error <= tolerance:  # NaN is an error too
         raise CheckpointError(
             f"{name}: loads, but answers otherwise than when it was trained (error {error:.3g}; 0 is identical, "
-            "1 an adapter that is ignored)"
+            "1 an adapter that is ignored); copy the whole folder again, or train again"
         )
 
 
@@ -251,12 +252,14 @@ def _reload(model: Base, folder: Path) -> None:
         pipeline.set_adapters(LANDED_ADAPTER)
         kept, found = read_parity_check(folder), take_parity_check(pipeline.transformer)
         if not kept.base_error_of(found) <= SAME_BASE_TOLERANCE:
-            raise CheckpointError(f"{folder.name}: was trained on a base that answers otherwise")
+            raise CheckpointError(
+                f"{folder.name}: was trained on a base that answers otherwise; {BASE_ADVICE}"
+            )
         _check_answers(kept, found, folder.name, TOLERANCE)
     except (KeyError, RuntimeError, OSError) as error:
-        if isinstance(error, BaseModelError | CheckpointError):
-            raise
-        raise CheckpointError(f"{folder.name}: does not run on this base model: {error}") from error
+        raise CheckpointError(
+            f"{folder.name}: does not run on this base model ({error}); {BASE_ADVICE}"
+        ) from error
     finally:
         pipeline.delete_adapters(LANDED_ADAPTER)
 

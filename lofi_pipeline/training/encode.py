@@ -182,7 +182,9 @@ def encode_dataset(
         frames, channels = cache.ensure(path, {"mean", "std"}, lambda track=track: lazy.latents(root, track))
         length = crop_frames(frames, wanted, patch)
         if length == 0:
-            raise EncodingError(f"{track.track.track_id}: is shorter than one patch of the base model")
+            raise EncodingError(
+                f"{track.track.track_id}: is shorter than one patch of the base model; take it out of its drop"
+            )
         seconds = preset.crop_seconds if length == wanted else round(length / facts.latents_per_second, 3)
         said = [track.model_copy(update={"prompt": caption}) for caption in captions[track.track.track_id]]
         tracks.append(

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 from safetensors import SafetensorError
 
+from lofi_pipeline.errors import LofiError
 
-class TrainingError(RuntimeError):
+
+class TrainingError(LofiError):
     """Training cannot go on."""
 
 

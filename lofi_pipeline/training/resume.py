@@ -33,6 +33,7 @@ from lofi_pipeline.training.weights import Tensors, read_adapter
 OPTIMISER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 ADAPTER_FILE = "adapter.safetensors"
+OPTIMISER_ADVICE = "resume with the preset and base of the checkpoint"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -82,14 +83,18 @@ def restore_optimiser(optimiser: Any, names: dict[int, str], tensors: Tensors) -
     expected = {f"{name}/{moment}" for name in names.values() for moment in MOMENTS}
     if tensors and set(tensors) != expected:
         odd = min(set(tensors) ^ expected)
-        raise CheckpointError(f"the optimiser's state does not fit this preset and base, such as {odd}")
+        raise CheckpointError(
+            f"the optimiser's state does not fit this preset and base, such as {odd}; {OPTIMISER_ADVICE}"
+        )
     if not tensors:  # saved before the first step that counted
         return
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             state = {moment: tensors[f"{names[id(parameter)]}/{moment}"] for moment in MOMENTS}
             if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
-                raise CheckpointError(f"the optimiser's state of {names[id(parameter)]} has another shape")
+                raise CheckpointError(
+                    f"the optimiser's state of {names[id(parameter)]} has another shape; {OPTIMISER_ADVICE}"
+                )
             device = parameter.device
             step_device = device if group.get("fused") or group.get("capturable") else torch.device("cpu")
             optimiser.state[parameter] = {

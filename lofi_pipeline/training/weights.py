@@ -30,6 +30,7 @@ PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
 PARITY_FRAMES = 32
 PARITY_TOKENS = 16
+BASE_ADVICE = "copy the whole folder again, or set training.base to the base it was trained on"
 ACE_STEP_NAMES: dict[str, str] = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
 
 Tensors = dict[str, torch.Tensor]
@@ -172,11 +173,13 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
     except (
         Exception
     ) as error:  # safetensors, diffusers and peft each raise their own; the reader needs one answer
-        raise CheckpointError(f"{folder.name}: does not load into this base model: {error}") from error
+        raise CheckpointError(
+            f"{folder.name}: does not load into this base model: {error}; {BASE_ADVICE}"
+        ) from error
     if set(loaded) != set(saved):
         pipeline.delete_adapters(name)
         raise CheckpointError(
-            f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model"
+            f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model; {BASE_ADVICE}"
         )
 
 

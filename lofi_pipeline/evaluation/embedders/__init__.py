@@ -9,13 +9,10 @@ from lofi_pipeline.evaluation.embedders.files import (
     weights_folder,
     weights_sha256,
 )
-from lofi_pipeline.evaluation.embedders.protocol import BadWeights, Embedder, MissingFile, WeightsMissing
+from lofi_pipeline.evaluation.embedders.protocol import Embedder
 
 __all__ = [
-    "BadWeights",
     "Embedder",
-    "MissingFile",
-    "WeightsMissing",
     "missing_weights",
     "open_embedder",
     "open_text_embedder",
