@@ -28,8 +28,9 @@ def own_exceptions() -> Iterator[type[BaseException]]:
             continue
         module = importlib.import_module(found.name)
         for value in vars(module).values():
-            is_exception = inspect.isclass(value) and issubclass(value, BaseException)
-            if is_exception and value.__module__ == module.__name__:
+            if getattr(value, "__module__", None) != module.__name__ or not inspect.isclass(value):
+                continue
+            if issubclass(value, BaseException):
                 yield value
 
 

@@ -1,6 +1,7 @@
 """Scores: sample generation, embedders, Frechet audio distance, text-audio alignment, coverage of styles.
 
-Importing this is light: torch, diffusers and matplotlib are imported when something is generated, embedded or drawn.
+Importing this is light: torch, diffusers and matplotlib are imported when something is generated, embedded or drawn. What
+happens to checkpoints because of their scores is in checkpoints/retention.py.
 """
 
 from lofi_pipeline.evaluation.embedders import (

@@ -104,7 +104,7 @@ def _compiled(pattern: str, macros: dict[str, str], rule: LicenceRule, where: st
         return re.compile(pattern)
     except re.error as error:
         raise PolicyError(
-            f"{where}: {rule.id}: mend {pattern!r}, it is no regular expression: {error}"
+            f"{where}: {rule.id}: {pattern!r} is no regular expression, mend it: {error}"
         ) from error
 
 

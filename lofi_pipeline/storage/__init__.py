@@ -1,4 +1,7 @@
-"""Where things lie, and how records are read and written without ever being half there."""
+"""Files: every path of the layout, reading and atomic writing of records, hashes, locks, and the ledger.
+
+What a record says is in entities/. Nothing here knows what a file is for.
+"""
 
 from lofi_pipeline.storage.atomic import (
     TEMPORARY_PREFIX,

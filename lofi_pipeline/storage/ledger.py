@@ -1,11 +1,14 @@
-"""Seals: the hash of a record on the day it was written, in a ledger that only grows: metadata/seals.jsonl.
+"""The ledger: metadata/seals.jsonl, which keeps the hash of a record as it was when it was written, and only grows.
 
 Each line holds a hash of the line before it, so that a line that is changed, added in between or removed breaks the chain.
-Lines cut off the end leave a chain that holds; but what is written later keeps a mark of how far the ledger went: each data
-set version, checkpoint, scan of the drops and audit. A ledger that a mark contradicts was cut or written anew.
+Lines cut off the end leave a chain that holds. Against that, each data set version, checkpoint, scan of the drops and audit
+keeps a mark of how far the ledger went when it was written: a ledger that a mark contradicts was cut or written anew.
 
-Out of reach, as long as all lies on one disk: lines sealed after the last mark, and somebody who rewrites the ledger and every
-record with a later mark as well. Only what is kept elsewhere proves that: a printed audit, a checkpoint handed on, a backup.
+Two things cannot be detected as long as all lies on one disk: lines after the last mark that were cut off, and somebody who
+rewrites the ledger and every record with a later mark as well. For that something must be kept elsewhere: a printed audit, a
+checkpoint handed on, a backup.
+
+What is entered, and when, is decided by whoever writes a record; whether entries still hold is asked in audit/.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ NO_LINE = "0" * 64
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger as it was read: the latest hash by name, the chain, and where it is broken."""
+    """The ledger as it was read: the latest hash of each name, the chain, and where it is broken."""
 
     hashes: Mapping[str, str]
     heads: Sequence[str]
@@ -41,7 +44,10 @@ class Ledger:
         return self.heads[-1] if self.heads else NO_LINE
 
     def mark(self, earlier: LedgerHead | None = None) -> LedgerHead | None:
-        """How far the ledger goes; `earlier`, the mark to be replaced, stays where the ledger contradicts it."""
+        """How far the ledger goes; None when it is empty.
+
+        `earlier`, the mark that would be replaced, is returned as it is where the ledger contradicts it: it is evidence.
+        """
         if earlier is not None and self.contradiction(earlier):
             return earlier
         return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
@@ -60,12 +66,12 @@ class Ledger:
 
 
 def ledger_path(root: DataRoot) -> Path:
-    """Where the seals lie."""
+    """The file of the ledger."""
     return root.metadata / "seals.jsonl"
 
 
 def read_ledger(root: DataRoot) -> Ledger:
-    """All seals up to the first line that does not hold."""
+    """All entries up to the first line that does not follow from the one before."""
     path = ledger_path(root)
     hashes: dict[str, str] = {}
     heads: list[str] = []
@@ -87,7 +93,7 @@ def read_ledger(root: DataRoot) -> Ledger:
 
 
 def append_to_ledger(root: DataRoot, hashes: Mapping[str, str]) -> list[str]:
-    """Seal names by their hashes; those that are sealed with the same hash already are passed over. Returns the new ones.
+    """Enter hashes by their names; a name that has the same hash already is passed over. Returns the names that are new.
 
     A broken ledger is not written to: it is evidence.
     """

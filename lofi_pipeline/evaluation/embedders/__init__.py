@@ -1,4 +1,7 @@
-"""Embedders: the shipped nano, and vggish, pann and clap where the user has put their weights in place."""
+"""Embedders: the shipped nano, and vggish, pann and clap where the user has put their weights in place.
+
+Each has a module of its own, imported when it is opened.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files each embedder needs, and where they belong under evaluation.weights_dir."""
+"""Which files each embedder needs, and where they belong under evaluation.weights_dir. Nothing is loaded here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an embedder is: a model that gives audio, and often text, a place in one space."""
+"""The interface of an embedder: a model that maps audio, and often text, to vectors of one space."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ class Embedder(Protocol):
     """A model whose scores are named after it: `name` and `weights_sha256` are part of every score."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As evaluation.embedder names it."""
+        ...
 
     @property
-    def weights_sha256(self) -> str: ...
+    def weights_sha256(self) -> str:
+        """Of the files it was opened with."""
+        ...
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        ...
 
     @property
-    def sample_rate(self) -> int: ...
+    def sample_rate(self) -> int:
+        """Of the audio it takes, in Hz."""
+        ...
 
     @property
-    def window_seconds(self) -> float: ...
+    def window_seconds(self) -> float:
+        """Length of the audio that one vector is for."""
+        ...
 
     def embed_audio(self, samples: np.ndarray, /) -> np.ndarray:
         """float32 [n_windows, frames], mono at `sample_rate` -> float32 [n_windows, dimension]."""
