@@ -14,8 +14,8 @@ from threading import Event
 from typing import TextIO
 
 
-class Stopped(RuntimeError):
-    """Raised where progress is reported, once somebody asked for an end."""
+class Stopped(Exception):
+    """Raised where progress is reported, once somebody asked for an end. No error: whoever handles a LofiError lets it pass."""
 
     def __init__(self) -> None:
         super().__init__("stopped; what was done is kept, and the same command goes on from there")

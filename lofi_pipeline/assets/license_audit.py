@@ -9,9 +9,10 @@ import dagster as dg
 
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
-from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, RecordError, Severity
+from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, Severity
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import UnreadableRecord, content_sha256
+from lofi_pipeline.storage import content_sha256
 
 if TYPE_CHECKING:
     from lofi_pipeline.audit import WrittenAudit
@@ -74,7 +75,7 @@ def license_audit(
     """Audits one checkpoint and writes data/audit/<partition>/. What it finds fails checks, never the run."""
     try:
         report, written = _audit(workspace, context.partition_key, quick=config.quick)
-    except (RecordError, UnreadableRecord, OSError) as error:
+    except (LofiError, OSError) as error:
         context.log.warning(str(error))
         return _not_audited(str(error))
     for finding in report.of_severity(Severity.ERROR):

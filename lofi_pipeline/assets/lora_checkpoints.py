@@ -7,9 +7,10 @@ import dagster as dg
 from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.config import load_config
-from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, RecordError
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace, base_name
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, read_json
+from lofi_pipeline.storage import DataRoot, content_sha256, read_json
 
 INTEGRITY = "checkpoint_is_what_landed"
 
@@ -47,7 +48,7 @@ def _licences(root: DataRoot, dataset_hash: str) -> str:
     try:
         version = DatasetVersion.parse(read_json(path), where=root.relative(path))
         return verdict_today(root, version, load_config().licensing, date.today()).sentence
-    except (RecordError, UnreadableRecord, OSError) as error:
+    except (LofiError, OSError) as error:
         return f"not known: {error}"
 
 
@@ -85,7 +86,6 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
     """Verifies one checkpoint by really loading it, and enters it into checkpoints/manifest.json."""
     from lofi_pipeline.checkpoints.manifest import compile_manifest, find_checkpoint
     from lofi_pipeline.training.checkpoints import record_verification, verify_checkpoint
-    from lofi_pipeline.training.errors import BaseModelError
 
     root = workspace.root
     folder = find_checkpoint(root, context.partition_key)
@@ -96,7 +96,7 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
         )
     try:
         verification = verify_checkpoint(root, folder, base_name(workspace.config))
-    except BaseModelError as error:
+    except LofiError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     record = record_verification(folder, verification)
     compile_manifest(root, folder.parent)

@@ -6,6 +6,7 @@ from lofi_pipeline import progress
 from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.entities import DatasetVersion, QualityMetrics, RecordError, Scores
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -30,12 +31,9 @@ BETTER = "better_than_the_base"
 )
 def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
-    from lofi_pipeline.checkpoints.errors import CheckpointError
     from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record
     from lofi_pipeline.checkpoints.retention import prune
-    from lofi_pipeline.evaluation import EvaluationError
     from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
-    from lofi_pipeline.training.errors import TrainingError
 
     root, config = workspace.root, workspace.config
     folder = find_checkpoint(root, context.partition_key)
@@ -51,7 +49,7 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     try:
         version = _version_of(root, read_record(folder).checkpoint.dataset_hash)
         found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
-    except (EvaluationError, TrainingError, CheckpointError) as error:
+    except LofiError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     plan = prune(root, config.retention.keep_best)
     metrics = found.scores.metrics

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from lofi_pipeline.errors import LofiError
 
-class AudioError(Exception):
-    """Base of these errors. `refusal` is true for a verdict on the file (final), false for a fault (worth a retry)."""
+
+class AudioError(LofiError):
+    """Base of the family. `refusal` tells a verdict on the file (final) from a fault (worth a retry)."""
 
     refusal = False
 

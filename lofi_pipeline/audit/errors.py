@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from lofi_pipeline.entities import RecordError
+from lofi_pipeline.errors import LofiError
 
 
-class AuditError(RecordError):
-    """An audit can't be made; the message says what to do."""
+class AuditError(LofiError):
+    """An audit cannot be made or written; the message says what to do."""
 
 
 class UnknownSubject(AuditError):
-    """Nothing here has the name that was asked for, or several things have."""
+    """Nothing has the name that was asked for, or several things have it; the message lists the candidates."""
 
 
 class BrokenRecord(AuditError):
-    """A record that the audit rests on is missing or was changed so that it can't be read; it is named."""
+    """A record that the audit rests on is missing, or cannot be read any more; the message names it."""

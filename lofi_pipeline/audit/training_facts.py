@@ -25,9 +25,10 @@ from lofi_pipeline.entities import (
     Scores,
     TrainingFacts,
 )
+from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.expression import spdx_spelling
 from lofi_pipeline.licensing.policy import load_policy
-from lofi_pipeline.licensing.text import UnreadableLicence, normalize_license
+from lofi_pipeline.licensing.text import normalize_license
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
 from lofi_pipeline.training.bases import NANO
 

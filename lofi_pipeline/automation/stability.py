@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lofi_pipeline.entities import Entity, RecordError
+from lofi_pipeline.entities import Entity
 
 
 def still_changing(since: float, moment: float, stable_seconds: float) -> bool:
@@ -25,7 +25,7 @@ class Watch(Entity):
         """The watch in a sensor's cursor; a foreign or damaged one counts as empty."""
         try:
             return cls.parse(json.loads(cursor or "{}"), where="sensor cursor")
-        except (ValueError, RecordError):
+        except ValueError:
             return cls()
 
     def since(self, name: str, signature: str, moment: float) -> float:

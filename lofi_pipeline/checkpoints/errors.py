@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lofi_pipeline.errors import LofiError
 
-class CheckpointError(RuntimeError):
+
+class CheckpointError(LofiError):
     """A checkpoint cannot be written, read or resumed from."""

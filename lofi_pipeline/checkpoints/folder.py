@@ -1,4 +1,7 @@
-"""Checkpoints as they lie under a data root, among the active ones and in the archive. Reads records, loads no weights."""
+"""Checkpoint folders under a data root, among the active ones and in the archive: found, and their records read.
+
+Nothing is written here, and no weights are loaded. manifest.py writes records and moves folders.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,17 @@ from lofi_pipeline.entities import (
     Scores,
 )
 from lofi_pipeline.entities.checkpoint import is_checkpoint_id, step_of_folder
-from lofi_pipeline.storage.atomic import UnreadableRecord, parse_json, read_json
+from lofi_pipeline.storage.atomic import parse_json, read_json
 from lofi_pipeline.storage.data_root import DataRoot
 
 SAMPLES_FOLDER = "samples"
+PEFT_FILE = "adapter_model.safetensors"
+"""The adapter in the form that other programs read; its hash names a checkpoint in the ledger."""
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A checkpoint's folder, with its records or why they can't be read."""
+    """A checkpoint's folder, with its records, or why they cannot be read."""
 
     folder: Path
     record: CheckpointRecord | None = None
@@ -44,7 +49,7 @@ class CheckpointFolder:
         return step_of_folder(self.folder.name)
 
     def entry(self) -> Checkpoint | None:
-        """What manifest.json beside it should say: the record, where it lies now, with its scores."""
+        """What manifest.json beside it should say: the record with the scores; None where the record cannot be read."""
         if self.record is None or self.scores is None:
             return self.record.checkpoint if self.record else None
         metrics = self.scores.metrics
@@ -59,8 +64,8 @@ class CheckpointFolder:
 
 def all_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
     """Every checkpoint folder, the active ones first, by step."""
-    places = [root.checkpoints, *sorted(root.checkpoint_archive.glob("*"))]
-    return [landed for place in places for landed in scan_checkpoints(root, place)]
+    parents = [root.checkpoints, *sorted(root.checkpoint_archive.glob("*"))]
+    return [found for parent in parents for found in scan_checkpoints(root, parent)]
 
 
 def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[CheckpointFolder]:
@@ -81,7 +86,7 @@ def read_checkpoint_record(folder: Path) -> CheckpointRecord:
 
     Raises:
         FileNotFoundError: it is absent.
-        OSError, UnreadableRecord, RecordError: it is unreadable, breaks a rule of the data model, or is another checkpoint's.
+        OSError, RecordError: it is unreadable, breaks a rule of the data model, or is another checkpoint's.
     """
     return _parse_record(folder, (folder / CHECKPOINT_RECORD).read_bytes())
 
@@ -108,7 +113,7 @@ def read_checkpoint_folder(root: DataRoot, folder: Path) -> CheckpointFolder:
         record = _parse_record(folder, data)
     except FileNotFoundError:
         return CheckpointFolder(folder, error=f"{where} is missing; copy the whole folder again")
-    except (OSError, UnreadableRecord, RecordError) as error:
+    except (OSError, RecordError) as error:
         return CheckpointFolder(folder, error=f"{where} is not readable: {error}")
     moved = record.checkpoint.model_copy(update={"path": root.relative(folder)})
     scores, scores_error = _scores(root, folder / SCORES_RECORD)
@@ -121,5 +126,5 @@ def _scores(root: DataRoot, path: Path) -> tuple[Scores | None, str | None]:
         return None, None
     try:
         return Scores.parse(read_json(path), where=root.relative(path)), None
-    except (OSError, UnreadableRecord, RecordError) as error:
+    except (OSError, RecordError) as error:
         return None, f"{root.relative(path)}: can't be read: {error}"

@@ -1,4 +1,4 @@
-"""What of a checkpoint is entered into the ledger, and when: its record as it lands, its scores and samples as they are written.
+"""What of a checkpoint is entered into the ledger: its record when it is committed, scores and samples when they are written.
 
 The ledger itself is in storage/ledger.py; whether its entries still hold is asked in audit/integrity/ledger.py.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
+from lofi_pipeline.checkpoints.folder import PEFT_FILE, SAMPLES_FOLDER
 from lofi_pipeline.entities import (
     SCORES_RECORD,
     CheckpointRecord,
@@ -21,15 +21,14 @@ from lofi_pipeline.storage import (
     file_sha256,
 )
 
-ADAPTER = "adapter_model.safetensors"
 CHANGES_LATER = {"path", "is_valid"}
 """Of checkpoint.json: what verifying and moving a checkpoint may change."""
 
 
-def landed_hash(record: CheckpointRecord) -> str:
-    """Of what checkpoint.json says for ever: all but validity, pruning and where it lies."""
+def record_hash(record: CheckpointRecord) -> str:
+    """The hash of what never changes in checkpoint.json: all but validity, pruning and where it lies."""
     kept = record.model_dump(mode="json", exclude={"invalid_reason", "pruned"})
-    # What records did not have at first leaves those without it the hash that they were entered with
+    # Fields that records did not have at first count only where they are set, so that older records keep their hash
     base = kept["lineage"]["base"]
     kept["lineage"]["base"] = {name: value for name, value in base.items() if value is not None}
     if record.ledger is None:
@@ -42,11 +41,11 @@ def landed_hash(record: CheckpointRecord) -> str:
 
 def checkpoint_entries(record: CheckpointRecord) -> dict[str, str]:
     """The entries of checkpoint.json: under the partition key, and under the adapter's own hash, so that neither can be
-    changed to slip out from under the other.
+    changed without the other.
     """
-    adapters = [sha256 for name, sha256 in record.files.items() if name == ADAPTER]
+    adapters = [sha256 for name, sha256 in record.files.items() if name == PEFT_FILE]
     names = [record.partition_key, *(f"adapter {sha256}" for sha256 in adapters)]
-    return dict.fromkeys(names, landed_hash(record))
+    return dict.fromkeys(names, record_hash(record))
 
 
 def is_as_entered(ledger: Ledger, record: CheckpointRecord) -> bool:
@@ -63,7 +62,7 @@ def is_as_entered(ledger: Ledger, record: CheckpointRecord) -> bool:
 
 
 def scored_files(folder: Path, record: CheckpointRecord, scores: Scores) -> dict[str, Path]:
-    """scores.json and the samples, by the names they are entered under."""
+    """scores.json and the samples, by their names in the ledger."""
     samples = sorted({Path(sample.path).name for sample in scores.samples if sample.path})
     key = record.partition_key
     return {f"{key}/{SCORES_RECORD}": folder / SCORES_RECORD} | {
@@ -72,12 +71,12 @@ def scored_files(folder: Path, record: CheckpointRecord, scores: Scores) -> dict
 
 
 def enter_checkpoint(root: DataRoot, record: CheckpointRecord) -> None:
-    """Enter the record of a checkpoint that has just landed."""
+    """Enter the record of a checkpoint that has just been committed."""
     append_to_ledger(root, checkpoint_entries(record))
 
 
 def enter_scores(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
-    """Enter the scores and samples that have just been written; they take the place of former ones."""
+    """Enter scores and samples that have just been written; these entries take the place of former ones."""
     append_to_ledger(
         root, {name: file_sha256(path) for name, path in scored_files(folder, record, scores).items()}
     )

@@ -1,4 +1,4 @@
-"""Loss over steps: training_log.jsonl beside the checkpoints of a lineage. Torch-free."""
+"""Loss over steps: training_log.jsonl beside the checkpoints of a lineage, written by the trainer, read by whoever draws it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ LOG_NAME = "training_log.jsonl"
 
 
 class LogEntry(Entity):
-    """One step. A skipped step has no loss; the validation loss stands at checkpoints and at step 0, the
-    base.
-    """
+    """One step. A skipped step has no loss; a validation loss is measured at checkpoints and at step 0, the base."""
 
     step: int = Field(ge=0)
     loss: float | None = None
@@ -45,7 +43,7 @@ def read_training_log(path: Path) -> list[LogEntry]:
 
 
 def rewind(path: Path, step: int) -> None:
-    """Forget what was logged after `step`: training goes on from there."""
+    """Remove what was logged after `step`, because training goes on from there."""
     kept = [entry for entry in read_training_log(path) if entry.step <= step]
     write_bytes_atomic(path, "".join(_line(entry) for entry in kept).encode())
 

@@ -1,7 +1,7 @@
-"""The checkpoints that lie in a data root: their records, their manifest, and the archive of former lineages.
-Torch-free.
+"""Writing what says which checkpoints a data root holds: records, the manifest, and the archive of former lineages.
 
-checkpoint.json and scores.json in a checkpoint's folder are the truth; manifest.json is compiled from them.
+checkpoint.json and scores.json in a checkpoint's folder are the truth; manifest.json is compiled from them. Torch-free: what
+loads weights is in training/.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.storage import (
     TEMPORARY_PREFIX,
     DataRoot,
-    UnreadableRecord,
     file_sha256,
     locked,
     read_json,
@@ -52,7 +51,7 @@ def read_record(folder: Path) -> CheckpointRecord:
         raise CheckpointError(
             f"{folder.name}: checkpoint.json is missing; copy the whole folder again"
         ) from error
-    except (OSError, UnreadableRecord, RecordError) as error:
+    except (OSError, RecordError) as error:
         raise CheckpointError(f"{folder.name}: checkpoint.json is not readable: {error}") from error
 
 
@@ -63,23 +62,21 @@ def write_record(folder: Path, record: CheckpointRecord) -> None:
 
 def find_checkpoint(root: DataRoot, partition_key: str) -> Path | None:
     """The folder of the checkpoint with this partition key, among the active ones or in the archive."""
-    places = [root.checkpoints, *sorted(root.checkpoint_archive.glob(f"{partition_key[:8]}*"))]
-    for place in places:
-        for found in scan_checkpoints(root, place):
+    parents = [root.checkpoints, *sorted(root.checkpoint_archive.glob(f"{partition_key[:8]}*"))]
+    for parent in parents:
+        for found in scan_checkpoints(root, parent):
             if found.record and found.record.partition_key == partition_key:
                 return found.folder
     return None
 
 
 def missing_files(folder: Path, record: CheckpointRecord) -> list[str]:
-    """Files the record names that are not there: while a folder is being copied in, it is not whole yet."""
+    """Files that the record names and that are not there, such as while the folder is being copied in."""
     return [name for name in sorted(record.files) if not (folder / name).is_file()]
 
 
 def files_fault(folder: Path, record: CheckpointRecord) -> str | None:
-    """What is wrong with a checkpoint's files by name, readability and hash; None when they are those that
-    landed.
-    """
+    """What is wrong with a checkpoint's files by name, readability and hash; None when they are those that were committed."""
     if missing := missing_files(folder, record):
         return f"{missing[0]} is missing; copy the whole folder again"
     for name, sha256 in sorted(record.files.items()):
@@ -87,7 +84,7 @@ def files_fault(folder: Path, record: CheckpointRecord) -> str | None:
         if path.suffix == WEIGHTS_SUFFIX and (fault := _safetensors_fault(path)):
             return f"{name} is truncated or damaged ({fault}); copy it again"
         if file_sha256(path) != sha256:
-            return f"{name} is not the file that landed (its hash differs): swapped or changed; copy it again"
+            return f"{name} is not the file that training wrote (its hash differs): swapped or changed; copy it again"
     return None
 
 
@@ -101,17 +98,16 @@ def _safetensors_fault(path: Path) -> str | None:
 
 
 def compile_manifest(root: DataRoot, folder: Path | None = None) -> list[Checkpoint]:
-    """Write manifest.json, the array of Checkpoint by step, from the records beside it; an unreadable one is
-    set aside.
+    """Write manifest.json, the array of Checkpoint by step, from the records beside it; a damaged manifest is set aside.
 
     `folder` is that of the active checkpoints by default, or of an archived lineage.
     """
-    place = folder or root.checkpoints
-    manifest = place / root.checkpoint_manifest_json.name
+    parent = folder or root.checkpoints
+    manifest = parent / root.checkpoint_manifest_json.name
     with locked(manifest):
         if manifest.exists() and not _is_array(manifest):
-            manifest.rename(_free_name(place / SET_ASIDE_FOLDER / manifest.name))
-        entries = [entry for found in scan_checkpoints(root, place) if (entry := found.entry())]
+            manifest.rename(_free_name(parent / SET_ASIDE_FOLDER / manifest.name))
+        entries = [entry for found in scan_checkpoints(root, parent) if (entry := found.entry())]
         write_json_atomic(manifest, entries)
     return entries
 
@@ -119,7 +115,7 @@ def compile_manifest(root: DataRoot, folder: Path | None = None) -> list[Checkpo
 def _is_array(path: Path) -> bool:
     try:
         return isinstance(read_json(path), list)
-    except (OSError, UnreadableRecord):
+    except (OSError, RecordError):
         return False
 
 
@@ -132,8 +128,9 @@ def _free_name(path: Path) -> Path:
 
 
 def set_aside(root: DataRoot, folder: Path) -> Path:
-    """Move a checkpoint folder that stands in the way to checkpoints/set-aside, under a free name; nothing is
-    deleted.
+    """Move a checkpoint folder to checkpoints/set-aside, under a free name, where another one needs its place.
+
+    Nothing is deleted. Returns where it lies now.
     """
     target = _free_name(root.checkpoints / SET_ASIDE_FOLDER / folder.name)
     folder.rename(target)
@@ -142,14 +139,14 @@ def set_aside(root: DataRoot, folder: Path) -> Path:
 
 def active_lineage(root: DataRoot) -> Lineage | None:
     """The lineage that was trained last, if any."""
-    with suppress(FileNotFoundError, UnreadableRecord, RecordError):
+    with suppress(FileNotFoundError, RecordError):
         path = root.checkpoints / LINEAGE_RECORD
         return Lineage.parse(read_json(path), where=str(path))
     return None
 
 
 def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
-    """Make room for a lineage: others go to the archive, whole; its own checkpoints come back from there."""
+    """Make a lineage the active one: others go to the archive, whole; its own checkpoints come back from there."""
     root.checkpoints.mkdir(parents=True, exist_ok=True)
     archive_other_lineages(root, lineage)
     with locked(root.checkpoints / LINEAGE_RECORD):
@@ -161,10 +158,9 @@ def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
 
 
 def archive_other_lineages(root: DataRoot, active: Lineage) -> list[Path]:
-    """Move checkpoints of other lineages, with their log and rolling state, to checkpoints/archive/<lineage>/.
+    """Move checkpoints of other lineages, with their log and resume snapshot, to checkpoints/archive/<lineage>/.
 
-    Folders without a readable record stay: whose they are is not known. Returns the archive folders written
-    to.
+    Folders without a readable record stay, because their lineage is not known. Returns the archive folders written to.
     """
     touched: dict[str, Path] = {}
     with locked(root.checkpoints / LINEAGE_RECORD):
@@ -176,8 +172,8 @@ def archive_other_lineages(root: DataRoot, active: Lineage) -> list[Path]:
                 if (root.checkpoints / name).exists():
                     _move(root, root.checkpoints / name, target / name)
         for found in scan_checkpoints(root):
-            if found.record and (theirs := found.record.lineage.lineage) != active.lineage:
-                target = touched[theirs] = root.archived_lineage(theirs)
+            if found.record and (other := found.record.lineage.lineage) != active.lineage:
+                target = touched[other] = root.archived_lineage(other)
                 target.mkdir(parents=True, exist_ok=True)
                 _move(root, found.folder, target / found.folder.name)
     for folder in touched.values():
@@ -189,18 +185,21 @@ def _move_contents(root: DataRoot, source: Path, target: Path) -> None:
     for path in sorted(source.iterdir()):
         if path.name != root.checkpoint_manifest_json.name and not path.name.endswith(".lock"):
             _move(root, path, target / path.name)
-    shutil.rmtree(source)  # the manifest and the locks that are left are compiled anew
+    shutil.rmtree(source)  # what is left is made again where it is needed: the manifest and the locks
 
 
 def _move(root: DataRoot, source: Path, target: Path) -> None:
-    """Rename; what stands in the way is set aside, never overwritten."""
+    """Rename; what is at `target` already is set aside, never overwritten."""
     if target.exists():
         target.rename(_free_name(root.checkpoints / SET_ASIDE_FOLDER / target.name))
     source.rename(target)
 
 
 def remove_unfinished_checkpoints(root: DataRoot) -> None:
-    """Remove what a landing that was killed left behind. Only while no training runs on this data root."""
-    for place in (root.checkpoints, root.checkpoints / SNAPSHOT_FOLDER):
-        for path in place.glob(f"{TEMPORARY_PREFIX}*-*step=*"):
+    """Remove the folders of checkpoints that were killed before they were committed.
+
+    Only while no training runs on this data root.
+    """
+    for parent in (root.checkpoints, root.checkpoints / SNAPSHOT_FOLDER):
+        for path in parent.glob(f"{TEMPORARY_PREFIX}*-*step=*"):
             shutil.rmtree(path, ignore_errors=True)

@@ -1,7 +1,6 @@
-"""Which checkpoints keep their weights: the best by FAD and the latest. Torch-free.
+"""Which checkpoints keep their weights: the best by FAD and the latest; and removing the weights of the others.
 
-Only scores with the same key are compared. A checkpoint that is not valid, or not evaluated yet, is never
-pruned.
+Only scores with the same key are compared. A checkpoint that is not valid, or not evaluated yet, is never pruned.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from lofi_pipeline.storage import DataRoot, canonical_json, locked
 
 @dataclass(frozen=True)
 class RetentionPlan:
-    """By partition key: why a checkpoint keeps its weights, and which lose theirs."""
+    """By partition key: why a checkpoint keeps its weights, and which ones lose theirs."""
 
     keep: dict[str, str]
     prune: tuple[str, ...]
@@ -38,8 +37,7 @@ def plan_retention(
 ) -> RetentionPlan:
     """Decide, from records and the scores by partition key. Checkpoints pruned before appear in neither list.
 
-    Lineages are judged apart, and within each the scores of each key. Equal FAD: the earlier step is the
-    better.
+    Lineages are judged apart, and within each the scores of each key. Of equal FAD, the earlier step is the better.
     """
     keep: dict[str, str] = {}
     ranked: dict[tuple[str, str], list[CheckpointRecord]] = defaultdict(list)
@@ -47,19 +45,19 @@ def plan_retention(
     latest: dict[str, int] = {}
     latest_valid: dict[str, int] = {}
     for record in present:
-        line, step = record.lineage.lineage, record.checkpoint.step
-        latest[line] = max(step, latest.get(line, 0))
+        lineage, step = record.lineage.lineage, record.checkpoint.step
+        latest[lineage] = max(step, latest.get(lineage, 0))
         if record.checkpoint.is_valid:
-            latest_valid[line] = max(step, latest_valid.get(line, 0))
+            latest_valid[lineage] = max(step, latest_valid.get(lineage, 0))
     for record in present:
-        key, line = record.partition_key, record.lineage.lineage
+        key, lineage = record.partition_key, record.lineage.lineage
         if not record.checkpoint.is_valid:
             keep[key] = "not valid: left for a person to look at"
         elif key not in scores:
             keep[key] = "not evaluated yet"
         else:
-            ranked[line, canonical_json(scores[key].key)].append(record)
-        if record.checkpoint.step in (latest[line], latest_valid.get(line)):
+            ranked[lineage, canonical_json(scores[key].key)].append(record)
+        if record.checkpoint.step in (latest[lineage], latest_valid.get(lineage)):
             keep[key] = "latest"
     prune = []
     for group in ranked.values():

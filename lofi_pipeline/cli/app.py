@@ -15,6 +15,7 @@ from lofi_pipeline.cli.audit import audit_app
 from lofi_pipeline.cli.console import Data, Json, bars, console, errors
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.config import BASE_VARIABLE
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, read_json, write_json_atomic
 
 DEMO_ROOT = PROJECT_ROOT / "demo-data"
@@ -213,10 +214,7 @@ def main() -> None:
     """Entry point: the project's own errors, and those of files and disks, are shown as sentences, not as tracebacks."""
     try:
         app()
-    except Exception as error:
-        ours = type(error).__module__.startswith("lofi_pipeline.")
-        if not ours and not isinstance(error, OSError):
-            raise
+    except (LofiError, OSError) as error:
         errors.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 

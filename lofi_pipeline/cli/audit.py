@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 
 from lofi_pipeline import progress
 from lofi_pipeline.cli.console import Data, Json, bars, console, errors, sanitize
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, write_json_atomic
+from lofi_pipeline.errors import LofiError
+from lofi_pipeline.storage import DataRoot, write_json_atomic
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,13 +77,12 @@ def one(
     Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/.
     """
     from lofi_pipeline.audit import UnknownSubject
-    from lofi_pipeline.entities import RecordError
 
     try:
         report, written = _audit(_root(context, data), subject, quick=quick, documents=documents)
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
-    except (RecordError, UnreadableRecord) as error:
+    except LofiError as error:
         _broken(error, subject, json_file)
     _show_report(report, written)
     if json_file:

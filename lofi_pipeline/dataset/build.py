@@ -26,10 +26,11 @@ from lofi_pipeline.dataset.duplicates import (
     load_comparisons,
 )
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
+from lofi_pipeline.dataset.errors import NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, copies_of_withdrawn, left_out, withdrawn_processing
 from lofi_pipeline.dataset.publish import is_published, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
-from lofi_pipeline.dataset.version import NoTracks, category_of, make_version, version_track
+from lofi_pipeline.dataset.version import category_of, make_version, version_track
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,

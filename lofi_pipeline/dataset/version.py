@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lofi_pipeline.dataset.eligibility import Eligibility
+from lofi_pipeline.dataset.errors import NoTracks
 from lofi_pipeline.entities import (
     Dataset,
     DatasetVersion,
@@ -34,10 +35,6 @@ from lofi_pipeline.storage import (
 FILE_KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
 
 
-class NoTracks(RecordError):
-    """There is no data set, or no track to make one of."""
-
-
 def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVersion:
     """The version with that hash, or the current one.
 
@@ -53,7 +50,9 @@ def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVers
         dataset_hash = Dataset.parse(read_json(manifest), where=str(manifest)).hash
     path = root.dataset_version(dataset_hash)
     if not path.is_file():
-        raise RecordError(f"{path}: no such data set version")
+        raise RecordError(
+            f"{path}: no such data set version; copy it from where it was built, or build one (lofi run --to dataset_manifest)"
+        )
     return DatasetVersion.parse(read_json(path), where=str(path))
 
 

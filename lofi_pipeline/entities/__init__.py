@@ -16,7 +16,7 @@ from lofi_pipeline.entities.audit import (
     TrackRow,
     TrainingFacts,
 )
-from lofi_pipeline.entities.base import Entity, RecordError, describe_errors, now, track_number
+from lofi_pipeline.entities.base import Entity, describe_errors, now, track_number
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -27,6 +27,7 @@ from lofi_pipeline.entities.checkpoint import (
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.dataset_version import Captions, DatasetVersion, VersionTrack
 from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
+from lofi_pipeline.entities.errors import RecordError
 from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.grant import (
     Evidence,

@@ -1,4 +1,7 @@
-"""What every entity of the data model has in common: strict fields, and errors that name record, field and rule."""
+"""What every entity of the data model has in common: strict fields, shared types, errors that name record, field and rule.
+
+Each entity has a module of its own beside this one.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-
-class RecordError(ValueError):
-    """A record breaks a rule of the data model. The message names the record, each field and each rule."""
+from lofi_pipeline.entities.errors import RecordError
 
 
 class Entity(BaseModel):
@@ -29,7 +30,11 @@ class Entity(BaseModel):
 
     @classmethod
     def parse(cls, data: object, *, where: str, context: Mapping[str, Any] | None = None) -> Self:
-        """Validate `data`; on failure raise a RecordError that names `where` (a file or record), field and rule."""
+        """Validate `data`.
+
+        Raises:
+            RecordError: it breaks rules; names `where` (a file or record), and each field and rule.
+        """
         try:
             return cls.model_validate(data, context=dict(context or {}))
         except ValidationError as error:
@@ -72,7 +77,7 @@ Timestamp = AwareDatetime
 
 
 def track_number(track_id: str) -> int:
-    """The number in a track id, for the order in which ids were given: 1000 comes after 999."""
+    """The number in a track id; sorting by it gives the order in which ids were given, 1000 after 999."""
     return int(track_id.removeprefix("track_"))
 
 

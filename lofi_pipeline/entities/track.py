@@ -7,7 +7,8 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from lofi_pipeline.entities.base import Entity, Identifier, Name, RecordError, RelativePath, StyleId, TrackId
+from lofi_pipeline.entities.base import Entity, Identifier, Name, RelativePath, StyleId, TrackId
+from lofi_pipeline.entities.errors import RecordError
 
 MIN_SECONDS = 30.0
 MAX_SECONDS = 240.0

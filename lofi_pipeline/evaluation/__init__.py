@@ -1,24 +1,25 @@
 """Scores: sample generation, embedders, Frechet audio distance, text-audio alignment, coverage of styles.
 
-Importing this is light: torch, diffusers and matplotlib are imported when something is generated, embedded or drawn.
+Importing this is light: torch, diffusers and matplotlib are imported when something is generated, embedded or drawn. What
+happens to checkpoints because of their scores is in checkpoints/retention.py.
 """
 
 from lofi_pipeline.evaluation.embedders import (
-    BadWeights,
     Embedder,
-    MissingFile,
-    WeightsMissing,
     missing_weights,
     open_embedder,
     open_text_embedder,
     weights_sha256,
 )
 from lofi_pipeline.evaluation.errors import (
+    BadWeights,
     EvaluationError,
+    MissingFile,
     NotComparable,
     NotFinite,
     ReferenceMissing,
     TooFewWindows,
+    WeightsMissing,
 )
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
 from lofi_pipeline.evaluation.key import fixed_prompts, require_comparable, score_key

@@ -1,4 +1,7 @@
-"""From a checkpoint's folder to its scores, and those of its base model as step 0."""
+"""From a checkpoint's folder to its scores, and those of its base model as step 0: made once and kept.
+
+How a pipeline is scored is in score.py, where scores lie is in records.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
 from lofi_pipeline.config import EvaluationSettings
@@ -28,9 +32,6 @@ from lofi_pipeline.training.bases import describe_base, load_base, pick_device, 
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
-
-SAMPLES_FOLDER = "samples"
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,84 +61,102 @@ def evaluate_checkpoint(
     version: DatasetVersion,
     base_name: str,
     settings: EvaluationSettings,
-    progress: Tell = lambda message: None,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> Evaluated:
     """Score the checkpoint in `folder` against the validation split of `version`; the base too, where it was not.
 
     Scores that are on disk with exactly the key that new ones would have are returned as they are.
 
     Raises:
-        EvaluationError: the checkpoint is not valid, was pruned, or belongs to another base model.
+        CheckpointError: its record cannot be read, or its weights do not load.
+        EvaluationError: the checkpoint is not valid, was pruned, or belongs to another base model; or see `evaluate`.
     """
     record = read_record(folder)
     facts = describe_base(base_name)
-    if not record.checkpoint.is_valid:
-        raise EvaluationError(f"{folder.name}: is not valid ({record.invalid_reason}); it cannot be scored")
-    if record.lineage.base.sha256 != facts.sha256:
-        raise EvaluationError(
-            f"{folder.name}: was trained on {record.lineage.base.name}, not on {facts.name}; set training.base to that"
-        )
+    _require_scorable(folder, record, facts)
     import torch
 
     torch.set_num_threads(torch_threads())
     embedder = _open_embedder(settings.model_dump_json())
     key = score_key(root, version, embedder, settings)
-    base = _base_scores(root, version, base_name, facts, embedder, settings, key, progress)
-    there = read_scores(folder)
-    if there is not None and there.key == key:
-        return Evaluated(record, there, base, fresh=False)
+    scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)
+    base = scoring.of_base()
+    kept = read_scores(folder)
+    if kept is not None and kept.key == key:
+        return Evaluated(record, kept, base, fresh=False)
     if record.pruned:
-        raise EvaluationError(f"{folder.name}: its weights were pruned; only its record is left")
-    from lofi_pipeline.training.weights import load_checkpoint_into
-
-    pipeline: Any = _open_base(base_name, facts.sha256, pick_device())
-    try:
-        load_checkpoint_into(pipeline, folder)
-        scores = evaluate(
-            root,
-            version,
-            pipeline,
-            embedder,
-            settings,
-            step=record.checkpoint.step,
-            checkpoint_id=record.checkpoint.checkpoint_id,
-            samples_dir=folder / SAMPLES_FOLDER,
-            progress=progress,
+        raise EvaluationError(
+            f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
         )
-    finally:
-        pipeline.unload_lora_weights()
+    scores = scoring.of_checkpoint(folder, record)
     write_scores(folder, scores)
     enter_scores(root, folder, record, scores)
     compile_manifest(root, folder.parent)
     return Evaluated(record, scores, base, fresh=True)
 
 
-def _base_scores(
-    root: DataRoot,
-    version: DatasetVersion,
-    base_name: str,
-    facts: BaseModelFacts,
-    embedder: Embedder,
-    settings: EvaluationSettings,
-    key: ScoreKey,
-    progress: Tell,
-) -> Scores:
-    """The base model without LoRA, scored the same way: once for each key."""
-    with locked(root.metadata / "base_scores"):
-        there = read_base_scores(root, facts.sha256, key)
-        if there is not None:
-            return there
-        progress(f"scoring the base model {facts.name} as step 0")
-        scores = evaluate(
-            root,
-            version,
-            _open_base(base_name, facts.sha256, pick_device()),
-            embedder,
-            settings,
-            step=BASE_STEP,
-            checkpoint_id=BASE_CHECKPOINT_ID,
-            samples_dir=base_samples_folder(root, facts.sha256, key),
-            progress=progress,
+def _require_scorable(folder: Path, record: CheckpointRecord, facts: BaseModelFacts) -> None:
+    """Raises: EvaluationError, where a checkpoint is not valid or belongs to another base model."""
+    if not record.checkpoint.is_valid:
+        raise EvaluationError(
+            f"{folder.name}: is not valid ({record.invalid_reason}); mend that, then materialize its lora_checkpoints again"
         )
-        write_base_scores(root, facts.sha256, scores)
-        return scores
+    if record.lineage.base.sha256 != facts.sha256:
+        raise EvaluationError(
+            f"{folder.name}: was trained on {record.lineage.base.name}, not on {facts.name}; set training.base to that"
+        )
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """All that scores of one data set version and one base model depend on."""
+
+    root: DataRoot
+    version: DatasetVersion
+    base_name: str
+    facts: BaseModelFacts
+    embedder: Embedder
+    settings: EvaluationSettings
+    key: ScoreKey
+    progress: Callable[[str], None]
+
+    def of_checkpoint(self, folder: Path, record: CheckpointRecord) -> Scores:
+        """Generate and score with the checkpoint's LoRA; the base is left without it."""
+        from lofi_pipeline.training.weights import load_checkpoint_into
+
+        pipeline: Any = self._open_base()
+        try:
+            load_checkpoint_into(pipeline, folder)
+            return self._evaluate(
+                pipeline, record.checkpoint.step, record.checkpoint.checkpoint_id, folder / SAMPLES_FOLDER
+            )
+        finally:
+            pipeline.unload_lora_weights()
+
+    def of_base(self) -> Scores:
+        """The base model without LoRA, scored the same way: once for each key."""
+        with locked(self.root.metadata / "base_scores"):
+            kept = read_base_scores(self.root, self.facts.sha256, self.key)
+            if kept is not None:
+                return kept
+            self.progress(f"scoring the base model {self.facts.name} as step 0")
+            samples = base_samples_folder(self.root, self.facts.sha256, self.key)
+            scores = self._evaluate(self._open_base(), BASE_STEP, BASE_CHECKPOINT_ID, samples)
+            write_base_scores(self.root, self.facts.sha256, scores)
+            return scores
+
+    def _open_base(self) -> AceStepPipeline:
+        return _open_base(self.base_name, self.facts.sha256, pick_device())
+
+    def _evaluate(self, pipeline: AceStepPipeline, step: int, checkpoint_id: str, samples: Path) -> Scores:
+        return evaluate(
+            self.root,
+            self.version,
+            pipeline,
+            self.embedder,
+            self.settings,
+            step=step,
+            checkpoint_id=checkpoint_id,
+            samples_dir=samples,
+            progress=self.progress,
+        )

@@ -1,4 +1,7 @@
-"""Measures on a set of clips: Frechet distance to the reference, alignment with prompts, coverage of styles."""
+"""Measures on a set of clips: Frechet distance to the reference, alignment with prompts, coverage of styles.
+
+How clips are generated is in generate.py; what becomes of the scores is in score.py.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +55,8 @@ def score_clips(
 
     Alignment (clap) is the cosine between a window and its prompt, averaged over a clip's windows and then over clips,
     so that clips count alike. Shuffled is the same over all pairs of a clip and another clip's prompt: the chance level.
-    FAD takes the clips of validation prompts alone, like against like: a clip of a style that the validation split does
-    not hold is no worse for being far from it. Alignment takes all clips.
+    Alignment takes all clips. FAD takes the clips of validation prompts alone, because a clip of a style that the
+    validation split does not hold may be far from it and still be good.
     With one embedder for both, FAD and alignment are not independent of each other.
 
     Raises:
@@ -66,8 +69,8 @@ def score_clips(
     of_validation = [windows for windows, clip in zip(rows, clips, strict=True) if clip.spec.style_id is None]
     generated = np.concatenate(of_validation) if of_validation else np.zeros((0, embedder.dimension))
     fad = reference.gaussian.distance(Gaussian.of(generated))
-    heard = rows if text_embedder is embedder else _embed_clips(clips, text_embedder, settings)
-    cosines = _clip_by_prompt(heard, prompts, text_embedder)
+    judged = rows if text_embedder is embedder else _embed_clips(clips, text_embedder, settings)
+    cosines = _clip_by_prompt(judged, prompts, text_embedder)
     own = np.diagonal(cosines)
     return ClipScores(
         fad=fad,
@@ -80,7 +83,7 @@ def score_clips(
 
 
 def require_finite(clips: list[Clip]) -> None:
-    """Pass clips of finite samples.
+    """Check that all samples are finite.
 
     Raises:
         NotFinite: naming the clips that are not.
@@ -88,7 +91,7 @@ def require_finite(clips: list[Clip]) -> None:
     if broken := [clip.spec.name for clip in clips if not np.isfinite(clip.samples).all()]:
         raise NotFinite(
             f"{len(broken)} of {len(clips)} clips hold NaN or infinity ({', '.join(broken[:5])}): the model is broken; "
-            "it is not scored"
+            "it is not scored; lower its learning rate and train again"
         )
 
 
@@ -97,7 +100,9 @@ def _embed_clips(clips: list[Clip], embedder: Embedder, settings: EvaluationSett
     seconds = window_seconds(embedder, settings.clip_seconds)
     windows = [cut_windows(clip.samples, clip.sample_rate, embedder, seconds) for clip in clips]
     if short := [clip.spec.name for clip, cut in zip(clips, windows, strict=True) if not len(cut)]:
-        raise TooFewWindows(f"clips shorter than a window of {seconds} s: {', '.join(short[:5])}")
+        raise TooFewWindows(
+            f"clips shorter than a window of {seconds} s: {', '.join(short[:5])}; raise evaluation.clip_seconds"
+        )
     if not clips:
         return []
     embeddings = np.asarray(embedder.embed_audio(np.concatenate(windows)), dtype=np.float32)
@@ -113,7 +118,7 @@ def _clip_by_prompt(rows: list[np.ndarray], prompts: list[str], embedder: Embedd
     cosines = np.stack([(_unit(windows) @ texts.T).mean(axis=0) for windows in rows])
     if not np.isfinite(cosines).all():
         raise NotFinite(
-            f"the embedder {embedder.name} gives embeddings that are not finite; its weights are broken"
+            f"the embedder {embedder.name} gives embeddings that are not finite; its weights are broken: get them again"
         )
     return np.clip(cosines, -1.0, 1.0)
 
@@ -132,13 +137,13 @@ def _shuffled(cosines: np.ndarray, prompts: list[str]) -> float:
 def _coverage(
     clips: list[Clip], cosines: np.ndarray, settings: EvaluationSettings
 ) -> dict[str, StyleOutcome]:
-    """For every style: whether a clip came out, and whether it is nearer to its own prompt than to most others."""
+    """For every style: whether there is music, and whether it is nearer to its own prompt than to most others."""
     styles = [(index, clip) for index, clip in enumerate(clips) if clip.spec.style_id is not None]
     columns = [index for index, _ in styles]
     outcomes = {}
     for index, clip in styles:
         nearer = int((cosines[index, columns] > cosines[index, index]).sum())
-        generated = _came_out(clip, settings)
+        generated = _is_music(clip, settings)
         assert clip.spec.style_id is not None
         outcomes[clip.spec.style_id] = StyleOutcome(
             generated=generated, recognizable=generated and nearer < RECOGNIZED_WITHIN
@@ -146,8 +151,8 @@ def _coverage(
     return outcomes
 
 
-def _came_out(clip: Clip, settings: EvaluationSettings) -> bool:
-    """Of the asked length, and sounding for most of it (broken clips never come here)."""
+def _is_music(clip: Clip, settings: EvaluationSettings) -> bool:
+    """Whether a clip has the asked length and sounds for most of it. Its samples are known to be finite."""
     long_enough = clip.samples.shape[1] >= SHORTEST_SHARE * settings.clip_seconds * clip.sample_rate
     return long_enough and _sounding_share(clip) >= SOUNDING_SHARE
 

@@ -40,12 +40,13 @@ class Gaussian:
             raise ValueError(f"embeddings must be [n, D], not of shape {values.shape}")
         if len(values) < 2:
             raise TooFewWindows(
-                f"a Frechet distance needs at least 2 embeddings on each side, not {len(values)}"
+                f"a Frechet distance needs at least 2 embeddings on each side, not {len(values)}; "
+                "add validation tracks, or raise evaluation.validation_prompts"
             )
         if not np.isfinite(values).all():
             broken = int((~np.isfinite(values)).any(axis=1).sum())
             raise NotFinite(
-                f"{broken} of {len(values)} embeddings are not finite; the audio behind them is broken"
+                f"{broken} of {len(values)} embeddings are not finite; the audio behind them is broken: make it again"
             )
         mean = values.mean(axis=0)
         centred = (values - mean) / np.sqrt(len(values) - 1)

@@ -1,8 +1,8 @@
 """Clips from prompts, through diffusers' own sampling: many prompts, tempos and keys in a batch, none padded.
 
 AceStepPipeline takes one tempo, key and language a call, and pads a batch's conditions to the longest; its transformer
-has no mask for them, so padding changes what is heard. Here every prompt is encoded by itself, as in training, and only
-conditions of one length share a batch.
+has no mask for them, so padding changes the audio. Here every prompt is encoded by itself, as in training, and only
+conditions of one length share a batch. Nothing is scored here.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class _EncodedPipeline(AceStepPipeline):
     encoded: list[Encoded]
 
     def encode_prompt(self, *args: object, **kwargs: object) -> Encoded:
+        """The encodings that were given, whatever is asked for."""
         text, text_mask, lyrics, lyrics_mask = zip(*self.encoded, strict=True)
         return torch.cat(text), torch.cat(text_mask), torch.cat(lyrics), torch.cat(lyrics_mask)
 

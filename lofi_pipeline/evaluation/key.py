@@ -1,4 +1,4 @@
-"""What a score depends on beside the model, and the refusal to compare scores that depend on different things."""
+"""The key of a score: all it depends on beside the model. Only scores with the same key are compared."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fixed_prompts(
 
 
 def require_comparable(scores: Iterable[Scores]) -> None:
-    """Pass scores that were made alike.
+    """Check that scores were made in the same way.
 
     Raises:
         NotComparable: they differ in embedder, reference, prompts, window, versions or number of clips; says in which.

@@ -1,4 +1,7 @@
-"""What every checkpoint is asked for: the same prompts with the same seeds, so that scores differ by checkpoint alone."""
+"""What every checkpoint is asked for: the same prompts with the same seeds, so that scores differ by checkpoint alone.
+
+How a prompt is worded is in styles/, how it becomes a clip in generate.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import DatasetVersion, Split, StylePreset
+from lofi_pipeline.entities import DatasetVersion, Split, StylePreset, VersionTrack
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.storage import content_sha256
 from lofi_pipeline.styles import INSTRUMENTAL_LYRICS, Vocabulary, style_prompt
@@ -46,12 +49,27 @@ def evaluation_prompts(
     Raises:
         ReferenceMissing: the validation split is empty.
     """
+    specs = _validation_prompts(validation_tracks(version), settings)
+    return specs + _style_prompts(presets, vocabulary, settings) if settings.style_prompts else specs
+
+
+def validation_tracks(version: DatasetVersion) -> list[VersionTrack]:
+    """The tracks that are held out of training, in the order of their ids.
+
+    Raises:
+        ReferenceMissing: there are none.
+    """
     tracks = version.side(Split.VALIDATION)
     if not tracks:
         raise ReferenceMissing(
             f"{version.dataset.dataset_id}: the validation split is empty; add tracks, a tenth of them goes there"
         )
-    specs = [
+    return tracks
+
+
+def _validation_prompts(tracks: list[VersionTrack], settings: EvaluationSettings) -> list[PromptSpec]:
+    wanted = itertools.islice(itertools.cycle(tracks), settings.validation_prompts)
+    return [
         PromptSpec(
             name=f"validation-{number:02d}-{track.track.track_id}",
             prompt=track.prompt,
@@ -62,14 +80,15 @@ def evaluation_prompts(
             language=track.language,
             time_signature=track.time_signature,
         )
-        for number, track in enumerate(
-            itertools.islice(itertools.cycle(tracks), settings.validation_prompts), start=1
-        )
+        for number, track in enumerate(wanted, start=1)
     ]
-    if not settings.style_prompts:
-        return specs
+
+
+def _style_prompts(
+    presets: Mapping[str, StylePreset], vocabulary: Vocabulary, settings: EvaluationSettings
+) -> list[PromptSpec]:
     styles = sorted(presets.values(), key=lambda preset: preset.style_id)
-    return specs + [
+    return [
         PromptSpec(
             name=preset.style_id,
             prompt=style_prompt(preset, vocabulary),

@@ -1,4 +1,7 @@
-"""Scores on disk: scores.json in a checkpoint's folder, and the base model's under metadata/base_scores/."""
+"""Scores on disk: scores.json in a checkpoint's folder, and the base model's under metadata/base_scores/.
+
+How they are made is in checkpoint.py.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def read_scores(folder: Path) -> Scores | None:
     """The scores of a checkpoint's folder; None when it was not evaluated.
 
     Raises:
-        RecordError, UnreadableRecord: the file was damaged.
+        RecordError: the file was damaged.
     """
     return _read(folder / SCORES_RECORD)
 
@@ -45,7 +48,7 @@ def read_base_scores(root: DataRoot, base_sha256: str, key: ScoreKey) -> Scores 
     """The base model's scores made with exactly this key; None when there are none.
 
     Raises:
-        RecordError, UnreadableRecord: the file was damaged.
+        RecordError: the file was damaged.
     """
     return _read(base_scores_path(root, base_sha256, key))
 

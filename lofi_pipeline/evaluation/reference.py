@@ -1,4 +1,7 @@
-"""What generated clips are compared with: every window of the validation split, embedded once and kept."""
+"""What generated clips are compared with: every window of the validation split, embedded once and kept.
+
+How audio is cut into windows is in windows.py, what an embedder is in embedders/protocol.py.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lofi_pipeline.entities import DatasetVersion, Split, VersionTrack
+from lofi_pipeline.entities import DatasetVersion, VersionTrack
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
+from lofi_pipeline.evaluation.prompts import validation_tracks
 from lofi_pipeline.evaluation.vectors import read_vectors, write_vectors
 from lofi_pipeline.evaluation.windows import cut_windows
 from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256
@@ -37,7 +41,7 @@ class Reference:
 
     @cached_property
     def gaussian(self) -> Gaussian:
-        """The statistics that every checkpoint is compared with."""
+        """Mean and covariance of the embeddings, which every checkpoint is compared with."""
         return Gaussian.of(self.embeddings)
 
 
@@ -88,12 +92,7 @@ def floor_fad(reference: Reference) -> float | None:
 
 
 def _files(root: DataRoot, version: DatasetVersion) -> list[tuple[VersionTrack, Path]]:
-    tracks = version.side(Split.VALIDATION)
-    if not tracks:
-        raise ReferenceMissing(
-            f"{version.dataset.dataset_id}: the validation split is empty; add tracks, a tenth of them goes there"
-        )
-    files = [(track, root.inside(track.track.audio_path)) for track in tracks]
+    files = [(track, root.inside(track.track.audio_path)) for track in validation_tracks(version)]
     if gone := [track.track.audio_path for track, path in files if not path.is_file()]:
         raise ReferenceMissing(
             f"validation audio is gone: {', '.join(gone)}; materialize dataset_manifest again"
@@ -104,8 +103,8 @@ def _files(root: DataRoot, version: DatasetVersion) -> list[tuple[VersionTrack, 
 def _embed_file(path: Path, embedder: Embedder, seconds: float) -> np.ndarray:
     from lofi_pipeline import audio
 
-    heard = audio.read(path, max_seconds=_MAX_SECONDS)
-    windows = cut_windows(heard.samples, audio.SAMPLE_RATE, embedder, seconds)
+    decoded = audio.read(path, max_seconds=_MAX_SECONDS)
+    windows = cut_windows(decoded.samples, audio.SAMPLE_RATE, embedder, seconds)
     return np.asarray(embedder.embed_audio(windows), dtype=np.float32)
 
 

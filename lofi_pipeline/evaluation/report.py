@@ -1,13 +1,17 @@
-"""One picture of a training: loss, FAD and text-audio alignment over steps, the base model as step 0."""
+"""One chart of a training: loss, FAD and text-audio alignment over steps, the base model as step 0. Draws, scores nothing."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lofi_pipeline.entities import CheckpointRecord, Scores
 from lofi_pipeline.evaluation.key import require_comparable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _INK, _BLUE, _ORANGE, _GREEN, _GREY = "#222222", "#2a6fb0", "#c8641e", "#2e8b57", "#8a8a8a"
 
@@ -37,37 +41,17 @@ def plot_scores(scores: Sequence[Scores], losses: Sequence[LossPoint] = (), *, d
     from matplotlib.figure import Figure
 
     ordered = sorted(scores, key=lambda item: item.step)
-    steps = [item.step for item in ordered]
     figure = Figure(figsize=(7.2, 6.0), layout="constrained")
     FigureCanvasAgg(figure)
-    top, middle, bottom = figure.subplots(3, 1, sharex=True)
-
-    learned = sorted(losses, key=lambda point: point.step)
-    _line(top, [(p.step, p.loss) for p in learned], "training", _BLUE)
-    _line(top, [(p.step, p.validation_loss) for p in learned], "held out", _ORANGE)
-    top.set_ylabel("loss")
-
-    _line(middle, zip(steps, [item.metrics.fad_score for item in ordered], strict=True), "FAD", _BLUE)
-    floors = [item.floor_fad for item in ordered if item.floor_fad is not None]
-    if floors:
-        middle.axhline(
-            floors[-1], color=_GREY, linestyle="--", linewidth=1, label="floor: two halves of validation"
-        )
-    middle.set_ylim(bottom=0)
-    middle.set_ylabel("FAD, lower is better")
-
-    _line(
-        bottom, zip(steps, [item.metrics.clap_score for item in ordered], strict=True), "own prompt", _GREEN
-    )
-    _line(bottom, zip(steps, [item.clap_shuffled for item in ordered], strict=True), "other prompts", _GREY)
-    bottom.set_ylabel("text-audio cosine")
-    bottom.set_xlabel("training step (0: base model)")
-
+    charts = figure.subplots(3, 1, sharex=True)
+    _draw_losses(charts[0], sorted(losses, key=lambda point: point.step))
+    _draw_fad(charts[1], ordered)
+    _draw_alignment(charts[2], ordered)
     if ordered:
-        top.set_title(
+        charts[0].set_title(
             f"{len(ordered)} scored, embedder {ordered[0].key.embedder}", fontsize=10, color=_INK, loc="left"
         )
-    for chart in (top, middle, bottom):
+    for chart in charts:
         chart.grid(alpha=0.25, linewidth=0.6)
         chart.spines[["top", "right"]].set_visible(False)
         if chart.get_legend_handles_labels()[0]:
@@ -77,7 +61,32 @@ def plot_scores(scores: Sequence[Scores], losses: Sequence[LossPoint] = (), *, d
     return buffer.getvalue()
 
 
-def _line(chart, points, label: str, colour: str) -> None:
+def _draw_losses(chart: Axes, losses: list[LossPoint]) -> None:
+    _line(chart, [(point.step, point.loss) for point in losses], "training", _BLUE)
+    _line(chart, [(point.step, point.validation_loss) for point in losses], "held out", _ORANGE)
+    chart.set_ylabel("loss")
+
+
+def _draw_fad(chart: Axes, scores: list[Scores]) -> None:
+    _line(chart, [(item.step, item.metrics.fad_score) for item in scores], "FAD", _BLUE)
+    floors = [item.floor_fad for item in scores if item.floor_fad is not None]
+    if floors:
+        chart.axhline(
+            floors[-1], color=_GREY, linestyle="--", linewidth=1, label="floor: two halves of validation"
+        )
+    chart.set_ylim(bottom=0)
+    chart.set_ylabel("FAD, lower is better")
+
+
+def _draw_alignment(chart: Axes, scores: list[Scores]) -> None:
+    _line(chart, [(item.step, item.metrics.clap_score) for item in scores], "own prompt", _GREEN)
+    _line(chart, [(item.step, item.clap_shuffled) for item in scores], "other prompts", _GREY)
+    chart.set_ylabel("text-audio cosine")
+    chart.set_xlabel("training step (0: base model)")
+
+
+def _line(chart: Axes, points: list[tuple[int, float | None]], label: str, colour: str) -> None:
+    """Draw the points that have a value."""
     known = [(step, value) for step, value in points if value is not None]
     if known:
         chart.plot(

@@ -1,4 +1,7 @@
-"""A checkpoint's scores: FAD against the validation split, text-audio alignment, and which styles it can make."""
+"""The scores of a pipeline: FAD against the validation split, text-audio alignment, and which styles it can make.
+
+Where they are kept is in records.py; from a checkpoint's folder to its scores is in checkpoint.py.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,21 @@ import numpy as np
 import soundfile
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import DatasetVersion, QualityMetrics, Sample, Scores, checkpoint_id_of, now
-from lofi_pipeline.evaluation.clip_scores import require_finite, score_clips
+from lofi_pipeline.entities import (
+    DatasetVersion,
+    QualityMetrics,
+    Sample,
+    ScoreKey,
+    Scores,
+    checkpoint_id_of,
+    now,
+)
+from lofi_pipeline.evaluation.clip_scores import ClipScores, require_finite, score_clips
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.key import fixed_prompts, score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec
-from lofi_pipeline.evaluation.reference import floor_fad, load_reference
+from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
 from lofi_pipeline.evaluation.windows import window_seconds
 from lofi_pipeline.storage import DataRoot, replacing
 
@@ -64,18 +75,44 @@ def evaluate(
     clips = generate(pipeline, prompts, settings, progress)
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings)
-    paths = [write_sample(samples_dir, clip) for clip in clips]
+    samples = _write_samples(root, samples_dir, clips, found)
     progress(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
     )
-    metrics = QualityMetrics(
-        checkpoint_id=checkpoint_id,
-        evaluation_date=now(),
-        fad_score=found.fad,
-        clap_score=found.clap,
-        style_coverage=found.style_coverage or None,
+    return _scores(step, checkpoint_id, key, found, reference, samples)
+
+
+def _scores(
+    step: int,
+    checkpoint_id: str,
+    key: ScoreKey,
+    found: ClipScores,
+    reference: Reference,
+    samples: list[Sample],
+) -> Scores:
+    """What scores.json says."""
+    return Scores(
+        metrics=QualityMetrics(
+            checkpoint_id=checkpoint_id,
+            evaluation_date=now(),
+            fad_score=found.fad,
+            clap_score=found.clap,
+            style_coverage=found.style_coverage or None,
+        ),
+        step=step,
+        key=key,
+        clap_shuffled=found.clap_shuffled,
+        floor_fad=floor_fad(reference),
+        reference_windows=len(reference.embeddings),
+        generated_windows=found.windows,
+        samples=samples,
     )
-    samples = [
+
+
+def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipScores) -> list[Sample]:
+    """Write every clip into `folder`; returns what scores.json says of each."""
+    paths = [write_sample(folder, clip) for clip in clips]
+    return [
         Sample(
             prompt=clip.spec.prompt,
             style_id=clip.spec.style_id,
@@ -85,16 +122,6 @@ def evaluate(
         )
         for clip, path, clap in zip(clips, paths, found.clap_of_clip, strict=True)
     ]
-    return Scores(
-        metrics=metrics,
-        step=step,
-        key=key,
-        clap_shuffled=found.clap_shuffled,
-        floor_fad=floor_fad(reference),
-        reference_windows=len(reference.embeddings),
-        generated_windows=found.windows,
-        samples=samples,
-    )
 
 
 def write_sample(folder: Path, clip: Clip) -> Path:

@@ -1,4 +1,4 @@
-"""Embeddings kept as .npy files: what is damaged counts as not there, and is made again."""
+"""Embeddings kept as .npy files, such as those of the reference. A damaged file counts as absent, and is made again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixed, non-overlapping windows at an embedder's rate: what both sides of a comparison are cut into."""
+"""Cutting audio into fixed windows at an embedder's rate, the same way for generated clips and for the reference."""
 
 from __future__ import annotations
 

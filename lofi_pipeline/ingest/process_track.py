@@ -28,6 +28,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.ingest.context import ProcessingContext
+from lofi_pipeline.ingest.errors import TrackRefused
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
 from lofi_pipeline.storage import (
     DataRoot,
@@ -41,10 +42,6 @@ from lofi_pipeline.storage import (
 
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """The disk is full or cannot be written to: no track is to blame."""
-
-
-class TrackRefused(Exception):
-    """A track that may not be used as it is: recorded as a refusal, not as a fault."""
 
 
 def load_record(root: DataRoot, track_id: str) -> TrackRecord | None:

@@ -21,9 +21,10 @@ from lofi_pipeline.entities import (
     Verdict,
 )
 from lofi_pipeline.licensing import grants
+from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.expression import And, License, Node, read_expression
 from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
-from lofi_pipeline.licensing.text import UnreadableLicence, bans_training, normalize_license, without_grant
+from lofi_pipeline.licensing.text import bans_training, normalize_license, without_grant
 
 UNKNOWN = "LicenseRef-Unknown"
 AI_TRAINING_BAN = "LicenseRef-No-AI-Training"

@@ -106,7 +106,9 @@ def _compiled(pattern: str, macros: dict[str, str], rule: LicenceRule, where: st
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise PolicyError(f"{where}: {rule.id}: {pattern!r} is no regular expression: {error}") from error
+        raise PolicyError(
+            f"{where}: {rule.id}: {pattern!r} is no regular expression, mend it: {error}"
+        ) from error
 
 
 def load_policy(path: Path | None = None) -> Policy:

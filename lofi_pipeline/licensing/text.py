@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from lofi_pipeline.licensing.errors import UnreadableLicence
+
 TEXT_RULES = 2
 """Raise it when what this package makes of a text changes: every source is then judged anew."""
 
@@ -28,10 +30,6 @@ _GRANT = re.compile(
     r"\b(?:(?:with|incl\.?|including|includes|plus|and|&) )?(?:an? )?(?:explicit )?(?:exclusive |non exclusive )?ai training"
     r"(?: (?:rights?|grant|granted|permission|permitted|allowed|addendum|ok|included|licen[cs]e)){1,2}(?=$| )"
 )
-
-
-class UnreadableLicence(ValueError):
-    """The text holds characters that make it look like something it is not."""
 
 
 def normalize_license(license_type: str) -> str:

@@ -1,8 +1,9 @@
 """Train the nano base: python -m lofi_pipeline.pretraining.base --work build/nano
 
-An AceStepPipeline from nothing, on synthetic music that is not lofi; only its text encoder starts from the embedder's
-text tower. Crops start on the first downbeat, and high-noise steps, where tempo and instruments are decided, get more
-than their usual share. Progress is kept in <work>/base.pt: the same command goes on where it was stopped.
+An AceStepPipeline is trained from nothing on synthetic music that is not lofi; only its text encoder starts from the
+embedder's text tower. Crops start on the first downbeat, and high-noise steps, where tempo and instruments are decided, get
+more than their usual share. Progress is kept in <work>/base.pt: the same command goes on where it was stopped. The losses
+are in base_objective.py.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
-from lofi_pipeline.evaluation.embedders.nano import FOLDER as EMBEDDER_FOLDER
+from lofi_pipeline.evaluation.embedders.files import NANO_FOLDER as EMBEDDER_FOLDER
 from lofi_pipeline.pretraining import corpus
 from lofi_pipeline.pretraining.base_objective import FRAMES, Batch, Objective
 from lofi_pipeline.pretraining.base_pipeline import build
+from lofi_pipeline.training.bases import NANO_FOLDER as BASE_FOLDER
 
-FOLDER = EMBEDDER_FOLDER.parent / "nano_base"
 COMPONENTS = ("text_encoder", "transformer", "condition_encoder")
-SAVE_EVERY, EXPORT_EVERY, TELL_EVERY = 250, 1000, 50
+SAVE_EVERY, EXPORT_EVERY, LOG_EVERY = 250, 1000, 50
 
 
-def rate(step: int, steps: int, peak: float) -> float:
+def learning_rate(step: int, steps: int, peak: float) -> float:
     """Warm up over 100 steps, hold, then fall to a hundredth over the last third."""
     fall = max(0.0, (step / steps - 0.67) / 0.33)
     return peak * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall))))
@@ -40,7 +41,7 @@ def rate(step: int, steps: int, peak: float) -> float:
 
 @dataclass
 class _State:
-    """What training goes on from. The timbre encoder and the silence are no part of what is learnt."""
+    """What training goes on from. The timbre encoder and the silence are not trained."""
 
     pipeline: Any
     average: dict[str, dict[str, torch.Tensor]]
@@ -65,6 +66,7 @@ class _State:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def save(self, path: Path) -> None:
+        """Write all of it to `path`, whole or not at all."""
         parts = {name: getattr(self.pipeline, name).state_dict() for name in COMPONENTS}
         temporary = path.with_suffix(".tmp")
         torch.save(
@@ -74,6 +76,7 @@ class _State:
         temporary.replace(path)
 
     def load(self, path: Path) -> None:
+        """Go on from what `save` wrote."""
         kept = torch.load(path, weights_only=True)
         for name in COMPONENTS:
             getattr(self.pipeline, name).load_state_dict(kept["parts"][name])
@@ -85,7 +88,7 @@ class _State:
         self.optimiser.load_state_dict(kept["optimiser"])
 
     @torch.no_grad()
-    def follow(self, parts: torch.Tensor, norm: torch.Tensor) -> None:
+    def record_step(self, parts: torch.Tensor, norm: torch.Tensor) -> None:
         """Count a step: its losses go into the history, the average of the weights moves towards the weights."""
         self.step += 1
         flow, rhythm, beat = parts.tolist()
@@ -101,9 +104,9 @@ class _State:
             ]
             torch._foreach_lerp_([a for a, _ in live], [v.data for _, v in live], 1 - keep)
 
-    def recently(self) -> str:
+    def recent_losses(self) -> str:
         """The means of the last steps."""
-        loss, rhythm, beat, norm = np.mean([row[1:] for row in self.history[-TELL_EVERY:]], axis=0)
+        loss, rhythm, beat, norm = np.mean([row[1:] for row in self.history[-LOG_EVERY:]], axis=0)
         return f"loss {loss:.4f} rhythm {rhythm:.3f} beat {beat:.3f} norm {norm:.2f}"
 
 
@@ -146,19 +149,21 @@ def _train(rank: int, arguments: argparse.Namespace, meeting: str | None) -> Non
         batch = Batch.draw(arguments.seed, state.step, arguments.batch, len(data.examples)).share(rank, world)
         losses = objective.losses(batch)
         for group in state.optimiser.param_groups:
-            group["lr"] = group["share"] * rate(state.step, arguments.steps, arguments.rate)
+            group["lr"] = group["share"] * learning_rate(state.step, arguments.steps, arguments.rate)
         state.optimiser.zero_grad()
         losses.total.backward()
         parts = _average(parameters, losses.parts, world) if world > 1 else losses.parts
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)
         if torch.isfinite(norm):
             state.optimiser.step()
-        state.follow(parts, norm)
+        state.record_step(parts, norm)
         if rank:
             continue
-        if state.step % TELL_EVERY == 0:
+        if state.step % LOG_EVERY == 0:
             pace = (time.time() - began) / (state.step - start)
-            print(f"step {state.step}/{arguments.steps} {state.recently()} {pace:.2f} s a step", flush=True)
+            print(
+                f"step {state.step}/{arguments.steps} {state.recent_losses()} {pace:.2f} s a step", flush=True
+            )
         if state.step % SAVE_EVERY == 0 or state.step == arguments.steps:
             state.save(kept)
         if state.step % EXPORT_EVERY == 0 or state.step == arguments.steps:
@@ -214,9 +219,10 @@ def _forget_paths(folder: Path) -> None:
 
 
 def main() -> None:
+    """Read the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.base", description=__doc__)
     parser.add_argument("--work", default="build/nano", help="where the corpus and the progress are kept")
-    parser.add_argument("--out", default=str(FOLDER), help="folder of the trained pipeline")
+    parser.add_argument("--out", default=str(BASE_FOLDER), help="folder of the trained pipeline")
     parser.add_argument(
         "--embedder",
         default=str(EMBEDDER_FOLDER),

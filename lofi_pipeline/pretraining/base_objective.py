@@ -1,4 +1,7 @@
-"""What the nano base learns from: noised crops with their prompts, and three losses over its guess."""
+"""What the nano base learns from: noised crops with their prompts, and three losses over its guess.
+
+The loop around it is in base.py, the untrained pipeline in base_pipeline.py.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ LYRICS = "[instrumental]"
 GUIDANCE_DROPOUT = 0.15
 RHYTHM, SMOOTHING = 0.3, (5, 13)
 BEAT, ALMOST_NOISE = 1.0, 0.97
-TOLD_TEMPO = 0.6
+TEMPO_SHARE = 0.6
+"""Share of the examples whose tempo is given as metadata; key and metre are given to half of them."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class Batch:
     rows: NDArray[np.int64]  # [n] of the corpus
     t: torch.Tensor  # [n] noise levels
     noise: torch.Tensor  # [n, FRAMES, 64]
-    dropped: torch.Tensor  # bool [n, 1, 1]: told nothing
-    told: NDArray[np.float64]  # [n, 3] decides which metadata are told
+    dropped: torch.Tensor  # bool [n, 1, 1]: trained without condition
+    metadata: NDArray[np.float64]  # [n, 3] uniform in [0, 1): decides which of tempo, key and metre are given
 
     @classmethod
     def draw(cls, seed: int, step: int, count: int, pieces: int) -> Batch:
@@ -45,12 +49,12 @@ class Batch:
     def share(self, rank: int, world: int) -> Batch:
         """What one of `world` processes takes of it."""
         mine = slice(rank, None, world)
-        return Batch(self.rows[mine], self.t[mine], self.noise[mine], self.dropped[mine], self.told[mine])
+        return Batch(self.rows[mine], self.t[mine], self.noise[mine], self.dropped[mine], self.metadata[mine])
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Of one batch: the velocity's mean square error, and the rhythm's and the beat's as shares of the data's own."""
+    """Of one batch: the mean square error of the velocity, and those of rhythm and beat as shares of the data's own."""
 
     flow: torch.Tensor
     rhythm: torch.Tensor
@@ -99,7 +103,7 @@ class Beats:
     """What the loudness of four frequency regions is on average at each tempo of the corpus.
 
     From nearly pure noise the best guess for a prompt is an average like this one. Learnt from single pieces it drowns
-    in what else differs between them; told outright, the network learns what the tempo in a prompt means.
+    in what else differs between them; given the averages, the network learns what the tempo in a prompt means.
     """
 
     def __init__(self, latents: torch.Tensor, tempi: torch.Tensor) -> None:
@@ -113,7 +117,7 @@ class Beats:
         ]
 
     def loss(self, guess: torch.Tensor, tempi: list[int]) -> torch.Tensor:
-        """How far guessed latents [batch, frames, 64] are from the averages of their tempi; 1 for a flat guess."""
+        """Mean square error of guessed latents [batch, frames, 64] against the averages of their tempi; 1 for a flat guess."""
         total = torch.zeros(())
         for i, (part, scale) in enumerate(zip(envelopes(guess), self.scales, strict=True)):
             wanted = torch.stack([self.by_tempo[bpm][i] for bpm in tempi])
@@ -151,7 +155,7 @@ class Objective:
             context_latents=self._context.expand(count, -1, -1), return_dict=False,
         )[0]  # fmt: skip
         error = velocity - (batch.noise - clean)
-        noisy = self._says_tempo(batch) & (batch.t > ALMOST_NOISE)
+        noisy = self._names_tempo(batch) & (batch.t > ALMOST_NOISE)
         beat = torch.zeros(())
         if noisy.any():
             tempi = self._tempi[torch.from_numpy(batch.rows)[noisy]].tolist()
@@ -159,17 +163,17 @@ class Objective:
         rhythm = rhythm_loss(error, batch.t, self._scales)
         return Losses(error.square().mean(), rhythm, beat, noisy.float().mean())
 
-    def _says_tempo(self, batch: Batch) -> torch.Tensor:
+    def _names_tempo(self, batch: Batch) -> torch.Tensor:
         """Whether the condition names the tempo, as a tag or as metadata: bool [n]."""
         named = [" bpm" in self._examples[row].prompt for row in batch.rows]
-        told = batch.told[:, 0] < TOLD_TEMPO
-        return torch.from_numpy(np.array(named) | told) & ~batch.dropped.flatten()
+        given = batch.metadata[:, 0] < TEMPO_SHARE
+        return torch.from_numpy(np.array(named) | given) & ~batch.dropped.flatten()
 
     def _condition(self, batch: Batch) -> torch.Tensor:
         """Conditions [n, tokens, width] of a batch; the timbre encoder's answer is known beforehand."""
         conditioner = self._pipeline.condition_encoder
         conditioner.timbre_encoder = self._fixed_timbre
-        condition = _condition(self._pipeline, [self._examples[row] for row in batch.rows], batch.told)
+        condition = _condition(self._pipeline, [self._examples[row] for row in batch.rows], batch.metadata)
         conditioner.timbre_encoder = self._timbre
         return torch.where(batch.dropped, conditioner.null_condition_emb, condition)
 
@@ -186,17 +190,17 @@ class _FixedTimbre(nn.Module):
         return self.answer.expand(count, 1, -1), torch.ones(count, 1, dtype=torch.long)
 
 
-def texts(pipeline: Any, examples: list, told: NDArray[np.float64]) -> tuple[list[str], str]:
-    """Each example in the pipeline's own format; tempo, key and metre are told as metadata only some of the time."""
+def texts(pipeline: Any, examples: list, metadata: NDArray[np.float64]) -> tuple[list[str], str]:
+    """Each example in the pipeline's own format; tempo, key and metre are given as metadata only some of the time."""
     formatted = []
     lyric = ""
-    for example, (tempo, key, metre) in zip(examples, told, strict=True):
+    for example, (tempo, key, metre) in zip(examples, metadata, strict=True):
         spec = example.spec
         text, lyric = pipeline._format_prompt(
             example.prompt,
             LYRICS,
             audio_duration=FRAMES / 50,
-            bpm=round(spec.bpm) if tempo < TOLD_TEMPO else None,
+            bpm=round(spec.bpm) if tempo < TEMPO_SHARE else None,
             keyscale=f"{spec.key} {spec.mode}" if key < 0.5 else None,
             timesignature="4" if metre < 0.5 else None,
         )
@@ -204,9 +208,9 @@ def texts(pipeline: Any, examples: list, told: NDArray[np.float64]) -> tuple[lis
     return formatted, lyric
 
 
-def _condition(pipeline: Any, examples: list, told: NDArray[np.float64]) -> torch.Tensor:
+def _condition(pipeline: Any, examples: list, metadata: NDArray[np.float64]) -> torch.Tensor:
     """Conditions [batch, tokens, width] as encode_prompt makes them for a list: padded to the longest, no masks later."""
-    formatted, lyric = texts(pipeline, examples, told)
+    formatted, lyric = texts(pipeline, examples, metadata)
     tokens = pipeline.tokenizer(formatted, padding="longest", return_tensors="pt")
     lyrics = pipeline.tokenizer([lyric] * len(examples), padding="longest", return_tensors="pt")
     hidden = pipeline.text_encoder(input_ids=tokens["input_ids"]).last_hidden_state

@@ -1,7 +1,8 @@
 """Train the nano embedder: python -m lofi_pipeline.pretraining.embedder --work build/nano
 
-Contrastive between audio and prompts, with negatives that differ in one tag, and auxiliary questions (tempo,
-instruments, production, atmosphere, mood, mode, lofi or not) to both towers, so that each really hears or reads them.
+A contrastive loss between audio and prompts, with negatives that differ in one tag. Both towers also answer auxiliary
+questions (tempo, instruments, production, atmosphere, mood, mode, lofi or not), so that each learns what they are about.
+The networks are in evaluation/embedders/nano_towers.py, the questions' targets in labels.py.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
 
 from lofi_pipeline.demo.distributions import Kind
-from lofi_pipeline.evaluation.embedders.nano import FOLDER
+from lofi_pipeline.evaluation.embedders.files import NANO_FOLDER
 from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, Heads, TextTower
 from lofi_pipeline.pretraining import corpus, labels, tokenizer
 
 VOCABULARY = Path(__file__).parents[2] / "config" / "tag_categories.yaml"
 DIMENSION, WIDTH, WINDOW = 16, 256, 250
+PEAK_RATE = 1.5e-3
 TEXT_CONFIG = {
     "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 2048, "pad_token_id": 0, "eos_token_id": 0,
@@ -72,17 +75,17 @@ def smooth_numbers(embedding: nn.Embedding, words: object) -> None:
 def auxiliary(
     answers: dict[str, torch.Tensor],
     truth: labels.Labels,
-    tempo_told: torch.Tensor | None,
+    names_tempo: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Weighted loss of the auxiliary questions; tempo counts where the prompt tells it."""
+    """Weighted loss of the auxiliary questions; with `names_tempo`, float [batch], tempo counts only where that is 1."""
     total = torch.zeros(())
     for name, weight in WEIGHTS.items():
         target, logits = getattr(truth, name), answers[name]
         if name in ("instruments", "production"):
             loss = functional.binary_cross_entropy_with_logits(logits, target)
-        elif name == "tempo" and tempo_told is not None:
+        elif name == "tempo" and names_tempo is not None:
             each = functional.cross_entropy(logits, target, reduction="none")
-            loss = (each * tempo_told).sum() / tempo_told.sum().clamp_min(1)
+            loss = (each * names_tempo).sum() / names_tempo.sum().clamp_min(1)
         else:
             loss = functional.cross_entropy(logits, target)
         total = total + weight * loss
@@ -90,13 +93,14 @@ def auxiliary(
 
 
 def augment(raw: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Louder or quieter by a few dB, and a little blurred by noise, as a codec's round trip would do."""
+    """Log-mel frames [batch, frames, 64] made louder or quieter by a few dB, with a little noise, as a codec's round trip adds."""
     gain = torch.exp(0.25 * torch.randn(len(raw), 1, 1, generator=generator))
     linear = (raw.exp() - 1e-3).clamp_min(0) * gain
     return (linear + 1e-3).log() + 0.12 * torch.randn(raw.shape, generator=generator)
 
 
 def train(arguments: argparse.Namespace) -> None:
+    """Train from the start, and export the model after every 200 steps with what it measures at."""
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     cache = Path(arguments.work) / "corpus"
@@ -110,14 +114,10 @@ def train(arguments: argparse.Namespace) -> None:
     frames = torch.from_numpy(np.concatenate([part.frames for part in parts]))
     examples = [example for part in parts for example in part.examples]
     truth = labels.of(examples)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, 1.5e-3, total_steps=arguments.steps, pct_start=0.08
-    )
-    rng, generator = (
-        np.random.default_rng(arguments.seed),
-        torch.Generator().manual_seed(arguments.seed),
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.02)
+    schedule = OneCycleLR(optimiser, PEAK_RATE, total_steps=arguments.steps, pct_start=0.08)
+    rng = np.random.default_rng(arguments.seed)
+    generator = torch.Generator().manual_seed(arguments.seed)
     history, began = [], time.time()
     for step in range(1, arguments.steps + 1):
         rows = rng.choice(len(examples), arguments.batch, replace=False)
@@ -130,27 +130,37 @@ def train(arguments: argparse.Namespace) -> None:
         history.append((step, round(loss.item(), 4), *parts_of_loss))
         if step % 50 == 0 or step == arguments.steps:
             recent = np.mean([row[1:] for row in history[-50:]], axis=0).round(3).tolist()
-            print(
-                f"step {step}/{arguments.steps} {time.time() - began:.0f}s loss {recent}",
-                flush=True,
-            )
+            print(f"step {step}/{arguments.steps} {time.time() - began:.0f}s loss {recent}", flush=True)
         if step % 200 == 0 or step == arguments.steps:
             figures = measure(model, words, held)
             print(f"  held out: {figures}", flush=True)
-            facts = {
-                "seed": arguments.seed, "steps": step, "batch": arguments.batch, "pieces": pieces,
-                "data_sha256": [part.sha256 for part in parts], "held_out": figures,
-                "parameters": sum(p.numel() for tower in (model.audio, model.text) for p in tower.parameters()),
-            }  # fmt: skip
+            facts = _facts(arguments, step, pieces, parts, figures, model)
             export(model, words, band_mean, band_std, facts, history, Path(arguments.out))
 
 
+def _facts(
+    arguments: argparse.Namespace,
+    step: int,
+    pieces: dict[Kind, int],
+    parts: list[corpus.Corpus],
+    figures: dict[str, float],
+    model: Embedder,
+) -> dict[str, object]:
+    """What training.json says of the exported model."""
+    return {
+        "seed": arguments.seed, "steps": step, "batch": arguments.batch, "pieces": pieces,
+        "data_sha256": [part.sha256 for part in parts], "held_out": figures,
+        "parameters": sum(p.numel() for tower in (model.audio, model.text) for p in tower.parameters()),
+    }  # fmt: skip
+
+
 def _loss(model, words, frames, examples, truth, rows, rng, generator):
+    """The loss over a batch of `rows`, and its three parts rounded: contrastive, audio questions, text questions."""
     start = int(rng.integers(0, corpus.FRAMES - WINDOW + 1))
     raw = augment(frames[rows, start : start + WINDOW].float(), generator)
     prompts = [examples[row].prompt for row in rows]
     tokens = words(
-        prompts + [labels.spoil(prompt, rng) for prompt in prompts],
+        prompts + [labels.with_wrong_tag(prompt, rng) for prompt in prompts],
         padding=True,
         return_tensors="pt",
     )
@@ -162,28 +172,24 @@ def _loss(model, words, frames, examples, truth, rows, rng, generator):
         similar[:, : len(rows)].T, own
     )
     target = truth.pick(torch.from_numpy(rows))
-    told = torch.tensor([float(" bpm" in prompt) for prompt in prompts])
-    heard = auxiliary(model.audio_heads(audio_features), target, None)
-    read = auxiliary(model.text_heads(text_features[: len(rows)]), target, told)
-    loss = contrast + heard + read
-    return loss, (
-        round(contrast.item(), 4),
-        round(heard.item(), 4),
-        round(read.item(), 4),
-    )
+    names_tempo = torch.tensor([float(" bpm" in prompt) for prompt in prompts])
+    audio_answers = auxiliary(model.audio_heads(audio_features), target, None)
+    text_answers = auxiliary(model.text_heads(text_features[: len(rows)]), target, names_tempo)
+    parts = (contrast, audio_answers, text_answers)
+    return contrast + audio_answers + text_answers, tuple(round(part.item(), 4) for part in parts)
 
 
 @torch.no_grad()
 def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, float]:
-    """On pieces held out: own prompt first of 8, tempo heard and read within 8 % (octaves folded)."""
+    """On held-out pieces: own prompt first of 8, and the tempo from audio and from text within 8 % (octaves folded)."""
     model.eval()
     figures: dict[str, float] = {}
     for part in held:
         kind = part.examples[0].kind
         prompts = [example.prompt for example in part.examples]
         tokens = words(prompts, padding=True, return_tensors="pt")
-        heard, audio = model.audio(torch.from_numpy(part.frames[:, :WINDOW]).float())
-        read, text = model.text(tokens["input_ids"], tokens["attention_mask"])
+        audio_features, audio = model.audio(torch.from_numpy(part.frames[:, :WINDOW]).float())
+        text_features, text = model.text(tokens["input_ids"], tokens["attention_mask"])
         similar = audio @ text.T
         rng = np.random.default_rng(0)
         first = [
@@ -200,10 +206,10 @@ def measure(model: Embedder, words, held: list[corpus.Corpus]) -> dict[str, floa
         ]
         figures[f"{kind} own prompt first of 8"] = round(float(np.mean(first)), 3)
         bpm = np.array([example.spec.bpm for example in part.examples])
-        told = np.array([" bpm" in prompt for prompt in prompts])
+        names_tempo = np.array([" bpm" in prompt for prompt in prompts])
         for name, heads, features, rows in (
-            ("heard", model.audio_heads, heard, told | True),
-            ("read", model.text_heads, read, told),
+            ("heard", model.audio_heads, audio_features, names_tempo | True),
+            ("read", model.text_heads, text_features, names_tempo),
         ):
             guess = labels.TEMPO_BINS[heads(features)["tempo"].argmax(1).numpy()]
             off = np.abs((np.log2(guess / bpm) + 0.5) % 1 - 0.5)
@@ -245,9 +251,10 @@ def export(
 
 
 def main() -> None:
+    """Read the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.embedder", description=__doc__)
     parser.add_argument("--work", default="build/nano", help="where the rendered corpus is kept")
-    parser.add_argument("--out", default=str(FOLDER), help="folder of the trained model")
+    parser.add_argument("--out", default=str(NANO_FOLDER), help="folder of the trained model")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--lofi", type=int, default=2000, help="lofi pieces to train on")

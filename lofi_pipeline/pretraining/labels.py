@@ -56,10 +56,10 @@ def of(examples: list[Example]) -> Labels:
     specs = [example.spec for example in examples]
     tempo = np.log2(TEMPO_BINS)[None] - np.log2([[spec.bpm] for spec in specs])
     soft = np.exp(-0.5 * (tempo / np.log2(1.03)) ** 2)
-    heard = [{*spec.instruments, spec.vocal_type} for spec in specs]
+    tags_of = [{*spec.instruments, spec.vocal_type} for spec in specs]
     return Labels(
         tempo=torch.tensor(soft / soft.sum(1, keepdims=True)).float(),
-        instruments=torch.tensor([[float(tag in tags) for tag in INSTRUMENTS] for tags in heard]),
+        instruments=torch.tensor([[float(tag in tags) for tag in INSTRUMENTS] for tags in tags_of]),
         production=torch.tensor(
             [[float(tag in spec.production) for tag in LOFI_PRODUCTION] for spec in specs]
         ),
@@ -72,18 +72,19 @@ def of(examples: list[Example]) -> Labels:
     )
 
 
-def spoil(prompt: str, rng: np.random.Generator) -> str:
-    """The prompt with one tag changed for another of its kind: what the audio is *not*."""
+def with_wrong_tag(prompt: str, rng: np.random.Generator) -> str:
+    """The prompt with one tag exchanged for another of its kind: a prompt that does not fit the audio."""
     tags = prompt.split(", ")
     order = rng.permutation(len(tags))
     for index in order:
-        other = _other(tags[index], rng)
+        other = other_tag(tags[index], rng)
         if other is not None:
             return ", ".join([*tags[:index], other, *tags[index + 1 :]])
     return f"{prompt}, {CHORDS[int(rng.integers(len(CHORDS)))]}"
 
 
-def _other(tag: str, rng: np.random.Generator) -> str | None:
+def other_tag(tag: str, rng: np.random.Generator) -> str | None:
+    """Another tag of the same kind, drawn with `rng`; None for a tag of no kind that is known."""
     if tag.endswith(" bpm"):
         bpm = float(tag.removesuffix(" bpm"))
         far = [value for value in range(60, 169) if abs(np.log2(value / bpm)) > 0.16]

@@ -1,4 +1,4 @@
-"""What a clip's tempo is, from its sound alone: an estimate that shares nothing with the trained models."""
+"""A clip's tempo from its sound alone, by an estimate that shares nothing with the trained models."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the shipped nano models can do, in figures: python -m lofi_pipeline.pretraining.measure
 
-Prompts are held out: drawn from seeds, and worded as, the training never saw. Writes docs/nano-measurements.json.
+The prompts are held out: their seeds and their wordings were never trained on. Writes docs/nano-measurements.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from lofi_pipeline.demo.drop import STYLES
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
 from lofi_pipeline.evaluation.frechet import frechet_distance
-from lofi_pipeline.pretraining import base, corpus, labels
+from lofi_pipeline.pretraining import corpus, labels
+from lofi_pipeline.pretraining.base import BASE_FOLDER, EMBEDDER_FOLDER
 from lofi_pipeline.pretraining.base_objective import LYRICS
 from lofi_pipeline.pretraining.listen import octave_error, tempo
 from lofi_pipeline.training.weights import load_checkpoint_into
@@ -46,7 +47,7 @@ def held_out(kind: Kind, count: int, known: set[str], styles: tuple[str, ...] = 
 def generate(
     pipeline: Any, prompts: list[str], seed: int, steps: int, guidance: float
 ) -> NDArray[np.float32]:
-    """Clips, mono float32 [prompts, frames] at the codec's rate, in batches of eight, tempo told by the tag alone."""
+    """Clips, mono float32 [prompts, frames] at the codec's rate, in batches of eight, tempo given by the tag alone."""
     clips = []
     for start in range(0, len(prompts), GROUP):
         part = prompts[start : start + GROUP]
@@ -92,7 +93,7 @@ def contrasts(
             tags = example.prompt.split(", ")
             places = [i for i, tag in enumerate(tags) if _kind(tag) == what]
             if places:
-                other = labels._other(tags[places[0]], rng)
+                other = labels.other_tag(tags[places[0]], rng)
                 pairs.append(
                     (example.prompt, ", ".join([*tags[: places[0]], str(other), *tags[places[0] + 1 :]]))
                 )
@@ -190,8 +191,8 @@ def _show(report: dict[str, Any]) -> None:
 def main() -> None:
     """Measure, print and write the report."""
     parser = argparse.ArgumentParser(prog="python -m lofi_pipeline.pretraining.measure", description=__doc__)
-    parser.add_argument("--base", default=str(base.FOLDER))
-    parser.add_argument("--embedder", default=str(base.EMBEDDER_FOLDER))
+    parser.add_argument("--base", default=str(BASE_FOLDER))
+    parser.add_argument("--embedder", default=str(EMBEDDER_FOLDER))
     parser.add_argument("--out", default=str(REPORT))
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--steps", type=int, default=16)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lofi_pipeline.pretraining import base
+from lofi_pipeline.pretraining.base import BASE_FOLDER, EMBEDDER_FOLDER
 from lofi_pipeline.pretraining.measure import REPORT
 
 WINDOW = 15
@@ -39,11 +39,11 @@ def main() -> None:
     panels = (
         (
             axes[0],
-            base.EMBEDDER_FOLDER,
+            EMBEDDER_FOLDER,
             ("contrastive", "audio_questions", "text_questions"),
             "nano embedder",
         ),
-        (axes[1], base.FOLDER, ("loss", "rhythm_loss", "beat_loss"), "nano base"),
+        (axes[1], BASE_FOLDER, ("loss", "rhythm_loss", "beat_loss"), "nano base"),
     )
     for axis, folder, columns, title in panels:
         for column in columns:

@@ -1,8 +1,10 @@
-"""Where things lie, and how records are read and written without ever being half there."""
+"""Files: every path of the layout, reading and atomic writing of records, hashes, locks, and the ledger.
+
+What a record says is in entities/. Nothing here knows what a file is for.
+"""
 
 from lofi_pipeline.storage.atomic import (
     TEMPORARY_PREFIX,
-    UnreadableRecord,
     canonical_json,
     commit_folder,
     content_sha256,
@@ -16,6 +18,7 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.errors import UnreadableRecord
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files

@@ -1,4 +1,7 @@
-"""Writing that leaves either the old file or the new one, never half of it; and reading with clear errors."""
+"""Writing that leaves either the old file or the new one, never half of it; reading, hashing and locking files.
+
+Which files there are is in data_root.py.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,9 @@ from typing import Any
 from filelock import FileLock
 from pydantic import BaseModel
 
+from lofi_pipeline.storage.errors import UnreadableRecord
+
 TEMPORARY_PREFIX = ".tmp-"
-
-
-class UnreadableRecord(ValueError):
-    """A file that should hold JSON does not. The message names the file and what to do."""
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -56,7 +57,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def commit_folder(path: Path) -> Iterator[Path]:
-    """Like `replacing`, for a folder that must not exist yet: what becomes visible at `path` is whole."""
+    """Yield a temporary folder beside `path`, which must not exist; when the block ends well it is synced and renamed.
+
+    On any error the temporary folder is removed: what becomes visible at `path` is whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
     temporary.mkdir()
@@ -80,28 +84,29 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
 
 
 def canonical_json(value: Any) -> str:
-    """One spelling for one value: sorted keys, no spaces, UTF-8. What content hashes are taken of."""
+    """The one JSON text of a value, which content hashes are taken of: sorted keys, no spaces, no escapes of non-ASCII."""
     return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        _jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
-    """Write a model, or a list or mapping of models, as indented JSON; skipped when the file already says so."""
-    text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write a model, or a list or mapping of models, as indented JSON; a file that holds it already is left alone."""
+    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     data = text.encode()
     if path.is_file() and path.read_bytes() == data:
         return
     write_bytes_atomic(path, data)
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
+    """`value` with its models as mappings."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_jsonable(item) for item in value]
     return value
 
 
@@ -140,7 +145,11 @@ def content_sha256(value: Any) -> str:
 
 @contextmanager
 def locked(path: Path, *, timeout: float = 600) -> Iterator[None]:
-    """Hold the lock that belongs to `path` (a hidden file beside it), between processes and threads."""
+    """Hold the lock that belongs to `path` (a hidden file beside it), between processes and threads.
+
+    Raises:
+        filelock.Timeout: another holds it for longer than `timeout` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / f".{path.name}.lock", timeout=timeout):
         yield

@@ -29,7 +29,7 @@ NO_LINE = "0" * 64
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger as it was read: the latest hash by name, the chain, and where it is broken."""
+    """The ledger as it was read: the latest hash of each name, the chain, and where it is broken."""
 
     hashes: Mapping[str, str]
     heads: Sequence[str]
@@ -45,7 +45,10 @@ class Ledger:
         return self.heads[-1] if self.heads else NO_LINE
 
     def mark(self, earlier: LedgerHead | None = None) -> LedgerHead | None:
-        """How far the ledger goes; `earlier`, the head to be replaced, stays where the ledger contradicts it."""
+        """How far the ledger goes; None when it is empty.
+
+        `earlier`, the mark that would be replaced, is returned as it is where the ledger contradicts it: it is evidence.
+        """
         if earlier is not None and self.contradiction(earlier):
             return earlier
         return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
@@ -64,12 +67,12 @@ class Ledger:
 
 
 def ledger_path(root: DataRoot) -> Path:
-    """Where the ledger lies."""
+    """The file of the ledger."""
     return root.metadata / "seals.jsonl"
 
 
 def read_ledger(root: DataRoot) -> Ledger:
-    """All entries up to the first line that does not hold."""
+    """All entries up to the first line that does not follow from the one before."""
     path = ledger_path(root)
     hashes: dict[str, str] = {}
     heads: list[str] = []
@@ -96,10 +99,9 @@ def read_ledger(root: DataRoot) -> Ledger:
 
 
 def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool = True) -> list[str]:
-    """Enter names with their hashes; those whose latest entry has the same hash are passed over. Returns the new ones.
+    """Enter hashes by their names; a name that has the same hash already is passed over. Returns the names that are new.
 
     Without `replace`, a name that is in the ledger already keeps its entry, whatever its hash.
-
     A broken ledger is not written to: it is evidence.
     """
     path = ledger_path(root)

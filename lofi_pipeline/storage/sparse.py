@@ -1,4 +1,4 @@
-"""Files that were never filled: a copy that stopped half-way, a download that only reserved its space."""
+"""Sparse files whose bytes were never written: a copy that stopped half-way, a download that only reserved its space."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 _FEW_BYTES = 32 << 20
-"""Read in no time; and the silence of a whole song may be stored as holes."""
+"""Files up to this size are not looked at: they are read at once, and the silence of a whole song may be stored as holes."""
 
 
 def sparse_reason(path: Path) -> str | None:
-    """Says that more than half of a large file are holes; None for any other, and where holes are not known.
+    """A sentence on a large file of which more than half are holes; None for any other, and where the system knows no holes.
 
     Holes read as zeros and cost what bytes cost: ten gigabytes of nothing take twenty seconds to hash.
     """

@@ -1,4 +1,4 @@
-"""What the hash of a data set version is made of: the one rule for whoever builds versions and whoever audits them."""
+"""The hash of a data set version: one rule for building versions and for auditing them. Versions are made in dataset/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lofi_pipeline.storage.atomic import content_sha256
 NOT_HASHED_OF_A_TRACK = ("audio_sha256",)
 """Encoders round differently on different processors; the bytes of the original do not."""
 NOT_HASHED_OF_A_SOURCE = ("verdict",)
-"""What the policy says of a source is a judgement: rewording a reason must not make another version."""
+"""The policy's verdict is not part of a source: rewording a reason must not make another version."""
 
 
 def version_hash(version: Mapping[str, Any]) -> str:

@@ -43,9 +43,13 @@ def read_lyrics(path: Path) -> str:
         with path.open("rb") as handle:
             data = handle.read(MAX_LYRICS_BYTES + 1)
     except OSError as error:
-        raise LyricsError(f"{path.name}: the lyrics file cannot be read: {error.strerror}") from error
+        raise LyricsError(
+            f"{path.name}: the lyrics file cannot be read ({error.strerror}); check its permissions"
+        ) from error
     if len(data) > MAX_LYRICS_BYTES:
-        raise LyricsError(f"{path.name}: the lyrics file is larger than {MAX_LYRICS_BYTES // 1024} KiB")
+        raise LyricsError(
+            f"{path.name}: the lyrics file is larger than {MAX_LYRICS_BYTES // 1024} KiB; shorten it"
+        )
     try:
         return normalise_lyrics(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

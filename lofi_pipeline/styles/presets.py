@@ -91,9 +91,13 @@ def resolve_presets(listed: object, vocabulary: Vocabulary, *, where: str) -> di
             return resolved[style_id]
         chain = (*chain, style_id)
         if style_id in chain[:-1]:
-            raise StyleError(f"{where}: extends runs in a circle: {' -> '.join(chain)}")
+            raise StyleError(
+                f"{where}: extends runs in a circle: {' -> '.join(chain)}; take one `extends` out"
+            )
         if style_id not in written:
-            raise StyleError(f"{where}: {' -> '.join(chain)}: there is no preset {style_id} to extend")
+            raise StyleError(
+                f"{where}: {' -> '.join(chain)}: there is no preset {style_id} to extend; add it, or extend another"
+            )
         own = written[style_id]
         parent = own.get("extends")
         inherited = resolve(str(parent), chain) if parent is not None else {}
@@ -113,7 +117,7 @@ def _by_id(listed: object, where: str) -> dict[str, dict[str, Any]]:
         if not isinstance(item, dict) or not isinstance(item.get("style_id"), str):
             raise StyleError(f"{where}[{index}]: a preset is a mapping with a style_id")
         if item["style_id"] in written:
-            raise StyleError(f"{where}: {item['style_id']} is there twice")
+            raise StyleError(f"{where}: {item['style_id']} is there twice; keep one")
         written[item["style_id"]] = item
     return written
 
@@ -128,7 +132,7 @@ def _checked(fields: dict[str, Any], vocabulary: Vocabulary, where: str) -> Styl
         tags = value if isinstance(value, list) else [value]
         named = [_tag(tag, kind, vocabulary, f"{where}: {field}") for tag in tags]
         if len(set(named)) != len(named):
-            raise StyleError(f"{where}: {field}: a tag is listed twice")
+            raise StyleError(f"{where}: {field}: a tag is listed twice; keep one")
         canonical[field] = named if isinstance(value, list) else named[0]
     return preset.model_copy(update=canonical)
 

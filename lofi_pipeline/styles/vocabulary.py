@@ -60,7 +60,7 @@ class Vocabulary:
                 known = canonical.setdefault(spelling_key(spelling), tag)
                 if known != tag or kinds.setdefault(tag, category.category) is not category.category:
                     raise StyleError(
-                        f"{where}: {category.category}: {spelling!r} already stands for {known!r}"
+                        f"{where}: {category.category}: {spelling!r} already stands for {known!r}; take one out"
                     )
         return cls(ordered, canonical, kinds)
 

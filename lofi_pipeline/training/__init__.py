@@ -1,5 +1,5 @@
-"""Base models, the latent cache, the LoRA loop, checkpoints and retention.
+"""Base models, the latent cache, the LoRA loop, and writing and verifying checkpoints.
 
-Nothing is imported here, so that the torch-free modules (records, lineage, manifest, retention, history,
-launch) stay light.
+What can be done with checkpoints without torch is in checkpoints/. Nothing is imported here, so that the torch-free modules
+(records, lineage, launch, captions, bases) stay light.
 """

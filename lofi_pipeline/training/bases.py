@@ -1,6 +1,7 @@
 """Base models: `nano`, which ships with the project, a folder in diffusers layout, or a hub id.
 
-Only safetensors weights are read. torch and diffusers are imported when a model is loaded, not before.
+Only safetensors weights are read. torch and diffusers are imported when a model is loaded, not before. What a model's card
+says of its licence is in model_card.py.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def base_folder(name: str) -> Path:
             f"base model {name!r}: {index} is not readable ({error}); fetch the model again"
         ) from error
     if found != PIPELINE_CLASS:
-        raise BaseModelError(f"base model {name!r}: is a {found}, not an {PIPELINE_CLASS} (ACE-Step 1.5)")
+        raise BaseModelError(
+            f"base model {name!r}: is a {found}, not an {PIPELINE_CLASS}; set training.base to an ACE-Step 1.5, or to nano"
+        )
     return folder
 
 
@@ -89,7 +92,7 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
     """Name, content hash, rates and licence of a base model, without loading it.
 
     The hash is of weights and configuration: it does not depend on where they lie, nor on what the model card says.
-    `licence` is what the configuration says; the model card has the first word.
+    `licence` is what the configuration says; where the model card names one, that counts.
 
     Raises:
         BaseModelError: see `base_folder`.
@@ -101,13 +104,13 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
         hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BaseModelError(
-            f"base model {name!r}: {folder}/vae/config.json is not readable: {error}"
+            f"base model {name!r}: {folder}/vae/config.json is not readable ({error}); fetch the model again"
         ) from error
     files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
-    shown = name if not Path(name).expanduser().is_dir() else folder.resolve().name
+    shown_name = name if not Path(name).expanduser().is_dir() else folder.resolve().name
     on_card = licence_of(folder)
     return BaseModelFacts(
-        name=shown,
+        name=shown_name,
         sha256=content_sha256(files),
         sampling_rate=rate,
         latents_per_second=rate / hop,
@@ -117,9 +120,7 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that make the model: its index, and weights and configuration of the components the index
-    names.
-    """
+    """The files that make the model: its index, and weights and configuration of the components the index names."""
     index = json.loads((folder / "model_index.json").read_bytes())
     components = [key for key in index if not key.startswith("_") and (folder / key).is_dir()]
     found = {folder / "model_index.json"}
@@ -150,7 +151,7 @@ def pick_device(wanted: str = "auto") -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """No progress bars of the loaders, nor diffusers' complaints about its own VAE and about any other codec."""
+    """Switch off the loaders' progress bars, and diffusers' warnings about its own VAE and about any other codec."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 

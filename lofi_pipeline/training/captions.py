@@ -1,7 +1,7 @@
-"""Other wordings of the prompts that a training may see beside them. Torch-free.
+"""Captions: the prompts of a data set, and the other wordings of them that are trained on. Torch-free.
 
-They are drawn once for a data set version and kept in metadata/captions/: a vocabulary that changes later changes neither a
-training that goes on nor what an audit can read.
+They are drawn once for a data set version and kept in metadata/captions/, so that a vocabulary that changes later changes
+neither a training that is resumed nor what an audit can read. How a prompt is worded otherwise is in styles/captions.py.
 """
 
 from __future__ import annotations

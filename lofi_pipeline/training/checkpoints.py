@@ -1,10 +1,12 @@
-"""Landing a checkpoint, and proving that one is what it says: by hashes, and by really reloading it into its
-base.
+"""Committing a checkpoint, and verifying one: by hashes, and by loading it into its base and comparing answers.
+
+What needs no weights to be loaded (records, the manifest, retention) is in checkpoints/; the adapter's files are in weights.py.
 """
 
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,15 +20,15 @@ from lofi_pipeline.entities import (
     Checkpoint,
     CheckpointRecord,
     Lineage,
-    RecordError,
     checkpoint_id_of,
     now,
 )
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
-from lofi_pipeline.training.errors import BaseModelError, NonFiniteTraining, disk_faults
+from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
 from lofi_pipeline.training.weights import (
+    BASE_ADVICE,
     DIFFUSERS_FILE,
     LIVE_ADAPTER,
     PARITY_FILE,
@@ -53,17 +55,18 @@ __all__ = [
     "verify_checkpoint",
 ]
 
-LANDED_ADAPTER = "landed"
+RELOADED_ADAPTER = "reloaded"
 NEEDED_FILES = (DIFFUSERS_FILE, PEFT_FILE, PEFT_CONFIG, PARITY_FILE)
-# 0 is identical, 1 an adapter that is ignored; a lost alpha gives about 0.5. At landing the arithmetic is the same, only
-# that a base in bfloat16 rounds the adapter it loads; elsewhere the base may be in another precision.
-LANDING_TOLERANCE = {"float32": 1e-3}
+# Errors of a parity check: 0 is identical, 1 an adapter that is ignored; a lost alpha gives about 0.5. Where the checkpoint
+# is committed the arithmetic is the same, except that a base in bfloat16 rounds the adapter it loads. Elsewhere the base may
+# be in another precision.
+COMMIT_TOLERANCE = {"float32": 1e-3}
 TOLERANCE = 0.1
 SAME_BASE_TOLERANCE = 0.1
 
 
 class Verification(NamedTuple):
-    """Whether a checkpoint is what landed, and a sentence on why not."""
+    """Whether a checkpoint is what was committed, and a sentence on why not."""
 
     is_valid: bool
     reason: str | None = None
@@ -80,11 +83,13 @@ class Base:
 
     @property
     def facts(self) -> BaseModelFacts:
+        """Name and hash of the base."""
         self._facts = self._facts or describe_base(self.name)
         return self._facts
 
     @property
     def pipeline(self) -> AceStepPipeline:
+        """The base, loaded."""
         self._pipeline = self._pipeline or load_base(self.name, device=pick_device(self.device))
         return self._pipeline
 
@@ -101,31 +106,49 @@ def commit_checkpoint(
 ) -> CheckpointRecord:
     """Write the live adapter at `state.step` as a checkpoint that becomes visible whole, or not at all.
 
-    Before the rename the files are loaded as a second adapter, whose answers must be the live one's.
+    A checkpoint of this lineage that is there already is left alone: the same training gives the same weights. Another one
+    is set aside. Before the rename the files are loaded as a second adapter, which must answer as the live one does.
+    `moments` are AdamW's by `<parameter>/<moment>`, `loss` is the mean since the checkpoint before.
 
     Raises:
         CheckpointError: what was written does not answer as the live adapter does.
         NonFiniteTraining: the adapter makes the model answer NaN or infinity.
-        OSError: the disk is full, for one; nothing is left behind.
+        OSError: the disk is full, for one; no file is left over.
     """
     checkpoint_id = checkpoint_id_of(state.step)
     target = root.checkpoint(checkpoint_id)
     if target.exists():
-        try:
-            there = read_record(target)
-            if there.lineage.lineage == lineage.lineage and (
-                there.pruned or files_fault(target, there) is None
-            ):
-                return (
-                    there  # landed, or evaluated and pruned, before: the same training gives the same weights
-                )
-        except CheckpointError:
-            pass
+        if earlier := _committed_before(target, lineage):
+            return earlier
         set_aside(root, target)
-    checkpoint = Checkpoint.checked(
+    checkpoint = _checkpoint(root, lineage, state.step)
+    with commit_folder(target) as folder:
+        _write_weights(folder, pipeline, lineage, state, moments)
+        losses = {"loss": loss, "validation_loss": validation_loss}
+        record = _record(root, folder, checkpoint, lineage, losses | {"skipped_steps": state.skipped})
+        write_json_atomic(folder / CHECKPOINT_RECORD, record)
+    enter_checkpoint(root, record)
+    return record
+
+
+def _committed_before(folder: Path, lineage: Lineage) -> CheckpointRecord | None:
+    """The record of a checkpoint of this lineage that lies in `folder`, whole or pruned after it was scored."""
+    with suppress(CheckpointError):
+        record = read_record(folder)
+        if record.lineage.lineage == lineage.lineage and (
+            record.pruned or files_fault(folder, record) is None
+        ):
+            return record
+    return None
+
+
+def _checkpoint(root: DataRoot, lineage: Lineage, step: int) -> Checkpoint:
+    """The data model's facts about the checkpoint of `step`, as of now."""
+    checkpoint_id = checkpoint_id_of(step)
+    return Checkpoint.checked(
         {
             "checkpoint_id": checkpoint_id,
-            "step": state.step,
+            "step": step,
             "path": f"{root.checkpoints.name}/{checkpoint_id}",
             "timestamp": now(),
             "is_valid": True,
@@ -135,42 +158,53 @@ def commit_checkpoint(
         where=checkpoint_id,
         checkpoint_interval=lineage.checkpoint_interval,
     )
-    with commit_folder(target) as folder:
-        with disk_faults(checkpoint_id):
-            write_adapter(folder, pipeline)
-            write_resume(folder, state, moments)
-        live = take_parity_check(pipeline.transformer)
-        if not live.is_finite:
-            raise NonFiniteTraining(
-                f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
-                f"of training.presets.{lineage.preset} and run again"
-            )
-        with disk_faults(checkpoint_id):
-            write_parity_check(folder, live)
-        weight: Any = pipeline.transformer.proj_in_conv.weight
-        tolerance = LANDING_TOLERANCE.get(str(weight.dtype).removeprefix("torch."), TOLERANCE)
-        _check_answers(live, _reloaded_beside_live(pipeline, folder), checkpoint_id, tolerance)
-        files = {
-            path.relative_to(folder).as_posix(): file_sha256(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
-        record = CheckpointRecord.parse(
-            {
-                "checkpoint": checkpoint,
-                "lineage": lineage,
-                "files": files,
-                "loss": loss,
-                "validation_loss": validation_loss,
-                "skipped_steps": state.skipped,
-                "ledger": read_ledger(root).mark(),
-            },
-            where=checkpoint_id,
-            context={"checkpoint_interval": lineage.checkpoint_interval},
+
+
+def _write_weights(
+    folder: Path, pipeline: AceStepPipeline, lineage: Lineage, state: TrainingState, moments: Tensors
+) -> None:
+    """Write adapter, resume state and parity check into `folder`, and prove that they load as they were."""
+    checkpoint_id = checkpoint_id_of(state.step)
+    with disk_faults(checkpoint_id):
+        write_adapter(folder, pipeline)
+        write_resume(folder, state, moments)
+    live = take_parity_check(pipeline.transformer)
+    if not live.is_finite:
+        raise NonFiniteTraining(
+            f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
+            f"of training.presets.{lineage.preset} and run again"
         )
-        write_json_atomic(folder / CHECKPOINT_RECORD, record)
-    enter_checkpoint(root, record)
-    return record
+    with disk_faults(checkpoint_id):
+        write_parity_check(folder, live)
+    weight: Any = pipeline.transformer.proj_in_conv.weight
+    tolerance = COMMIT_TOLERANCE.get(str(weight.dtype).removeprefix("torch."), TOLERANCE)
+    _require_same_answers(live, _reloaded_beside_live(pipeline, folder), checkpoint_id, tolerance)
+
+
+def _record(
+    root: DataRoot, folder: Path, checkpoint: Checkpoint, lineage: Lineage, facts: dict[str, float | None]
+) -> CheckpointRecord:
+    """The record of what was written into `folder`; `facts` are those of the training."""
+    return CheckpointRecord.parse(
+        {
+            "checkpoint": checkpoint,
+            "lineage": lineage,
+            "files": _file_hashes(folder),
+            "ledger": read_ledger(root).mark(),
+            **facts,
+        },
+        where=checkpoint.checkpoint_id,
+        context={"checkpoint_interval": lineage.checkpoint_interval},
+    )
+
+
+def _file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file, by its path in the folder."""
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> ParityCheck:
@@ -178,15 +212,14 @@ def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> ParityChec
     transformer: Any = pipeline.transformer
     trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # peft: two adapters, one of them deleted; that is what is wanted
-        load_checkpoint_into(pipeline, folder, adapter_name=LANDED_ADAPTER)
+        # peft warns of a second adapter, which is meant here
+        warnings.simplefilter("ignore", UserWarning)
+        load_checkpoint_into(pipeline, folder, adapter_name=RELOADED_ADAPTER)
         try:
-            transformer.set_adapter(LANDED_ADAPTER)
+            transformer.set_adapter(RELOADED_ADAPTER)
             return take_parity_check(transformer)
         finally:
-            transformer.delete_adapters(LANDED_ADAPTER)
+            transformer.delete_adapters(RELOADED_ADAPTER)
             transformer.set_adapter(LIVE_ADAPTER)
             _train_only(transformer, trained)
 
@@ -197,20 +230,20 @@ def _train_only(transformer: Any, trained: list[Any]) -> None:
         parameter.requires_grad_(True)
 
 
-def _check_answers(kept: ParityCheck, found: ParityCheck, name: str, tolerance: float) -> None:
+def _require_same_answers(kept: ParityCheck, found: ParityCheck, name: str, tolerance: float) -> None:
     error = kept.error_of(found)
     if not error <= tolerance:  # NaN is an error too
         raise CheckpointError(
             f"{name}: loads, but answers otherwise than when it was trained (error {error:.3g}; 0 is identical, "
-            "1 an adapter that is ignored)"
+            "1 an adapter that is ignored); copy the whole folder again, or train again"
         )
 
 
 def verify_checkpoint(root: DataRoot, folder: Path, base: Base | str) -> Verification:
-    """Prove a checkpoint: its record, its files' readability and hashes, its base, and its answers after reloading.
+    """Check a checkpoint: its record, its files' readability and hashes, its base, and its answers after reloading.
 
-    Nothing is written; `record_verification` does. Of a pruned checkpoint there is nothing left to load: what
-    its record says stands.
+    Nothing is written; `record_verification` writes the verdict. A pruned checkpoint has nothing left to load: its verdict
+    stays what its record says.
 
     Raises:
         BaseModelError: the base itself is not there.
@@ -238,36 +271,42 @@ def verify_checkpoint(root: DataRoot, folder: Path, base: Base | str) -> Verific
             f"{model.facts.name} ({model.facts.sha256[:8]}); set training.base to the one it was trained on",
         )
     try:
-        _reload(model, folder)
+        _require_it_answers_as_trained(model, folder)
     except CheckpointError as error:
         return Verification(False, str(error))
     return Verification(True)
 
 
-def _reload(model: Base, folder: Path) -> None:
+def _require_it_answers_as_trained(model: Base, folder: Path) -> None:
+    """Load the checkpoint into its base and ask for the answers that were kept with it.
+
+    Raises:
+        CheckpointError: it does not load, does not run, or answers otherwise.
+        BaseModelError: the base itself is not there.
+    """
     pipeline = model.pipeline
-    load_checkpoint_into(pipeline, folder, adapter_name=LANDED_ADAPTER)
+    load_checkpoint_into(pipeline, folder, adapter_name=RELOADED_ADAPTER)
     try:
-        pipeline.set_adapters(LANDED_ADAPTER)
+        pipeline.set_adapters(RELOADED_ADAPTER)
         kept, found = read_parity_check(folder), take_parity_check(pipeline.transformer)
         if not kept.base_error_of(found) <= SAME_BASE_TOLERANCE:
-            raise CheckpointError(f"{folder.name}: was trained on a base that answers otherwise")
-        _check_answers(kept, found, folder.name, TOLERANCE)
+            raise CheckpointError(
+                f"{folder.name}: was trained on a base that answers otherwise; {BASE_ADVICE}"
+            )
+        _require_same_answers(kept, found, folder.name, TOLERANCE)
     except (KeyError, RuntimeError, OSError) as error:
-        if isinstance(error, BaseModelError | CheckpointError):
-            raise
-        raise CheckpointError(f"{folder.name}: does not run on this base model: {error}") from error
+        raise CheckpointError(
+            f"{folder.name}: does not run on this base model ({error}); {BASE_ADVICE}"
+        ) from error
     finally:
-        pipeline.delete_adapters(LANDED_ADAPTER)
+        pipeline.delete_adapters(RELOADED_ADAPTER)
 
 
 def record_verification(folder: Path, verification: Verification) -> CheckpointRecord | None:
-    """Write the verdict into checkpoint.json when it says otherwise; None when there is no readable record to
-    write to.
-    """
+    """Write the verdict into checkpoint.json where that says otherwise; None without a readable record."""
     try:
         record = read_record(folder)
-    except (CheckpointError, RecordError):
+    except CheckpointError:
         return None
     checkpoint = record.checkpoint.model_copy(update={"is_valid": verification.is_valid})
     judged = record.model_copy(update={"checkpoint": checkpoint, "invalid_reason": verification.reason})

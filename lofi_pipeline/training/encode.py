@@ -1,8 +1,8 @@
 """Latents and conditions of a data set, cached by content for one base model.
 
-Latents are kept as the mean and standard deviation of the codec's posterior, so that each step draws its own
-sample. Conditions come from the pipeline's own prompt formatting, for the length of the crops that are
-trained.
+Latents are kept as mean and standard deviation of the codec's posterior, so that each step draws a sample of its own.
+Conditions come from the pipeline's own prompt formatting, for the length of the crops that are trained. How one track goes
+through the base model is in encoder.py.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ class _Cache:
     rebuilt: list[str] = field(default_factory=list)
 
     def latents(self, audio_sha256: str) -> Path:
+        """Where the latents of processed audio with that hash belong."""
         return self.root.cache / "latents" / self.base.sha256[:16] / f"{audio_sha256}.safetensors"
 
     def condition(self, track: VersionTrack, seconds: float) -> Path:
+        """Where the condition of a track belongs; its key is all that the pipeline makes a condition of."""
         key = content_sha256(
             {
                 "prompt": track.prompt,
@@ -68,7 +70,12 @@ class _Cache:
     def ensure(
         self, path: Path, names: set[str], make: Callable[[], dict[str, torch.Tensor]]
     ) -> tuple[int, int]:
-        """The shape [length, width] of the tensors in `path`; they are made when absent or damaged."""
+        """The shape [length, width] of the tensors `names` in `path`; they are made when absent or damaged.
+
+        Raises:
+            EncodingError: the file cannot be read back.
+            OSError: the disk is full, for one.
+        """
         shape = _shape_of(path, names, self.base.sha256)
         if shape is not None:
             self.cached += 1
@@ -85,9 +92,7 @@ class _Cache:
 
 
 def _shape_of(path: Path, names: set[str], base_sha256: str) -> tuple[int, int] | None:
-    """Shape [length, width] shared by all tensors, or None when the file is absent, damaged, or not what is
-    expected.
-    """
+    """Shape [length, width] shared by all tensors; None when the file is absent, damaged or of another base or version."""
     try:
         with safe_open(path, framework="numpy") as file:
             if set(file.keys()) != names or (file.metadata() or {}).get("base") != base_sha256:
@@ -106,7 +111,7 @@ def _shape_of(path: Path, names: set[str], base_sha256: str) -> tuple[int, int] 
 
 @dataclass
 class _LazyEncoder:
-    """The base model's encoder, loaded when the first track needs it."""
+    """The base model's encoder; the model is loaded when the first track needs it."""
 
     base_name: str
     device: str
@@ -120,19 +125,73 @@ class _LazyEncoder:
         return Encoder(self.pipeline)
 
     def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
+        """mean and std of the codec's posterior, each float32 [frames, channels]."""
         mean, std = self._encoder.latents(root.inside(track.track.audio_path), track.track.track_id)
         return {"mean": mean, "std": std}
 
     def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
+        """condition, float32 [tokens, width]."""
         return {"condition": self._encoder.condition(track, seconds)}
 
 
-def _encoded_caption(
-    cache: _Cache, lazy: _LazyEncoder, track: VersionTrack, seconds: float
-) -> EncodedCaption:
-    path = cache.condition(track, seconds)
-    tokens, _ = cache.ensure(path, {"condition"}, lambda: lazy.condition(track, seconds))
-    return EncodedCaption(condition=cache.root.relative(path), tokens=tokens)
+@dataclass
+class _TrackEncoder:
+    """Encodes one track after another for crops of `crop_seconds`."""
+
+    cache: _Cache
+    model: _LazyEncoder
+    crop_seconds: float
+    patch: int
+    """Latent frames in a token of the transformer."""
+    channels: int = 0
+    """Of the latents, once a track was encoded."""
+
+    def encode(self, track: VersionTrack, captions: list[str]) -> EncodedTrack:
+        """Latents of the track and a condition for each caption, made where the cache does not hold them.
+
+        Raises:
+            EncodingError: see `encode_dataset`.
+        """
+        track_id, rate = track.track.track_id, self.cache.base.latents_per_second
+        path = self.cache.latents(track.audio_sha256)
+        frames, self.channels = self.cache.ensure(
+            path, {"mean", "std"}, lambda: self.model.latents(self.cache.root, track)
+        )
+        wanted = math.floor(self.crop_seconds * rate) // self.patch * self.patch
+        length = crop_frames(frames, wanted, self.patch)
+        if length == 0:
+            raise EncodingError(
+                f"{track_id}: is shorter than one patch of the base model; take it out of its drop"
+            )
+        seconds = self.crop_seconds if length == wanted else round(length / rate, 3)
+        worded = [track.model_copy(update={"prompt": caption}) for caption in captions]
+        return EncodedTrack(
+            track_id=track_id,
+            split=track.track.split,
+            latents=self.cache.root.relative(path),
+            frames=frames,
+            crop_frames=length,
+            bar_frames=60 / track.bpm * int(track.time_signature) * rate,
+            captions=[self._caption(one, seconds) for one in worded],
+        )
+
+    def dataset(self, version: DatasetVersion, tracks: list[EncodedTrack]) -> EncodedDataset:
+        """The tracks that were encoded, and how many cache files were made for them."""
+        return EncodedDataset(
+            dataset_hash=version.dataset.hash,
+            base_sha256=self.cache.base.sha256,
+            channels=self.channels,
+            latents_per_second=self.cache.base.latents_per_second,
+            tracks=tracks,
+            encoded=self.cache.encoded,
+            cached=self.cache.cached,
+            rebuilt=self.cache.rebuilt,
+        )
+
+    def _caption(self, track: VersionTrack, seconds: float) -> EncodedCaption:
+        path = self.cache.condition(track, seconds)
+        tokens, _ = self.cache.ensure(path, {"condition"}, lambda: self.model.condition(track, seconds))
+        return EncodedCaption(condition=self.cache.root.relative(path), tokens=tokens)
 
 
 def patch_size(base_name: str) -> int:
@@ -163,50 +222,19 @@ def encode_dataset(
 
     Raises:
         BaseModelError: see `load_base`.
-        EncodingError: a track's audio cannot be decoded, is not what was hashed, or gives values that are not
-            finite.
+        EncodingError: a track's audio cannot be decoded, is not what was hashed, or gives values that are not finite.
         TrainingError: see `captions_of`.
     """
-    facts = describe_base(base_name)
-    cache = _Cache(root, facts)
-    lazy = _LazyEncoder(base_name, device, pipeline)
-    patch = patch_size(base_name)
+    cache = _Cache(root, describe_base(base_name))
+    model = _LazyEncoder(base_name, device, pipeline)
+    encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name))
     captions = captions_of(root, version, preset.caption_variants)
-    wanted = math.floor(preset.crop_seconds * facts.latents_per_second) // patch * patch
+    report = progress or (lambda done, total, track_id: None)
     tracks: list[EncodedTrack] = []
-    channels = 0
     for done, track in enumerate(version.tracks):
-        if progress:
-            progress(done, len(version.tracks), track.track.track_id)
-        path = cache.latents(track.audio_sha256)
-        frames, channels = cache.ensure(path, {"mean", "std"}, lambda track=track: lazy.latents(root, track))
-        length = crop_frames(frames, wanted, patch)
-        if length == 0:
-            raise EncodingError(f"{track.track.track_id}: is shorter than one patch of the base model")
-        seconds = preset.crop_seconds if length == wanted else round(length / facts.latents_per_second, 3)
-        said = [track.model_copy(update={"prompt": caption}) for caption in captions[track.track.track_id]]
-        tracks.append(
-            EncodedTrack(
-                track_id=track.track.track_id,
-                split=track.track.split,
-                latents=root.relative(path),
-                frames=frames,
-                crop_frames=length,
-                bar_frames=60 / track.bpm * int(track.time_signature) * facts.latents_per_second,
-                captions=[_encoded_caption(cache, lazy, one, seconds) for one in said],
-            )
-        )
+        report(done, len(version.tracks), track.track.track_id)
+        tracks.append(encoder.encode(track, captions[track.track.track_id]))
     if not tracks:
         raise EncodingError("the data set holds no track; add music to data/raw and build the data set again")
-    if progress:
-        progress(len(tracks), len(tracks), "")
-    return EncodedDataset(
-        dataset_hash=version.dataset.hash,
-        base_sha256=facts.sha256,
-        channels=channels,
-        latents_per_second=facts.latents_per_second,
-        tracks=tracks,
-        encoded=cache.encoded,
-        cached=cache.cached,
-        rebuilt=cache.rebuilt,
-    )
+    report(len(tracks), len(tracks), "")
+    return encoder.dataset(version, tracks)

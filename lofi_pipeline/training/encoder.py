@@ -1,4 +1,4 @@
-"""One track through the base model's own codec and condition encoder."""
+"""One track through the base model's own codec and condition encoder. Nothing is cached here: encode.py does that."""
 
 from __future__ import annotations
 
@@ -82,9 +82,8 @@ class Encoder:
     def condition(self, track: VersionTrack, seconds: float) -> torch.Tensor:
         """What the transformer attends to for this track, float32 [tokens, width] on the CPU.
 
-        One track at a time: the pipeline takes one tempo, key and duration a call, and a batch would be
-        padded. The timbre reference is encoded silence, as the pipeline does it; zeros would be out of
-        distribution.
+        One track at a time: the pipeline takes one tempo, key and duration a call, and a batch would be padded. The timbre
+        reference is encoded silence, as in the pipeline; zeros would be out of distribution.
 
         Raises:
             EncodingError: the prompt is longer than what the base reads, or the condition is not finite.
@@ -93,6 +92,17 @@ class Encoder:
             check_prompt_length(self.pipeline, track.prompt)
         except PromptTooLong as error:
             raise EncodingError(f"{track.track.track_id}: {error}") from error
+        hidden, mask = self._hidden_states(track, seconds)
+        condition = hidden[0][mask[0].bool()].float().cpu()
+        if not torch.isfinite(condition).all():
+            raise EncodingError(
+                f"{track.track.track_id}: the base model's encoder gives values that are not finite for the prompt "
+                f"{track.prompt!r}; change the prompt or report the base model"
+            )
+        return condition.contiguous()
+
+    def _hidden_states(self, track: VersionTrack, seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The condition encoder's states [1, tokens, width] and their mask [1, tokens], for a track of `seconds`."""
         device = self.condition_encoder.device
         text, text_mask, lyrics, lyrics_mask = self.pipeline.encode_prompt(
             prompt=track.prompt,
@@ -104,24 +114,16 @@ class Encoder:
             keyscale=track.keyscale,
             timesignature=track.time_signature,
         )
-        silence = self.condition_encoder.silence_latent
-        hidden, mask = self.condition_encoder(
+        frames = math.ceil(TIMBRE_SECONDS * self.pipeline.latents_per_second)
+        silence = self.condition_encoder.silence_latent[:, :frames].contiguous()
+        return self.condition_encoder(
             text_hidden_states=text,
             text_attention_mask=text_mask,
             lyric_hidden_states=lyrics,
             lyric_attention_mask=lyrics_mask,
-            refer_audio_acoustic_hidden_states_packed=silence[
-                :, : math.ceil(TIMBRE_SECONDS * self.pipeline.latents_per_second)
-            ].contiguous(),
+            refer_audio_acoustic_hidden_states_packed=silence,
             refer_audio_order_mask=torch.arange(1, device=device, dtype=torch.long),
         )
-        condition = hidden[0][mask[0].bool()].float().cpu()
-        if not torch.isfinite(condition).all():
-            raise EncodingError(
-                f"{track.track.track_id}: the base model's encoder gives values that are not finite for the prompt "
-                f"{track.prompt!r}; change the prompt or report the base model"
-            )
-        return condition.contiguous()
 
 
 def _frames_first(latents: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,7 @@
-"""What can go wrong while training. Every message says what to do."""
+"""What can go wrong with base models, encoding and training. Every message says what to do.
+
+What is wrong with a checkpoint on disk is a CheckpointError.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from contextlib import contextmanager
 
 from safetensors import SafetensorError
 
+from lofi_pipeline.errors import LofiError
 
-class TrainingError(RuntimeError):
+
+class TrainingError(LofiError):
     """Training cannot go on."""
 
 
@@ -21,7 +26,7 @@ class EncodingError(TrainingError):
 
 
 class PromptTooLong(TrainingError):
-    """The base model would read a prompt in part only."""
+    """A prompt is longer than what the base model reads of it."""
 
 
 class NonFiniteTraining(TrainingError):
@@ -30,7 +35,11 @@ class NonFiniteTraining(TrainingError):
 
 @contextmanager
 def disk_faults(what: str) -> Iterator[None]:
-    """Writing tensors fails as writing anything does: with an OSError, also when safetensors found out."""
+    """Turn what safetensors raises while `what` is written into an OSError, as writing any other file raises.
+
+    Raises:
+        OSError: the disk is full, for one.
+    """
     try:
         yield
     except SafetensorError as error:

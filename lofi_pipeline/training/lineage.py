@@ -1,4 +1,4 @@
-"""What makes two checkpoints steps of one training: the data set, the preset and the base model. Torch-free."""
+"""A training's lineage: the data set, the preset and the base model that all of its checkpoints share. Torch-free."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def last_step(lineage: Lineage) -> int:
     if step == 0:
         raise TrainingError(
             f"preset {lineage.preset}: max_steps {lineage.max_steps} is below checkpoint_interval "
-            f"{lineage.checkpoint_interval}: no checkpoint would ever land; lower the interval or raise max_steps"
+            f"{lineage.checkpoint_interval}: no checkpoint would ever be written; lower the interval or raise max_steps"
         )
     return step

@@ -1,7 +1,8 @@
 """The LoRA training loop on accelerate: exact to resume, never saving what is not finite.
 
-Nothing random has state: crop, timestep, noise and dropout follow from (seed, step, rank), the learning rate
-from the step. So adapter, AdamW's moments and the step are all there is to keep.
+Nothing random has state: crop, timestep, noise and dropout follow from (seed, step, rank), the learning rate from the step.
+So adapter, AdamW's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in loss.py,
+the process around the loop in run.py.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from lofi_pipeline.training.sampling import BatchPlan
 from lofi_pipeline.training.weights import adapter_tensors, add_adapter, set_adapter_tensors
 
 if TYPE_CHECKING:
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
     from lofi_pipeline.entities import DatasetVersion
 
 PROGRESS_SECONDS = 1.0
@@ -58,14 +61,14 @@ def learning_rate(step: int, preset: TrainingPreset) -> float:
 
 
 def prepare_process(device: str) -> None:
-    """This process's share of the cores; on the CPU only operations that give the same bits each time."""
+    """Give this process its share of the cores; on the CPU allow only operations that give the same bits each time."""
     torch.set_num_threads(torch_threads())
     if device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 class Trainer:
-    """One training process's models, optimiser and place in the training."""
+    """One training process: its models, its optimiser, and how far it is."""
 
     def __init__(
         self, job: TrainingJob, root: DataRoot, version: DatasetVersion, lineage: Lineage, emit: Emit
@@ -77,20 +80,8 @@ class Trainer:
         prepare_process(self.device)
         self.accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="no")
         self._emit = emit
-        main = self.accelerator.is_main_process
-        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
-        with self.accelerator.main_process_first():
-            self.pipeline = load_base(
-                job.base, device=str(self.accelerator.device), dtype=dtype, vae_dtype=torch.float32
-            )
-            self.encoded = encode_dataset(
-                version,
-                root,
-                job.base,
-                self.preset,
-                self._log_encoding if main else None,
-                pipeline=self.pipeline,
-            )
+        self.state = TrainingState(lineage=lineage.lineage, step=0)
+        self.pipeline, self.encoded = self._load_and_encode(version)
         self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
         # The codec and the text encoder have done their work; the memory is the transformer's now.
         self.pipeline.register_modules(vae=None, text_encoder=None, tokenizer=None, condition_encoder=None)
@@ -99,17 +90,39 @@ class Trainer:
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
         if self.preset.gradient_checkpointing:
             self.transformer.enable_gradient_checkpointing()
-        optimiser = torch.optim.AdamW(
+        self.model, self.optimiser = self.accelerator.prepare(self.transformer, self._new_optimiser())
+        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
+        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
+        self._plan = self._batch_plan()
+
+    def _load_and_encode(self, version: DatasetVersion) -> tuple[AceStepPipeline, EncodedDataset]:
+        """The base model, and the data set as it encodes it; among several processes the main one encodes first."""
+        main = self.accelerator.is_main_process
+        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
+        with self.accelerator.main_process_first():
+            pipeline = load_base(
+                self.job.base, device=str(self.accelerator.device), dtype=dtype, vae_dtype=torch.float32
+            )
+            encoded = encode_dataset(
+                version,
+                self.root,
+                self.job.base,
+                self.preset,
+                self._log_encoding if main else None,
+                pipeline=pipeline,
+            )
+        return pipeline, encoded
+
+    def _new_optimiser(self) -> torch.optim.AdamW:
+        return torch.optim.AdamW(
             self.parameters,
             lr=self.preset.learning_rate,
             weight_decay=self.preset.weight_decay,
             fused=self.device != "cpu",
         )
-        self.model, self.optimiser = self.accelerator.prepare(self.transformer, optimiser)
-        self.state = TrainingState(lineage=lineage.lineage, step=0)
-        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
-        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
-        self._plan = BatchPlan(
+
+    def _batch_plan(self) -> BatchPlan:
+        return BatchPlan(
             shapes=tuple(
                 tuple((track.crop_frames, caption.tokens) for caption in track.captions)
                 for track in self._training.tracks
@@ -121,10 +134,7 @@ class Trainer:
 
     def _event(self, kind: EventKind, **fields: Any) -> None:
         if self.accelerator.is_main_process:
-            state = getattr(self, "state", None)
-            self._emit(
-                TrainingEvent(kind=kind, step=state.step if state else 0, max_steps=self.end, **fields)
-            )
+            self._emit(TrainingEvent(kind=kind, step=self.state.step, max_steps=self.end, **fields))
 
     def _log_encoding(self, done: int, total: int, track_id: str) -> None:
         if track_id and done and done % 50 == 0:
@@ -148,7 +158,7 @@ class Trainer:
         return getattr(self.optimiser, "optimizer", self.optimiser)
 
     def run(self, stop: Stop) -> None:
-        """Train to the end, or until `stop()`; checkpoints land on the way.
+        """Train to the end, or until `stop()`, committing checkpoints on the way.
 
         Raises:
             NonFiniteTraining: `max_bad_steps` steps in a row had a loss or gradient that is not finite.
@@ -171,7 +181,7 @@ class Trainer:
 
     def _steps(self, stop: Stop, log: TextIO | None) -> None:
         began, first = time.monotonic(), self.state.step
-        told = kept = began
+        reported = saved = began
         self.transformer.train()
         while self.state.step < self.end:
             loss = self._step()
@@ -180,22 +190,22 @@ class Trainer:
             lr = learning_rate(self.state.step - 1, self.preset)
             entry = LogEntry(step=self.state.step, loss=loss, learning_rate=lr)
             if loss is None:
-                self._skipped()
+                self._report_skipped_step()
             if self.state.step % self.lineage.checkpoint_interval == 0:
                 entry = entry.model_copy(update={"validation_loss": self._validation_loss()})
                 self._log(log, entry)
                 self._commit_checkpoint(entry, rate)
-                kept = moment
+                saved = moment
             else:
                 self._log(log, entry)
-                if moment - told >= PROGRESS_SECONDS:
-                    told = moment
+                if moment - reported >= PROGRESS_SECONDS:
+                    reported = moment
                     self._event(EventKind.PROGRESS, loss=loss, learning_rate=lr, steps_per_second=rate)
-                if moment - kept >= self.job.snapshot_minutes * 60:
-                    kept = moment
-                    self._keep()
+                if moment - saved >= self.job.snapshot_minutes * 60:
+                    saved = moment
+                    self._write_snapshot()
             if self._asked_to(stop):
-                self._keep()
+                self._write_snapshot()
                 self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
                 return
 
@@ -238,7 +248,8 @@ class Trainer:
         )
         return None
 
-    def _skipped(self) -> None:
+    def _report_skipped_step(self) -> None:
+        """Raises: NonFiniteTraining, where too many steps in a row were skipped."""
         row = self.state.skipped_in_a_row
         self._event(
             EventKind.SKIPPED, message=f"loss or gradient not finite; {self.state.skipped} skipped so far"
@@ -259,9 +270,7 @@ class Trainer:
 
     @torch.inference_mode()
     def _validation_loss(self) -> float | None:
-        """Loss on fixed crops of the validation split with fixed noise and timesteps; None without such
-        tracks.
-        """
+        """Loss on fixed crops of the validation split, with fixed noise and timesteps; None without such tracks."""
         if not self._validation.tracks or not self.accelerator.is_main_process:
             return None
         self.transformer.eval()
@@ -312,8 +321,8 @@ class Trainer:
             partition_key=record.partition_key,
         )
 
-    def _keep(self) -> None:
-        """Keep the state between checkpoints; not right after a skipped step: it may be where things went wrong."""
+    def _write_snapshot(self) -> None:
+        """Keep the state between checkpoints, but not right after a skipped step: it may be where things went wrong."""
         worth_it = self.state.step % self.lineage.checkpoint_interval and not self.state.skipped_in_a_row
         if self.accelerator.is_main_process and worth_it:
             self._refuse_non_finite()

@@ -1,4 +1,7 @@
-"""The flow-matching loss of ACE-Step 1.5 over a batch of crops, without ever padding."""
+"""Crops from the latent cache, and the flow-matching loss of ACE-Step 1.5 over them, without ever padding.
+
+Which tracks a step sees, and where crops begin, is decided in sampling.py.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,12 @@ class Crop:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Latent frames and condition tokens: crops of one shape can be a batch."""
         return self.latents.shape[0], self.condition.shape[0]
 
 
 class CropReader:
-    """Draws crops from the cache. All that is random follows from the key it is asked with."""
+    """Draws crops from the latent cache. All that is random follows from the key that is given."""
 
     def __init__(self, root: DataRoot, tracks: list[EncodedTrack], preset: TrainingPreset) -> None:
         self.tracks = tracks
@@ -43,8 +47,9 @@ class CropReader:
         self._preset = preset
 
     def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
-        """Crops of tracks, each with one of its captions; `key` decides offsets, posterior sample, noise,
-        timesteps and dropout.
+        """Crops of tracks, each with one of its captions.
+
+        `key` decides offsets, posterior samples, noise, timesteps and dropout: the same key gives the same crops.
         """
         preset = self._preset
         rng = generator(*key)
@@ -79,8 +84,8 @@ class CropReader:
 
 
 def bucket_by_shape(crops: list[Crop]) -> list[list[Crop]]:
-    """Crops of one shape together. Others never meet in one call: the transformer knows no masks, and padding
-    moves its answers.
+    """Crops of one shape together. Different shapes never share a call: the transformer has no masks, so padding would
+    change its answers.
     """
     return [
         [crops[place] for place in group] for group in groups_of_equal_shape([crop.shape for crop in crops])
@@ -88,8 +93,9 @@ def bucket_by_shape(crops: list[Crop]) -> list[list[Crop]]:
 
 
 class FlowMatching:
-    """x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in
-    float32.
+    """Flow matching (Lipman et al. 2023, arXiv 2210.02747; Liu et al. 2023, arXiv 2209.03003), as ACE-Step 1.5 is trained.
+
+    x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in float32.
     """
 
     def __init__(self, pipeline: AceStepPipeline, preset: TrainingPreset, device: str) -> None:
@@ -100,7 +106,7 @@ class FlowMatching:
         self._device = device
 
     def loss(self, transformer: Any, crops: list[Crop]) -> torch.Tensor:
-        """Mean loss over crops of one shape."""
+        """Mean loss over crops of one shape, a scalar to call backward on."""
         device = self._device
         clean = torch.stack([crop.latents for crop in crops]).to(device)
         noise = torch.stack([crop.noise for crop in crops]).to(device)
@@ -121,9 +127,7 @@ class FlowMatching:
         return torch.nn.functional.mse_loss(answer.float(), noise - clean)
 
     def _context(self, clean: torch.Tensor) -> torch.Tensor:
-        """Encoded silence and a mask of ones, as the pipeline gives it for text to music: [batch, frames, 2
-        channels].
-        """
+        """Encoded silence and a mask of ones, as the pipeline gives it for text to music: [batch, frames, 2 channels]."""
         frames = clean.shape[1]
         repeats = -(-frames // self._silence.shape[1])
         silence = self._silence.repeat(1, repeats, 1)[:, :frames].expand(clean.shape[0], -1, -1)

@@ -20,7 +20,7 @@ _NOT_SAID = {"", "unknown", "other"}
 def licence_of(folder: Path) -> str | None:
     """What the card says, such as "apache-2.0"; of `license: other` the license_name. None: no card, or it does not say.
 
-    A card is a stranger's: only so much of it is read, no value is constructed from it, and what is odd in it says nothing.
+    Cards come from strangers: at most MAX_BYTES are read, no object is constructed, and what cannot be read counts as not said.
     """
     path = folder / MODEL_CARD
     if not path.is_file():
@@ -29,14 +29,14 @@ def licence_of(folder: Path) -> str | None:
         text = file.read(MAX_BYTES).decode("utf-8", "replace")
     front = _FRONT_MATTER.match(text)
     fields = _scalars(front[1]) if front else {}
-    for said in (fields.get("license", ""), fields.get("license_name", "")):
-        if said.casefold() not in _NOT_SAID and len(said) <= MAX_LICENCE and said.isprintable():
-            return said
+    for licence in (fields.get("license", ""), fields.get("license_name", "")):
+        if licence.casefold() not in _NOT_SAID and len(licence) <= MAX_LICENCE and licence.isprintable():
+            return licence
     return None
 
 
 def _scalars(text: str) -> dict[str, str]:
-    """The top-level fields that are plain values. Composed only: constructing would follow merge keys, however many."""
+    """The top-level fields with a single value. Composed only: constructing would follow merge keys, however many."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):

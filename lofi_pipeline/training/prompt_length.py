@@ -1,4 +1,4 @@
-"""Prompts as long as a base model reads them: what is longer would lose its end without a word."""
+"""The longest prompt that a base model reads whole: the pipeline would cut the end off a longer one without a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ MOST_TOKENS = 256
 
 
 def check_prompt_length(pipeline: AceStepPipeline, prompt: str) -> None:
-    """Raises PromptTooLong where the pipeline would cut a prompt or the facts that it puts behind it."""
+    """Check that the pipeline reads a prompt whole, with the facts that it puts behind it.
+
+    Raises:
+        PromptTooLong: it would cut some of it off.
+    """
     tokenizer: Any = pipeline.tokenizer
     text, _ = pipeline._format_prompt(  # the longest facts there are
         prompt, bpm=300, keyscale="C# minor", timesignature="12", audio_duration=3600

@@ -1,12 +1,13 @@
-"""What exact resume needs beside the adapter: the optimiser's moments and two counters. All else follows from
-the step.
+"""What exact resume needs beside the adapter: the optimiser's moments and two counters. All else follows from the step.
 
-It lies with each checkpoint in resume/, and between checkpoints in checkpoints/.rolling/step=N/.
+It lies with each checkpoint in resume/. Between checkpoints a resume snapshot holds it and the adapter:
+checkpoints/.rolling/step=N/. What a checkpoint is otherwise made of is in checkpoints.py and weights.py.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from lofi_pipeline.entities import CheckpointRecord, Entity, Lineage, RecordErro
 from lofi_pipeline.entities.base import Sha256
 from lofi_pipeline.storage import (
     DataRoot,
-    UnreadableRecord,
     commit_folder,
     file_sha256,
     read_json,
@@ -33,6 +33,7 @@ from lofi_pipeline.training.weights import Tensors, read_adapter
 OPTIMISER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 ADAPTER_FILE = "adapter.safetensors"
+OPTIMISER_ADVICE = "resume with the preset and base of the checkpoint"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -48,7 +49,7 @@ class TrainingState(Entity):
 
 
 class SnapshotState(Entity):
-    """rolling.json: the state, and the hash of the tensors beside it."""
+    """state.json of a resume snapshot: the state, and the hashes of the tensors beside it."""
 
     state: TrainingState
     files: dict[str, Sha256]
@@ -56,12 +57,13 @@ class SnapshotState(Entity):
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """A place to go on from."""
+    """A state to go on from."""
 
     state: TrainingState
     adapter: Tensors
     moments: Tensors
     where: str
+    """Where it was found, to be shown."""
 
 
 def optimiser_tensors(optimiser: Any, names: dict[int, str]) -> Tensors:
@@ -82,14 +84,18 @@ def restore_optimiser(optimiser: Any, names: dict[int, str], tensors: Tensors) -
     expected = {f"{name}/{moment}" for name in names.values() for moment in MOMENTS}
     if tensors and set(tensors) != expected:
         odd = min(set(tensors) ^ expected)
-        raise CheckpointError(f"the optimiser's state does not fit this preset and base, such as {odd}")
+        raise CheckpointError(
+            f"the optimiser's state does not fit this preset and base, such as {odd}; {OPTIMISER_ADVICE}"
+        )
     if not tensors:  # saved before the first step that counted
         return
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             state = {moment: tensors[f"{names[id(parameter)]}/{moment}"] for moment in MOMENTS}
             if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
-                raise CheckpointError(f"the optimiser's state of {names[id(parameter)]} has another shape")
+                raise CheckpointError(
+                    f"the optimiser's state of {names[id(parameter)]} has another shape; {OPTIMISER_ADVICE}"
+                )
             device = parameter.device
             step_device = device if group.get("fused") or group.get("capturable") else torch.device("cpu")
             optimiser.state[parameter] = {
@@ -100,7 +106,7 @@ def restore_optimiser(optimiser: Any, names: dict[int, str], tensors: Tensors) -
 
 
 def write_resume(folder: Path, state: TrainingState, moments: Tensors) -> None:
-    """Write resume/ into a checkpoint folder that is about to land. The adapter itself lies beside it."""
+    """Write resume/ into a checkpoint folder that is about to be committed; the adapter itself lies beside it."""
     target = folder / RESUME_FOLDER
     target.mkdir()
     save_file(moments, target / OPTIMISER_FILE)
@@ -123,16 +129,17 @@ def write_resume_snapshot(root: DataRoot, state: TrainingState, adapter: Tensors
 
 
 def clear_resume_snapshot(root: DataRoot) -> None:
-    """Forget the rolling state: a checkpoint with the same or a later step has landed."""
+    """Remove the resume snapshot: a checkpoint of the same or a later step is committed."""
     shutil.rmtree(root.checkpoints / SNAPSHOT_FOLDER, ignore_errors=True)
 
 
-def find_resume_point(root: DataRoot, lineage: Lineage, log: Any = None) -> ResumePoint | None:
-    """The furthest whole state of this lineage, rolling or with a checkpoint; damaged ones are passed over.
+def find_resume_point(
+    root: DataRoot, lineage: Lineage, log: Callable[[str], None] = lambda sentence: None
+) -> ResumePoint | None:
+    """The furthest whole state of this lineage, from a snapshot or a checkpoint.
 
-    `complain`, when given, is called with a sentence for each one passed over.
+    A damaged one is passed over, and `log` is called with a sentence about it.
     """
-    say = log or (lambda _sentence: None)
     candidates: list[tuple[int, Path, CheckpointRecord | None]] = []
     for found in scan_checkpoints(root):
         if found.record and found.record.lineage.lineage == lineage.lineage and not found.record.pruned:
@@ -146,7 +153,7 @@ def find_resume_point(root: DataRoot, lineage: Lineage, log: Any = None) -> Resu
         try:
             point = _of_checkpoint(folder, record) if record else _of_snapshot(folder)
         except CheckpointError as error:
-            say(f"cannot go on from {folder.name}: {error}")
+            log(f"cannot go on from {folder.name}: {error}")
             continue
         if point.state.lineage == lineage.lineage:
             return point
@@ -162,18 +169,18 @@ def _of_checkpoint(folder: Path, record: CheckpointRecord) -> ResumePoint:
         return ResumePoint(
             state, read_adapter(folder), load_file(folder / RESUME_FOLDER / OPTIMISER_FILE), folder.name
         )
-    except (OSError, UnreadableRecord, RecordError) as error:
+    except (OSError, RecordError) as error:
         raise CheckpointError(f"has no state to resume from: {error}") from error
 
 
 def _of_snapshot(folder: Path) -> ResumePoint:
     try:
         path = folder / STATE_FILE
-        rolling = SnapshotState.parse(read_json(path), where=str(path))
-        for name, sha256 in rolling.files.items():
+        snapshot = SnapshotState.parse(read_json(path), where=str(path))
+        for name, sha256 in snapshot.files.items():
             if file_sha256(folder / name) != sha256:
                 raise CheckpointError(f"{name} is damaged (its hash differs)")
-        adapter, moments = (load_file(folder / ADAPTER_FILE), load_file(folder / OPTIMISER_FILE))
-    except (OSError, UnreadableRecord, RecordError) as error:
+        adapter, moments = load_file(folder / ADAPTER_FILE), load_file(folder / OPTIMISER_FILE)
+    except (OSError, RecordError) as error:
         raise CheckpointError(f"is not whole: {error}") from error
-    return ResumePoint(rolling.state, adapter, moments, f"the state kept at step {rolling.state.step}")
+    return ResumePoint(snapshot.state, adapter, moments, f"the state kept at step {snapshot.state.step}")

@@ -22,11 +22,11 @@ from filelock import Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.manifest import activate_lineage, remove_unfinished_checkpoints
 from lofi_pipeline.entities import DatasetVersion, RecordError
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json
+from lofi_pipeline.storage import DataRoot, locked, read_json
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.lineage import last_step, lineage_of
@@ -160,7 +160,7 @@ def main() -> int:
         job = read_job(arguments.job)
         with Reporter(events) as reporter:
             train(job, reporter, stop)
-    except (TrainingError, CheckpointError, RecordError, UnreadableRecord) as error:
+    except LofiError as error:
         print(f"training failed: {error}", file=sys.stderr)
         return 1
     except OSError as error:

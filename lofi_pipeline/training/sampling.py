@@ -1,9 +1,8 @@
 """What a training step sees, as pure functions of (seed, step, rank): resuming needs no state of any loader.
-Torch-free.
 
-Each epoch is a permutation of the tracks, each with one of its captions. Within a window of at most one epoch the tracks are ordered by the
-shape of their crop and condition, so that batches need few groups of equal shape; then the window's batches
-are shuffled.
+Each epoch is a permutation of the tracks, each with one of its captions. Within a window of at most one epoch the tracks are
+ordered by the shape of their crop and condition, so that batches need few groups of equal shape; then the window's batches
+are shuffled. Torch-free: the tensors are read in loss.py.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def generator(*key: int | str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Which tracks each step trains on, and what is said of them.
+    """Which tracks each step trains on, and with which of their captions.
 
     `shapes`: of each track, the shape of its crop with each of its captions.
     """
@@ -86,8 +85,9 @@ def crop_frames(frames: int, wanted: int, patch: int) -> int:
 
 
 def crop_offset(rng: np.random.Generator, frames: int, length: int, bar: float | None = None) -> int:
-    """Where a crop of `length` frames begins in a track of `frames`: anywhere, or a whole number of bars of `bar`
-    frames from the start of the track.
+    """Where a crop of `length` frames begins in a track of `frames`.
+
+    Anywhere, or with `bar` (the frames in a bar) a whole number of bars from the start of the track.
     """
     last = frames - length
     if not bar:
@@ -98,9 +98,9 @@ def crop_offset(rng: np.random.Generator, frames: int, length: int, bar: float |
 def timesteps(rng: np.random.Generator, count: int, *, kind: str, mean: float, std: float) -> np.ndarray:
     """Timesteps in (0, 1] as float32 [count].
 
-    `logit_normal`: sigmoid(N(mean, std)), what ACE-Step 1.5 was trained with. `turbo8`: one of the eight
-    steps that the turbo models generate with, t = s u / (1 + (s - 1) u) for u = 1, 7/8 ... 1/8 and shift s =
-    3.
+    `logit_normal`: sigmoid(N(mean, std)), what ACE-Step 1.5 was trained with (Esser et al. 2024, arXiv 2403.03206).
+    `turbo8`: one of the eight steps that the turbo models generate with, t = s u / (1 + (s - 1) u) for u = 1, 7/8 ... 1/8
+    and shift s = 3.
     """
     if kind == "turbo8":
         u = 1.0 - rng.integers(0, TURBO_STEPS, count) / TURBO_STEPS
@@ -109,7 +109,7 @@ def timesteps(rng: np.random.Generator, count: int, *, kind: str, mean: float, s
 
 
 def groups_of_equal_shape(shapes: Sequence[Shape]) -> list[list[int]]:
-    """Positions with the same shape, together: these can be one batch without padding."""
+    """The positions of each shape, together: they can be one batch without padding."""
     groups: dict[Shape, list[int]] = {}
     for position, shape in enumerate(shapes):
         groups.setdefault(shape, []).append(position)

@@ -1,5 +1,6 @@
-"""The LoRA adapter: attach it, write it in the two forms other programs read, load it back, and prove that it
-works.
+"""The LoRA adapter: attaching it, writing it in the two forms that other programs read, loading it, and its parity check.
+
+When a checkpoint is written, and what else is in it, is in checkpoints.py and resume.py.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.folder import PEFT_FILE
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.training.sampling import generator
 
@@ -24,28 +26,24 @@ if TYPE_CHECKING:
 
 LIVE_ADAPTER = "default"
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
-PEFT_FILE = "adapter_model.safetensors"
 PEFT_CONFIG = "adapter_config.json"
 PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
 PARITY_FRAMES = 32
 PARITY_TOKENS = 16
+BASE_ADVICE = "copy the whole folder again, or set training.base to the base it was trained on"
 ACE_STEP_NAMES: dict[str, str] = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
 
 Tensors = dict[str, torch.Tensor]
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
-    """The arithmetic of a preset's precision: plain float32, or bfloat16 matrix products around float32
-    weights.
-    """
+    """The arithmetic of a preset's precision: float32, or bfloat16 matrix products with float32 weights."""
     return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Parameter]:
-    """Freeze the transformer and give it a float32 LoRA that changes nothing yet; its parameters are
-    returned.
-    """
+    """Freeze the transformer and give it a float32 LoRA that changes nothing yet; returns the LoRA's parameters."""
     transformer.requires_grad_(False)
     torch.manual_seed(preset.seed)
     transformer.add_adapter(
@@ -131,8 +129,9 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
 
 
 def _order_header(path: Path) -> None:
-    """Put a safetensors file's own metadata in order: the library writes it in another one in each process, and the
-    same weights shall be the same bytes.
+    """Sort the metadata in a safetensors file's header, so that the same weights are the same bytes.
+
+    The library writes it in an order that differs from process to process.
     """
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
@@ -169,21 +168,22 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
             local_files_only=True,
         )
         loaded = adapter_tensors(transformer, name)
-    except (
-        Exception
-    ) as error:  # safetensors, diffusers and peft each raise their own; the reader needs one answer
-        raise CheckpointError(f"{folder.name}: does not load into this base model: {error}") from error
+    except Exception as error:  # safetensors, diffusers and peft each raise their own
+        raise CheckpointError(
+            f"{folder.name}: does not load into this base model: {error}; {BASE_ADVICE}"
+        ) from error
     if set(loaded) != set(saved):
         pipeline.delete_adapters(name)
         raise CheckpointError(
-            f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model"
+            f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model; {BASE_ADVICE}"
         )
 
 
 @dataclass(frozen=True)
 class ParityCheck:
-    """What the transformer answers to a fixed question, with and without an adapter; float32 [1, frames,
-    channels].
+    """What the transformer answers to a fixed question, with and without an adapter; float32 [1, frames, channels].
+
+    Kept with a checkpoint, it proves anywhere that the checkpoint loads as it was trained.
     """
 
     with_adapter: torch.Tensor
@@ -195,8 +195,9 @@ class ParityCheck:
         return bool(torch.isfinite(self.with_adapter).all() and torch.isfinite(self.without).all())
 
     def error_of(self, other: ParityCheck) -> float:
-        """How far `other`'s adapter is from this one: 0 identical, 1 ignored. Other arithmetic of the base is
-        allowed for.
+        """How far the effect of `other`'s adapter is from this one's: 0 identical, 1 ignored.
+
+        What the base alone answers otherwise, in another precision, is subtracted.
         """
         effect = (self.with_adapter - self.without).norm()
         change = ((other.with_adapter - other.without) - (self.with_adapter - self.without)).norm()
@@ -205,13 +206,13 @@ class ParityCheck:
         return float((change - noise).clamp_min(0) / scale)
 
     def base_error_of(self, other: ParityCheck) -> float:
-        """How far the base itself is from the one this probe was taken with, relative to its answer."""
+        """How far `other`'s base is from this one's, relative to the answer without adapter."""
         return float((other.without - self.without).norm() / self.without.norm())
 
 
 @torch.inference_mode()
 def take_parity_check(transformer: Any) -> ParityCheck:
-    """Ask the transformer a fixed question, with its active adapter and without."""
+    """Ask the transformer a fixed question, with its active adapter and without; it is left as it was."""
     config = transformer.config
     device = next(transformer.parameters()).device
     dtype = transformer.proj_in_conv.weight.dtype
@@ -245,12 +246,10 @@ def take_parity_check(transformer: Any) -> ParityCheck:
     return ParityCheck(with_adapter, without)
 
 
-def write_parity_check(folder: Path, probe: ParityCheck) -> None:
-    """Keep the answers with the checkpoint, so that it can be proven anywhere that it loads as it was
-    trained.
-    """
+def write_parity_check(folder: Path, check: ParityCheck) -> None:
+    """Keep the answers with the checkpoint."""
     save_file(
-        {"with_adapter": probe.with_adapter.contiguous(), "without": probe.without.contiguous()},
+        {"with_adapter": check.with_adapter.contiguous(), "without": check.without.contiguous()},
         folder / PARITY_FILE,
     )
 

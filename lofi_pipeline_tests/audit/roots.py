@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from lofi_pipeline.checkpoints.ledger_entries import ADAPTER, enter_checkpoint, enter_scores
+from lofi_pipeline.checkpoints.folder import PEFT_FILE
+from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint, enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest
 from lofi_pipeline.config import config_hash, load_config
 from lofi_pipeline.dataset import build_dataset
@@ -69,7 +70,7 @@ def land(
         path.parent.mkdir(parents=True, exist_ok=True)
         seed = [step, int(lineage.lineage[:6], 16)]
         save_file({"weight": np.random.default_rng(seed).random(8, np.float32)}, path)
-        if adapter is not None and file == ADAPTER:
+        if adapter is not None and file == PEFT_FILE:
             path.write_bytes(adapter)
         files[file] = file_sha256(path)
     (folder / "adapter_config.json").write_text('{"r": 16}')

@@ -14,8 +14,7 @@ import pytest
 from lofi_pipeline.audit import AuditInputs, BrokenRecord, build_report, is_intact, not_intact, write_audit
 from lofi_pipeline.audit.integrity.ledger import enter_subject
 from lofi_pipeline.audit.subject import find_subject
-from lofi_pipeline.checkpoints.folder import read_checkpoint_record
-from lofi_pipeline.checkpoints.ledger_entries import ADAPTER
+from lofi_pipeline.checkpoints.folder import PEFT_FILE, read_checkpoint_record
 from lofi_pipeline.checkpoints.manifest import activate_lineage, compile_manifest, scan_checkpoints
 from lofi_pipeline.checkpoints.retention import prune
 from lofi_pipeline.config import load_config
@@ -286,11 +285,11 @@ def twins(root: DataRoot) -> tuple[CheckpointRecord, CheckpointRecord]:
     """Two checkpoints of two lineages with the same adapter, byte for byte; the earlier one lies in the archive."""
     lineage = lineage_for(load_version(root))
     first = read_checkpoint_record(root.checkpoint(ID))
-    adapter = (root.checkpoint(ID) / ADAPTER).read_bytes()
+    adapter = (root.checkpoint(ID) / PEFT_FILE).read_bytes()
     other = other_lineage(lineage)
     activate_lineage(root, other)
     second = land(root, other, 60, adapter=adapter)
-    assert first.files[ADAPTER] == second.files[ADAPTER]
+    assert first.files[PEFT_FILE] == second.files[PEFT_FILE]
     return first, second
 
 

@@ -83,7 +83,7 @@ def make_scores(step: int, fad: float, *, embedder: str = "nano") -> Scores:
 
 
 def make_folder(root: DataRoot, step: int, *, lineage: str = "a", fad: float | None = None) -> Path:
-    """A checkpoint folder as it landed, evaluated when `fad` is given."""
+    """A checkpoint folder as training writes it, evaluated when `fad` is given."""
     folder = root.checkpoint(checkpoint_id_of(step))
     (folder / "resume").mkdir(parents=True)
     files = {}

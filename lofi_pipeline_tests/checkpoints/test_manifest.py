@@ -110,7 +110,7 @@ def test_folders_whose_record_cannot_be_read_stay_where_they_are(data: DataRoot)
     assert folder.is_dir()
 
 
-def test_leftovers_of_a_killed_landing_go_and_nothing_else(data: DataRoot):
+def test_unfinished_checkpoints_are_removed_and_nothing_else(data: DataRoot):
     folder = make_folder(data, 10)
     for place in (data.checkpoints, data.checkpoints / ".rolling"):
         shutil.copytree(folder, place / ".tmp-0a-epoch=0-step=20_lora")

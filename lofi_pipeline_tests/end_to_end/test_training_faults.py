@@ -133,7 +133,7 @@ def test_damaged_checkpoints_that_are_copied_in_are_refused_and_the_whole_one_is
     done = lofi("run", "--base", str(lofi.base))
     assert done.code == 1
     assert f"{cut.name}: {ADAPTERS[0]} is truncated or damaged" in done.said
-    assert f"{swapped.name}: {ADAPTERS[1]} is not the file that landed" in done.said
+    assert f"{swapped.name}: {ADAPTERS[1]} is not the file that training wrote" in done.said
     assert "Traceback" not in done.said
 
     entries = json.loads(lofi.root.checkpoint_manifest_json.read_bytes())

@@ -14,6 +14,7 @@ from lofi_pipeline.evaluation import (
     open_text_embedder,
 )
 from lofi_pipeline.evaluation.embedders import files
+from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
 from lofi_pipeline_tests.evaluation.toys import BandEmbedder
 
 
@@ -52,6 +53,5 @@ def test_missing_files_of_nano_are_named(tmp_path, monkeypatch) -> None:
 
 
 def test_files_are_looked_for_where_nano_reads_them() -> None:
-    from lofi_pipeline.evaluation.embedders.nano import FOLDER
-
-    assert files.NANO_FOLDER == FOLDER
+    assert missing_weights(EvaluationSettings()) == []
+    assert NanoEmbedder.load().weights_sha256 == NanoEmbedder.load(files.NANO_FOLDER).weights_sha256

@@ -10,9 +10,9 @@ import torch
 
 from lofi_pipeline.demo.distributions import Kind, draw
 from lofi_pipeline.demo.synth import render
-from lofi_pipeline.evaluation.embedders.nano import FOLDER as EMBEDDER_FOLDER
 from lofi_pipeline.evaluation.embedders.nano import NanoEmbedder
-from lofi_pipeline.pretraining import base, corpus, tokenizer
+from lofi_pipeline.pretraining import corpus, tokenizer
+from lofi_pipeline.pretraining.base import BASE_FOLDER, EMBEDDER_FOLDER
 from lofi_pipeline.pretraining.base_objective import LYRICS
 from lofi_pipeline.pretraining.embedder import VOCABULARY
 from lofi_pipeline.training.bases import load_base
@@ -33,7 +33,7 @@ def sound(seed: int, kind: Kind = "bright", seconds: float = 5.0) -> torch.Tenso
     return torch.from_numpy(render(draw(kind, seed, seconds).spec, corpus.RATE).samples)
 
 
-@pytest.mark.parametrize(("folder", "limit"), [(base.FOLDER, 12e6), (EMBEDDER_FOLDER, 3e6)])
+@pytest.mark.parametrize(("folder", "limit"), [(BASE_FOLDER, 12e6), (EMBEDDER_FOLDER, 3e6)])
 def test_what_is_shipped_is_small_and_names_no_path_of_the_machine_it_was_made_on(folder: Path, limit):
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files if path.suffix != ".csv") <= limit

@@ -1,1 +1,1 @@
-"""What the training room does, on a toy ACE-Step of the real classes."""
+"""What training does, on a toy ACE-Step of the real classes."""

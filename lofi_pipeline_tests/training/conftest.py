@@ -1,4 +1,4 @@
-"""One toy base, one encoded data set and one undisturbed training for the whole room; each test gets its own copy."""
+"""One toy base, one encoded data set and one undisturbed training for all tests here; each test gets its own copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkpoint is what landed, loads everywhere as it was trained, and damage is named."""
+"""A checkpoint is what was written, loads everywhere as it was trained, and damage is named."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def folder(trained: DataRoot) -> Path:
     return trained.checkpoint("epoch=0-step=4_lora")
 
 
-def test_what_landed_verifies_and_its_record_is_complete(trained: DataRoot, folder: Path, base: Path):
+def test_what_was_committed_verifies_and_its_record_is_complete(trained: DataRoot, folder: Path, base: Path):
     assert verify_checkpoint(trained, folder, str(base)) == (True, None)
     record = read_record(folder)
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -95,7 +95,7 @@ def forge_an_adapter(folder: Path) -> None:
     ("damage", "reason"),
     [
         (truncate, "pytorch_lora_weights.safetensors is truncated or damaged"),
-        (swap, "adapter_model.safetensors is not the file that landed"),
+        (swap, "adapter_model.safetensors is not the file that training wrote"),
         (lose_a_file, "resume/optimizer.safetensors is missing"),
         (lose_the_record, "checkpoint.json is missing"),
         (scribble_the_record, "checkpoint.json is not readable: .*is not JSON"),

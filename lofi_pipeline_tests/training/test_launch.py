@@ -44,7 +44,10 @@ def test_it_ends_when_whoever_started_it_is_gone(root: DataRoot, version: Datase
 def test_light_modules_stay_light():
     names = (
         *("training." + name for name in ("records", "lineage", "launch", "bases", "run", "sampling")),
-        *("checkpoints." + name for name in ("best", "folder", "manifest", "retention", "loss_log", "ledger_entries")),
+        *(
+            "checkpoints." + name
+            for name in ("best", "folder", "manifest", "retention", "loss_log", "ledger_entries")
+        ),
         *("processes", "progress"),
     )
     imports = ", ".join(f"lofi_pipeline.{name}" for name in names)

@@ -42,16 +42,16 @@ def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-def test_training_says_what_it_does_and_checkpoints_land(undisturbed: Undisturbed):
+def test_training_says_what_it_does_and_commits_checkpoints(undisturbed: Undisturbed):
     root, events = undisturbed
     assert [event.kind for event in events if event.kind is not EventKind.PROGRESS] == [
         EventKind.STARTED,
         *[EventKind.CHECKPOINT] * 3,
         EventKind.FINISHED,
     ]
-    landed = [event for event in events if event.kind is EventKind.CHECKPOINT]
-    assert [event.step for event in landed] == [2, 4, 6]
-    for event, found in zip(landed, scan_checkpoints(root), strict=True):
+    committed = [event for event in events if event.kind is EventKind.CHECKPOINT]
+    assert [event.step for event in committed] == [2, 4, 6]
+    for event, found in zip(committed, scan_checkpoints(root), strict=True):
         assert found.record and found.record.checkpoint.is_valid
         assert event.checkpoint_id == found.folder.name
         assert event.partition_key == found.record.partition_key
@@ -259,5 +259,5 @@ def test_learning_rate_warms_up_and_falls_to_one_percent():
 
 
 def test_an_interval_longer_than_the_training_is_refused(root: DataRoot, run: Train):
-    with pytest.raises(TrainingError, match="no checkpoint would ever land"):
+    with pytest.raises(TrainingError, match="no checkpoint would ever be written"):
         run(preset={"checkpoint_interval": 7})

@@ -63,7 +63,7 @@ def croissant(report: AuditReport, tracks_csv: bytes) -> str:
         text = json.dumps(_metadata(report, tracks_csv).to_json(), indent=2, default=str) + "\n"
         check_croissant(text)
     except ValidationError as error:
-        raise AuditFileError(f"croissant.json: {error}") from error
+        raise AuditFileError(f"croissant.json: {error}; this is a fault of the program: report it") from error
     return text
 
 
@@ -78,9 +78,9 @@ def check_croissant(text: str) -> None:
     try:
         issues = Dataset(jsonld=json.loads(text)).metadata.ctx.issues
     except ValidationError as error:
-        raise AuditFileError(f"croissant.json: {error}") from error
+        raise AuditFileError(f"croissant.json: {error}; this is a fault of the program: report it") from error
     if issues.errors:
-        raise AuditFileError(f"croissant.json: {issues.report()}")
+        raise AuditFileError(f"croissant.json: {issues.report()}; this is a fault of the program: report it")
 
 
 def _metadata(report: AuditReport, tracks_csv: bytes) -> Metadata:

@@ -56,7 +56,9 @@ def check_bill_of_materials(text: str) -> None:
     error: Any = _validator().validate_str(json.dumps(_without_plain_addresses(json.loads(text))))
     if error is not None:
         place = ".".join(str(step) for step in error.data.absolute_path)
-        raise AuditFileError(f"bom.cdx.json: {place}: {error.data.message:.300}")
+        raise AuditFileError(
+            f"bom.cdx.json: {place}: {error.data.message:.300}; this is a fault of the program: report it"
+        )
 
 
 def _without_plain_addresses(value: Any) -> Any:

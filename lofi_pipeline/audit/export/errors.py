@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lofi_pipeline.entities import RecordError
+from lofi_pipeline.audit.errors import AuditError
 
 
-class AuditFileError(RecordError):
-    """A file of an audit can't be written, or does not keep to its format; the message names the file and the rule."""
+class AuditFileError(AuditError):
+    """A file of an audit cannot be written, or does not keep to its format; the message names the file and the rule."""

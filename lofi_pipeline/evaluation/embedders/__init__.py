@@ -1,4 +1,7 @@
-"""Embedders: the shipped nano, and vggish, pann and clap where the user has put their weights in place."""
+"""Embedders: the shipped nano, and vggish, pann and clap where the user has put their weights in place.
+
+Each has a module of its own, imported when it is opened.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,10 @@ from lofi_pipeline.evaluation.embedders.files import (
     weights_folder,
     weights_sha256,
 )
-from lofi_pipeline.evaluation.embedders.protocol import BadWeights, Embedder, MissingFile, WeightsMissing
+from lofi_pipeline.evaluation.embedders.protocol import Embedder
 
 __all__ = [
-    "BadWeights",
     "Embedder",
-    "MissingFile",
-    "WeightsMissing",
     "missing_weights",
     "open_embedder",
     "open_text_embedder",

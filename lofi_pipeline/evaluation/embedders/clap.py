@@ -19,7 +19,7 @@ from lofi_pipeline.evaluation.embedders.files import (
     require_weights,
 )
 from lofi_pipeline.evaluation.embedders.offline import hub_answers, laion_clap, load_tensors
-from lofi_pipeline.evaluation.embedders.protocol import BadWeights
+from lofi_pipeline.evaluation.errors import BadWeights
 
 ROBERTA_TOKENS = 50_265
 
@@ -116,5 +116,7 @@ def _open_module(checkpoint: Path, tokenizer: Any) -> Any:
     try:
         module.model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        raise BadWeights(f"{checkpoint}: is not a checkpoint of this CLAP ({str(error)[:300]})") from error
+        raise BadWeights(
+            f"{checkpoint}: is not a checkpoint of this CLAP ({str(error)[:300]}); get it again"
+        ) from error
     return module.eval()

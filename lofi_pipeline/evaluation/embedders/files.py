@@ -1,4 +1,4 @@
-"""Which files each embedder needs, and where they belong under evaluation.weights_dir."""
+"""Which files each embedder needs, and where they belong under evaluation.weights_dir. Nothing is loaded here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.evaluation.embedders.protocol import MissingFile, WeightsMissing
+from lofi_pipeline.evaluation.errors import MissingFile, WeightsMissing
 from lofi_pipeline.storage import PROJECT_ROOT, content_sha256, file_sha256
 
 NANO_FOLDER = Path(__file__).parents[2] / "models" / "nano_embedder"

@@ -21,7 +21,7 @@ from lofi_pipeline.evaluation.embedders.offline import (
     local_torch_hub,
     numpy_globals,
 )
-from lofi_pipeline.evaluation.embedders.protocol import BadWeights
+from lofi_pipeline.evaluation.errors import BadWeights
 
 PACKAGES = ("frechet-audio-distance", "torch")
 
@@ -125,6 +125,6 @@ def _package_model(folder: Path, name: str, sample_rate: int, repository: Path |
             )
     except (RuntimeError, KeyError, AttributeError, ImportError) as error:
         raise BadWeights(
-            f"{folder}: the weights there are not those of {name} ({str(error)[:300]})"
+            f"{folder}: the weights there are not those of {name} ({str(error)[:300]}); get them again"
         ) from error
     return holder.model

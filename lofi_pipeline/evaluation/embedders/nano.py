@@ -1,4 +1,7 @@
-"""The default embedder: a small text-audio model of this project, trained on its synthetic styles, shipped with it."""
+"""The default embedder: a small text-audio model that was trained on synthetic styles and is shipped with the project.
+
+Its networks are in nano_towers.py, its training in pretraining/embedder.py.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from lofi_pipeline.evaluation.embedders.files import NANO_FILES, NANO_FOLDER
 from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, TextTower
 from lofi_pipeline.training.nano.codec import BANDS, MelCodec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-FOLDER = Path(__file__).parents[2] / "models" / "nano_embedder"
 LOUDNESS = 0.15
 BATCH = 32
 
@@ -49,7 +52,7 @@ class NanoEmbedder:
         self._raw = MelCodec(band_mean=(0.0,) * BANDS, band_std=(1.0,) * BANDS)
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> NanoEmbedder:
+    def load(cls, folder: Path = NANO_FOLDER) -> NanoEmbedder:
         """Read the shipped model, or another in the same layout.
 
         Raises:
@@ -57,7 +60,7 @@ class NanoEmbedder:
         """
         from transformers import PreTrainedTokenizerFast, Qwen3Config
 
-        for needed in ("config.json", "model.safetensors", "tokenizer.json"):
+        for needed in NANO_FILES:
             if not (folder / needed).is_file():
                 raise FileNotFoundError(
                     f"{folder / needed} is missing: python -m lofi_pipeline.pretraining.embedder makes it"

@@ -1,4 +1,4 @@
-"""The networks of the nano embedder: one tower hears log-mel frames, the other reads a prompt."""
+"""The networks of the nano embedder: a tower for log-mel frames and one for prompts. Weights and files are in nano.py."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lofi_pipeline.training.nano.codec import BANDS
+
 if TYPE_CHECKING:
     from transformers import Qwen3Config
 
-BANDS = 64
 LAGS = range(10, 91)
 GROUPS = 4
 

@@ -18,7 +18,7 @@ from unittest import mock
 
 import torch
 
-from lofi_pipeline.evaluation.embedders.protocol import BadWeights
+from lofi_pipeline.evaluation.errors import BadWeights
 
 
 @contextlib.contextmanager
@@ -96,7 +96,9 @@ def load_tensors(path: Path) -> dict[str, Any]:
             "get the file again from its source"
         ) from error
     if not isinstance(found, dict):
-        raise BadWeights(f"{path}: holds a {type(found).__name__}, not a set of named tensors")
+        raise BadWeights(
+            f"{path}: holds a {type(found).__name__}, not a set of named tensors; get the file again"
+        )
     return found
 
 

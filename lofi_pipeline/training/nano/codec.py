@@ -1,4 +1,4 @@
-"""The nano codec: log-mel frames as latents and Griffin-Lim back, behind AutoencoderOobleck's interface.
+"""The nano codec: audio to log-mel frames as latents, and back by Griffin-Lim, with AutoencoderOobleck's interface.
 
 Saved models name this module's path: do not move or rename it.
 """
