@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lofi_pipeline import progress
-from lofi_pipeline.cli.console import Data, Json, bars, console, errors, sanitize
+from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize
 from lofi_pipeline.storage import DataRoot, UnreadableRecord, write_json_atomic
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def one(
     ] = False,
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Audit a checkpoint or a data set version: what `lofi audit ID` does.
 
@@ -183,6 +184,7 @@ def source(
     reason: Annotated[str, typer.Option("--reason", help="Why it is withdrawn; kept on the ledger.")] = "",
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Show which tracks, data set versions and checkpoints a source has fed; or withdraw it.
 
@@ -299,6 +301,7 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Show what differs between two versions or checkpoints: tracks, licences, hours, prompts. A difference exits 0."""
     from rich.table import Table
@@ -348,6 +351,7 @@ def file(
     ],
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Look up whose a file is: a checkpoint's, a sample, a track or a document, by its hash.
 

@@ -21,9 +21,9 @@ from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.automation.unreported import unreported_tracks
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.environment import THREADS_VARIABLE
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import THREADS_VARIABLE
 
 STAGES = (
     "source_records",

@@ -14,15 +14,13 @@ from lofi_pipeline.storage.atomic import (
     write_bytes_atomic,
     write_json_atomic,
 )
-from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
 
 __all__ = [
-    "DATA_ROOT_VARIABLE",
-    "PROJECT_ROOT",
     "TEMPORARY_PREFIX",
     "DataRoot",
     "Ledger",
