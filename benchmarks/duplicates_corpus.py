@@ -21,7 +21,8 @@ from lofi_pipeline.demo import synth
 from lofi_pipeline.demo.distributions import draw
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
-from lofi_pipeline.storage import PROJECT_ROOT, replacing
+from lofi_pipeline.installation import PROJECT_ROOT
+from lofi_pipeline.storage import replacing
 from lofi_pipeline.styles import load_presets
 
 CACHE = PROJECT_ROOT / "build" / "duplicates"

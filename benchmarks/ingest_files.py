@@ -14,7 +14,8 @@ from lofi_pipeline.demo.files import write_audio
 from lofi_pipeline.demo.synth import render
 from lofi_pipeline.entities import RAW_FOLDER, RegisteredTrack, SourceType
 from lofi_pipeline.ingest import register_sources
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
+from lofi_pipeline.installation import PROJECT_ROOT
+from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 
 CACHE = PROJECT_ROOT / "build" / "ingest"

@@ -1,16 +1,16 @@
 """What an asset is given: the data root and the configuration that belongs to it."""
 
-import os
 from pathlib import Path
 
 import dagster as dg
 
-from lofi_pipeline.config import BASE_VARIABLE, PipelineConfig, load_config
+from lofi_pipeline.config import PipelineConfig, load_config
+from lofi_pipeline.environment import Environment
 from lofi_pipeline.storage import DataRoot
 
 
 class Workspace(dg.ConfigurableResource):
-    """The data root; without a setting LOFI_DATA_ROOT, else the project's data/."""
+    """The data root; without a setting the one that `DataRoot.find` finds."""
 
     data_root: str = ""
 
@@ -27,7 +27,7 @@ class Workspace(dg.ConfigurableResource):
 
 def base_name(config: PipelineConfig) -> str:
     """The base model asked for: LOFI_BASE (what `lofi run --base` sets), else the configuration's."""
-    return os.environ.get(BASE_VARIABLE) or config.training.base
+    return Environment.read().base or config.training.base
 
 
 def base_licence(config: PipelineConfig) -> str | None:

@@ -5,13 +5,16 @@ What its licence comes to is in audit/training_facts.py.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lofi_pipeline.config import BASE_VARIABLE, PipelineConfig
-from lofi_pipeline.entities import BaseModelFacts, Lineage
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.entities import (
+    BaseModelFacts,
+    Lineage,
+)
+from lofi_pipeline.environment import Environment
 from lofi_pipeline.training.bases import NANO, NANO_FOLDER, describe_base
 from lofi_pipeline.training.errors import BaseModelError
 
@@ -22,7 +25,7 @@ def base_at_hand(lineage: Lineage, config: PipelineConfig, *, quick: bool = Fals
     Its files are hashed, which takes a while for a large one: `quick` looks at the embedded base only.
     """
     configured = config.training.base
-    names = dict.fromkeys([lineage.base.name, os.environ.get(BASE_VARIABLE) or configured])
+    names = dict.fromkeys([lineage.base.name, Environment.read().base or configured])
     found = []
     for name in names:
         folder = _folder(name)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from lofi_pipeline.storage import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot, locked, write_bytes_atomic
+from lofi_pipeline.environment import DATA_ROOT_VARIABLE
+from lofi_pipeline.installation import shipped
+from lofi_pipeline.storage import DataRoot, locked, write_bytes_atomic
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -20,9 +22,8 @@ def use_data_root(root: DataRoot) -> None:
     """Make this data root the one of this process and of those it starts: folders, DAGSTER_HOME, dagster.yaml."""
     root.create()
     home = root.dagster_home / INSTANCE_FILE
-    shipped = PROJECT_ROOT / INSTANCE_FILE
-    if shipped.is_file() and not home.is_file():
-        write_bytes_atomic(home, shipped.read_bytes())
+    if not home.is_file():
+        write_bytes_atomic(home, shipped(INSTANCE_FILE).read_bytes())
     os.environ[DATA_ROOT_VARIABLE] = str(root.path)
     os.environ[HOME_VARIABLE] = str(root.dagster_home)
 

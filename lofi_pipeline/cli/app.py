@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +14,12 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
-from lofi_pipeline.cli.console import Data, Json, bars, console, errors
+from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors
 from lofi_pipeline.cli.signals import interruptible
-from lofi_pipeline.config import BASE_VARIABLE
+from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot, read_json, write_json_atomic
-
-DEMO_ROOT = PROJECT_ROOT / "demo-data"
+from lofi_pipeline.installation import working_folder
+from lofi_pipeline.storage import DataRoot, write_json_atomic
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,8 +38,21 @@ Base = Annotated[
 ]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        console.print(f"lofi {version_of('lofi-pipeline')}", highlight=False)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+]
+
+
 @app.callback()
-def common(context: typer.Context, data: Data = None) -> None:
+def common(
+    context: typer.Context, data: Data = None, config: Config = None, version: Version = False
+) -> None:
     """Options before the subcommand."""
     context.obj = data
 
@@ -74,6 +88,7 @@ def run(
     base: Base = None,
     json_file: Json = None,
     data: Data = None,
+    config: Config = None,
 ) -> None:
     """Do everything that is new, headless: scan drops, work on tracks, build the data set, train, score.
 
@@ -96,52 +111,24 @@ def demo(
     drop_only: Annotated[bool, typer.Option("--drop-only", help="Only write the synthetic drop.")] = False,
     json_file: Json = None,
     data: Data = None,
+    config: Config = None,
 ) -> None:
     """See the whole thing work in minutes: a synthetic drop, the embedded base model, a LoRA that is scored as it lands.
 
-    It works in a data root of its own (demo-data/ of the project). It fails when the LoRA does not do what it should:
-    FAD of the best checkpoint at most half of the base's, and CLAP above it.
+    It works in a data root of its own: demo-data/ of the checkout, or of the working directory where the package is installed.
+    It fails when the LoRA does not do what it should: FAD of the best checkpoint at most half of the base's, and CLAP above it.
     """
-    import time
+    from lofi_pipeline.cli.demo import render_drop, show_outcome
 
-    from lofi_pipeline.demo.drop import make_demo_drop
-
-    root = DataRoot.find(_data(context, data) or DEMO_ROOT).create()
+    root = DataRoot.find(_data(context, data) or working_folder() / "demo-data").create()
     start = time.monotonic()
-    truth = root.path / "demo_truth.json"
-    if truth.is_file():
-        console.print(f"The synthetic drop is there already: {root.raw}")
-    else:
-        with bars():
-            made = make_demo_drop(
-                root.raw,
-                progress=lambda done, total, name: progress.report("demo drop", done, total, name),
-            )
-        made.write(truth)
-        console.print(f"Rendered the synthetic drop into {root.raw} in {time.monotonic() - start:.1f} s")
+    render_drop(root)
     if drop_only:
         return
-    from lofi_pipeline.cli.run_summary import Summary
-
     target = json_file or root.path / "demo.json"
     well = _run(root, "quality_metrics", target)
-    summary = Summary.parse(read_json(target), where=str(target))
-    console.print(
-        f"Look at it: [bold]make ui[/] with LOFI_DATA_ROOT={root.path}; {time.monotonic() - start:.0f} s in all"
-    )
-    best = summary.best()
-    if not well:
-        raise typer.Exit(1)
-    if best is None or best.fad is None or best.clap is None or summary.base is None:
-        errors.print("[bold red]The demo failed:[/] no checkpoint was scored")
-        raise typer.Exit(1)
-    halved, clearer = best.fad <= summary.base.fad / 2, best.clap > summary.base.clap
-    console.print(
-        f"Best FAD {best.fad:.4f}, {best.fad / summary.base.fad:.2f} of the base's {summary.base.fad:.4f} "
-        f"(at most 0.50 is asked for); its CLAP {best.clap:.4f} against {summary.base.clap:.4f}"
-    )
-    if not (halved and clearer):
-        errors.print("[bold red]The demo failed:[/] the LoRA did not improve on the base as it should")
+    console.print(f"Look at it: [bold]lofi ui --data {escape(str(root.path))}[/]", soft_wrap=True)
+    if not (well and show_outcome(target, seconds=time.monotonic() - start)):
         raise typer.Exit(1)
 
 
@@ -162,6 +149,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 0,
     base: Base = None,
     data: Data = None,
+    config: Config = None,
 ) -> None:
     """Make music with a checkpoint."""
     from lofi_pipeline.cli.generate import Request, generate_to_file
@@ -203,6 +191,7 @@ def ui(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
     data: Data = None,
+    config: Config = None,
 ) -> None:
     """Start the Dagster webserver and daemon on this data root. Ends with Ctrl-C or SIGTERM, leaving nothing behind."""
     from lofi_pipeline.cli.ui import serve

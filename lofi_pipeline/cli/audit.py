@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from lofi_pipeline import progress
-from lofi_pipeline.cli.console import Data, Json, bars, console, errors, sanitize
+from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 
@@ -71,6 +71,7 @@ def one(
     ] = False,
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Audit a checkpoint or a data set version: what `lofi audit ID` does.
 
@@ -198,6 +199,7 @@ def source(
     reason: Annotated[str, typer.Option("--reason", help="Why it is withdrawn; kept on the ledger.")] = "",
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Show which tracks, data set versions and checkpoints a source has fed; or withdraw it.
 
@@ -319,6 +321,7 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Show what differs between two versions or checkpoints: tracks, licences, hours, prompts. A difference exits 0."""
     from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare
@@ -370,6 +373,7 @@ def file(
     ],
     json_file: Json = None,
     data: Data = None,
+    config_file: Config = None,
 ) -> None:
     """Look up whose a file is: a checkpoint's, a sample, a track or a document, by its hash.
 

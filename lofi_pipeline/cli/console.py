@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from lofi_pipeline import progress as progress
+from lofi_pipeline.environment import CONFIG_VARIABLE
 
 console = Console()
 errors = Console(stderr=True)
@@ -32,10 +33,35 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="The data root. Without it: LOFI_DATA_ROOT, else the project's data/.",
+        help="The data root. Without it: LOFI_DATA_ROOT, else data/ of the checkout, or of the working directory where the "
+        "package is installed.",
         show_default=False,
     ),
 ]
+
+
+def _use_config(file: Path | None) -> Path | None:
+    """The environment, so that the processes we start read the same file."""
+    if file:
+        os.environ[CONFIG_VARIABLE] = str(file)
+    return file
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar=CONFIG_VARIABLE,
+        exists=True,
+        dir_okay=False,
+        resolve_path=True,
+        callback=_use_config,
+        help="The file to read in place of config/pipeline.yaml; the presets, the vocabulary and the licence policy beside it "
+        "are read, too.",
+        show_default=False,
+    ),
+]
+"""It takes effect as it is read: commands have nothing to do with it."""
 Json = Annotated[Path | None, typer.Option("--json", help="Write what the closing table shows to this file.")]
 
 

@@ -25,10 +25,10 @@ from lofi_pipeline.cli.console import consoles_apart
 from lofi_pipeline.cli.job_process import run_job
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.environment import THREADS_VARIABLE
 from lofi_pipeline.processes import ENDING_SECONDS, child_process
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import THREADS_VARIABLE
 
 STAGES = (
     "source_records",

@@ -17,9 +17,10 @@ from rich.console import Console
 
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.orphans import end_orphans
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
+from lofi_pipeline.installation import shipped, working_folder
+from lofi_pipeline.storage import DataRoot
 
-WORKSPACE_FILE = PROJECT_ROOT / "workspace.yaml"
+WORKSPACE_FILE = shipped("workspace.yaml")
 GRACE_SECONDS = 25
 _SET_CHILD_SUBREAPER = 36
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -71,7 +72,7 @@ def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
 
 def _start(*command: str) -> subprocess.Popen[bytes]:
     command += ("-w", str(WORKSPACE_FILE))
-    return subprocess.Popen(command, preexec_fn=_fresh_signals, cwd=PROJECT_ROOT)
+    return subprocess.Popen(command, preexec_fn=_fresh_signals, cwd=working_folder())
 
 
 def _descendants() -> list[psutil.Process]:

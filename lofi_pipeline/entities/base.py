@@ -47,6 +47,8 @@ def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "record"
         rule = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
+            rule += ": put it in quotes"
         got = (
             ""
             if item["type"] == "missing" or isinstance(item["input"], dict)

@@ -18,9 +18,10 @@ from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.style import StylePreset, TagCategory
 from lofi_pipeline.entities.track import Track
+from lofi_pipeline.installation import shipped
 
 COMMAND = "python -m lofi_pipeline.entities.schemas"
-SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "config" / "schemas"
+SCHEMA_FOLDER = shipped("config/schemas")
 SCHEMAS: dict[str, type[Entity]] = {
     "track": Track,
     "style_preset": StylePreset,

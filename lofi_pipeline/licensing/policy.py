@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lofi_pipeline.config import LicensingSettings, config_root, read_yaml
+from lofi_pipeline.config import LicensingSettings, config_file, read_yaml
 from lofi_pipeline.entities import Entity, Obligation
 from lofi_pipeline.licensing.errors import PolicyError
 from lofi_pipeline.licensing.text import TEXT_RULES
@@ -118,7 +118,7 @@ def load_policy(path: Path | None = None) -> Policy:
         RecordError: unreadable, or a wrong key or value; named.
         PolicyError: a pattern is no regular expression.
     """
-    path = path or config_root() / FILE_NAME
+    path = path or config_file(FILE_NAME)
     info = path.stat() if path.is_file() else None
     return _load(path, (info.st_mtime_ns, info.st_size) if info else None)
 

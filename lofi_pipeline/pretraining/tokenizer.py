@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from lofi_pipeline.demo.distributions import BRIGHT_GENRES, BRIGHT_WORDS
+from lofi_pipeline.styles import load_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -170,10 +169,8 @@ def words(vocabulary_file: Path) -> list[str]:
     """Every word the tokenizer knows, sorted, numbers last."""
     known = set(TEMPLATE_WORDS) | set(EXTRA_WORDS) | set(BRIGHT_WORDS)
     phrases = list(BRIGHT_GENRES)
-    for category in yaml.safe_load(vocabulary_file.read_text(encoding="utf-8")):
-        phrases += [str(tag) for tag in category["tags"]] + [
-            str(alias) for alias in category.get("canonical_forms", {})
-        ]
+    for category in load_vocabulary(vocabulary_file).categories:
+        phrases += [*category.tags, *category.canonical_forms]
     splitter = _pre_tokenizer()
     for phrase in phrases:
         known |= {piece for piece, _ in splitter.pre_tokenize_str(phrase.lower())}

@@ -17,7 +17,7 @@ from lofi_pipeline.storage.atomic import (
     write_bytes_atomic,
     write_json_atomic,
 )
-from lofi_pipeline.storage.data_root import DATA_ROOT_VARIABLE, PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
@@ -26,8 +26,6 @@ from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
-    "DATA_ROOT_VARIABLE",
-    "PROJECT_ROOT",
     "TEMPORARY_PREFIX",
     "DataRoot",
     "Ledger",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.entities import RAW_FOLDER, SourceType, StyleCategory
-
-DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+from lofi_pipeline.environment import Environment
+from lofi_pipeline.installation import working_folder
 
 
 @dataclass(frozen=True)
@@ -20,9 +18,9 @@ class DataRoot:
 
     @classmethod
     def find(cls, given: Path | None = None) -> DataRoot:
-        """The data root asked for: `given`, else LOFI_DATA_ROOT, else the project's data/."""
-        chosen = given or os.environ.get(DATA_ROOT_VARIABLE) or PROJECT_ROOT / "data"
-        return cls(Path(chosen).expanduser().resolve())
+        """The data root asked for: `given`, else LOFI_DATA_ROOT, else data/ of the checkout or the working directory."""
+        chosen = given or Environment.read().data_root or working_folder() / "data"
+        return cls(chosen.expanduser().resolve())
 
     def create(self) -> DataRoot:
         """Make the folder skeleton; what exists stays."""

@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.config import config_root, read_yaml
+from lofi_pipeline.config import config_file, read_yaml
 from lofi_pipeline.entities import StyleCategory, StylePreset, TagKind
 from lofi_pipeline.entities.style import ID_PREFIX
 from lofi_pipeline.styles.errors import StyleError, UnknownStyle, UnknownTag
+from lofi_pipeline.styles.vocabulary import FILE_NAME as VOCABULARY_FILE
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
 
 FILE_NAME = "style_presets.yaml"
@@ -46,8 +47,12 @@ def load_presets(path: Path | None = None, *, vocabulary: Vocabulary | None = No
         RecordError: no readable YAML.
         StyleError: a preset breaks a rule; the message names file, preset, field and rule.
     """
-    path = path or config_root() / FILE_NAME
-    return dict(_load(path, vocabulary) if vocabulary is not None else _load_shipped(path))
+    # The vocabulary beside the presets, so that a configuration folder of one's own is whole in itself
+    beside = path.with_name(VOCABULARY_FILE) if path else None
+    path = path or config_file(FILE_NAME)
+    if vocabulary is not None:
+        return dict(_load(path, vocabulary))
+    return dict(_load_once(path, beside if beside and beside.is_file() else config_file(VOCABULARY_FILE)))
 
 
 def preset_of(style_id: str, presets: Mapping[str, StylePreset]) -> StylePreset:
@@ -65,10 +70,8 @@ def preset_of(style_id: str, presets: Mapping[str, StylePreset]) -> StylePreset:
 
 
 @cache
-def _load_shipped(path: Path) -> dict[str, StylePreset]:
-    # The vocabulary of the same folder, so that a configuration folder of one's own is complete in itself
-    beside = path.parent / "tag_categories.yaml"
-    return _load(path, load_vocabulary(beside if beside.is_file() else None))
+def _load_once(path: Path, vocabulary: Path) -> dict[str, StylePreset]:
+    return _load(path, load_vocabulary(vocabulary))
 
 
 def _load(path: Path, vocabulary: Vocabulary) -> dict[str, StylePreset]:

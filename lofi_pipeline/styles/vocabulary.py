@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from lofi_pipeline.config import config_root, read_yaml
+from lofi_pipeline.config import config_file, read_yaml
 from lofi_pipeline.entities import TagCategory, TagKind
 from lofi_pipeline.styles.errors import StyleError, UnknownTag
 
@@ -102,7 +102,7 @@ def load_vocabulary(path: Path | None = None) -> Vocabulary:
         RecordError: unreadable, or a category breaks a rule; named.
         StyleError: the categories do not make one vocabulary.
     """
-    return _load(path or config_root() / FILE_NAME)
+    return _load(path or config_file(FILE_NAME))
 
 
 @cache

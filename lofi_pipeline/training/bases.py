@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import lofi_pipeline
 from lofi_pipeline.entities import BaseModelFacts
+from lofi_pipeline.environment import Environment
 from lofi_pipeline.storage import content_sha256, file_sha256
 from lofi_pipeline.training.errors import BaseModelError
 from lofi_pipeline.training.model_card import MODEL_CARD, licence_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 NANO = "nano"
-THREADS_VARIABLE = "LOFI_TORCH_THREADS"
 NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
 PIPELINE_CLASS = "AceStepPipeline"
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
@@ -175,7 +175,7 @@ def torch_threads() -> int:
 
     Training and scoring go on side by side, and two processes that each want all cores wait for each other's threads.
     """
-    return max(1, int(os.environ.get(THREADS_VARIABLE) or (os.cpu_count() or 2) // 2))
+    return Environment.read().torch_threads or max(1, (os.cpu_count() or 2) // 2)
 
 
 def load_base(

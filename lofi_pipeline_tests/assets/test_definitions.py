@@ -13,7 +13,7 @@ import pytest
 from lofi_pipeline.assets.metadata import escape_markdown, table
 from lofi_pipeline.automation.jobs import JobName
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.storage import PROJECT_ROOT
+from lofi_pipeline.installation import PROJECT_ROOT
 
 HEAVY = ("torch", "librosa", "diffusers", "laion_clap", "transformers", "matplotlib", "peft", "accelerate")
 ASSETS = {

@@ -10,8 +10,9 @@ from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
 from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.installation import PROJECT_ROOT
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
+from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.ingest import load_registry
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
+from lofi_pipeline.installation import PROJECT_ROOT
+from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 LOFI = Path(sys.executable).with_name("lofi")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lofi_pipeline.config import CONFIG_VARIABLE, config_root, load_config
+from lofi_pipeline.config import config_root, load_config
 from lofi_pipeline.entities import RecordError
+from lofi_pipeline.environment import CONFIG_ROOT_VARIABLE
 
 
 def written(folder: Path, *changes: tuple[str, Any]) -> Path:
@@ -97,13 +98,13 @@ def test_what_is_no_configuration(tmp_path: Path, text: str) -> None:
 
 
 def test_a_configuration_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=CONFIG_VARIABLE):
+    with pytest.raises(RecordError, match=CONFIG_ROOT_VARIABLE):
         load_config(tmp_path / "pipeline.yaml")
 
 
 def test_the_folder_can_be_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, ("retention.keep_best", 7))
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CONFIG_ROOT_VARIABLE, str(tmp_path))
     assert load_config().retention.keep_best == 7
 
 

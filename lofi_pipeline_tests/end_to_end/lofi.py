@@ -19,7 +19,8 @@ import psutil
 import yaml
 from dagster._core.instance.ref import InstanceRef
 
-from lofi_pipeline.storage import PROJECT_ROOT, DataRoot
+from lofi_pipeline.installation import PROJECT_ROOT
+from lofi_pipeline.storage import DataRoot
 
 COMMAND = (sys.executable, "-m", "lofi_pipeline.cli")
 TIMEOUT = 540.0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.errors import MissingFile, WeightsMissing
-from lofi_pipeline.storage import PROJECT_ROOT, content_sha256, file_sha256
+from lofi_pipeline.installation import working_folder
+from lofi_pipeline.storage import content_sha256, file_sha256
 
 NANO_FOLDER = Path(__file__).parents[2] / "models" / "nano_embedder"
 NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -33,8 +34,8 @@ _DEFAULT_FOLDER = "weights"
 
 
 def weights_folder(settings: EvaluationSettings) -> Path:
-    """Where the weights belong: evaluation.weights_dir (relative to the project), else weights/ of the project."""
-    return PROJECT_ROOT / Path(settings.weights_dir or _DEFAULT_FOLDER).expanduser()
+    """Where the weights belong: evaluation.weights_dir, else weights/; relative to the checkout or the working directory."""
+    return working_folder() / Path(settings.weights_dir or _DEFAULT_FOLDER).expanduser()
 
 
 def missing_weights(settings: EvaluationSettings) -> list[MissingFile]:

@@ -1,0 +1,47 @@
+"""What `lofi demo` does beside a run: it renders the synthetic drop, and says whether the LoRA did what it should."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from lofi_pipeline import progress
+from lofi_pipeline.cli.console import bars, console, errors
+from lofi_pipeline.storage import DataRoot, read_json
+
+
+def render_drop(root: DataRoot) -> None:
+    """Write the synthetic drop and the truth about it, unless they are there."""
+    from lofi_pipeline.demo.drop import make_demo_drop
+
+    start = time.monotonic()
+    truth = root.path / "demo_truth.json"
+    if truth.is_file():
+        console.print(f"The synthetic drop is there already: {root.raw}")
+        return
+    with bars():
+        made = make_demo_drop(
+            root.raw,
+            progress=lambda done, total, name: progress.report("demo drop", done, total, name),
+        )
+    made.write(truth)
+    console.print(f"Rendered the synthetic drop into {root.raw} in {time.monotonic() - start:.1f} s")
+
+
+def show_outcome(summary_file: Path, *, seconds: float) -> bool:
+    """Hold the best checkpoint against the base; whether it improved on it as it should."""
+    from lofi_pipeline.cli.run_summary import Summary
+
+    summary = Summary.parse(read_json(summary_file), where=str(summary_file))
+    best = summary.best()
+    if best is None or best.fad is None or best.clap is None or summary.base is None:
+        errors.print("[bold red]The demo failed:[/] no checkpoint was scored")
+        return False
+    console.print(
+        f"Best FAD {best.fad:.4f}, {best.fad / summary.base.fad:.2f} of the base's {summary.base.fad:.4f} "
+        f"(at most 0.50 is asked for); its CLAP {best.clap:.4f} against {summary.base.clap:.4f}; {seconds:.0f} s in all"
+    )
+    improved = best.fad <= summary.base.fad / 2 and best.clap > summary.base.clap
+    if not improved:
+        errors.print("[bold red]The demo failed:[/] the LoRA did not improve on the base as it should")
+    return improved

@@ -1,0 +1,69 @@
+"""Every environment variable that the project reads, as one model. What a file can say belongs in `config`.
+
+Beside these, each key of pipeline.yaml has a variable of its own: see `config.PipelineConfig`. `lofi` itself sets DAGSTER_HOME.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lofi_pipeline.entities import RecordError, describe_errors
+
+DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
+CONFIG_VARIABLE = "LOFI_CONFIG"
+CONFIG_ROOT_VARIABLE = "LOFI_CONFIG_ROOT"
+BASE_VARIABLE = "LOFI_BASE"
+THREADS_VARIABLE = "LOFI_TORCH_THREADS"
+
+
+class Environment(BaseSettings):
+    """The environment variables, as they are now. An empty one counts as not set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    data_root: Path | None = Field(
+        default=None,
+        validation_alias=DATA_ROOT_VARIABLE,
+        description="The data root; `--data` goes before it. Without both: data/ of the checkout, or of the working "
+        "directory where the package is installed.",
+    )
+    config: Path | None = Field(
+        default=None,
+        validation_alias=CONFIG_VARIABLE,
+        description="The file to read in place of pipeline.yaml; `--config` goes before it. The style presets, the vocabulary "
+        "and the licence policy are taken from beside it where they lie there.",
+    )
+    config_root: Path | None = Field(
+        default=None,
+        validation_alias=CONFIG_ROOT_VARIABLE,
+        description="The folder with all files of the configuration. Without it: config/ of the checkout, or of the installed "
+        "package.",
+    )
+    base: str | None = Field(
+        default=None,
+        validation_alias=BASE_VARIABLE,
+        description="The base model, in place of training.base; `--base` goes before it.",
+    )
+    torch_threads: int | None = Field(
+        default=None,
+        ge=1,
+        validation_alias=THREADS_VARIABLE,
+        description="Threads for each process that uses torch. Without it: half of the cores, so that a training and the scoring "
+        "beside it share them.",
+    )
+
+    @classmethod
+    def read(cls) -> Self:
+        """The variables of this process.
+
+        Raises:
+            RecordError: a value breaks a rule; the variable is named.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise RecordError(describe_errors(error, where="environment", kind="variable")) from error
