@@ -32,7 +32,7 @@ NOT_REACHED = {"base", "checkpoints", "embedder"}
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     """`lofi` in a session of its own, away from the data root of whoever runs the tests."""
-    unset = {"LOFI_DATA_ROOT", "DAGSTER_HOME", "LOFI_CONFIG_ROOT"}
+    unset = {"LOFI_DATA_ROOT", "DAGSTER_HOME", "LOFI_CONFIG", "LOFI_CONFIG_ROOT"}
     inherited = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.Popen(
         [str(LOFI), *map(str, arguments)],
