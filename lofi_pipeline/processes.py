@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
-from typing import NamedTuple, TextIO
+from typing import IO, NamedTuple, TextIO
 
 LAST_LINES = 20
 ENDING_SECONDS = 60
@@ -22,7 +22,7 @@ class Child(NamedTuple):
     """A process that was started: its messages as they come, and the last lines of its standard error."""
 
     process: subprocess.Popen[str]
-    messages: TextIO
+    messages: IO[str]
     last_words: deque[str]
 
 
