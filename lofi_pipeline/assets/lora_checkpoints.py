@@ -20,13 +20,7 @@ def checkpoint_facts(
 ) -> dict[str, dg.MetadataValue | str | int | float]:
     """What the UI shows of a checkpoint."""
     checkpoint = record.checkpoint
-    facts = {
-        "loss": record.loss if record.loss is None else rounded(record.loss),
-        "validation_loss": record.validation_loss
-        if record.validation_loss is None
-        else rounded(record.validation_loss),
-        "invalid_reason": record.invalid_reason,
-    }
+    losses = {"loss": record.loss, "validation_loss": record.validation_loss}
     return {
         "checkpoint_id": checkpoint.checkpoint_id,
         "step": checkpoint.step,
@@ -36,7 +30,8 @@ def checkpoint_facts(
         "config_hash": checkpoint.config_hash,
         "path": dg.MetadataValue.path(str(root.inside(checkpoint.path))),
         "licences": _licences(root, checkpoint.dataset_hash),
-        **{name: value for name, value in facts.items() if value is not None},
+        **{name: rounded(value) for name, value in losses.items() if value is not None},
+        **({"invalid_reason": record.invalid_reason} if record.invalid_reason else {}),
     }
 
 

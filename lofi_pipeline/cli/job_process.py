@@ -1,6 +1,6 @@
 """A Dagster run of one job, in this process or in one of its own: `python -m lofi_pipeline.cli.job_process JOB RUN_ID`.
 
-In a process of its own the run ends with whoever started it. SIGTERM has Dagster cancel it, which asks a training to
+In a process of its own the run ends with whoever started it. SIGTERM has Dagster interrupt it, which asks a training to
 keep its state. Standard output then carries one Progress in JSON a line.
 """
 

@@ -157,7 +157,7 @@ class Headless:
 
     @contextmanager
     def _training(self) -> Iterator[Callable[[], bool]]:
-        """The job in a process of its own while the block goes on; gives whether it still runs. Left early, it is cancelled."""
+        """The job in a process of its own while the block goes on; gives whether it still runs. Left early, it is interrupted."""
         run_id = str(uuid4())
         command = (sys.executable, "-m", "lofi_pipeline.cli.job_process", JobName.TRAIN, run_id)
         with child_process(command, ending_seconds=2 * ENDING_SECONDS) as child:

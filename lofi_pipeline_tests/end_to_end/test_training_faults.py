@@ -15,7 +15,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lofi_pipeline.automation.jobs import JobName
-from lofi_pipeline.automation.orphans import OWNER_TAG
 from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.end_to_end.conftest import Way
@@ -99,10 +98,11 @@ def test_a_signal_in_the_middle_of_training_keeps_its_state_and_leaves_nothing_r
     assert not folder_of(lofi.root, STEPS).exists(), "was too late to be stopped in the middle"
     assert list((lofi.root.checkpoints / SNAPSHOT_FOLDER).glob("*step=*")), "its state was not kept"
     with history(lofi.root) as instance:
-        (run,) = instance.get_runs(
-            dg.RunsFilter(job_name=JobName.TRAIN, statuses=[dg.DagsterRunStatus.CANCELED])
+        assert not instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])), (
+            "left for running"
         )
-    assert run.tags[OWNER_TAG]
+        interrupted = dg.RunsFilter(job_name=JobName.TRAIN, statuses=[dg.DagsterRunStatus.FAILURE])
+        assert instance.get_runs_count(interrupted) == 1
 
 
 def without_kept(line: dict[str, Any]) -> dict[str, Any]:
