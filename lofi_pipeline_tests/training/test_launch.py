@@ -42,8 +42,10 @@ def test_it_ends_when_whoever_started_it_is_gone(root: DataRoot, version: Datase
 
 
 def test_light_modules_stay_light():
-    names = ("records", "lineage", "manifest", "retention", "history", "launch", "bases", "run", "sampling")
-    imports = ", ".join(f"lofi_pipeline.training.{name}" for name in names)
+    training = ("records", "lineage", "launch", "bases", "run", "sampling", "captions", "errors")
+    checkpoints = ("manifest", "folder", "retention", "loss_log", "ledger_entries", "errors")
+    names = [f"training.{name}" for name in training] + [f"checkpoints.{name}" for name in checkpoints]
+    imports = ", ".join(f"lofi_pipeline.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'torch', 'diffusers', 'peft'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
