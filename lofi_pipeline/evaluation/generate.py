@@ -7,10 +7,9 @@ conditions of one length share a batch. Nothing is scored here.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,10 +17,11 @@ from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsag
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.prompts import PromptSpec
-from lofi_pipeline.training.prompt_length import check_prompt_length
+from lofi_pipeline.training.prompt_encoding import encode_prompt
+from lofi_pipeline.training.sampling import groups_of_equal_shape
 
-Encoded = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-"""Text states, text mask, lyric states, lyric mask; each [1, tokens, ...]."""
+if TYPE_CHECKING:
+    from lofi_pipeline.training.prompt_encoding import EncodedPrompt
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Clip:
 class _EncodedPipeline(AceStepPipeline):
     """The same components and the same call, with prompts that were encoded before."""
 
-    encoded: list[Encoded]
+    encoded: list[EncodedPrompt]
 
-    def encode_prompt(self, *args: object, **kwargs: object) -> Encoded:
+    def encode_prompt(self, *args: object, **kwargs: object) -> EncodedPrompt:
         """The encodings that were given, whatever is asked for."""
         text, text_mask, lyrics, lyrics_mask = zip(*self.encoded, strict=True)
         return torch.cat(text), torch.cat(text_mask), torch.cat(lyrics), torch.cat(lyrics_mask)
@@ -59,14 +59,14 @@ def generate(
     Raises:
         PromptTooLong: the base would read a prompt in part only.
     """
-    encoded = [_encode(pipeline, spec, settings.clip_seconds) for spec in prompts]
-    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, (text, _, lyrics, _) in enumerate(encoded):
-        groups[text.shape[1], lyrics.shape[1]].append(index)
+    with torch.no_grad():
+        device = pipeline._execution_device
+        encoded = [encode_prompt(pipeline, spec, settings.clip_seconds, device) for spec in prompts]
+    shapes = [(text.shape[1], lyrics.shape[1]) for text, _, lyrics, _ in encoded]
     sampler = _EncodedPipeline(**pipeline.components)
     sampler.set_progress_bar_config(disable=True)
     clips: dict[int, Clip] = {}
-    for members in groups.values():
+    for members in groups_of_equal_shape(shapes):
         for start in range(0, len(members), settings.batch_size):
             batch = members[start : start + settings.batch_size]
             sampler.encoded = [encoded[index] for index in batch]
@@ -75,21 +75,6 @@ def generate(
                 clips[index] = Clip(prompts[index], samples, sampler.sample_rate)
             progress(f"generated {len(clips)} of {len(prompts)} clips")
     return [clips[index] for index in range(len(prompts))]
-
-
-@torch.no_grad()
-def _encode(pipeline: AceStepPipeline, spec: PromptSpec, seconds: float) -> Encoded:
-    check_prompt_length(pipeline, spec.prompt)
-    return pipeline.encode_prompt(
-        prompt=spec.prompt,
-        lyrics=spec.lyrics,
-        device=pipeline._execution_device,
-        vocal_language=spec.language,
-        audio_duration=seconds,
-        bpm=spec.bpm,
-        keyscale=spec.keyscale,
-        timesignature=spec.time_signature,
-    )
 
 
 def _sample(

@@ -12,7 +12,7 @@ import torch
 
 from lofi_pipeline.entities import VersionTrack
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong
-from lofi_pipeline.training.prompt_length import check_prompt_length
+from lofi_pipeline.training.prompt_encoding import encode_prompt
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -88,10 +88,6 @@ class Encoder:
         Raises:
             EncodingError: the prompt is longer than what the base reads, or the condition is not finite.
         """
-        try:
-            check_prompt_length(self.pipeline, track.prompt)
-        except PromptTooLong as error:
-            raise EncodingError(f"{track.track.track_id}: {error}") from error
         hidden, mask = self._hidden_states(track, seconds)
         condition = hidden[0][mask[0].bool()].float().cpu()
         if not torch.isfinite(condition).all():
@@ -104,16 +100,10 @@ class Encoder:
     def _hidden_states(self, track: VersionTrack, seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
         """The condition encoder's states [1, tokens, width] and their mask [1, tokens], for a track of `seconds`."""
         device = self.condition_encoder.device
-        text, text_mask, lyrics, lyrics_mask = self.pipeline.encode_prompt(
-            prompt=track.prompt,
-            lyrics=track.lyrics,
-            device=device,
-            vocal_language=track.language,
-            audio_duration=seconds,
-            bpm=track.bpm,
-            keyscale=track.keyscale,
-            timesignature=track.time_signature,
-        )
+        try:
+            text, text_mask, lyrics, lyrics_mask = encode_prompt(self.pipeline, track, seconds, device)
+        except PromptTooLong as error:
+            raise EncodingError(f"{track.track.track_id}: {error}") from error
         frames = math.ceil(TIMBRE_SECONDS * self.pipeline.latents_per_second)
         silence = self.condition_encoder.silence_latent[:, :frames].contiguous()
         return self.condition_encoder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lofi_pipeline.checkpoints.manifest import read_record, scan_checkpoints
@@ -31,6 +31,7 @@ def checkpoints(draw: st.DrawFn) -> tuple[list[CheckpointRecord], dict[str, Scor
     return draw(st.permutations(records)), scores
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(checkpoints(), st.integers(1, 4))
 def test_plan(given_: tuple[list[CheckpointRecord], dict[str, Scores]], keep_best: int):
     records, scores = given_

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
 from lofi_pipeline.evaluation.embedders.files import (
     CLAP_FILES,
     ROBERTA_FILES,
@@ -32,7 +33,6 @@ class ClapEmbedder:
     sample_rate = 48_000
     window_seconds = 10.0
     packages = ("laion-clap", "transformers", "torch")
-    _batch = 8
 
     def __init__(self, module: Any, weights_sha256: str) -> None:
         self._module = module
@@ -53,16 +53,10 @@ class ClapEmbedder:
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n, frames] at 48 kHz, 10 s at most (shorter is repeated) -> float32 [n, 512], unit length."""
-        import torch
-
         if samples.shape[1] > self.window_seconds * self.sample_rate:
             raise ValueError(f"windows of {samples.shape[1]} frames are longer than CLAP's 10 s")
-        rows = []
-        with torch.no_grad():
-            for start in range(0, len(samples), self._batch):
-                batch = torch.from_numpy(samples[start : start + self._batch]).float()
-                rows.append(self._module.get_audio_embedding_from_data(batch, use_tensor=True).cpu())
-        return torch.cat(rows).numpy() if rows else np.zeros((0, self.dimension), np.float32)
+        embed = self._module.get_audio_embedding_from_data
+        return embed_in_batches(samples, lambda batch: embed(batch, use_tensor=True), self.dimension)
 
     def embed_text(self, texts: list[str]) -> np.ndarray | None:
         """Texts -> float32 [n, 512], unit length."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
 from lofi_pipeline.evaluation.embedders.files import (
     PANN_FILE,
     VGGISH_FILES,
@@ -82,7 +83,6 @@ class PannEmbedder:
     sample_rate = 32_000
     window_seconds = 10.0
     packages = PACKAGES
-    _batch = 8
 
     def __init__(self, model: Any, weights_sha256: str) -> None:
         self._model = model
@@ -101,15 +101,10 @@ class PannEmbedder:
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n, frames] at 32 kHz -> float32 [n, 2048]."""
-        import torch
-
         device = next(self._model.parameters()).device
-        rows = []
-        with torch.no_grad():
-            for start in range(0, len(samples), self._batch):
-                batch = torch.from_numpy(samples[start : start + self._batch]).float().to(device)
-                rows.append(self._model(batch, None)["embedding"].cpu())
-        return torch.cat(rows).numpy() if rows else np.zeros((0, self.dimension), np.float32)
+        return embed_in_batches(
+            samples, lambda batch: self._model(batch.to(device), None)["embedding"], self.dimension
+        )
 
     def embed_text(self, texts: list[str]) -> np.ndarray | None:
         """PANN knows no text."""

@@ -1,0 +1,54 @@
+"""A prompt through a base model's text encoder, for training and for generation alike.
+
+How a prompt is worded is in styles/; how long it may be is in prompt_length.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from lofi_pipeline.training.prompt_length import check_prompt_length
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+    EncodedPrompt = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class Prompt(Protocol):
+    """A prompt with the facts that the pipeline puts behind it: a track of a data set, or a clip to generate."""
+
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def lyrics(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def bpm(self) -> int: ...
+    @property
+    def keyscale(self) -> str: ...
+    @property
+    def time_signature(self) -> str: ...
+
+
+def encode_prompt(
+    pipeline: AceStepPipeline, prompt: Prompt, seconds: float, device: torch.device
+) -> EncodedPrompt:
+    """Text states, text mask, lyric states and lyric mask of one prompt for audio of `seconds`; each [1, tokens, ...].
+
+    Raises:
+        PromptTooLong: the base would not read all of it.
+    """
+    check_prompt_length(pipeline, prompt.prompt)
+    return pipeline.encode_prompt(
+        prompt=prompt.prompt,
+        lyrics=prompt.lyrics,
+        device=device,
+        vocal_language=prompt.language,
+        audio_duration=seconds,
+        bpm=prompt.bpm,
+        keyscale=prompt.keyscale,
+        timesignature=prompt.time_signature,
+    )
