@@ -67,7 +67,7 @@ def _row(item: Any) -> tuple[str, ...]:
         ", ".join(map(code, names)),
         "flag" if flag else type_of(item),
         "required" if item.required else code(default),
-        sentence(help_of(item)),
+        sentence(help_of(item)) + (f" Environment: `{item.envvar}`." if item.envvar else ""),
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lofi_pipeline.entities import audit
+from lofi_pipeline import entities
 from lofi_pipeline_tests.docs.markdown import code, page, sentence, table
 
-ORIGIN = "lofi_pipeline/entities/audit.py"
+ORIGIN = "lofi_pipeline/entities"
 
 
 def findings() -> dict[str, tuple[str, ...]]:
     """Code to its sentences; nothing while the codes have no enum."""
-    codes: Any = getattr(audit, "FindingCode", ())
-    return {str(item.value): (item.meaning, item.advice) for item in codes}
+    codes: Any = getattr(entities, "FindingCode", ())
+    return {str(item.value): (item.description, item.advice) for item in codes}
 
 
 def findings_page() -> str:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import BaseModel
 
 from lofi_pipeline import config
 from lofi_pipeline.config import PipelineConfig, load_config
-from lofi_pipeline_tests.docs.markdown import ROOT, Schema, code, page, sentence, table
+from lofi_pipeline_tests.docs.markdown import ROOT, Schema, code, page, prose, sentence, table
 
 ORIGIN = "lofi_pipeline/config.py"
 PRESETS = "training.presets.<name>"
-ENVIRONMENT = {
-    "LOFI_DATA_ROOT": "The data root; `--data` goes before it. Without both: `data/` of the checkout.",
-    "LOFI_BASE": "The base model; `--base` sets it. Without it: `training.base`.",
-    "LOFI_CONFIG_ROOT": "The folder of the configuration files. Without it: `config/` of the checkout.",
-    "LOFI_TORCH_THREADS": "Threads that torch may use in training and scoring. Without it: half the cores each.",
+OTHERS = {
     "DAGSTER_HOME": "Set by `lofi` to `.dagster/` of the data root, so that each data root has a history of its own.",
     "HF_HUB_OFFLINE": "The hub client's own: with `1` a base model given by its hub id comes from the local cache alone.",
     "RANK": "Set by `accelerate` and `torchrun` for each process of a training; only rank 0 writes.",
 }
-"""What is read from the environment and is no field of a settings model."""
+"""What is read from the environment and belongs to others, who define it."""
 
 
 @dataclass(frozen=True)
@@ -80,27 +78,19 @@ def sections() -> dict[str, str]:
 
 
 def _summary(model: type[BaseModel]) -> str:
-    return " ".join((model.__doc__ or "").split("\n\n")[0].split())
+    return _paragraphs(model)[0]
+
+
+def _paragraphs(model: type[BaseModel]) -> list[str]:
+    return [" ".join(each.split()) for each in (model.__doc__ or "").split("\n\n")]
 
 
 def environment() -> dict[str, str]:
-    """Every environment variable with its meaning: the fields of the environment's model, and what stands above."""
-    found: dict[str, str] = {}
-    for model in vars(config).values():
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        prefix = str(model.model_config.get("env_prefix") or "")
-        if prefix or any(base.__name__ == "BaseSettings" for base in model.__mro__[1:]):
-            found |= dict(_variables(model, prefix))
-    return {**ENVIRONMENT, **found}
-
-
-def _variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
-        inner = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        if not inner:
-            yield (str(alias) if alias else f"{prefix}{name}").upper(), field.description or ""
+    """Every environment variable with its meaning: the fields of the environment's model, and what others define."""
+    name = "lofi_pipeline.environment"
+    fields = import_module(name).Environment.model_fields if find_spec(name) else {}
+    own = {str(field.validation_alias): field.description or "" for field in fields.values()}
+    return own | OTHERS
 
 
 def variables_in_code() -> set[str]:
@@ -129,6 +119,7 @@ def settings_page() -> str:
             parts += ["The presets that are shipped:", _presets(rows)]
     parts += [
         "## Environment variables",
+        *map(prose, _paragraphs(PipelineConfig)[1:]),
         table(["variable", "meaning"], [(code(name), text) for name, text in environment().items()]),
     ]
     return page("Settings", ORIGIN, *parts)
