@@ -15,20 +15,6 @@ from lofi_pipeline.entities.base import RelativePath, Sha256
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 NOTICE = "<!-- Written by `make docs` from {origin}; edit that, not this page. -->"
-UNITS = {
-    "_seconds": "s",
-    "_lufs": "LUFS",
-    "_dbtp": "dBTP",
-    "_db": "dB",
-    "_hz": "Hz",
-    "_bpm": "bpm",
-    "_steps": "steps",
-    "_minutes": "min",
-    "_bytes": "bytes",
-    "_mb": "MB",
-    "_gb": "GB",
-}
-"""Units that a field's name ends in, for fields that state none."""
 
 
 def page(title: str, origin: str, *parts: str) -> str:
@@ -136,10 +122,9 @@ class Schema:
         parts += [f"keys match {code(pattern)}" for pattern in found.get("patternProperties", {})]
         return ", ".join(parts)
 
-    def unit_of(self, name: str, field: Mapping[str, Any]) -> str:
-        """The unit that the field states, else the one that its name ends in."""
-        stated = self.resolved(field).get("unit")
-        return str(stated) if stated else next((UNITS[end] for end in UNITS if name.endswith(end)), "")
+    def unit_of(self, field: Mapping[str, Any]) -> str:
+        """The unit that the field states."""
+        return str(self.resolved(field).get("unit", ""))
 
 
 _BOUNDS = {

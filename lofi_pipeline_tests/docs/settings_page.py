@@ -15,7 +15,7 @@ from lofi_pipeline import config
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline_tests.docs.markdown import ROOT, Schema, code, page, prose, sentence, table
 
-ORIGIN = "lofi_pipeline/config.py"
+ORIGIN = "lofi_pipeline/config"
 PRESETS = "training.presets.<name>"
 OTHERS = {
     "DAGSTER_HOME": "Set by `lofi` to `.dagster/` of the data root, so that each data root has a history of its own.",
@@ -62,7 +62,7 @@ def _settings(schema: Schema, model: Mapping[str, Any], prefix: str, shipped: An
             default=found.get("default", "required" if name in model.get("required", []) else None),
             shipped=value,
             range=schema.range_of(field),
-            unit=schema.unit_of(name, field),
+            unit=schema.unit_of(field),
             description=found.get("description", ""),
         )
 
