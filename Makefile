@@ -29,10 +29,10 @@ ui: setup ## Dagster's webserver and daemon on loopback (data root: LOFI_DATA_RO
 doctor: setup ## What is installed, which weights are there, and what to do about each
 	$(BIN)/lofi doctor
 
-test: lint ## Lint, types and the whole test suite, two rooms at a time
+test: lint ## Lint, types and the whole test suite, two packages at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-lint: setup ## Formatting, lint, the contract between the rooms, schemas, types
+lint: setup ## Formatting, lint, the contract between the packages, schemas, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports

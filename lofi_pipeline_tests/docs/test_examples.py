@@ -16,7 +16,7 @@ from lofi_pipeline_tests.docs.markdown import ROOT
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STEP = re.compile(
     r"(?:^A new file `(?P<new>[^`]+)`:|^In `(?P<file>[^`]+)`, (?P<side>before|after) `(?P<line>[^`]+)`:|^[^\n]*:)\n\n"
-    r"```(?:python|yaml)\n(?P<text>.*?)```$",
+    r"```(?:python|diff)\n(?P<text>.*?)```$",
     re.MULTILINE | re.DOTALL,
 )
 LONGEST = 30
@@ -48,7 +48,7 @@ def follow(step: re.Match[str], project: Path) -> None:
     file = project / step["file"]
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     (at,) = [number for number, line in enumerate(lines) if step["line"] in line]
-    lines.insert(at + (step["side"] == "after"), step["text"])
+    lines.insert(at + (step["side"] == "after"), re.sub(r"^\+", "", step["text"], flags=re.MULTILINE))
     file.write_text("".join(lines), encoding="utf-8")
 
 

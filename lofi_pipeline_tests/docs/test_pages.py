@@ -41,10 +41,12 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_path_of_the_project_exists(name: str) -> None:
-    paths = [text for text in in_code_type(name) if re.fullmatch(rf"({'|'.join(TOP)})(/[\w.*-]+)+/?", text)]
+    ours = rf"({'|'.join(TOP)})(/[\w.*-]+)+/?|[\w/.-]+\.py"
+    paths = [text for text in in_code_type(name) if re.fullmatch(ours, text)]
     new = set(re.findall(r"^A new file `(.+)`:$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
-    missing = [path for path in paths if path not in new and not list(ROOT.glob(path.rstrip("/")))]
-    assert not missing
+    folders = (ROOT, ROOT / "lofi_pipeline")  # pages on a package leave the first folder out
+    missing = [path for path in paths if not any(list(folder.glob(path.rstrip("/"))) for folder in folders)]
+    assert set(missing) - new == set()
 
 
 @pytest.mark.parametrize("name", NAMES)
