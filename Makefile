@@ -6,7 +6,7 @@ STAMP := $(VENV)/.synced
 export PYTHONPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-slow lint format types schemas pins doctor bench clean-demo
+.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench clean-demo
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ types: setup ## Types alone
 
 schemas: setup ## Generate config/schemas/*.json from the models
 	$(BIN)/python -m lofi_pipeline.entities.schemas
+
+docs: setup ## Write the pages that follow from the code: settings, commands, data model, assets, findings
+	$(BIN)/python -m lofi_pipeline_tests.docs.generate
 
 bench: setup ## The ingest stage beside ffmpeg's loudnorm: CPU, memory, profile (needs ffmpeg; ARGS=--help says more)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

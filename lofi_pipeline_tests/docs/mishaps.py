@@ -1,0 +1,324 @@
+"""What people meet: for each entry of docs/troubleshooting.md a small accident, and the words that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any, cast
+
+from typer.testing import CliRunner
+
+from lofi_pipeline.cli.app import app
+from lofi_pipeline.config import EvaluationSettings, load_config
+from lofi_pipeline.entities import SourceType, Split
+from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
+
+Mishap = Callable[[DataRoot], str]
+MISHAPS: dict[str, Mishap] = {}
+"""By the heading of the page."""
+
+
+def mishap(heading: str) -> Callable[[Mishap], Mishap]:
+    """Enter an accident under its heading."""
+
+    def enter(make: Mishap) -> Mishap:
+        MISHAPS[heading] = make
+        return make
+
+    return enter
+
+
+def lofi(root: DataRoot, *arguments: object) -> str:
+    """What `lofi` says: its output and the error it ends with, without the frames that are drawn around usage errors."""
+    done = CliRunner().invoke(app, ["--data", str(root.path), *map(str, arguments)], env={"COLUMNS": "400"})
+    assert done.exit_code != 0
+    said = f"{done.output} {done.exception or ''}"
+    return " ".join("".join(" " if letter in "│╭╮╰╯─" else letter for letter in said).split())
+
+
+def error_of(action: Callable[[], object]) -> str:
+    """The words of the error that an action ends with."""
+    try:
+        action()
+    except Exception as error:
+        return str(error)
+    raise AssertionError("there was no error")
+
+
+def refusals(root: DataRoot) -> str:
+    """What registering says of the drops in a data root."""
+    scan = register(root).scan
+    said = [reason for _, reason in scan.refusals()]
+    return "\n".join([*said, *(drop.edited for drop in scan.drops if drop.edited)])
+
+
+def drop(root: DataRoot, source: dict[str, object] | str | None = None, *, name: str = "evening") -> str:
+    """What registering says of a drop with one song and this source.json."""
+    make_drop(root, name, {"evening.wav": song(0)}, source)
+    return refusals(root)
+
+
+@cache
+def _bad_files() -> dict[str, str]:
+    """By file name, why a track of a drop with all kinds of bad files was refused."""
+    with TemporaryDirectory() as folder:
+        root = DataRoot(Path(folder) / "data").create()
+        short, sung = song(9, 5.0), song(1)
+        silent = Path(folder) / "silent.wav"
+        _silence(silent)
+        files: dict[str, Path | bytes] = {
+            "broken.mp3": b"this is no music" * 100,
+            "short.wav": short,
+            "silent.wav": silent,
+            "sung.wav": sung,
+        }
+        make_drop(root, "bad", files, facts(files={"sung.wav": {"vocals": True}}))
+        return {name: record.reason or "" for name, record in work(root).items()}
+
+
+def _silence(path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    soundfile.write(path, np.zeros((40 * 8000, 1)), 8000)
+
+
+@mishap("A drop is waiting: source.json is missing")
+def _(root: DataRoot) -> str:
+    return drop(root)
+
+
+@mishap("source.json is not JSON")
+def _(root: DataRoot) -> str:
+    return drop(root, "{source_id: northern}")
+
+
+@mishap("A field of source.json is wrong or missing")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(provider=None, licence="CC0 1.0"))
+
+
+@mishap("A style is not known")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(defaults={"style_ids": ["CORE-99"]}))
+
+
+@mishap("The drop lies in the wrong folder")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(SourceType.COMMISSIONED))
+
+
+@mishap("The folder is no kind of source")
+def _(root: DataRoot) -> str:
+    (root.raw / "my music").mkdir()
+    return refusals(root)
+
+
+@mishap("Audio lies in no drop")
+def _(root: DataRoot) -> str:
+    (root.raw / "creative-commons" / "evening.wav").write_bytes(b"")
+    return refusals(root)
+
+
+@mishap("A file that source.json names is missing")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(files={"morning.wav": {"title": "Morning"}}))
+
+
+@mishap("The licence does not permit training")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(license_type="CC BY-NC 4.0"))
+
+
+@mishap("The licence is not recognised")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(license_type="free for everybody"))
+
+
+@mishap("A contract has no evidence")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(license_type="AI Training Rights"))
+
+
+@mishap("The document of evidence is missing")
+def _(root: DataRoot) -> str:
+    return drop(root, facts(license_type="AI Training Rights", grant=GRANT))
+
+
+@mishap("The grant has ended")
+def _(root: DataRoot) -> str:
+    grant = {**GRANT, "validity": {"end": str(TODAY - timedelta(days=1))}}
+    make_drop(
+        root,
+        "evening",
+        {"evening.wav": song(0), **CONTRACT},
+        facts(license_type="AI Training Rights", grant=grant),
+    )
+    return refusals(root)
+
+
+@mishap("source.json was edited after its tracks were ingested")
+def _(root: DataRoot) -> str:
+    drop(root, facts())
+    return drop(root, facts(provider="somebody else"))
+
+
+@mishap("Two drops share a source_id")
+def _(root: DataRoot) -> str:
+    drop(root, facts())
+    return drop(root, facts(provider="somebody else"), name="morning")
+
+
+@mishap("The file is no audio")
+def _(root: DataRoot) -> str:
+    return _bad_files()["broken.mp3"]
+
+
+@mishap("The track is too short")
+def _(root: DataRoot) -> str:
+    return _bad_files()["short.wav"]
+
+
+@mishap("The track is silent")
+def _(root: DataRoot) -> str:
+    return _bad_files()["silent.wav"]
+
+
+@mishap("Somebody sings, and there are no lyrics")
+def _(root: DataRoot) -> str:
+    return _bad_files()["sung.wav"]
+
+
+@mishap("A setting is wrong")
+def _(root: DataRoot) -> str:
+    path = root.path / "pipeline.yaml"
+    path.write_text("audio: {target_lufs: loud, loudness: -14}\ntraining: {presets: {}}\n", encoding="utf-8")
+    return error_of(lambda: load_config(path))
+
+
+@mishap("No track is ready for training")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.dataset import build_dataset
+
+    return error_of(lambda: build_dataset(root, load_config()))
+
+
+@mishap("There is no data set yet")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.dataset import load_version
+
+    return error_of(lambda: load_version(root))
+
+
+@mishap("A record is not readable")
+def _(root: DataRoot) -> str:
+    root.registry_json.write_text('{"tracks": [', encoding="utf-8")
+    return error_of(lambda: read_json(root.registry_json))
+
+
+@mishap("The ledger of withdrawals was edited")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.licensing import withdraw
+
+    drop(root, facts())
+    withdraw(root, str(facts()["source_id"]), reason="asked to", day=TODAY)
+    path = root.metadata / "withdrawals.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("asked to", "not asked to"), encoding="utf-8")
+    return error_of(lambda: withdraw(root, str(facts()["source_id"]), reason="again", day=TODAY))
+
+
+@mishap("The stage is not known")
+def _(root: DataRoot) -> str:
+    return lofi(root, "run", "--to", "training")
+
+
+@mishap("The data root is no folder")
+def _(root: DataRoot) -> str:
+    file = root.path / "file"
+    file.write_text("")
+    return lofi(DataRoot(file), "run", "--to", "source_records")
+
+
+@mishap("The base model is not there")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.training.bases import describe_base
+
+    return error_of(lambda: describe_base("./acestep"))
+
+
+@mishap("The base model is not in diffusers layout")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.training.bases import describe_base
+
+    return error_of(lambda: describe_base(str(root.path)))
+
+
+@mishap("The prompt is too long")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.training.prompt_length import check_prompt_length
+
+    words = SimpleNamespace(  # a base model whose tokens are words
+        tokenizer=lambda text: SimpleNamespace(input_ids=text.split()),
+        _format_prompt=lambda prompt, **facts: (prompt, ""),
+    )
+    return error_of(lambda: check_prompt_length(cast(Any, words), "lofi, " * 300))
+
+
+@mishap("No checkpoint was scored yet")
+def _(root: DataRoot) -> str:
+    return lofi(root, "generate", "--prompt", "lofi", "-o", root.path / "x.wav")
+
+
+@mishap("The checkpoint is not known")
+def _(root: DataRoot) -> str:
+    return lofi(root, "generate", "--checkpoint", "mine", "--prompt", "lofi", "-o", root.path / "x.wav")
+
+
+@mishap("The output is neither WAV nor FLAC")
+def _(root: DataRoot) -> str:
+    return lofi(root, "generate", "--prompt", "lofi", "-o", root.path / "x.mp3")
+
+
+@mishap("A checkpoint that was copied in is not whole")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.checkpoints.manifest import read_record
+
+    folder = root.checkpoint("epoch=0-step=500_lora")
+    folder.mkdir()
+    return error_of(lambda: read_record(folder))
+
+
+@mishap("An embedder's weights are missing")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.evaluation.embedders.files import require_weights
+
+    settings = EvaluationSettings(embedder="vggish", weights_dir=str(root.path / "weights"))
+    return error_of(lambda: require_weights(settings))
+
+
+@mishap("The validation split is empty")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.dataset import build_dataset
+    from lofi_pipeline.evaluation.reference import load_reference
+
+    make_drop(root, "evening", {"evening.wav": song(0)}, facts())
+    work(root)
+    version = build_dataset(root, load_config()).version
+    train = [item for item in version.tracks if item.track.split is Split.TRAIN]
+    alone = version.model_copy(update={"tracks": train})
+    return error_of(lambda: load_reference(root, alone, cast(Any, None), 5.0))
+
+
+@mishap("What is to be audited is not known")
+def _(root: DataRoot) -> str:
+    return lofi(root, "audit", "epoch=0-step=999_lora")
+
+
+@mishap("A withdrawal has no reason")
+def _(root: DataRoot) -> str:
+    return lofi(root, "audit", "source", "northern-sessions-2025", "--withdraw")
