@@ -53,3 +53,22 @@ def test_only_a_source_that_was_seen_can_be_withdrawn_and_only_with_a_reason(roo
     withdrawals_json(root).write_text('{"withdrawals": [{"source_id": "one"}]}')
     with pytest.raises(RecordError, match="withdrawals.json"):
         load_withdrawals(root)
+
+
+def test_a_ledger_that_was_edited_by_hand_is_not_written_to(root: DataRoot) -> None:
+    for name in ("one", "two"):
+        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
+    register(root)
+    withdraw(root, "one", reason="the author asked", day=DAY)
+    path = withdrawals_json(root)
+    sealed = path.read_bytes()
+    for edited in (sealed.replace(b"the author asked", b"a misunderstanding"), b'{"withdrawals": []}'):
+        path.write_bytes(edited)
+        with pytest.raises(RecordError, match="not the ledger that was sealed"):
+            withdraw(root, "two", reason="it ended", day=DAY)
+        assert path.read_bytes() == edited
+    path.unlink()
+    with pytest.raises(RecordError, match="not the ledger that was sealed"):
+        withdraw(root, "two", reason="it ended", day=DAY)
+    path.write_bytes(sealed)
+    assert withdraw(root, "two", reason="it ended", day=DAY).source_id == "two"

@@ -114,7 +114,7 @@ BAR = 10.0
 def reader(root: DataRoot, **preset: object) -> CropReader:
     """A track of 100 frames: the mean of a frame is its number; the second half has a deviation, the first has none."""
     mean = torch.arange(100.0)[:, None].expand(-1, CHANNELS).contiguous()
-    save_file({"mean": mean, "std": (mean >= 50).float() * 1e-3}, root.path / "latents.safetensors")
+    save_file({"mean": mean, "std": (mean >= 50).float() * 0.05}, root.path / "latents.safetensors")
     captions = []
     for number in range(2):
         name = f"condition-{number}.safetensors"
@@ -143,9 +143,10 @@ def test_a_crop_is_a_sample_of_the_posterior_of_one_stretch(tmp_path: Path):
         first = round(float(one.latents[0, 0]))
         frames = np.arange(first, first + 30)
         drawn = one.latents.numpy() - frames[:, None]
-        assert np.abs(drawn).max() < 0.01
+        assert np.abs(drawn).max() < 0.5
         assert not drawn[frames < 50].any()
-        assert (drawn[frames >= 50] == 0).sum() <= 2
+        later = drawn[frames >= 50]
+        assert np.count_nonzero(later) >= 0.9 * later.size
         assert one.noise.shape == one.latents.shape and float(one.noise.std()) > 0.5
 
 
