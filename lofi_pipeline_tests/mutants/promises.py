@@ -1,6 +1,6 @@
 """promises.yaml as objects: what the README or a docstring promises, and an edit that breaks it.
 
-What runs the tests over such edits is in run.py, what makes small edits by itself in edits.py.
+What makes the edits and runs the tests over them is in run.py.
 """
 
 from __future__ import annotations

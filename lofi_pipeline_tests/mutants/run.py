@@ -1,7 +1,8 @@
-"""Break the code in a copy of the project, one place at a time, and see whether its tests fail.
+"""Break the code in a copy of the project and see whether its tests fail.
 
-`make mutate`: small edits to the functions that differ from a commit. `make mutate ARGS=--promises`: the promises of
-promises.yaml. Each run of the tests is a fork of a process that has loaded the libraries: they take longer than most tests.
+`make mutate`: mutmut's small edits in the files that differ from a commit, each against the tests of its package.
+`make mutate ARGS=--promises`: the promises of promises.yaml, one after the other. There each run of the tests is a fork of a
+process that has loaded the libraries, which takes longer than most tests.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from configparser import ConfigParser
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from lofi_pipeline_tests.mutants.edits import changed_lines, edits_of, tests_of
 from lofi_pipeline_tests.mutants.promises import PROJECT, Mutant, load_promises
 
 COPIED = ("lofi_pipeline", "lofi_pipeline_tests", "config", "docs", "benchmarks")
@@ -149,19 +150,59 @@ def baseline(copy: Copy, mutants: list[Mutant]) -> float:
     return time.monotonic() - began
 
 
-def edits_since(base: str) -> list[Mutant]:
-    """Small edits to the functions that differ from a commit, uncommitted changes included."""
-    shown = subprocess.run(
-        ["git", "diff", "--unified=0", base, "--", "lofi_pipeline"],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    return [
-        Mutant(edit.words, path, whole, edit.text, tests_of(path))
-        for path, lines in changed_lines(shown).items()
-        if (PROJECT / path).is_file()
-        for whole in [(PROJECT / path).read_text(encoding="utf-8")]
-        for edit in edits_of(whole, lines)
-    ]
+def referees(path: str) -> tuple[str, ...]:
+    """The tests of a module: those of the folder that mirrors its package, the module's own file first."""
+    module = PurePosixPath(path)
+    folder = PurePosixPath("lofi_pipeline_tests", *module.parent.parts[1:])
+    if len(module.parts) == 2:
+        folder /= module.stem
+    while not (PROJECT / folder).is_dir():
+        folder = folder.parent
+    if folder.name == "lofi_pipeline_tests":
+        folder /= "assets"  # definitions and resources
+    own = sorted((PROJECT / folder).rglob(f"test_{module.stem}.py"))
+    return (*(file.relative_to(PROJECT).as_posix() for file in own), folder.as_posix())
+
+
+def changed_files(base: str) -> list[str]:
+    """Modules of the package that differ from a commit, uncommitted changes included."""
+    command = ["git", "diff", "--name-only", "--diff-filter=d", base, "--", "lofi_pipeline/*.py"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    return shown.stdout.split()
+
+
+def mutmut(copy: Copy, path: str, minutes: float) -> list[str]:
+    """Every small edit of a module that its tests let through, as a diff."""
+    settings = ConfigParser()
+    settings["mutmut"] = {
+        "source_paths": path,
+        "pytest_add_cli_args_test_selection": "\n".join(referees(path)),
+        "pytest_add_cli_args": "-n0\n-p\nno:cacheprovider",
+        "also_copy": "\n".join(item.name for item in copy.folder.iterdir() if item.name != "mutants"),
+    }
+    with (copy.folder / "setup.cfg").open("w") as file:
+        settings.write(file)
+    shutil.rmtree(copy.folder / "mutants", ignore_errors=True)
+
+    def ask(*words: str, timeout: float | None = None, quiet: bool = True) -> str:
+        command = [sys.executable, "-m", "mutmut", *words]
+        environment = os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+        output = subprocess.PIPE if quiet else None
+        done = subprocess.run(
+            command,
+            cwd=copy.folder,
+            env=environment,
+            stdout=output,
+            text=True,
+            timeout=timeout,
+            check=not quiet,
+        )
+        return done.stdout or ""
+
+    with suppress(subprocess.TimeoutExpired):
+        ask("run", "--max-children", "1", timeout=60 * minutes, quiet=False)
+    found = [line.split(":")[0].strip() for line in ask("results").splitlines() if "survived" in line]
+    return [ask("show", name) for name in found]
 
 
 def main() -> None:
@@ -169,25 +210,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
     parser.add_argument("--promises", action="store_true", help="break the promises of promises.yaml")
     parser.add_argument("--base", default="HEAD~1", help="commit to compare with (default: HEAD~1)")
-    parser.add_argument("--only", default="", help="a part of the path or the promise")
-    parser.add_argument("--most", type=int, default=200, help="edits at most, spread evenly (default: 200)")
+    parser.add_argument("--only", default="", help="a part of the path, or of the promise")
+    parser.add_argument("--minutes", type=float, default=20, help="for each file at most (default: 20)")
     given = parser.parse_args()
-    mutants = load_promises() if given.promises else edits_since(given.base)
-    mutants = [item for item in mutants if given.only in item.path or given.only in item.promise]
-    if not given.promises:
-        mutants = mutants[:: -(-len(mutants) // given.most) or 1]
-    if not mutants:
-        raise SystemExit("nothing to break: no function of lofi_pipeline differs, or no promise is meant")
-    for name in LIBRARIES:
-        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="lofi-mutants-") as folder:
         copy = Copy(Path(folder))
-        seconds = baseline(copy, mutants)
-        survivors = round_of(copy, mutants, 60 + 3 * seconds)
-    print(f"{len(survivors)} of {len(mutants)} survived")
-    for mutant in survivors:
-        print(f"  {mutant.path}: {mutant.promise}")
+        survivors = (
+            broken_promises(copy, given.only)
+            if given.promises
+            else small_edits(copy, given.base, given.only, given.minutes)
+        )
+    print(*survivors, f"{len(survivors)} survived", sep="\n")
     raise SystemExit(bool(survivors))
+
+
+def small_edits(copy: Copy, base: str, only: str, minutes: float) -> list[str]:
+    """What survives in the files that differ from a commit."""
+    files = [path for path in changed_files(base) if only in path]
+    print(f"{len(files)} files differ from {base}", flush=True)
+    return [difference for path in files for difference in mutmut(copy, path, minutes)]
+
+
+def broken_promises(copy: Copy, only: str) -> list[str]:
+    """Which promises can be broken without a test that fails."""
+    mutants = [item for item in load_promises() if only in item.path or only in item.promise]
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    timeout = 60 + 3 * baseline(copy, mutants)
+    return [f"{item.path}: {item.promise}" for item in round_of(copy, mutants, timeout)]
 
 
 if __name__ == "__main__":
