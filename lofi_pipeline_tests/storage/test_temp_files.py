@@ -18,7 +18,8 @@ def left(folder: Path, name: str, age: float, *, kind: str = "file") -> Path:
         path.write_bytes(b"half")
     else:
         (path / "inside").mkdir(parents=True)
-    os.utime(path, (time.time() - age,) * 2)
+    moment = time.time() - age
+    os.utime(path, (moment, moment))
     return path
 
 
