@@ -23,6 +23,7 @@ from configparser import ConfigParser
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from lofi_pipeline_tests.mutants.promises import PROJECT, Mutant, load_promises
 
@@ -58,9 +59,8 @@ class Copy:
         for path in PROJECT.iterdir():
             if path.is_file():
                 shutil.copy2(path, self.folder)
-        mode = (
-            py_compile.PycInvalidationMode.CHECKED_HASH
-        )  # an edit of the same size in the same second counts
+        # By content: an edit of the same size in the same second counts
+        mode = py_compile.PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(self.folder / "lofi_pipeline", quiet=1, invalidation_mode=mode)
         self.log = self.folder / "tests.log"
 
@@ -92,13 +92,11 @@ class Copy:
             for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
                 del sys.modules[name]
             sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", str(PROJECT)))]
-            os.environ |= {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
+            os.environ |= {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1", "TMPDIR": str(self.folder)}
+            tempfile.tempdir = None  # what the tests leave goes with the copy
             import pytest
 
-            temporary = f"--basetemp={self.folder / 'temporary'}"
-            code = int(
-                pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", "--durations=0", temporary, *tests])
-            )
+            code = int(pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]))
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -171,8 +169,12 @@ def changed_files(base: str) -> list[str]:
     return shown.stdout.split()
 
 
-def mutmut(copy: Copy, path: str, minutes: float) -> list[str]:
-    """Every small edit of a module that its tests let through, as a diff."""
+def let_through(copy: Copy, path: str, minutes: float) -> list[str]:
+    """Every small edit of a module that its tests do not notice, as mutmut shows it.
+
+    Raises:
+        SystemExit: mutmut can't begin, such as where the tests do not pass over the code as it is.
+    """
     settings = ConfigParser()
     settings["mutmut"] = {
         "source_paths": path,
@@ -183,26 +185,19 @@ def mutmut(copy: Copy, path: str, minutes: float) -> list[str]:
     with (copy.folder / "setup.cfg").open("w") as file:
         settings.write(file)
     shutil.rmtree(copy.folder / "mutants", ignore_errors=True)
-
-    def ask(*words: str, timeout: float | None = None, quiet: bool = True) -> str:
-        command = [sys.executable, "-m", "mutmut", *words]
-        environment = os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
-        output = subprocess.PIPE if quiet else None
-        done = subprocess.run(
-            command,
-            cwd=copy.folder,
-            env=environment,
-            stdout=output,
-            text=True,
-            timeout=timeout,
-            check=not quiet,
-        )
-        return done.stdout or ""
-
     with suppress(subprocess.TimeoutExpired):
-        ask("run", "--max-children", "1", timeout=60 * minutes, quiet=False)
-    found = [line.split(":")[0].strip() for line in ask("results").splitlines() if "survived" in line]
-    return [ask("show", name) for name in found]
+        if mutmut(copy, "run", "--max-children", "1", timeout=60 * minutes).returncode != 0:
+            raise SystemExit(f"{path}: nothing was broken; what mutmut says above is why")
+    results = mutmut(copy, "results", stdout=subprocess.PIPE).stdout.splitlines()
+    found = [line.strip() for line in results if line.endswith(("survived", "no tests"))]
+    return [mutmut(copy, "show", line.split(":")[0], stdout=subprocess.PIPE).stdout for line in found]
+
+
+def mutmut(copy: Copy, *words: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    """mutmut on the command line, in the copy."""
+    environment = os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mutmut", *words]
+    return subprocess.run(command, cwd=copy.folder, env=environment, text=True, **how)
 
 
 def main() -> None:
@@ -228,7 +223,7 @@ def small_edits(copy: Copy, base: str, only: str, minutes: float) -> list[str]:
     """What survives in the files that differ from a commit."""
     files = [path for path in changed_files(base) if only in path]
     print(f"{len(files)} files differ from {base}", flush=True)
-    return [difference for path in files for difference in mutmut(copy, path, minutes)]
+    return [difference for path in files for difference in let_through(copy, path, minutes)]
 
 
 def broken_promises(copy: Copy, only: str) -> list[str]:
