@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,8 +142,11 @@ def test_the_longest_words_of_the_vocabulary_fit_into_a_prompt():
     vocabulary = load_vocabulary()
     longest = ", ".join(max(vocabulary.tags(kind), key=len) for kind in TagKind)
     pipeline = load_base("nano")
-    for caption in caption_variants(longest, vocabulary, count=64):
+    captions = caption_variants(longest, vocabulary, count=64)
+    for caption in captions:
         check_prompt_length(pipeline, caption)
+    tokenizer: Any = pipeline.tokenizer
+    assert len(captions) == 64 and max(len(tokenizer(caption).input_ids) for caption in captions) < 100
 
 
 def test_long_audio_is_encoded_in_chunks_without_seams(base: Path, monkeypatch: pytest.MonkeyPatch):
