@@ -6,7 +6,7 @@ STAMP := $(VENV)/.synced
 export PYTHONPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench clean-demo
+.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate clean-demo
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ docs: setup ## Write the pages that follow from the code: settings, commands, da
 
 bench: setup ## The ingest stage beside ffmpeg's loudnorm: CPU, memory, profile (needs ffmpeg; ARGS=--help says more)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+mutate: setup ## Break what a commit changed, and name what no test noticed (ARGS=--promises: what the README promises; ARGS=--help)
+	$(BIN)/python -m lofi_pipeline_tests.mutants.run $(ARGS)
 
 pins: setup ## Compile requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --all-extras --no-emit-index-url --no-header \

@@ -156,3 +156,31 @@ def test_what_was_played_at_another_tempo_is_kin_and_no_copy() -> None:
     stretched = Likeness(similarity=0.95, contradiction=0.0, overlap=1.0, speed=0.93, semitones=0.0)
     assert stretched.match_type is MatchType.RELATED
     assert replace(stretched, semitones=12 * np.log2(0.93)).match_type is MatchType.SAME
+
+
+@pytest.mark.parametrize(
+    ("speed", "semitones", "wanted"),
+    [
+        (1.0, 0.0, MatchType.SAME),
+        (1.0, 3.0, MatchType.SAME),
+        (2 ** (2 / 12), 2.0, MatchType.SAME),
+        (2 ** (2 / 12), 0.0, MatchType.RELATED),
+        (2 ** (2 / 12), -2.0, MatchType.NONE),
+        (0.9, 3.0, MatchType.NONE),
+    ],
+)
+def test_another_key_at_another_tempo_each_its_own_way_was_played_anew(
+    speed: float, semitones: float, wanted: MatchType
+) -> None:
+    found = Likeness(similarity=0.95, contradiction=0.0, overlap=1.0, speed=speed, semitones=semitones)
+    assert found.match_type is wanted
+    assert found.swapped().match_type is wanted
+
+
+def test_a_copy_is_of_four_fifths_of_the_shorter_and_related_means_two_thirds_alike() -> None:
+    copy = Likeness(similarity=0.75, contradiction=0.045, overlap=0.8)
+    assert copy.match_type is MatchType.SAME
+    for change in ({"overlap": 0.79}, {"similarity": 0.749}, {"contradiction": 0.046}):
+        assert replace(copy, **change).match_type is MatchType.RELATED
+    assert replace(copy, similarity=0.67).match_type is MatchType.RELATED
+    assert replace(copy, similarity=0.669).match_type is MatchType.NONE

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lofi_pipeline.entities import SourceType, Verdict
 from lofi_pipeline.licensing import judge
+from lofi_pipeline.licensing.expression import Choice, License, read_expression
 
 
 def verdict(text: str, **how: Any) -> Verdict:
@@ -170,3 +171,11 @@ def test_any_text_gets_a_verdict_with_a_reason(text: str) -> None:
     assert found.reason and found.licence
     if found.permitted:
         assert found.licence.startswith("CC") or found.licence == "LicenseRef-CC-BY", (text, found)
+
+
+def test_sides_within_sides_of_one_kind_are_sides_of_one() -> None:
+    flat = verdict("CC-BY-4.0 AND CC0-1.0 AND CC-BY-SA-4.0", grant=True)
+    for text in ("CC-BY-4.0 AND (CC0-1.0 AND CC-BY-SA-4.0)", "(CC-BY-4.0 AND CC0-1.0) AND CC-BY-SA-4.0"):
+        assert verdict(text, grant=True) == flat
+    tree = read_expression("MIT OR (CC0-1.0 OR (ISC OR MIT))")
+    assert tree == Choice((License("MIT", True), License("CC0-1.0", True), License("ISC", True)))

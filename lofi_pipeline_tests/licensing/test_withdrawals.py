@@ -67,3 +67,22 @@ def test_a_damaged_version_of_the_source_stops_its_withdrawal_and_another_one_do
         withdraw(root, "one", reason="the author asked", day=DAY)
     write_json_atomic(version, {"sources": [{"source_id": "two"}]})
     assert withdraw(root, "one", reason="the author asked", day=DAY).sha256s
+
+
+def test_a_ledger_that_was_edited_by_hand_is_not_written_to(root: DataRoot) -> None:
+    for name in ("one", "two"):
+        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
+    register(root)
+    withdraw(root, "one", reason="the author asked", day=DAY)
+    path = withdrawals_json(root)
+    sealed = path.read_bytes()
+    for edited in (sealed.replace(b"the author asked", b"a misunderstanding"), b'{"withdrawals": []}'):
+        path.write_bytes(edited)
+        with pytest.raises(RecordError, match="not the ledger that was sealed"):
+            withdraw(root, "two", reason="it ended", day=DAY)
+        assert path.read_bytes() == edited
+    path.unlink()
+    with pytest.raises(RecordError, match="not the ledger that was sealed"):
+        withdraw(root, "two", reason="it ended", day=DAY)
+    path.write_bytes(sealed)
+    assert withdraw(root, "two", reason="it ended", day=DAY).source_id == "two"

@@ -45,7 +45,7 @@ def level(
     gain = min(wanted, allowed)
     limited, reached = _amplified(samples, power, gain, ceiling_dbtp)
     if peak_dbtp + gain <= ceiling_dbtp:
-        return Levelled(limited, gain, 0.0)
+        return Levelled(limited, gain, wanted - gain)
     missing = target_lufs - reached
     if (
         wanted < allowed and missing > _CLOSE_ENOUGH_LU

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from lofi_pipeline.audit.export.escape import visible
+from lofi_pipeline.audit.export.escape import csv_cell, visible
 from lofi_pipeline.audit.export.tracks_csv import COLUMNS, tracks_table
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS, INVISIBLE
 from lofi_pipeline_tests.audit.export.reports import bare, full
@@ -64,3 +64,9 @@ def test_a_track_is_permitted_only_when_all_its_sources_are() -> None:
 def test_what_is_not_known_is_empty() -> None:
     head, row = read(tracks_table(bare()))
     assert row[head.index("title")] == row[head.index("url")] == row[head.index("audio_path")] == ""
+
+
+@pytest.mark.parametrize("start", ["\t", "\r", "\n", "\r\n"])
+def test_a_cell_that_begins_with_a_tab_or_a_line_break_begins_with_an_apostrophe(start: str):
+    assert csv_cell(f"{start}plain words").startswith("'")
+    assert csv_cell(f"plain{start}words") == "plain words"

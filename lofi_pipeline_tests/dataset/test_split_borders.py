@@ -1,0 +1,54 @@
+"""The split at its borders: by content, by whole groups, as near to the ratio as whole groups allow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lofi_pipeline.dataset.split import Candidate, assign_splits
+from lofi_pipeline.entities import Split, StyleCategory
+from lofi_pipeline_tests.dataset.test_split import candidate
+
+CORE, VOCAL = StyleCategory.CORE, StyleCategory.VOCAL
+
+
+def by_content(found: list[Candidate]) -> dict[str, Split]:
+    sides = assign_splits(found, {}, ratio=0.3, seed=0)
+    return {item.sha256: sides[item.track_id] for item in found}
+
+
+def test_the_same_music_falls_to_the_same_side_whatever_its_ids():
+    found = [candidate(number, CORE, number) for number in range(1, 41)]
+    ids = [item.track_id for item in reversed(found)]
+    renamed = [replace(item, track_id=id_, group=id_) for item, id_ in zip(found, ids, strict=True)]
+    assert by_content(renamed) == by_content(found)
+
+
+def test_a_group_that_just_fits_is_taken_and_one_that_does_not_is_left():
+    pairs = [candidate(number, CORE, number - (number + 1) % 2) for number in range(1, 21)]
+    sides = assign_splits(pairs, {}, ratio=0.1, seed=0)
+    assert list(sides.values()).count(Split.VALIDATION) == 2
+    threes = [candidate(number, CORE, number - (number - 1) % 3) for number in range(1, 22)]
+    sides = assign_splits(threes, {}, ratio=0.1, seed=0)  # two are wanted, groups have three
+    assert list(sides.values()).count(Split.VALIDATION) == 3  # never without validation
+
+
+def test_a_newcomer_joins_the_side_of_its_group_however_full_it_is():
+    decided = {"track_001": Split.VALIDATION, "track_002": Split.TRAIN}
+    found = [candidate(1, CORE, 1), candidate(2, CORE, 2)]
+    found += [candidate(number, VOCAL, 1) for number in (3, 4)] + [candidate(5, CORE, 2)]
+    sides = assign_splits(found, decided, ratio=0.1, seed=0)
+    assert sides == {
+        "track_001": Split.VALIDATION,
+        "track_002": Split.TRAIN,
+        "track_003": Split.VALIDATION,
+        "track_004": Split.VALIDATION,
+        "track_005": Split.TRAIN,
+    }
+
+
+def test_one_track_is_trained_and_of_two_one_validates():
+    assert assign_splits([candidate(1, CORE, 1)], {}, ratio=0.1, seed=0) == {"track_001": Split.TRAIN}
+    two = assign_splits([candidate(1, CORE, 1), candidate(2, VOCAL, 2)], {}, ratio=0.1, seed=0)
+    assert sorted(two.values()) == [Split.TRAIN, Split.VALIDATION]
+    kin = assign_splits([candidate(1, CORE, 1), candidate(2, CORE, 1)], {}, ratio=0.1, seed=0)
+    assert set(kin.values()) == {Split.TRAIN}  # nothing would be left to train on
