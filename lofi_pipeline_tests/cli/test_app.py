@@ -6,8 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.entities import RecordError
