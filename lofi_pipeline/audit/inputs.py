@@ -25,7 +25,6 @@ from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
     Ledger,
-    UnreadableRecord,
     parse_json,
     read_ledger,
     read_versions,
@@ -123,5 +122,5 @@ def _read(root: DataRoot, path: Path, model: type[Record]) -> ReadRecord[Record]
         return ReadRecord(where, model.parse(parse_json(data, path), where=where), data=data)
     except FileNotFoundError:
         return ReadRecord(where)
-    except (OSError, UnreadableRecord, RecordError) as error:
+    except (OSError, RecordError) as error:
         return ReadRecord(where, error=str(error))

@@ -29,7 +29,7 @@ from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.expression import spdx_spelling
 from lofi_pipeline.licensing.policy import load_policy
 from lofi_pipeline.licensing.text import normalize_license
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, content_sha256, file_sha256, read_json
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_json
 from lofi_pipeline.training.bases import NANO
 
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING")
@@ -101,7 +101,7 @@ def base_metrics(root: DataRoot, checkpoint: CheckpointFolder) -> QualityMetrics
     path = root.metadata / "base_scores" / f"{name}.json"
     try:
         return Scores.parse(read_json(path), where=str(path)).metrics
-    except (OSError, UnreadableRecord, RecordError):
+    except (OSError, RecordError):
         return None
 
 
@@ -155,7 +155,7 @@ def caption_wordings(root: DataRoot, lineage: Lineage | None) -> tuple[int, str]
     path = root.captions(lineage.dataset_hash, lineage.caption_variants)
     try:
         kept = Captions.parse(read_json(path), where=str(path))
-    except (OSError, UnreadableRecord, RecordError):
+    except (OSError, RecordError):
         lost = f"{root.relative(path)}, which says which, is gone or damaged."
         return 0, f"Other wordings of them were trained as well, but {lost}"
     count = sum(len(wordings) - 1 for wordings in kept.captions.values())

@@ -51,7 +51,7 @@ def read_report(path: Path) -> AuditReport:
     """A report.json.
 
     Raises:
-        RecordError, UnreadableRecord: it was changed, or is none.
+        RecordError: it was changed, or is none.
     """
     data = read_json(path)
     interval = 1

@@ -46,7 +46,6 @@ from lofi_pipeline.entities.base import Sha256, TrackId
 from lofi_pipeline.ingest import load_record, load_registry, remember_day
 from lofi_pipeline.storage import (
     DataRoot,
-    UnreadableRecord,
     content_sha256,
     file_sha256,
     locked,
@@ -157,7 +156,7 @@ def _choose(
 
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
     path = root.built_from_json
-    with suppress(OSError, UnreadableRecord, RecordError):
+    with suppress(OSError, RecordError):
         return BuiltFrom.parse(read_json(path), where=str(path)).ledger
     return None
 

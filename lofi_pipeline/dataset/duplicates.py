@@ -18,7 +18,7 @@ from lofi_pipeline import audio
 from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, track_number
 from lofi_pipeline.entities.base import Sha256, TrackId
-from lofi_pipeline.storage import DataRoot, UnreadableRecord, locked, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
 
 COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
@@ -78,7 +78,7 @@ def load_comparisons(root: DataRoot) -> Comparisons:
     path = root.metadata / "duplicates.json"
     try:
         found = Comparisons.parse(read_json(path), where=str(path))
-    except (FileNotFoundError, UnreadableRecord, RecordError):
+    except (FileNotFoundError, RecordError):
         return Comparisons()
     return found if found.version == COMPARISON_VERSION else Comparisons()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import DatasetVersion, RecordError
-from lofi_pipeline.storage.atomic import UnreadableRecord, read_json
+from lofi_pipeline.storage.atomic import read_json
 from lofi_pipeline.storage.data_root import DataRoot
 
 
@@ -35,7 +35,7 @@ def read_versions(
             if source_id is not None and not _names_source(data, source_id):
                 continue
             version = DatasetVersion.parse(data, where=root.relative(path))
-        except (OSError, UnreadableRecord, RecordError) as error:
+        except (OSError, RecordError) as error:
             if unreadable is None:
                 raise
             unreadable.append(str(error))

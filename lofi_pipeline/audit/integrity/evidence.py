@@ -17,7 +17,7 @@ from lofi_pipeline.entities import (
     SourceRecord,
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
-from lofi_pipeline.storage import UnreadableRecord, read_json
+from lofi_pipeline.storage import read_json
 
 KEEP = "put the document back as it was; without it nothing proves the grant"
 
@@ -63,5 +63,5 @@ def _compare(verifier: Verifier, record: SourceRecord, drop: Drop) -> None:
 def _manifest(path: Path, where: str) -> DropManifest | None:
     try:
         return DropManifest.parse(read_json(path), where=where)
-    except (OSError, UnreadableRecord, RecordError):
+    except (OSError, RecordError):
         return None

@@ -21,7 +21,6 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import (
-    UnreadableRecord,
     append_to_ledger,
     file_sha256,
     ledger_path,
@@ -105,7 +104,7 @@ def _head_in(path: Path, fields: list[str]) -> LedgerHead | None:
         for name in fields:
             found = found[name]
         return LedgerHead.parse(found, where=str(path))
-    except (OSError, UnreadableRecord, RecordError, KeyError, TypeError):
+    except (OSError, RecordError, KeyError, TypeError):
         return None
 
 

@@ -21,7 +21,7 @@ from lofi_pipeline.entities import (
     TrackRecord,
     VersionTrack,
 )
-from lofi_pipeline.storage import UnreadableRecord, read_json
+from lofi_pipeline.storage import read_json
 
 FILES_OF_A_TRACK = 1
 """Steps of progress for each track."""
@@ -132,7 +132,7 @@ class _TrackProof:
             if self.is_current:
                 self.verifier.error(FindingCode.FILE_MISSING, where, f"{where} is missing: {REBUILD}.")
             return None
-        except (OSError, UnreadableRecord, RecordError) as error:
+        except (OSError, RecordError) as error:
             self.verifier.error(
                 FindingCode.RECORD_BROKEN, where, f"{where} can't be read: {error}; {REBUILD}."
             )
