@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 
-from lofi_pipeline.audit import build_report
+from lofi_pipeline.audit import AuditInputs, build_report, find_subject
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.entities import Finding, Severity
 from lofi_pipeline.ingest.registry import remember_day
@@ -63,7 +63,8 @@ def test_one_source_that_reserves_commercial_use_reserves_that_of_the_whole(data
     path.write_text(json.dumps(source))
     private = settings(licensing={"commercial": False})
     work(data, private)
-    report = build_report(data, ID, config=private)
+    inputs = AuditInputs(data)
+    report = build_report(inputs, find_subject(inputs, ID), config=private)
     assert report.then.permitted and report.then.commercial_use
     assert report.now.permitted and not report.now.commercial_use
     assert "1 of 2 sources (session) does not permit commercial use" in report.now.sentence
