@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import soundfile
+
+from lofi_pipeline.config import load_config
+from lofi_pipeline.dataset import build_dataset
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.entities import Split, StyleCategory
+from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.dataset.test_split import candidate
+from lofi_pipeline_tests.drops import facts, make_drop, work
 
 CORE, VOCAL = StyleCategory.CORE, StyleCategory.VOCAL
 
@@ -52,3 +59,21 @@ def test_one_track_is_trained_and_of_two_one_validates():
     assert sorted(two.values()) == [Split.TRAIN, Split.VALIDATION]
     kin = assign_splits([candidate(1, CORE, 1), candidate(2, CORE, 1)], {}, ratio=0.1, seed=0)
     assert set(kin.values()) == {Split.TRAIN}  # nothing would be left to train on
+
+
+def test_a_copy_of_a_validation_track_is_kept_for_validation(ready: DataRoot, tmp_path: Path):
+    """Should the original go one day, what was never trained on is not trained on under another name."""
+    config = load_config()
+    (original,) = build_dataset(ready, config).version.side(Split.VALIDATION)
+    (place,) = ready.raw.rglob(original.track.filename)
+    samples, rate = soundfile.read(place)
+    soundfile.write(tmp_path / "again.wav", 0.7 * samples, rate)
+    make_drop(ready, "again", {"again.wav": tmp_path / "again.wav"}, facts(source_id="again"))
+    copy = work(ready)["again.wav"].track_id
+    version = build_dataset(ready, config).version
+    assert copy not in {item.track.track_id for item in version.tracks}
+    assert read_json(ready.splits_json)["sides"][copy] == Split.VALIDATION
+    place.unlink()
+    work(ready)
+    (successor,) = build_dataset(ready, config).version.side(Split.VALIDATION)
+    assert successor.track.track_id == copy

@@ -86,3 +86,13 @@ def test_a_ledger_that_was_edited_by_hand_is_not_written_to(root: DataRoot) -> N
         withdraw(root, "two", reason="it ended", day=DAY)
     path.write_bytes(sealed)
     assert withdraw(root, "two", reason="it ended", day=DAY).source_id == "two"
+
+
+def test_a_withdrawal_holds_from_its_day_on_and_not_before(root: DataRoot) -> None:
+    make_drop(root, "one", {"a.mp3": b"A"}, facts(source_id="one"))
+    register(root)
+    made = [withdraw(root, "one", reason="the author asked", day=DAY)]
+    assert withdrawn_sources(made, DAY) == {"one": made[0]}
+    assert set(withdrawn_contents(made, DAY)) == set(made[0].sha256s)
+    day_before = DAY.replace(month=2, day=28)
+    assert withdrawn_sources(made, day_before) == withdrawn_contents(made, day_before) == {}
