@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Package
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest packages begin, so that no process is left with one of them at the end."""
     items.sort(key=lambda item: package_of(item.nodeid) not in LONGEST_PACKAGES)
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """What a command sets in the environment of this process, such as its data root, is gone with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
