@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
-from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors
+from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
@@ -89,6 +89,7 @@ def run(
     json_file: Json = None,
     data: Data = None,
     config: Config = None,
+    dagster_config: DagsterConfig = None,
 ) -> None:
     """Do everything that is new, headless: scan drops, work on tracks, build the data set, train, score.
 
@@ -192,6 +193,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
     data: Data = None,
     config: Config = None,
+    dagster_config: DagsterConfig = None,
 ) -> None:
     """Start the Dagster webserver and daemon on this data root. Ends with Ctrl-C or SIGTERM, leaving nothing behind."""
     from lofi_pipeline.cli.ui import serve
