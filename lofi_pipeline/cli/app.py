@@ -191,14 +191,48 @@ def ui(
         str, typer.Option(help="Where to listen; loopback unless you know what you do.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
+    with_token: Annotated[
+        bool,
+        typer.Option(
+            "--token/--no-token",
+            help="Let in who opened the printed link, or sends its token as `Authorization: Bearer`. Without: any program and "
+            "any user of this machine can start runs and delete history.",
+        ),
+    ] = True,
+    read_only: Annotated[
+        bool,
+        typer.Option(
+            "--read-only",
+            help="Show everything, and let nobody change or start anything: for auditors. No daemon is started.",
+        ),
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name that people reach it by, as browsers send it: that of a proxy with TLS. May be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
     config: Config = None,
     dagster_config: DagsterConfig = None,
 ) -> None:
-    """Start the Dagster webserver and daemon on this data root. Ends with Ctrl-C or SIGTERM, leaving nothing behind."""
-    from lofi_pipeline.cli.ui import serve
+    """Start the Dagster webserver and daemon on this data root, and print the link to open.
 
-    raise typer.Exit(serve(DataRoot.find(_data(context, data)), host=host, port=port, console=console))
+    Ends with Ctrl-C or SIGTERM, leaving nothing behind. Other websites' pages can do nothing here, also while it is open.
+    """
+    from lofi_pipeline.cli.ui import serve
+    from lofi_pipeline.web.door import Door, new_token
+
+    token = new_token() if with_token else None
+    door = Door(host=host, port=port, token=token, read_only=read_only, names=allow_host or [])
+    if not (with_token or door.is_loopback):
+        raise typer.BadParameter(
+            f"with --host {host} everybody in the network could start runs and delete history; leave --no-token out, or "
+            "listen on 127.0.0.1",
+            param_hint="--no-token",
+        )
+    raise typer.Exit(serve(DataRoot.find(_data(context, data)), door, console))
 
 
 def main() -> None:

@@ -210,8 +210,8 @@ def test_a_configuration_of_ones_own_goes_before_the_packages(installed: Install
 def test_the_ui_serves_the_assets_and_ends_when_it_is_asked_to(installed: Installed, tmp_path: Path) -> None:
     folder, port = tmp_path / "anywhere", free_port()
     folder.mkdir()
-    ask = asker(port)
     with installed.start("ui", "--port", port, cwd=folder, log=tmp_path / "ui.log") as server:
+        ask = asker(server, port)
         answer = server.wait_for(lambda: ask(ASSETS), "answer of the webserver")
         (repository,) = answer["repositoriesOrError"]["nodes"]
         assert len(repository["assetNodes"]) > 10
