@@ -36,6 +36,28 @@ Base = Annotated[
         help="Base model: nano, a hub id, or a folder in diffusers layout. Else the configuration's.",
     ),
 ]
+WithToken = Annotated[
+    bool,
+    typer.Option(
+        "--token/--no-token",
+        help="Let in who opened the printed link, or sends its token as `Authorization: Bearer`. Without: any program and "
+        "any user of this machine can start runs and delete history.",
+    ),
+]
+ReadOnly = Annotated[
+    bool,
+    typer.Option(
+        "--read-only",
+        help="Show everything, and let nobody change or start anything: for auditors. No daemon is started.",
+    ),
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A name that people reach it by, as browsers send it: that of a proxy with TLS. May be given more than once.",
+        show_default=False,
+    ),
+]
 
 
 def _show_version(asked: bool) -> None:
@@ -191,28 +213,9 @@ def ui(
         str, typer.Option(help="Where to listen; loopback unless you know what you do.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
-    with_token: Annotated[
-        bool,
-        typer.Option(
-            "--token/--no-token",
-            help="Let in who opened the printed link, or sends its token as `Authorization: Bearer`. Without: any program and "
-            "any user of this machine can start runs and delete history.",
-        ),
-    ] = True,
-    read_only: Annotated[
-        bool,
-        typer.Option(
-            "--read-only",
-            help="Show everything, and let nobody change or start anything: for auditors. No daemon is started.",
-        ),
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A name that people reach it by, as browsers send it: that of a proxy with TLS. May be given more than once.",
-            show_default=False,
-        ),
-    ] = None,
+    with_token: WithToken = True,
+    read_only: ReadOnly = False,
+    allow_host: AllowHost = None,
     data: Data = None,
     config: Config = None,
     dagster_config: DagsterConfig = None,

@@ -20,6 +20,7 @@ from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.cli.console import sanitize
 from lofi_pipeline.installation import shipped, working_folder
+from lofi_pipeline.processes import own_environment
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.door import Door
 
@@ -95,8 +96,7 @@ def _start(*command: str, told: str | None = None) -> subprocess.Popen[bytes]:
         command,
         preexec_fn=_fresh_signals,
         cwd=working_folder(),
-        # The working folder may hold a data root of somebody else: no module is taken from there.
-        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        env=own_environment(),
         stdin=subprocess.DEVNULL if told is None else subprocess.PIPE,
     )
     if process.stdin and told is not None:
