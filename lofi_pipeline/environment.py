@@ -16,6 +16,7 @@ from lofi_pipeline.entities import RecordError, describe_errors
 DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
 CONFIG_VARIABLE = "LOFI_CONFIG"
 CONFIG_ROOT_VARIABLE = "LOFI_CONFIG_ROOT"
+DAGSTER_CONFIG_VARIABLE = "LOFI_DAGSTER_CONFIG"
 BASE_VARIABLE = "LOFI_BASE"
 THREADS_VARIABLE = "LOFI_TORCH_THREADS"
 
@@ -42,6 +43,12 @@ class Environment(BaseSettings):
         validation_alias=CONFIG_ROOT_VARIABLE,
         description="The folder with all files of the configuration. Without it: config/ of the checkout, or of the installed "
         "package.",
+    )
+    dagster_config: Path | None = Field(
+        default=None,
+        validation_alias=DAGSTER_CONFIG_VARIABLE,
+        description="The Dagster configuration in place of the shipped dagster.yaml; `--dagster-config` goes before it. It can "
+        "run programs, so it must lie outside the data root.",
     )
     base: str | None = Field(
         default=None,

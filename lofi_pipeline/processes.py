@@ -18,6 +18,11 @@ LAST_LINES = 20
 ENDING_SECONDS = 60
 
 
+def own_environment() -> dict[str, str]:
+    """The environment for a process of ours: no module is taken from the working directory, which may hold anything."""
+    return {**os.environ, "PYTHONSAFEPATH": "1"}
+
+
 class Child(NamedTuple):
     """A process that was started: its messages as they come, and the last lines of its standard error."""
 
@@ -39,6 +44,7 @@ def child_process(command: Sequence[str], *, ending_seconds: float = ENDING_SECO
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
+        env=own_environment(),
         encoding="utf-8",
         errors="replace",
         start_new_session=True,

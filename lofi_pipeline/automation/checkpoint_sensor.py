@@ -8,6 +8,7 @@ import dagster as dg
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.jobs import evaluate
 from lofi_pipeline.automation.stability import Watch, still_changing
+from lofi_pipeline.entities import few
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
 
@@ -47,7 +48,7 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
         run_requests=requests,
         skip_reason=None
         if requests
-        else dg.SkipReason("; ".join(waiting) or "every checkpoint has its scores"),
+        else dg.SkipReason(few(waiting, between="; ") or "every checkpoint has its scores"),
         dynamic_partitions_requests=[CHECKPOINTS.build_add_request(new_keys)] if new_keys else None,
         cursor=Watch(seen=look.seen).model_dump_json(),
     )

@@ -11,7 +11,7 @@ from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import unreported_tracks
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import track_number
+from lofi_pipeline.entities import few, track_number
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -78,7 +78,9 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
             )
     return dg.SensorResult(
         run_requests=[request] if request else [],
-        skip_reason=None if request else dg.SkipReason("; ".join(waiting) or "nothing new in data/raw"),
+        skip_reason=None
+        if request
+        else dg.SkipReason(few(waiting, between="; ") or "nothing new in data/raw"),
         # Dagster's history was lost, or another data root's files were copied here.
         dynamic_partitions_requests=[TRACKS.build_add_request(unknown)] if unknown else None,
         cursor=cursor.model_dump_json(),

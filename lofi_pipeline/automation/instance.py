@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lofi_pipeline.environment import DATA_ROOT_VARIABLE
+from lofi_pipeline.automation.errors import ForeignConfiguration
+from lofi_pipeline.environment import DATA_ROOT_VARIABLE, Environment
 from lofi_pipeline.installation import shipped
 from lofi_pipeline.storage import DataRoot, locked, write_bytes_atomic
 
@@ -19,13 +21,31 @@ INSTANCE_FILE = "dagster.yaml"
 
 
 def use_data_root(root: DataRoot) -> None:
-    """Make this data root the one of this process and of those it starts: folders, DAGSTER_HOME, dagster.yaml."""
+    """Make this data root the one of this process and of those it starts: folders, DAGSTER_HOME, dagster.yaml.
+
+    A dagster.yaml can name any function to call, and a data root may come from anybody: the one that lies in it is
+    replaced each time.
+    """
+    wanted = _configuration(root).read_bytes()
     root.create()
-    home = root.dagster_home / INSTANCE_FILE
-    if not home.is_file():
-        write_bytes_atomic(home, shipped(INSTANCE_FILE).read_bytes())
+    in_force = root.dagster_home / INSTANCE_FILE
+    if in_force.is_symlink() or not in_force.is_file() or in_force.read_bytes() != wanted:
+        write_bytes_atomic(in_force, wanted)
     os.environ[DATA_ROOT_VARIABLE] = str(root.path)
     os.environ[HOME_VARIABLE] = str(root.dagster_home)
+
+
+def _configuration(root: DataRoot) -> Path:
+    """The dagster.yaml to use: the shipped one, or the one asked for, which must lie outside the data root."""
+    asked = Environment.read().dagster_config
+    if asked is None:
+        return shipped(INSTANCE_FILE)
+    if asked.resolve().is_relative_to(root.path.resolve()):
+        raise ForeignConfiguration(
+            f"{asked}: lies in the data root, and a data root is data: such a file can run programs; read it, and copy it "
+            "to a place outside"
+        )
+    return asked
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 
 import dagster as dg
 import psutil
@@ -25,12 +26,17 @@ def _identity(process: psutil.Process) -> str:
 
 
 def _is_gone(owner: str) -> bool:
-    """Whether the process certainly is no more; that of another machine is left in peace."""
-    host, pid, _ = owner.rsplit(" ", 2)
-    if host != platform.node():
+    """Whether the process certainly is no more; that of another machine is left in peace.
+
+    Anybody may have stored the tag: what `owner_tag` does not write names no process, so that nobody would end its run.
+    """
+    named = re.fullmatch(r"(?P<host>.*) (?P<pid>[0-9]{1,9}) [0-9]{1,12}", owner, re.DOTALL)
+    if named is None:
+        return True
+    if named["host"] != platform.node():
         return False
     try:
-        process = psutil.Process(int(pid))
+        process = psutil.Process(int(named["pid"]))
         return _identity(process) != owner or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

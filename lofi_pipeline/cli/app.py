@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
-from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors
+from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
@@ -34,6 +34,28 @@ Base = Annotated[
     typer.Option(
         "--base",
         help="Base model: nano, a hub id, or a folder in diffusers layout. Else the configuration's.",
+    ),
+]
+WithToken = Annotated[
+    bool,
+    typer.Option(
+        "--token/--no-token",
+        help="Let in who opened the printed link, or sends its token as `Authorization: Bearer`. Without: any program and "
+        "any user of this machine can start runs and delete history.",
+    ),
+]
+ReadOnly = Annotated[
+    bool,
+    typer.Option(
+        "--read-only",
+        help="Show everything, and let nobody change or start anything: for auditors. No daemon is started.",
+    ),
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A name that people reach it by, as browsers send it: that of a proxy with TLS. May be given more than once.",
+        show_default=False,
     ),
 ]
 
@@ -89,6 +111,7 @@ def run(
     json_file: Json = None,
     data: Data = None,
     config: Config = None,
+    dagster_config: DagsterConfig = None,
 ) -> None:
     """Do everything that is new, headless: scan drops, work on tracks, build the data set, train, score.
 
@@ -190,13 +213,29 @@ def ui(
         str, typer.Option(help="Where to listen; loopback unless you know what you do.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
+    with_token: WithToken = True,
+    read_only: ReadOnly = False,
+    allow_host: AllowHost = None,
     data: Data = None,
     config: Config = None,
+    dagster_config: DagsterConfig = None,
 ) -> None:
-    """Start the Dagster webserver and daemon on this data root. Ends with Ctrl-C or SIGTERM, leaving nothing behind."""
-    from lofi_pipeline.cli.ui import serve
+    """Start the Dagster webserver and daemon on this data root, and print the link to open.
 
-    raise typer.Exit(serve(DataRoot.find(_data(context, data)), host=host, port=port, console=console))
+    Ends with Ctrl-C or SIGTERM, leaving nothing behind. Other websites' pages can do nothing here, also while it is open.
+    """
+    from lofi_pipeline.cli.ui import serve
+    from lofi_pipeline.web.door import Door, new_token
+
+    token = new_token() if with_token else None
+    door = Door(host=host, port=port, token=token, read_only=read_only, names=allow_host or [])
+    if not (with_token or door.is_loopback):
+        raise typer.BadParameter(
+            f"with --host {host} everybody in the network could start runs and delete history; leave --no-token out, or "
+            "listen on 127.0.0.1",
+            param_hint="--no-token",
+        )
+    raise typer.Exit(serve(DataRoot.find(_data(context, data)), door, console))
 
 
 def main() -> None:

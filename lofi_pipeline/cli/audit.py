@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from lofi_pipeline import progress
 from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize
+from lofi_pipeline.entities import few
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 
@@ -264,8 +265,7 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
 def _show_impact(affected: Impact) -> None:
     _show_source(affected)
     ids = [track.track_id for track in affected.tracks]
-    more = f" and {len(ids) - MOST_TRACKS} more" if len(ids) > MOST_TRACKS else ""
-    _print(f"{len(ids)} tracks: {', '.join(ids[:MOST_TRACKS])}{more}")
+    _print(f"{len(ids)} tracks: {few(ids, most=MOST_TRACKS)}")
     if affected.versions:
         console.print(_versions_table(affected.versions))
     for item in affected.checkpoints:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -21,13 +21,40 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.segment import Segment
 from rich.table import Column, Table
+from rich.text import Text
 
 from lofi_pipeline import progress as progress
-from lofi_pipeline.environment import CONFIG_VARIABLE
+from lofi_pipeline.environment import CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE
 
-console = Console()
-errors = Console(stderr=True)
+
+class SafeConsole(Console):
+    """A console on which rich alone acts on the terminal: whatever is printed, its control characters are made visible.
+
+    Names of files and words of manifests come from anywhere, and may be printed anywhere.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Here, too, so that a table knows how wide the text is."""
+        return super().render_str(_visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Everything that is printed comes through here; the control segments are rich's own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=_visible(segment.text))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
 
 Data = Annotated[
     Path | None,
@@ -62,15 +89,33 @@ Config = Annotated[
     ),
 ]
 """It takes effect as it is read: commands have nothing to do with it."""
+
+
+def _use_dagster_config(file: Path | None) -> None:
+    if file:
+        os.environ[DAGSTER_CONFIG_VARIABLE] = str(file)
+
+
+DagsterConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--dagster-config",
+        envvar=DAGSTER_CONFIG_VARIABLE,
+        exists=True,
+        dir_okay=False,
+        resolve_path=True,
+        callback=_use_dagster_config,
+        help="A dagster.yaml of your own in place of the shipped one: it can run programs, and must lie outside the data root.",
+        show_default=False,
+    ),
+]
+"""As with Config: processes that we start read the same file."""
 Json = Annotated[Path | None, typer.Option("--json", help="Write what the closing table shows to this file.")]
 
 
 def sanitize(text: object) -> str:
     """Text that anybody may have written, for a terminal: one line, no control characters, no markup."""
-    one_line = " ".join(str(text).split())
-    return escape(
-        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in one_line)
-    )
+    return escape(_visible(" ".join(str(text).split())))
 
 
 def folding(*headers: str, title: str | None = None) -> Table:

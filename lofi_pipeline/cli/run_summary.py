@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from lofi_pipeline.cli.console import folding
+from lofi_pipeline.cli.console import folding, sanitize
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, Scores, TrackStatus
 from lofi_pipeline.storage import DataRoot
@@ -181,7 +180,7 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     if summary.refused:
         table = folding("not taken", "why", title="Refused")
         for line in summary.refused:
-            table.add_row(escape(line.file), escape(line.reason))
+            table.add_row(sanitize(line.file), sanitize(line.reason))
         console.print(table)
     if summary.dataset:
         found = summary.dataset

@@ -1,4 +1,4 @@
-"""`lofi ui`: the Dagster webserver and daemon of one data root as children; when this ends, nothing of them is left."""
+"""`lofi ui`: the guarded Dagster webserver and the daemon of one data root as children; when this ends, nothing of them is left."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from types import FrameType
 
 import psutil
 from rich.console import Console
+from rich.markup import escape
 
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.orphans import end_orphans
+from lofi_pipeline.cli.console import sanitize
 from lofi_pipeline.installation import shipped, working_folder
+from lofi_pipeline.processes import own_environment
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.web.door import Door
 
 WORKSPACE_FILE = shipped("workspace.yaml")
 GRACE_SECONDS = 25
@@ -39,7 +43,7 @@ def _fresh_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
+def serve(root: DataRoot, door: Door, console: Console) -> int:
     """Run webserver and daemon until a signal or until one of them ends. Returns the exit code."""
     with open_instance(root) as instance:
         end_orphans(instance)
@@ -52,13 +56,11 @@ def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
 
     for number in _STOPPING:
         signal.signal(number, stop)
-    children = [
-        _start(sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port)),
-        _start(str(Path(sys.executable).with_name("dagster-daemon")), "run"),
-    ]
-    console.print(
-        f"Dagster UI: http://{host}:{port}   data root: {root.path}   stop with Ctrl-C", highlight=False
-    )
+    children = [_start(sys.executable, "-m", "lofi_pipeline.web.server", told=door.model_dump_json())]
+    if not door.read_only:
+        daemon = str(Path(sys.executable).with_name("dagster-daemon"))
+        children.append(_start(daemon, "run", "-w", str(WORKSPACE_FILE)))
+    announce(root, door, console)
     try:
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.3)
@@ -70,9 +72,37 @@ def serve(root: DataRoot, *, host: str, port: int, console: Console) -> int:
     return 1
 
 
-def _start(*command: str) -> subprocess.Popen[bytes]:
-    command += ("-w", str(WORKSPACE_FILE))
-    return subprocess.Popen(command, preexec_fn=_fresh_signals, cwd=working_folder())
+def announce(root: DataRoot, door: Door, console: Console) -> None:
+    """The link to open, and what the door leaves open."""
+    console.print(
+        f"Dagster UI: {escape(door.link)}\nData root: {sanitize(root.path)}   stop with Ctrl-C",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if door.token is None:
+        console.print(
+            "[yellow]No token[/]: any program and any user of this machine can start runs and delete history here."
+        )
+    if not door.is_loopback:
+        console.print(
+            "[yellow]No TLS[/]: whoever sits between a browser and this port reads the token and the music. Put a proxy with "
+            "TLS before it that keeps the Host header, listen on loopback alone, and name the proxy with --allow-host."
+        )
+
+
+def _start(*command: str, told: str | None = None) -> subprocess.Popen[bytes]:
+    """Start a child, and tell it something on its standard input that no list of processes shows."""
+    process = subprocess.Popen(
+        command,
+        preexec_fn=_fresh_signals,
+        cwd=working_folder(),
+        env=own_environment(),
+        stdin=subprocess.DEVNULL if told is None else subprocess.PIPE,
+    )
+    if process.stdin and told is not None:
+        with process.stdin as stream:
+            stream.write(told.encode())
+    return process
 
 
 def _descendants() -> list[psutil.Process]:

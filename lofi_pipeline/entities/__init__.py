@@ -16,7 +16,7 @@ from lofi_pipeline.entities.audit import (
     TrackRow,
     TrainingFacts,
 )
-from lofi_pipeline.entities.base import Entity, describe_errors, now, track_number
+from lofi_pipeline.entities.base import Entity, describe_errors, few, now, track_number
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -150,6 +150,7 @@ __all__ = [
     "category_of_style",
     "checkpoint_id_of",
     "describe_errors",
+    "few",
     "now",
     "track_number",
 ]

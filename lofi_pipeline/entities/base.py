@@ -5,7 +5,7 @@ Each entity has a module of its own beside this one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Self
@@ -41,8 +41,17 @@ class Entity(BaseModel):
             raise RecordError(describe_errors(error, where=where, kind=cls.__name__)) from error
 
 
+MOST_LISTED = 20
+
+
+def few(texts: Sequence[str], *, most: int = MOST_LISTED, between: str = ", ") -> str:
+    """The texts as one, the first `most` of them: whoever writes a manifest decides how many there are."""
+    more = f"{between}and {len(texts) - most} more" if len(texts) > most else ""
+    return between.join(texts[:most]) + more
+
+
 def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
-    """One line for each broken rule: `<where>: <kind>.<field>: <rule>`."""
+    """One line for each broken rule, of the first ones: `<where>: <kind>.<field>: <rule>`."""
     lines = []
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "record"
@@ -55,7 +64,7 @@ def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
             else f" (got {item['input']!r:.80})"
         )
         lines.append(f"{where}: {kind}.{field}: {rule}{got}")
-    return "\n".join(lines)
+    return few(lines, between="\n")
 
 
 def _relative_path(value: str) -> str:

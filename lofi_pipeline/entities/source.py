@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId
+from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, few
 from lofi_pipeline.entities.drop_file import DropFileName
 from lofi_pipeline.entities.grant import Grant
 
@@ -145,7 +145,7 @@ class DropManifest(_Licensed):
         for name, entry in [("defaults", self.defaults), *self.files.items()]:
             unknown = [style for style in entry.style_ids or [] if style not in known]
             if unknown:
-                raise ValueError(f"{name}: style_ids: unknown style ids: {', '.join(unknown)}")
+                raise ValueError(f"{name}: style_ids: unknown style ids: {few(unknown)}")
         return self
 
     def facts_of(self, file_name: str) -> DropFile:

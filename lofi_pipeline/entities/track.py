@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from lofi_pipeline.entities.base import Entity, Identifier, Name, RelativePath, StyleId, TrackId
+from lofi_pipeline.entities.base import Entity, Identifier, Name, RelativePath, StyleId, TrackId, few
 from lofi_pipeline.entities.errors import RecordError
 
 MIN_SECONDS = 30.0
@@ -86,7 +86,7 @@ class Track(Entity):
         known = (info.context or {}).get("style_ids")
         unknown = [style for style in value if known is not None and style not in known]
         if unknown:
-            raise ValueError(f"unknown style ids: {', '.join(unknown)}")
+            raise ValueError(f"unknown style ids: {few(unknown)}")
         return value
 
     @classmethod

@@ -29,6 +29,7 @@ from lofi_pipeline.entities import (
     RecordError,
     Scan,
     Verdict,
+    few,
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
@@ -272,12 +273,12 @@ class _Scanner:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         found = partial(found, evidence=evidence)
         if missing := missing_documents(folder, manifest.grant):
-            reason = f"{where}: grant.evidence: named but not in the drop: {', '.join(missing)}"
+            reason = f"{where}: grant.evidence: named but not in the drop: {few(missing)}"
             return found(status=DropStatus.INCOMPLETE, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
         absent = self.absent_files(folder, manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
-            reason = f"{where}: files: named but not in the drop: {', '.join(absent)}"
+            reason = f"{where}: files: named but not in the drop: {few(absent)}"
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
         return drop
 
@@ -407,4 +408,4 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
     except (RecordError, ValidationError):
         return None
     absent = [*scanner.absent_files(folder, manifest), *missing_documents(folder, manifest.grant)]
-    return f"{folder.name}: waiting for {', '.join(absent)}" if absent else None
+    return f"{folder.name}: waiting for {few(absent)}" if absent else None

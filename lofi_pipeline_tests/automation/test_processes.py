@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
+
+import pytest
 
 from lofi_pipeline import progress
 from lofi_pipeline.processes import child_process
@@ -30,6 +33,16 @@ def test_its_last_words_are_kept() -> None:
         assert child.process.wait() == 3
     assert list(child.last_words)[-1] == "line 89999"
     assert len(child.last_words) == 20
+
+
+def test_it_takes_no_module_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "foreign.py").write_text("print('ran')")
+    monkeypatch.chdir(tmp_path)
+    with child_process([sys.executable, "-c", "import foreign"]) as child:
+        assert child.process.wait() == 1
+    assert "No module named 'foreign'" in list(child.last_words)[-1]
 
 
 def test_progress_of_another_process_is_shown_here_until_it_is_cut_off() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 from lofi_pipeline_tests.end_to_end.conftest import Way
-from lofi_pipeline_tests.end_to_end.lofi import STEPS, TIMEOUT, Lofi, materialized, write_config
+from lofi_pipeline_tests.end_to_end.lofi import STEPS, TIMEOUT, Lofi, Running, materialized, write_config
 
 STATS = """query Stats($asset: [String!]!) {
   assetNodeOrError(assetKey: {path: $asset}) {
@@ -36,14 +37,19 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def asker(port: int) -> Callable[..., dict[str, Any] | None]:
-    """A function that asks the webserver; it gives None while nobody answers."""
+def asker(server: Running, port: int) -> Callable[..., dict[str, Any] | None]:
+    """A function that asks the webserver with the token that was printed; it gives None while nobody answers."""
 
     def ask(query: str, **variables: object) -> dict[str, Any] | None:
+        if not (
+            link := re.search(
+                rf"http://127\.0\.0\.1:{port}/\?token=([0-9a-f]{{48}})$", server.said, re.MULTILINE
+            )
+        ):
+            return None
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {link[1]}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)["data"]
@@ -64,9 +70,9 @@ def test_music_and_checkpoints_that_are_copied_in_are_worked_on_and_a_signal_end
     root_and_lofi: Lofi, trained: Way
 ) -> None:
     lofi, root, port = root_and_lofi, root_and_lofi.root, free_port()
-    ask = asker(port)
     before = len(materialized(root, "tagged_prompts"))
     server = lofi.start("ui", "--port", str(port))
+    ask = asker(server, port)
     try:
         server.wait_for(lambda: ask("query { version }"), "answer of the webserver")
         copy_in_everything(root, trained)

@@ -210,11 +210,12 @@ def test_a_configuration_of_ones_own_goes_before_the_packages(installed: Install
 def test_the_ui_serves_the_assets_and_ends_when_it_is_asked_to(installed: Installed, tmp_path: Path) -> None:
     folder, port = tmp_path / "anywhere", free_port()
     folder.mkdir()
-    ask = asker(port)
+    (folder / "dagster.py").write_text("raise SystemExit('a file of the working directory was run')")
     with installed.start("ui", "--port", port, cwd=folder, log=tmp_path / "ui.log") as server:
+        ask = asker(server, port)
         answer = server.wait_for(lambda: ask(ASSETS), "answer of the webserver")
         (repository,) = answer["repositoriesOrError"]["nodes"]
         assert len(repository["assetNodes"]) > 10
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=TIMEOUT) == 0, server.said
-    assert [path.name for path in folder.iterdir()] == ["data"]
+    assert sorted(path.name for path in folder.iterdir()) == ["dagster.py", "data"]

@@ -1,0 +1,84 @@
+"""Where the UI listens, by which names it is reached, and who may come in: what `lofi ui` is told, and its guard goes by."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+
+import psutil
+from pydantic import Field
+
+from lofi_pipeline.entities import Entity
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+USUAL_PORT = 80
+
+
+class Door(Entity):
+    """An address to listen on, and the rules for what comes in there."""
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    token: str | None = Field(
+        default=None, repr=False, description="Without one, whoever reaches the port is let in"
+    )
+    read_only: bool = False
+    names: list[str] = Field(
+        default=[], description="Other names that people reach it by, such as that of a proxy"
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every Host header that is ours. Any other name was made to lead here by somebody else (DNS rebinding)."""
+        own = {
+            _with_port(name, self.port) for name in (*LOOPBACK_NAMES, self.host, *_addresses_of(self.host))
+        }
+        return frozenset(name.lower() for name in own | set(self.names))
+
+    @property
+    def link(self) -> str:
+        """What to open in a browser."""
+        name = "127.0.0.1" if _is_any_address(self.host) else self.host
+        query = f"?token={self.token}" if self.token else ""
+        return f"http://{_with_port(name, self.port)}/{query}"
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name: browsers send those of one port to all ports of a host."""
+        return f"lofi-{self.port}"
+
+
+def new_token() -> str:
+    """A token that nobody guesses."""
+    return secrets.token_hex(24)
+
+
+def _with_port(name: str, port: int) -> str:
+    """A Host header as browsers write it: IPv6 in brackets, the usual port left out."""
+    name = f"[{name}]" if ":" in name else name
+    return name if port == USUAL_PORT else f"{name}:{port}"
+
+
+def _is_any_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _addresses_of(host: str) -> list[str]:
+    """What this machine is reached by when it listens everywhere."""
+    if not _is_any_address(host):
+        return []
+    found = [address for addresses in psutil.net_if_addrs().values() for address in addresses]
+    numbers = [item.address for item in found if item.family in (socket.AF_INET, socket.AF_INET6)]
+    return [socket.gethostname(), *numbers]

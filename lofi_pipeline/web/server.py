@@ -1,0 +1,48 @@
+"""Dagster's webserver behind the guard: `python -m lofi_pipeline.web.server`, which reads a Door in JSON from standard input.
+
+Its own command line would open a port without a guard. The token comes by standard input, which nobody else sees.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import dagster as dg
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
+from dagster_webserver.app import create_app_from_workspace_process_context
+from dagster_webserver.version import __version__ as version
+
+from lofi_pipeline.installation import shipped
+from lofi_pipeline.web.door import Door
+from lofi_pipeline.web.guard import Guard
+
+STATEMENT_TIMEOUT_MS, POOL_RECYCLE_SECONDS, POOL_MAX_OVERFLOW = 15_000, 3_600, 20
+POLL_MS = 2_000
+"""What Dagster's own command line sets."""
+
+
+def dagster_context(
+    instance: dg.DagsterInstance, target: WorkspaceLoadTarget, *, read_only: bool
+) -> WorkspaceProcessContext:
+    """What Dagster's app works on. With `read_only` Dagster refuses every mutation itself."""
+    return WorkspaceProcessContext(instance, target, version=version, read_only=read_only)
+
+
+def guarded_app(context: WorkspaceProcessContext, door: Door) -> Guard:
+    """Dagster's app behind the guard."""
+    return Guard(create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_MS), door)
+
+
+def serve(door: Door) -> None:
+    """Serve the instance that DAGSTER_HOME names until a signal comes."""
+    target = WorkspaceFileTarget([str(shipped("workspace.yaml"))])
+    with dg.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_SECONDS, POOL_MAX_OVERFLOW)
+        with dagster_context(instance, target, read_only=door.read_only) as context:
+            uvicorn.run(guarded_app(context, door), host=door.host, port=door.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    serve(Door.model_validate_json(sys.stdin.read()))

@@ -1,0 +1,179 @@
+"""A data root that came from somebody else is data: it runs nothing, stops nothing, and does nothing to the terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from rich.markup import escape
+from rich.progress import Progress, TextColumn
+from rich.table import Table
+from typer.testing import CliRunner, Result
+
+from lofi_pipeline.automation.errors import ForeignConfiguration
+from lofi_pipeline.automation.instance import INSTANCE_FILE, open_instance
+from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans
+from lofi_pipeline.cli.app import app
+from lofi_pipeline.cli.console import SafeConsole
+from lofi_pipeline.cli.run_summary import RefusedLine, Summary, show
+from lofi_pipeline.environment import CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE
+from lofi_pipeline.installation import shipped
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.drops import facts, make_drop, register
+
+HOSTILE = """
+python_logs:
+  dagster_handler_config:
+    handlers:
+      theirs:
+        (): foreign_handler.run
+"""
+HANDLER = """
+import logging, pathlib
+def run():
+    pathlib.Path({ran!r}).touch()
+    return logging.NullHandler()
+"""
+NAMES = ["\x1b]0;x\x07", "\x1b[31m", "\x9b31m", "\r", "\u202e"]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands set these; they are put back afterwards."""
+    for name in ("LOFI_DATA_ROOT", "DAGSTER_HOME", CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.fixture
+def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that a handler named by HOSTILE writes when it is run."""
+    found = tmp_path / "ran"
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "foreign_handler.py").write_text(HANDLER.format(ran=str(found)))
+    monkeypatch.syspath_prepend(tmp_path / "code")
+    return found
+
+
+def lofi(root: DataRoot, *arguments: object) -> Result:
+    return CliRunner().invoke(
+        app, ["run", "--data", str(root.path), "--to", "source_records", *map(str, arguments)]
+    )
+
+
+def test_a_configuration_in_the_data_root_runs_nothing(root: DataRoot, ran: Path) -> None:
+    (root.dagster_home / INSTANCE_FILE).write_text(HOSTILE)
+    done = lofi(root)
+    assert done.exit_code == 0, done.output
+    assert not ran.exists()
+    assert (root.dagster_home / INSTANCE_FILE).read_bytes() == shipped(INSTANCE_FILE).read_bytes()
+
+
+def test_a_link_in_its_place_is_replaced_and_what_it_leads_to_stays(
+    root: DataRoot, tmp_path: Path, ran: Path
+) -> None:
+    (tmp_path / "theirs.yaml").write_text(HOSTILE)
+    (root.dagster_home / INSTANCE_FILE).symlink_to(tmp_path / "theirs.yaml")
+    assert lofi(root).exit_code == 0
+    assert not ran.exists()
+    assert not (root.dagster_home / INSTANCE_FILE).is_symlink()
+    assert (tmp_path / "theirs.yaml").read_text() == HOSTILE
+
+
+def test_one_of_ones_own_is_used_when_it_is_asked_for(root: DataRoot, tmp_path: Path, ran: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(HOSTILE)
+    assert lofi(root, "--dagster-config", mine).exit_code == 0
+    assert ran.exists()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_one_in_the_data_root_is_refused_also_when_it_is_asked_for(
+    linked: bool, root: DataRoot, tmp_path: Path, ran: Path
+) -> None:
+    theirs = root.dagster_home / "theirs.yaml"
+    theirs.write_text(HOSTILE)
+    asked = tmp_path / "link.yaml" if linked else theirs
+    if linked:
+        asked.symlink_to(theirs)
+    done = lofi(root, "--dagster-config", asked)
+    assert isinstance(done.exception, ForeignConfiguration)
+    assert f"{theirs}: lies in the data root" in str(done.exception)
+    assert not ran.exists()
+
+
+def test_runs_whose_owner_is_garbage_are_ended(root: DataRoot) -> None:
+    garbage = ["x", "a b c", "host 1", f"host {10**40} 5", "host -1 5", "host ٣ 5", "x\n1 2 3 4 "]
+    with open_instance(root) as instance:
+        runs = [
+            dg.DagsterRun("theirs", tags={OWNER_TAG: owner}, status=dg.DagsterRunStatus.STARTED)
+            for owner in [*garbage, f"another-machine {2**20} 5"]
+        ]
+        for run in runs:
+            instance.add_run(run)
+        assert set(end_orphans(instance)) == {run.run_id for run in runs[:-1]}
+
+
+def test_a_command_goes_on_after_a_run_whose_owner_is_garbage(root: DataRoot) -> None:
+    with open_instance(root) as instance:
+        run = dg.DagsterRun("register", tags={OWNER_TAG: "x"}, status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(run)
+    done = lofi(root)
+    assert done.exit_code == 0, done.output
+    with open_instance(root) as instance:
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None and found.is_failure
+
+
+def printed(*texts: str) -> str:
+    """What a terminal gets, when texts are printed at the call sites that there are: bare, in tables, bars and markup."""
+    console = SafeConsole(
+        file=io.StringIO(), force_terminal=True, color_system=None, width=80, legacy_windows=False
+    )
+    for text in texts:
+        table = Table(text, title=escape(text))
+        table.add_row(text)
+        console.print(text)
+        console.print(f"[bold]{escape(text)}[/]", table, highlight=False, soft_wrap=True)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_console_lets_no_control_character_through_but_its_own() -> None:
+    plain = printed(*("a�b" for _ in NAMES))
+    assert printed(*(f"a{name[0]}b" for name in NAMES)) == plain
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nor_do_its_bars(name: str) -> None:
+    console = SafeConsole(file=io.StringIO(), force_terminal=True, color_system=None)
+    with Progress(TextColumn("{task.description}"), console=console) as bars:
+        bars.add_task(f"a{name}b")
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "a" in said and f"a{name}" not in said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_of_a_file_reaches_no_terminal_as_an_order(name: str, root: DataRoot) -> None:
+    console = SafeConsole(file=io.StringIO(), force_terminal=True, color_system=None)
+    show(Summary(refused=[RefusedLine(file=f"a{name}b", reason=f"no {name}\nadvice")]), root, console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert name not in said.replace("\x1b[3m", "").replace("\x1b[0m", "").replace("\x1b[1m", "")
+    assert said.count("no ") == 1
+
+
+def test_a_drop_of_such_names_is_shown_and_not_obeyed(root: DataRoot) -> None:
+    names = ["\x1b]0;x\x07.wav", "\x1b[31m.wav"]
+    make_drop(root, "odd\x1b[2J", dict.fromkeys(names, b"no music"), facts(source_id="odd"))
+    done = CliRunner().invoke(app, ["run", "--data", str(root.path), "--to", "raw_tracks"])
+    assert "Refused" in done.output
+    assert "�[31m.wav" in done.output and "�]0;x�.wav" in done.output
+    assert not set(done.output) & {"\x1b", "\x07", "\x9b"}
+
+
+def test_a_reason_lists_a_few_of_many_absent_files(root: DataRoot) -> None:
+    files = {f"{number:05}.wav": {} for number in range(5_000)}
+    make_drop(root, "many", {}, {**facts(source_id="many"), "files": files})
+    (drop,) = register(root).scan.drops
+    assert drop.reason is not None and len(drop.reason) < 500
+    assert drop.reason.endswith("00018.wav, 00019.wav, and 4980 more")

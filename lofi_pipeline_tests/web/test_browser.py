@@ -1,0 +1,196 @@
+"""What pages of other sites can do to `lofi ui` in a real browser in which the user is signed in: nothing; and the UI works."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster_webserver.app import create_app_from_workspace_process_context
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lofi_pipeline.web.door import Door
+from lofi_pipeline.web.guard import Guard
+from lofi_pipeline_tests.web.browser import CHROMIUM, Page, browser
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+TOKEN = "0123456789abcdef"
+MUTATION = "mutation{setAutoMaterializePaused(paused:false)}"
+ATTACKS = """
+window.attack = async (ui) => {
+    const mutation = `${ui}/graphql?query=MUTATION`;
+    const report = `${ui}/report_asset_materialization/x`;
+    const body = JSON.stringify({query: 'MUTATION'});
+    const said = {};
+    const settle = (name, promise) => promise.then(
+        (value) => { said[name] = value; }, (error) => { said[name] = 'refused: ' + error; });
+    const loaded = (element, address) => new Promise((yes, no) => {
+        element.onload = () => yes('loaded'); element.onerror = () => no('error');
+        element.src = element.href = address; document.body.append(element);
+    });
+    const form = (name, address, type) => new Promise((yes) => {
+        const frame = document.createElement('iframe'); frame.name = name; document.body.append(frame);
+        const made = document.createElement('form');
+        Object.assign(made, {target: name, method: 'POST', action: address, enctype: type});
+        document.body.append(made); frame.onload = () => yes('sent'); made.submit();
+    });
+    const websocket = (address) => new Promise((yes, no) => {
+        const made = new WebSocket(address, 'graphql-ws');
+        made.onopen = () => yes('open'); made.onerror = () => no('error');
+    });
+    const post = (address, options) => fetch(address, {method: 'POST', credentials: 'include', ...options}).then(
+        (answer) => answer.type === 'opaque' ? 'sent' : answer.text());
+    await Promise.all([
+        settle('image', loaded(new Image(), mutation)),
+        settle('script', loaded(document.createElement('script'), mutation)),
+        settle('frame', loaded(document.createElement('iframe'), `${ui}/?frame`)),
+        settle('form', form('a', mutation, 'text/plain')),
+        settle('form to report', form('b', report, 'application/x-www-form-urlencoded')),
+        settle('fetch', post(mutation, {mode: 'cors'})),
+        settle('fetch of JSON', post(`${ui}/graphql`, {headers: {'Content-Type': 'application/json'}, body})),
+        settle('fetch without cors', post(mutation, {mode: 'no-cors', body: new Blob([body])})),
+        settle('fetch by GET', fetch(mutation, {mode: 'no-cors', credentials: 'include'}).then(() => 'sent')),
+        settle('report', post(report, {mode: 'no-cors'})),
+        settle('check', post(`${ui}/report_asset_check/x?check_name=c&passed=true`, {mode: 'no-cors'})),
+        settle('beacon', Promise.resolve(navigator.sendBeacon(report, body) ? 'sent' : 'no')),
+        settle('websocket', websocket(ui.replace('http', 'ws') + '/graphql')),
+    ]);
+    return said;
+};
+""".replace("MUTATION", MUTATION)
+NOT_READ = {"image", "script", "fetch", "fetch of JSON", "websocket"}
+"""What the page itself notices of the refusal; of the others it sees nothing."""
+
+
+class Recorder:
+    """The app it stands before, and every request that got that far."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self.came = app, list[str]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            self.came.append(f"{scope.get('method', 'websocket')} {scope['path']}")
+        await self._app(scope, receive, send)
+
+
+@contextmanager
+def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
+    """An app on a socket, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    yield
+    server.should_exit = server.force_exit = True
+    thread.join(timeout=30)
+
+
+def listening() -> tuple[socket.socket, int]:
+    found = socket.create_server(("127.0.0.1", 0))
+    return found, found.getsockname()[1]
+
+
+class Scene:
+    """The UI behind its guard, another site that is hostile, and a browser."""
+
+    def __init__(self, page: Page, door: Door, ui: Recorder, seen: Recorder, hostile_port: int) -> None:
+        self.page, self.door, self.ui, self.seen, self.hostile_port = page, door, ui, seen, hostile_port
+        self.address = f"http://127.0.0.1:{door.port}"
+
+
+async def hostile_page(_request: Request) -> HTMLResponse:
+    return HTMLResponse(f"<body><script>{ATTACKS}</script></body>")
+
+
+@pytest.fixture(params=[TOKEN, None], ids=["with a token", "without"], scope="module")
+def scene(
+    request: pytest.FixtureRequest, context: WorkspaceProcessContext, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    (ours, port), (theirs, hostile_port) = listening(), listening()
+    door = Door(port=port, token=request.param)
+    ui = Recorder(create_app_from_workspace_process_context(context))
+    seen = Recorder(Guard(ui, door))
+    hostile = Starlette(routes=[Route("/", hostile_page)])
+    profile: Path = tmp_path_factory.mktemp("profile")
+    with serving(seen, ours), serving(hostile, theirs), browser(profile) as page:
+        yield Scene(page, door, ui, seen, hostile_port)
+
+
+def sign_in(scene: Scene) -> None:
+    scene.page.open(scene.door.link)
+    scene.page.wait_for("document.querySelector('#root')?.children.length")
+
+
+def test_the_ui_is_shown_to_who_opens_the_link(scene: Scene) -> None:
+    sign_in(scene)
+    assert scene.page.ask("location.href.includes('token')") is False
+    assert scene.page.ask("document.cookie") == ""
+    version = """fetch('/graphql', {method: 'POST', headers: {'Content-Type': 'application/json'},
+        body: '{"query": "query { version }"}'}).then((answer) => answer.json()).then((said) => said.data.version)"""
+    assert scene.page.ask(version)
+    websocket = """new Promise((yes) => { const made = new WebSocket(`ws://${location.host}/graphql`, 'graphql-ws');
+        made.onopen = () => made.send('{"type": "connection_init"}'); made.onerror = () => yes('refused');
+        made.onmessage = (event) => yes(event.data); })"""
+    assert scene.page.ask(websocket) == '{"type":"connection_ack"}'
+    assert "POST /graphql" in scene.ui.came and "websocket /graphql" in scene.ui.came
+
+
+def test_without_the_guard_the_same_page_gets_through(
+    context: WorkspaceProcessContext, tmp_path: Path
+) -> None:
+    """What the test below rests on."""
+    (ours, port), (theirs, hostile_port) = listening(), listening()
+    ui = Recorder(create_app_from_workspace_process_context(context))
+    hostile = Starlette(routes=[Route("/", hostile_page)])
+    with serving(ui, ours), serving(hostile, theirs), browser(tmp_path) as page:
+        page.open(f"http://localhost:{hostile_port}/")
+        page.wait_for("window.attack && document.readyState === 'complete'")
+        page.ask(f"attack('http://127.0.0.1:{port}')")
+    through = {"GET /graphql", "POST /graphql", "websocket /graphql", "POST /report_asset_materialization/x"}
+    assert through < set(ui.came)
+
+
+@pytest.mark.parametrize("site", ["127.0.0.1", "localhost"], ids=["same-site", "cross-site"])
+def test_a_page_of_another_origin_gets_nothing_through(scene: Scene, site: str) -> None:
+    sign_in(scene)
+    scene.page.open(f"http://{site}:{scene.hostile_port}/")
+    scene.page.wait_for("window.attack && document.readyState === 'complete'")
+    scene.ui.came.clear()
+    scene.seen.came.clear()
+    said = scene.page.ask(f"attack({scene.address!r})")
+    assert len(said) == 13
+    assert all(said[name].startswith("refused") for name in NOT_READ), said
+    assert scene.ui.came == []
+    assert len(scene.seen.came) >= len(said) - 1, scene.seen.came  # the beacon may be late
+
+
+def test_a_name_that_was_made_to_lead_here_gets_nothing_through(scene: Scene) -> None:
+    """DNS rebinding: the hostile page's own name leads to this server, so that for the browser there is no other site."""
+    scene.ui.came.clear()
+    scene.page.open(f"http://evil.localhost:{scene.door.port}/")
+    scene.page.wait_for("document.body?.innerText.includes('Refused: the Host')")
+    rebound = f"""fetch('/graphql', {{method: 'POST', headers: {{'Content-Type': 'application/json'}},
+        body: JSON.stringify({{query: '{MUTATION}'}})}}).then((answer) => answer.status)"""
+    assert scene.page.ask(rebound) == 403
+    assert scene.ui.came == []
+
+
+def test_a_link_on_another_site_may_lead_to_the_ui(scene: Scene) -> None:
+    scene.page.open(f"http://localhost:{scene.hostile_port}/")
+    scene.page.wait_for("document.readyState === 'complete'")
+    scene.page.ask(f"location.href = {scene.door.link!r}")
+    scene.page.wait_for("document.querySelector('#root')?.children.length")
+    assert scene.page.ask("location.href.includes('token')") is False
