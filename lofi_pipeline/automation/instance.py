@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 HOME_VARIABLE = "DAGSTER_HOME"
 INSTANCE_FILE = "dagster.yaml"
+PUT_ASIDE = "dagster.yaml.replaced"
 
 
 def use_data_root(root: DataRoot) -> None:
     """Make this data root the one of this process and of those it starts: folders, DAGSTER_HOME, dagster.yaml.
 
-    A dagster.yaml can name any function to call, and a data root may come from anybody: the one that lies in it is
-    replaced each time.
+    A dagster.yaml can name any function to call, and a data root may come from anybody: another one that lies in it is
+    put aside.
     """
     wanted = _configuration(root).read_bytes()
     root.create()
     in_force = root.dagster_home / INSTANCE_FILE
-    if in_force.is_symlink() or not in_force.is_file() or in_force.read_bytes() != wanted:
-        write_bytes_atomic(in_force, wanted)
+    with locked(in_force):
+        if in_force.is_symlink() or not in_force.is_file() or in_force.read_bytes() != wanted:
+            with suppress(FileNotFoundError):
+                in_force.replace(in_force.with_name(PUT_ASIDE))
+            write_bytes_atomic(in_force, wanted)
     os.environ[DATA_ROOT_VARIABLE] = str(root.path)
     os.environ[HOME_VARIABLE] = str(root.dagster_home)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.testing import CliRunner, Result
 
 from lofi_pipeline.automation.errors import ForeignConfiguration
-from lofi_pipeline.automation.instance import INSTANCE_FILE, open_instance
+from lofi_pipeline.automation.instance import INSTANCE_FILE, PUT_ASIDE, open_instance
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.cli.console import SafeConsole
@@ -68,6 +68,9 @@ def test_a_configuration_in_the_data_root_runs_nothing(root: DataRoot, ran: Path
     assert done.exit_code == 0, done.output
     assert not ran.exists()
     assert (root.dagster_home / INSTANCE_FILE).read_bytes() == shipped(INSTANCE_FILE).read_bytes()
+    assert lofi(root).exit_code == 0
+    # It may be somebody's own, with a database that holds the history
+    assert (root.dagster_home / PUT_ASIDE).read_text() == HOSTILE
 
 
 def test_a_link_in_its_place_is_replaced_and_what_it_leads_to_stays(

@@ -83,9 +83,14 @@ def client(app: Any, door: Door = DOOR) -> TestClient:
     return TestClient(Guard(app, door), base_url=OURS, follow_redirects=False)
 
 
+def rebound(host: str) -> dict[str, str]:
+    """What the browser sends for a page whose own name was made to lead here: for it there is no other site."""
+    return {**PAGE, "Host": host, "Origin": f"http://{host}"}
+
+
 Attack = tuple[str, str, dict[str, str]]
 ATTACKS: dict[str, Attack] = {
-    **{f"foreign Host {host!r}": ("GET", "/", {**PAGE, "Host": host}) for host in HOSTS},
+    **{f"foreign Host {host!r}": ("GET", "/", rebound(host)) for host in HOSTS},
     **{
         f"foreign Origin {origin!r}": ("POST", "/graphql", {**PAGE, **JSON, "Origin": origin})
         for origin in ORIGINS
@@ -193,7 +198,7 @@ def test_who_has_no_token_is_told_where_it_is(name: str, behind: Recorder) -> No
 SOCKETS = {
     **{f"foreign Origin {origin!r}": {**COOKIE, "Origin": origin} for origin in ORIGINS},
     "no Origin": COOKIE,
-    "foreign Host": {**PAGE, "Host": "evil.example:3000"},
+    "foreign Host": rebound("evil.example:3000"),
     "cross-site": {**PAGE, "Sec-Fetch-Site": "cross-site"},
     "same-site": {
         **PAGE,
