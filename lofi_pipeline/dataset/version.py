@@ -6,6 +6,7 @@ The files under final/ and validation/ are in publish.py. Which tracks go into a
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.errors import NoTracks
@@ -24,8 +25,10 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import (
     DataRoot,
+    Ledger,
     append_to_ledger,
     file_sha256,
+    ledger_path,
     read_json,
     read_ledger,
     version_hash,
@@ -121,6 +124,9 @@ def make_version(
     """The version of these tracks, and whether it is new; a new one is written and appended to the ledger.
 
     Its hash covers the tracks, their sources and what proves the licences, so the same inputs give the same version.
+
+    Raises:
+        RecordError: the ledger is broken, so that it can't hold the version; or the version that is there was damaged.
     """
     records = _sources_of(tracks, sources)
     provenance = [eligibility.provenance[record.source_id] for record in records]
@@ -131,19 +137,33 @@ def make_version(
             "provenance": [item.model_dump(mode="json") for item in provenance],
         }
     )
-    path = root.dataset_version(digest)
+    path, ledger = root.dataset_version(digest), read_ledger(root)
+    if ledger.broken is not None:
+        raise RecordError(
+            f"{root.relative(ledger_path(root))}: line {ledger.broken} does not follow from the line before; take the file back "
+            "from a backup: a data set that it does not hold could be changed unseen"
+        )
     if path.is_file():
-        return load_version(root, digest), False
+        known = load_version(root, digest)
+        if version_hash(read_json(path)) == digest:
+            _enter(root, path, ledger)
+        return known, False
     version = DatasetVersion(
         dataset=_dataset(tracks, digest),
         tracks=tracks,
         sources=records,
         provenance=provenance,
-        ledger=read_ledger(root).mark(),
+        ledger=ledger.mark(),
     )
     write_json_atomic(path, version)
-    append_to_ledger(root, {root.relative(path): file_sha256(path)})
+    _enter(root, path, ledger)
     return version, True
+
+
+def _enter(root: DataRoot, path: Path, ledger: Ledger) -> None:
+    """Enter a version into the ledger, unless it is there already: whoever wrote it may have been killed before."""
+    if root.relative(path) not in ledger.hashes:
+        append_to_ledger(root, {root.relative(path): file_sha256(path)})
 
 
 def _sources_of(tracks: list[VersionTrack], sources: dict[str, SourceRecord]) -> list[SourceRecord]:

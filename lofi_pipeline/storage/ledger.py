@@ -38,6 +38,8 @@ class Ledger:
     """Every (name, hash) that was ever entered, also where another hash was entered under the name later."""
     broken: int | None = None
     """Number of the first line that does not follow from the one before; what comes after it is not trusted."""
+    size: int = 0
+    """Bytes up to the end of the last line that holds. A line without an end behind it is one that was never finished."""
 
     @property
     def head(self) -> str:
@@ -72,16 +74,22 @@ def ledger_path(root: DataRoot) -> Path:
 
 
 def read_ledger(root: DataRoot) -> Ledger:
-    """All entries up to the first line that does not follow from the one before."""
+    """All entries up to the first line that does not follow from the one before.
+
+    A last line without its end is no entry and no tampering: whoever wrote it was killed, or found the disk full.
+    """
     path = ledger_path(root)
     hashes: dict[str, str] = {}
     heads: list[str] = []
     entries: set[tuple[str, str]] = set()
     broken: int | None = None
+    size = 0
     if not path.is_file():
         return Ledger(hashes, heads)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
             before = heads[-1] if heads else NO_LINE
             try:
                 found = json.loads(line)
@@ -95,14 +103,19 @@ def read_ledger(root: DataRoot) -> Ledger:
             hashes[name] = sha256
             entries.add((name, sha256))
             heads.append(chain)
-    return Ledger(hashes, heads, entries, broken)
+            size += len(line)
+    return Ledger(hashes, heads, entries, broken, size)
 
 
 def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool = True) -> list[str]:
     """Enter hashes by their names; a name that has the same hash already is passed over. Returns the names that are new.
 
     Without `replace`, a name that is in the ledger already keeps its entry, whatever its hash.
-    A broken ledger is not written to: it is evidence.
+    They are entered all or not at all; what a killed writer left unfinished is removed first. A broken ledger is not written
+    to: it is evidence.
+
+    Raises:
+        OSError: the disk is full or cannot be written; the ledger is as it was.
     """
     path = ledger_path(root)
     with locked(path):
@@ -120,11 +133,21 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
             head = _chain(head, name, sha256, when)
             lines.append(_line(name, sha256, when, head))
         if lines:
-            with path.open("ab") as file:
-                file.write(b"".join(lines))
-                file.flush()
-                os.fsync(file.fileno())
+            _append(path, known.size, b"".join(lines))
     return list(new)
+
+
+def _append(path: Path, size: int, data: bytes) -> None:
+    """Write `data` behind the first `size` bytes, whole or not at all."""
+    with path.open("ab", buffering=0) as file:
+        file.truncate(size)
+        try:
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(size)
+            raise
 
 
 def _chain(before: Any, name: Any, sha256: Any, when: Any) -> str:

@@ -18,9 +18,9 @@ from lofi_pipeline.dataset import (
     left_out,
     load_version,
 )
-from lofi_pipeline.entities import Split
+from lofi_pipeline.entities import RecordError, Split
 from lofi_pipeline.entities.schemas import SCHEMA_FOLDER
-from lofi_pipeline.storage import DataRoot, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, ledger_path, read_json, read_ledger, write_json_atomic
 from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
 
 KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
@@ -197,3 +197,26 @@ def test_a_damaged_version_is_named(ready: DataRoot) -> None:
     write_json_atomic(ready.dataset_version(digest), {"dataset": 1})
     with pytest.raises(ValueError, match=digest):
         load_version(ready)
+
+
+def test_a_version_that_a_killed_build_did_not_enter_is_entered_by_the_next_one(ready: DataRoot) -> None:
+    name = ready.relative(ready.dataset_version(build(ready).version.dataset.hash))
+    path = ledger_path(ready)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert json.loads(lines[-1])["name"] == name
+    path.write_bytes(b"".join(lines[:-1]))
+    ready.built_from_json.unlink()  # it is written last
+    assert not build(ready).is_new
+    assert name in read_ledger(ready).hashes
+
+
+def test_no_data_set_is_built_that_a_broken_ledger_could_not_hold(ready: DataRoot) -> None:
+    build(ready)
+    path = ledger_path(ready)
+    path.write_bytes(path.read_bytes().replace(b'"when": "2', b'"when": "3', 1))
+    make_drop(ready, "third", {"e.wav": song(4)}, facts(source_id="third"))
+    work(ready)
+    before = sorted((ready.metadata / "datasets").iterdir())
+    with pytest.raises(RecordError, match=r"seals\.jsonl: line 1 .*backup"):
+        build(ready)
+    assert sorted((ready.metadata / "datasets").iterdir()) == before
