@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from pathlib import Path
 
 import dagster as dg
@@ -10,17 +11,14 @@ import pytest
 from rich.markup import escape
 from rich.progress import Progress, TextColumn
 from rich.table import Table
-from typer.testing import CliRunner, Result
 
-from lofi_pipeline.automation.errors import ForeignConfiguration
 from lofi_pipeline.automation.instance import INSTANCE_FILE, PUT_ASIDE, open_instance
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans
-from lofi_pipeline.cli.app import app
 from lofi_pipeline.cli.console import SafeConsole
 from lofi_pipeline.cli.run_summary import RefusedLine, Summary, show
-from lofi_pipeline.environment import CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE
 from lofi_pipeline.installation import shipped
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.cli.test_cli import lofi
 from lofi_pipeline_tests.drops import facts, make_drop, register
 
 HOSTILE = """
@@ -39,36 +37,27 @@ def run():
 NAMES = ["\x1b]0;x\x07", "\x1b[31m", "\x9b31m", "\r", "\u202e"]
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands set these; they are put back afterwards."""
-    for name in ("LOFI_DATA_ROOT", "DAGSTER_HOME", CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE):
-        monkeypatch.setenv(name, "")
-
-
 @pytest.fixture
-def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that a handler named by HOSTILE writes when it is run."""
+def ran(tmp_path: Path) -> Path:
+    """The file that a handler named by HOSTILE writes when it is run. It could be: it lies where `run` finds modules."""
     found = tmp_path / "ran"
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "foreign_handler.py").write_text(HANDLER.format(ran=str(found)))
-    monkeypatch.syspath_prepend(tmp_path / "code")
     return found
 
 
-def lofi(root: DataRoot, *arguments: object) -> Result:
-    return CliRunner().invoke(
-        app, ["run", "--data", str(root.path), "--to", "source_records", *map(str, arguments)]
-    )
+def run(root: DataRoot, *arguments: object, to: str = "source_records") -> subprocess.CompletedProcess[str]:
+    modules = str(root.path.with_name("code"))
+    return lofi("run", "--data", root.path, "--to", to, *arguments, PYTHONPATH=modules)
 
 
 def test_a_configuration_in_the_data_root_runs_nothing(root: DataRoot, ran: Path) -> None:
     (root.dagster_home / INSTANCE_FILE).write_text(HOSTILE)
-    done = lofi(root)
-    assert done.exit_code == 0, done.output
+    done = run(root)
+    assert done.returncode == 0, done.stderr
     assert not ran.exists()
     assert (root.dagster_home / INSTANCE_FILE).read_bytes() == shipped(INSTANCE_FILE).read_bytes()
-    assert lofi(root).exit_code == 0
+    assert run(root).returncode == 0
     # It may be somebody's own, with a database that holds the history
     assert (root.dagster_home / PUT_ASIDE).read_text() == HOSTILE
 
@@ -78,7 +67,7 @@ def test_a_link_in_its_place_is_replaced_and_what_it_leads_to_stays(
 ) -> None:
     (tmp_path / "theirs.yaml").write_text(HOSTILE)
     (root.dagster_home / INSTANCE_FILE).symlink_to(tmp_path / "theirs.yaml")
-    assert lofi(root).exit_code == 0
+    assert run(root).returncode == 0
     assert not ran.exists()
     assert not (root.dagster_home / INSTANCE_FILE).is_symlink()
     assert (tmp_path / "theirs.yaml").read_text() == HOSTILE
@@ -87,7 +76,7 @@ def test_a_link_in_its_place_is_replaced_and_what_it_leads_to_stays(
 def test_one_of_ones_own_is_used_when_it_is_asked_for(root: DataRoot, tmp_path: Path, ran: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text(HOSTILE)
-    assert lofi(root, "--dagster-config", mine).exit_code == 0
+    assert run(root, "--dagster-config", mine).returncode == 0
     assert ran.exists()
 
 
@@ -100,9 +89,9 @@ def test_one_in_the_data_root_is_refused_also_when_it_is_asked_for(
     asked = tmp_path / "link.yaml" if linked else theirs
     if linked:
         asked.symlink_to(theirs)
-    done = lofi(root, "--dagster-config", asked)
-    assert isinstance(done.exception, ForeignConfiguration)
-    assert f"{theirs}: lies in the data root" in str(done.exception)
+    done = run(root, "--dagster-config", asked)
+    assert done.returncode == 1
+    assert f"{theirs}: lies in the data root" in done.stderr
     assert not ran.exists()
 
 
@@ -120,12 +109,12 @@ def test_runs_whose_owner_is_garbage_are_ended(root: DataRoot) -> None:
 
 def test_a_command_goes_on_after_a_run_whose_owner_is_garbage(root: DataRoot) -> None:
     with open_instance(root) as instance:
-        run = dg.DagsterRun("register", tags={OWNER_TAG: "x"}, status=dg.DagsterRunStatus.STARTED)
-        instance.add_run(run)
-    done = lofi(root)
-    assert done.exit_code == 0, done.output
+        theirs = dg.DagsterRun("register", tags={OWNER_TAG: "x"}, status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(theirs)
+    done = run(root)
+    assert done.returncode == 0, done.stderr
     with open_instance(root) as instance:
-        found = instance.get_run_by_id(run.run_id)
+        found = instance.get_run_by_id(theirs.run_id)
         assert found is not None and found.is_failure
 
 
@@ -168,10 +157,10 @@ def test_the_name_of_a_file_reaches_no_terminal_as_an_order(name: str, root: Dat
 def test_a_drop_of_such_names_is_shown_and_not_obeyed(root: DataRoot) -> None:
     names = ["\x1b]0;x\x07.wav", "\x1b[31m.wav"]
     make_drop(root, "odd\x1b[2J", dict.fromkeys(names, b"no music"), facts(source_id="odd"))
-    done = CliRunner().invoke(app, ["run", "--data", str(root.path), "--to", "raw_tracks"])
-    assert "Refused" in done.output
-    assert "�[31m.wav" in done.output and "�]0;x�.wav" in done.output
-    assert not set(done.output) & {"\x1b", "\x07", "\x9b"}
+    done = run(root, to="raw_tracks")
+    assert "Refused" in done.stdout
+    assert "�[31m.wav" in done.stdout and "�]0;x�.wav" in done.stdout
+    assert not set(done.stdout + done.stderr) & {"\x1b", "\x07", "\x9b"}
 
 
 def test_a_reason_lists_a_few_of_many_absent_files(root: DataRoot) -> None:
