@@ -86,7 +86,7 @@ def test_a_training_that_does_not_reach_dagster_says_why(
     package = root.path / "lofi_pipeline"
     package.mkdir()
     (package / "__init__.py").write_text("raise ImportError('half installed')")
-    monkeypatch.chdir(root.path)  # `python -m` looks here first
+    monkeypatch.setenv("PYTHONPATH", str(root.path))  # it is found there first
     runs, failure = train(root, instance)
     assert (runs, instance.get_runs_count()) == (0, 0)
     assert failure.reason.endswith("ImportError: half installed")
