@@ -26,7 +26,8 @@ from lofi_pipeline.entities.errors import RecordError
 class Entity(BaseModel):
     """A frozen record of the data model: unknown fields are refused, values are validated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Built when first used: every process that Dagster starts imports all of them, and needs a few
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def parse(cls, data: object, *, where: str, context: Mapping[str, Any] | None = None) -> Self:

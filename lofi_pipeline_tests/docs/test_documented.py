@@ -32,7 +32,7 @@ def test_every_key_of_the_shipped_configuration_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), cli_page.commands(), ids=lambda it: it if isinstance(it, str) else ""
+    ("name", "command"), list(cli_page.commands()), ids=lambda it: it if isinstance(it, str) else ""
 )
 def test_every_command_and_option_says_what_it_does(name: str, command: object) -> None:
     assert cli_page.help_of(command).strip()

@@ -232,7 +232,8 @@ def run_and_signal(command: list[str], lock: Path, number: signal.Signals) -> st
 
     sender = threading.Thread(target=signal_the_holders)
     sender.start()
-    out = process.stdout.read()
+    with process.stdout:
+        out = process.stdout.read()
     over.set()
     sender.join()
     assert process.wait() == 0
