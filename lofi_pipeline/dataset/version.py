@@ -6,7 +6,6 @@ The files under final/ and validation/ are in publish.py. Which tracks go into a
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.errors import NoTracks
@@ -25,7 +24,6 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import (
     DataRoot,
-    Ledger,
     append_to_ledger,
     file_sha256,
     ledger_path,
@@ -145,8 +143,9 @@ def make_version(
         )
     if path.is_file():
         known = load_version(root, digest)
-        if version_hash(read_json(path)) == digest:
-            _enter(root, path, ledger)
+        # Whoever wrote it may have been killed before it was entered
+        if root.relative(path) not in ledger.hashes and version_hash(read_json(path)) == digest:
+            append_to_ledger(root, {root.relative(path): file_sha256(path)})
         return known, False
     version = DatasetVersion(
         dataset=_dataset(tracks, digest),
@@ -156,14 +155,8 @@ def make_version(
         ledger=ledger.mark(),
     )
     write_json_atomic(path, version)
-    _enter(root, path, ledger)
+    append_to_ledger(root, {root.relative(path): file_sha256(path)})
     return version, True
-
-
-def _enter(root: DataRoot, path: Path, ledger: Ledger) -> None:
-    """Enter a version into the ledger, unless it is there already: whoever wrote it may have been killed before."""
-    if root.relative(path) not in ledger.hashes:
-        append_to_ledger(root, {root.relative(path): file_sha256(path)})
 
 
 def _sources_of(tracks: list[VersionTrack], sources: dict[str, SourceRecord]) -> list[SourceRecord]:
