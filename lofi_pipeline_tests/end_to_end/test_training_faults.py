@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lofi_pipeline.automation.jobs import JobName
+from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
 from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.end_to_end.conftest import Way
@@ -96,13 +97,26 @@ def test_a_signal_in_the_middle_of_training_keeps_its_state_and_leaves_nothing_r
     assert "the same command goes on from there" in done.said and "Traceback" not in done.said
     assert trainer in family and psutil.wait_procs(family, timeout=60)[1] == []
     assert not folder_of(lofi.root, STEPS).exists(), "was too late to be stopped in the middle"
-    assert list((lofi.root.checkpoints / SNAPSHOT_FOLDER).glob("*step=*")), "its state was not kept"
+    last = read_training_log(training_log(lofi.root))[-1].step
+    assert last in kept_states(lofi.root), f"the state of step {last}, the last one done, was not kept"
     with history(lofi.root) as instance:
         assert not instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])), (
             "left for running"
         )
         interrupted = dg.RunsFilter(job_name=JobName.TRAIN, statuses=[dg.DagsterRunStatus.FAILURE])
         assert instance.get_runs_count(interrupted) == 1
+
+
+def kept_states(root: DataRoot) -> set[int]:
+    """The steps that training can go on from: those of its checkpoints, and that of the state kept between two of them."""
+    places = (root.checkpoints, root.checkpoints / SNAPSHOT_FOLDER)
+    names = [
+        path.name.removesuffix("_lora")
+        for place in places
+        for path in place.glob("*step=*")
+        if path.name[0] != "."
+    ]
+    return {int(name.rpartition("=")[2]) for name in names}
 
 
 def without_kept(line: dict[str, Any]) -> dict[str, Any]:
