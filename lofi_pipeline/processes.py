@@ -11,8 +11,9 @@ import subprocess
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Thread
-from typing import IO, NamedTuple, TextIO
+from typing import IO, TextIO
 
 LAST_LINES = 20
 ENDING_SECONDS = 60
@@ -23,12 +24,20 @@ def own_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONSAFEPATH": "1"}
 
 
-class Child(NamedTuple):
+@dataclass
+class Child:
     """A process that was started: its messages as they come, and the last lines of its standard error."""
 
     process: subprocess.Popen[str]
     messages: IO[str]
     last_words: deque[str]
+    _is_asked: bool = False
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, once: a second one would end it before it has kept what it was asked to keep."""
+        if not self._is_asked:
+            self._is_asked = True
+            self.process.terminate()
 
 
 @contextmanager
@@ -58,7 +67,7 @@ def child_process(command: Sequence[str], *, ending_seconds: float = ENDING_SECO
         try:
             yield child
         finally:
-            process.terminate()
+            child.ask_to_end()
             try:
                 process.wait(timeout=ending_seconds)
             except subprocess.TimeoutExpired:

@@ -33,6 +33,7 @@ class Progress:
 
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
+_told_of_a_stop: list[Callable[[], None]] = []
 _asked_to_stop = Event()
 
 
@@ -64,8 +65,10 @@ def show_lines(lines: Iterable[str]) -> None:
 
 
 def stop() -> None:
-    """Ask all work in this process to end where it next reports."""
+    """Ask all work in this process to end where it next reports, and work in other processes at once."""
     _asked_to_stop.set()
+    for act in list(_told_of_a_stop):
+        act()
 
 
 def go_on() -> None:
@@ -82,3 +85,13 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def when_stopped(act: Callable[[], None]) -> Iterator[None]:
+    """Have `act` called as soon as somebody asks for an end while the block runs. It is called from a signal handler."""
+    _told_of_a_stop.append(act)
+    try:
+        yield
+    finally:
+        _told_of_a_stop.remove(act)

@@ -160,10 +160,14 @@ class Headless:
         """The job in a process of its own while the block goes on; gives whether it still runs. Left early, it is interrupted."""
         run_id = str(uuid4())
         command = (sys.executable, "-m", "lofi_pipeline.cli.job_process", JobName.TRAIN, run_id)
-        with child_process(command, ending_seconds=2 * ENDING_SECONDS) as child:
+        with (
+            child_process(command, ending_seconds=2 * ENDING_SECONDS) as child,
+            progress.when_stopped(child.ask_to_end),  # not when the scoring beside it next reports
+        ):
             relay = Thread(target=progress.show_lines, args=(child.messages,), daemon=True)
             relay.start()
             yield lambda: child.process.poll() is None
+            progress.go_on()  # it may be over because it was asked to end
             relay.join()
         end_orphans(self.instance)  # its run, when it was killed
         self._note(JobName.TRAIN, run_id, otherwise="\n".join(child.last_words))

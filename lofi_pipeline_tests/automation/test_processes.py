@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,38 @@ def test_one_that_will_not_end_is_killed() -> None:
     with child_process([sys.executable, "-c", STUBBORN], ending_seconds=0.5) as child:
         assert next(child.messages) == "ready\n"
     assert child.process.returncode == -9
+
+
+COUNTING = """
+import signal, sys, time
+counted = []
+signal.signal(signal.SIGTERM, lambda *_: counted.append(1))
+print("ready", flush=True)
+while not counted:
+    time.sleep(0.05)
+time.sleep(0.5)
+print(len(counted), flush=True)
+"""
+
+
+def test_one_that_was_asked_to_end_is_not_asked_again_while_it_keeps_what_it_has() -> None:
+    with child_process([sys.executable, "-c", COUNTING]) as child:
+        assert next(child.messages) == "ready\n"
+        child.ask_to_end()
+        child.ask_to_end()
+        assert next(child.messages) == "1\n"
+
+
+def test_who_waits_for_a_stop_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_asked_to_stop", threading.Event())
+    told: list[str] = []
+    with progress.when_stopped(lambda: told.append("stop")):
+        progress.stop()
+        assert told == ["stop"]
+    progress.stop()
+    assert told == ["stop"]
+    with pytest.raises(progress.Stopped):
+        progress.report("tracks", 1, 2)
 
 
 def test_its_last_words_are_kept() -> None:
