@@ -72,6 +72,7 @@ class Scan(Entity):
     day: date | None = Field(default=None, description="The latest day that was ever judged for")
     withdrawals: Sha256 | None = Field(default=None, description="Of the withdrawals in force on that day")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was scanned")
+    sources: Sha256 | None = Field(default=None, description="Of sources.json, which was compiled from it")
 
     def refusals(self) -> list[tuple[str, str]]:
         """(path relative to the data root, reason) of each file that gives no track because of its drop or its kind.

@@ -25,6 +25,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.ingest.scan import judging_day, scan_drops
 from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
+from lofi_pipeline.licensing import enter_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
@@ -79,11 +80,12 @@ def register_sources(
 ) -> Registration:
     """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 
-    Two runs at the same time wait for each other. An id that was given never changes, and never moves to other content.
+    Two runs at the same time wait for each other. A list of withdrawals that was written, and not yet entered, is entered. An id that was given never changes, and never moves to other content.
     `day` is the day to judge for (default: today), but never before the day of the last scan.
     """
     root.create()
     remove_temporary_files(root)
+    enter_withdrawals(root)
     with locked(root.registry_json):
         known = load_scan(root)
         judged_for = judging_day(known, day)
@@ -103,8 +105,10 @@ def register_sources(
         sources = _compile_sources(scan, registry)
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), judged_for))
         write_json_atomic(root.registry_json, registry)
-        write_json_atomic(root.drops_json, scan)
         write_json_atomic(root.sources_json, sources)
+        # The scan last: it says that the rest is there. Whatever kills a run before it, the next one scans again.
+        scan = scan.model_copy(update={"sources": file_sha256(root.sources_json)})
+        write_json_atomic(root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
     return Registration(scan, registry, sources, new, _verdict_changes(known, scan))

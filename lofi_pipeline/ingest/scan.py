@@ -156,6 +156,7 @@ def changed_drops(
     day = judging_day(scan, day)
     same_rules = (
         scan is not None
+        and _sources_are_whole(root, scan)
         and scan.judged_with == judging_hash(style_ids, licensing)
         and scan.withdrawals == _withdrawals_hash(load_withdrawals(root), day)
     )
@@ -172,6 +173,12 @@ def changed_drops(
         or _grant_changed(scanned[name], scan.day if scan else None, day)
     ]
     return sorted([*changed, *(set(scanned) - set(present))])
+
+
+def _sources_are_whole(root: DataRoot, scan: Scan) -> bool:
+    """Whether sources.json is the one that was compiled from the scan; of an older scan only that it is there."""
+    is_there = root.sources_json.is_file()
+    return is_there and scan.sources in (None, file_sha256(root.sources_json))
 
 
 def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:

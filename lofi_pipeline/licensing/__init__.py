@@ -8,6 +8,7 @@ from lofi_pipeline.licensing.judge import judge, judge_source, stricter
 from lofi_pipeline.licensing.policy import Policy, load_policy
 from lofi_pipeline.licensing.withdrawals import (
     Withdrawal,
+    enter_withdrawals,
     load_withdrawals,
     withdraw,
     withdrawn_contents,
@@ -18,6 +19,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Withdrawal",
+    "enter_withdrawals",
     "judge",
     "judge_source",
     "load_policy",

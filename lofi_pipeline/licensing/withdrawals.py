@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import Field
@@ -25,6 +26,7 @@ from lofi_pipeline.storage import (
     DataRoot,
     append_to_ledger,
     file_sha256,
+    json_file,
     locked,
     read_json,
     read_ledger,
@@ -79,7 +81,8 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
     path = withdrawals_json(root)
     with locked(path):
         known = load_withdrawals(root)
-        _require_intact(root, path)
+        if not _enter(root, known):
+            raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
         seen = _Seen(root, source_id)
         earlier = [item for item in known if item.source_id == source_id]
         if seen.provider is None and not earlier:
@@ -110,11 +113,34 @@ def _fingerprints(root: DataRoot, contents: Collection[str]) -> dict[str, str]:
     return {path.stem: file_sha256(path) for path in found if path.is_file()}
 
 
-def _require_intact(root: DataRoot, path: Path) -> None:
-    """A list that was edited by hand is not written to: the new entry in the ledger would cover the edit."""
+def enter_withdrawals(root: DataRoot) -> None:
+    """Enter the list into the ledger where a `withdraw` wrote it and was killed before it did that.
+
+    A list that was edited otherwise is left to the audit: an entry would cover the edit.
+    """
+    path = withdrawals_json(root)
+    if path.is_file() and not _is_entered(root):
+        with locked(path):
+            _enter(root, load_withdrawals(root))
+
+
+def _is_entered(root: DataRoot) -> bool:
+    path = withdrawals_json(root)
     entered = read_ledger(root).hashes.get(root.relative(path))
-    if entered is not None and not (path.is_file() and file_sha256(path) == entered):
-        raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
+    return entered == (file_sha256(path) if path.is_file() else None)
+
+
+def _enter(root: DataRoot, known: Sequence[Withdrawal]) -> bool:
+    """Enter the list if it is the one that the ledger knows, and more. Returns whether the ledger holds it."""
+    if _is_entered(root):
+        return True
+    path = withdrawals_json(root)
+    entered = read_ledger(root).hashes.get(root.relative(path))
+    earlier = (json_file(_Withdrawals(withdrawals=list(known[:count]))) for count in range(len(known)))
+    if entered is not None and entered not in {sha256(data).hexdigest() for data in earlier}:
+        return False
+    append_to_ledger(root, {root.relative(path): file_sha256(path)})
+    return True
 
 
 def in_force(withdrawals: Sequence[Withdrawal], day: date) -> list[Withdrawal]:

@@ -90,10 +90,15 @@ def canonical_json(value: Any) -> str:
     )
 
 
+def json_file(value: Any) -> bytes:
+    """The file of a model, or of a list or mapping of models: indented JSON."""
+    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode()
+
+
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write a model, or a list or mapping of models, as indented JSON; a file that holds it already is left alone."""
-    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    data = text.encode()
+    data = json_file(value)
     if path.is_file() and path.read_bytes() == data:
         return
     write_bytes_atomic(path, data)

@@ -16,11 +16,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.entities import LedgerHead
+from lofi_pipeline.entities import LedgerHead, now
 from lofi_pipeline.storage.atomic import content_sha256, locked
 from lofi_pipeline.storage.data_root import DataRoot
 
@@ -127,7 +126,7 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
             for name, sha256 in hashes.items()
             if name not in known.hashes or (replace and known.hashes[name] != sha256)
         }
-        head, when = known.head, datetime.now(UTC).replace(microsecond=0).isoformat()
+        head, when = known.head, now().isoformat()
         lines = []
         for name, sha256 in new.items():
             head = _chain(head, name, sha256, when)
