@@ -5,12 +5,14 @@ The ledger itself is in storage/ledger.py; whether its entries still hold is ask
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.folder import PEFT_FILE, SAMPLES_FOLDER
+from lofi_pipeline.checkpoints.folder import PEFT_FILE, SAMPLES_FOLDER, scan_checkpoints
 from lofi_pipeline.entities import (
     SCORES_RECORD,
     CheckpointRecord,
+    Lineage,
     Scores,
 )
 from lofi_pipeline.storage import (
@@ -19,6 +21,8 @@ from lofi_pipeline.storage import (
     append_to_ledger,
     content_sha256,
     file_sha256,
+    json_file,
+    read_ledger,
 )
 
 CHANGES_LATER = {"path", "is_valid"}
@@ -75,8 +79,20 @@ def enter_checkpoint(root: DataRoot, record: CheckpointRecord) -> None:
     append_to_ledger(root, checkpoint_entries(record))
 
 
+def enter_committed(root: DataRoot, lineage: Lineage) -> None:
+    """Enter the checkpoints of a lineage that were committed by a training that was killed before it entered them."""
+    known = read_ledger(root).hashes
+    for found in scan_checkpoints(root):
+        record = found.record
+        if record and record.lineage.lineage == lineage.lineage and record.partition_key not in known:
+            enter_checkpoint(root, record)
+
+
 def enter_scores(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
-    """Enter scores and samples that have just been written; these entries take the place of former ones."""
-    append_to_ledger(
-        root, {name: file_sha256(path) for name, path in scored_files(folder, record, scores).items()}
-    )
+    """Enter samples that have just been written, and scores that are about to be; they take the place of former entries."""
+    files = scored_files(folder, record, scores)
+    hashes = {
+        name: sha256(json_file(scores)).hexdigest() if path.name == SCORES_RECORD else file_sha256(path)
+        for name, path in files.items()
+    }
+    append_to_ledger(root, hashes)

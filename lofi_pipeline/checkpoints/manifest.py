@@ -157,28 +157,28 @@ def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
     compile_manifest(root)
 
 
-def archive_other_lineages(root: DataRoot, active: Lineage) -> list[Path]:
+def archive_other_lineages(root: DataRoot, active: Lineage) -> None:
     """Move checkpoints of other lineages, with their log and resume snapshot, to checkpoints/archive/<lineage>/.
 
-    Folders without a readable record stay, because their lineage is not known. Returns the archive folders written to.
+    Folders without a readable record stay, because their lineage is not known.
     """
-    touched: dict[str, Path] = {}
     with locked(root.checkpoints / LINEAGE_RECORD):
         former = active_lineage(root)
         if former and former.lineage != active.lineage:
-            target = touched[former.lineage] = root.archived_lineage(former.lineage)
+            target = root.archived_lineage(former.lineage)
             target.mkdir(parents=True, exist_ok=True)
+            # The record last: until it is there, the next call goes on with the rest.
             for name in (LOG_NAME, SNAPSHOT_FOLDER, LINEAGE_RECORD):
                 if (root.checkpoints / name).exists():
                     _move(root, root.checkpoints / name, target / name)
         for found in scan_checkpoints(root):
             if found.record and (other := found.record.lineage.lineage) != active.lineage:
-                target = touched[other] = root.archived_lineage(other)
+                target = root.archived_lineage(other)
                 target.mkdir(parents=True, exist_ok=True)
                 _move(root, found.folder, target / found.folder.name)
-    for folder in touched.values():
+    # All of them: whoever moved checkpoints before may have been killed before he wrote what the archive then held.
+    for folder in root.checkpoint_archive.glob("*/"):
         compile_manifest(root, folder)
-    return sorted(touched.values())
 
 
 def _move_contents(root: DataRoot, source: Path, target: Path) -> None:

@@ -15,7 +15,14 @@ from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, ScoreKey, Scores
+from lofi_pipeline.entities import (
+    SCORES_RECORD,
+    BaseModelFacts,
+    CheckpointRecord,
+    DatasetVersion,
+    ScoreKey,
+    Scores,
+)
 from lofi_pipeline.evaluation.embedders import Embedder, open_embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.key import score_key
@@ -89,8 +96,8 @@ def evaluate_checkpoint(
             f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
         )
     scores = scoring.of_checkpoint(folder, record)
+    enter_scores(root, folder, record, scores)  # before they are there: nobody would enter them later
     write_scores(folder, scores)
-    enter_scores(root, folder, record, scores)
     compile_manifest(root, folder.parent)
     return Evaluated(record, scores, base, fresh=True)
 
@@ -128,7 +135,12 @@ class _Scoring:
         try:
             load_checkpoint_into(pipeline, folder)
             return self._evaluate(
-                pipeline, record.checkpoint.step, record.checkpoint.checkpoint_id, folder / SAMPLES_FOLDER
+                pipeline,
+                record.checkpoint.step,
+                record.checkpoint.checkpoint_id,
+                folder / SAMPLES_FOLDER,
+                # Former scores go first: whatever kills us, none are left beside samples of others.
+                before_samples=lambda: (folder / SCORES_RECORD).unlink(missing_ok=True),
             )
         finally:
             pipeline.unload_lora_weights()
@@ -148,7 +160,14 @@ class _Scoring:
     def _open_base(self) -> AceStepPipeline:
         return _open_base(self.base_name, self.facts.sha256, pick_device())
 
-    def _evaluate(self, pipeline: AceStepPipeline, step: int, checkpoint_id: str, samples: Path) -> Scores:
+    def _evaluate(
+        self,
+        pipeline: AceStepPipeline,
+        step: int,
+        checkpoint_id: str,
+        samples: Path,
+        before_samples: Callable[[], None] = lambda: None,
+    ) -> Scores:
         return evaluate(
             self.root,
             self.version,
@@ -159,4 +178,5 @@ class _Scoring:
             checkpoint_id=checkpoint_id,
             samples_dir=samples,
             progress=self.progress,
+            before_samples=before_samples,
         )

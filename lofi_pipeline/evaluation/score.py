@@ -54,11 +54,13 @@ def evaluate(
     progress: Callable[[str], None] = lambda message: None,
     text_embedder: Embedder | None = None,
     prompts: list[PromptSpec] | None = None,
+    before_samples: Callable[[], None] = lambda: None,
 ) -> Scores:
     """Generate the fixed prompts with `pipeline`, score the clips, and write them as FLAC files into `samples_dir`.
 
     The base model is scored like any checkpoint, without a LoRA: step BASE_STEP, id BASE_CHECKPOINT_ID. `text_embedder`
-    judges prompts: by default `embedder` itself where it knows text, else nano. `samples_dir` lies in the data root.
+    judges prompts: by default `embedder` itself where it knows text, else nano. `samples_dir` lies in the data root;
+    `before_samples` is called once all is scored, before the first file is written there.
 
     Raises:
         NotFinite: the model makes NaN or infinity; nothing is written.
@@ -75,6 +77,7 @@ def evaluate(
     clips = generate(pipeline, prompts, settings, progress)
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings)
+    before_samples()
     samples = _write_samples(root, samples_dir, clips, found)
     progress(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"

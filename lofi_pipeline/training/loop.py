@@ -168,7 +168,7 @@ class Trainer:
         with ExitStack() as stack:
             log: TextIO | None = None
             if self.accelerator.is_main_process:
-                rewind(path, self.state.step)
+                rewind(path, self.state.step or -1)  # the line of step 0 is written again
                 log = stack.enter_context(path.open("a", encoding="utf-8"))
             if self.state.step == 0:
                 self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))

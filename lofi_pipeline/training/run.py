@@ -22,6 +22,7 @@ from filelock import Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lofi_pipeline.checkpoints.ledger_entries import enter_committed
 from lofi_pipeline.checkpoints.manifest import activate_lineage, remove_unfinished_checkpoints
 from lofi_pipeline.entities import DatasetVersion, RecordError
 from lofi_pipeline.errors import LofiError
@@ -121,6 +122,7 @@ def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
         if is_first:
             remove_unfinished_checkpoints(root)
             activate_lineage(root, lineage)
+            enter_committed(root, lineage)
         from lofi_pipeline.training.loop import Trainer  # torch, diffusers and peft: seconds
 
         Trainer(job, root, version, lineage, emit).run(stop)

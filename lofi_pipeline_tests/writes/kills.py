@@ -22,7 +22,7 @@ from lofi_pipeline.entities import now
 from lofi_pipeline.storage import TEMPORARY_PREFIX, DataRoot
 
 Work = Callable[[DataRoot], None]
-SOME = 12
+SOME = 6
 """About so many kills of each piece of work are tried where not all are."""
 _OPENED_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
@@ -138,22 +138,30 @@ class Trial:
         return root
 
     def unequal(self, which: str) -> list[str]:
-        """What differs from the undisturbed result after a kill and one more run, by the change it was killed before.
+        """What differs from the undisturbed result after a kill and one more run, by the change it was killed before."""
+        return [
+            f"{where}: {'; '.join(wrong)}"
+            for where, root in self.killed(which)
+            if (wrong := self._after_one_more_run(root))
+        ]
+
+    def _after_one_more_run(self, root: DataRoot) -> list[str]:
+        failed = _forked(self.work, root, lambda _: None)
+        return [failed] if failed else differences(root, self.undisturbed)
+
+    def killed(self, which: str) -> Iterator[tuple[str, DataRoot]]:
+        """What each kill leaves, with a sentence on where it was; gone when the next one is asked for.
 
         `which`: "all" changes, or "some" of those that become visible.
         """
         numbers = [n for n, change in enumerate(self.changes) if which == "all" or is_visible(change)]
         tried = numbers if which == "all" else numbers[:: max(1, len(numbers) // SOME)]
         assert tried
-        return [wrong for number in tried for wrong in self._killed_before(number)]
-
-    def _killed_before(self, number: int) -> Iterator[str]:
-        root = self._copy(f"killed-{number}")
-        kill_before(number, self.work, root)
-        failed = _forked(self.work, root, lambda _: None)
-        if wrong := ([failed] if failed else differences(root, self.undisturbed)):
-            yield f"killed before change {number}, {self.changes[number]}: {'; '.join(wrong)}"
-        shutil.rmtree(root.path)
+        for number in tried:
+            root = self._copy(f"killed-{number}")
+            kill_before(number, self.work, root)
+            yield f"killed before change {number}, {self.changes[number]}", root
+            shutil.rmtree(root.path)
 
 
 def is_visible(change: str) -> bool:

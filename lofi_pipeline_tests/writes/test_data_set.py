@@ -24,7 +24,7 @@ from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import TODAY, facts, make_drop, register, song
-from lofi_pipeline_tests.writes.kills import Trial, stop_the_clock
+from lofi_pipeline_tests.writes.kills import Trial
 
 
 def run(root: DataRoot) -> None:
@@ -51,17 +51,6 @@ def withdraw_second(root: DataRoot) -> None:
     withdraw(root, "tests-commissioned", reason="the contract ended", day=TODAY)
     with suppress(NoTracks):
         run(root)
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_the_clock(monkeypatch)
-
-
-@pytest.fixture(params=["some", pytest.param("all", marks=pytest.mark.slow)])
-def which(request: pytest.FixtureRequest) -> str:
-    """The kills that are tried."""
-    return request.param
 
 
 @pytest.fixture
@@ -97,7 +86,10 @@ def test_drops_that_come_change_and_go(built: DataRoot, tmp_path: Path, which: s
 
 def test_a_source_that_is_withdrawn(built: DataRoot, tmp_path: Path, which: str) -> None:
     trial = Trial(built, withdraw_first, tmp_path)
-    assert [item.track.track_id for item in load_version(trial.undisturbed).tracks] == ["track_001", "track_002"]
+    assert [item.track.track_id for item in load_version(trial.undisturbed).tracks] == [
+        "track_001",
+        "track_002",
+    ]
     assert trial.unequal(which) == []
 
 
