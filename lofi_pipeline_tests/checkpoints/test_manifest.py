@@ -103,6 +103,17 @@ def test_what_stands_in_the_way_is_set_aside_not_overwritten(data: DataRoot):
     assert (data.checkpoints / "set-aside" / "epoch=0-step=10_lora" / "checkpoint.json").is_file()
 
 
+def test_an_archive_that_a_killed_process_did_not_list_is_listed(data: DataRoot):
+    make_folder(data, 10, lineage="b")
+    archive_other_lineages(data, make_lineage("a"))
+    manifest = data.archived_lineage(make_lineage("b").lineage) / "manifest.json"
+    whole = manifest.read_bytes()
+    for left in (None, b"[]\n"):
+        manifest.unlink() if left is None else manifest.write_bytes(left)
+        archive_other_lineages(data, make_lineage("a"))
+        assert manifest.read_bytes() == whole
+
+
 def test_folders_whose_record_cannot_be_read_stay_where_they_are(data: DataRoot):
     folder = make_folder(data, 10, lineage="b")
     (folder / "checkpoint.json").write_text("?")

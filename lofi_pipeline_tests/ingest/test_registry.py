@@ -6,13 +6,16 @@ import os
 import shutil
 
 import jsonschema
+import pytest
 
+from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import RegisteredTrack, Registry, SourceType
 from lofi_pipeline.entities.schemas import schema_of
 from lofi_pipeline.entities.source import SourceRecord
-from lofi_pipeline.ingest import load_registry
+from lofi_pipeline.ingest import changed_drops, load_registry
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
-from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, register
+from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register
 
 
 def ids(root: DataRoot) -> dict[str, list[str]]:
@@ -106,3 +109,19 @@ def test_what_a_killed_process_left_is_swept_when_nobody_can_be_at_it_any_more(r
     assert not old.exists()
     assert young.exists()
     assert (drop / ".tmp-0-mine").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]\n"])
+def test_sources_that_are_not_those_of_the_scan_are_compiled_again(
+    root: DataRoot, content: bytes | None
+) -> None:
+    make_drop(root, "one", {"a.mp3": b"x"}, facts())
+    scan, whole = register(root).scan, root.sources_json.read_bytes()
+    asked = {"style_ids": set(load_presets()), "licensing": load_config().licensing, "day": TODAY}
+    assert changed_drops(root, scan, **asked) == []
+    root.sources_json.unlink()
+    if content is not None:
+        root.sources_json.write_bytes(content)
+    assert changed_drops(root, scan, **asked) == ["raw/creative-commons/one"]
+    register(root)
+    assert root.sources_json.read_bytes() == whole

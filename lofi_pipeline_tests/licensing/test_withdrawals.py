@@ -10,7 +10,7 @@ import pytest
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.licensing.withdrawals import withdrawals_json, withdrawn_contents, withdrawn_sources
-from lofi_pipeline.storage import DataRoot, file_sha256, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, ledger_path, read_ledger, write_json_atomic
 from lofi_pipeline_tests.drops import facts, make_drop, register
 
 DAY = date(2026, 3, 1)
@@ -86,6 +86,33 @@ def test_a_ledger_that_was_edited_by_hand_is_not_written_to(root: DataRoot) -> N
         withdraw(root, "two", reason="it ended", day=DAY)
     path.write_bytes(sealed)
     assert withdraw(root, "two", reason="it ended", day=DAY).source_id == "two"
+
+
+def test_a_withdrawal_that_was_killed_before_its_entry_is_entered_by_the_next_run(root: DataRoot) -> None:
+    for name in ("one", "two"):
+        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
+    register(root)
+    withdraw(root, "one", reason="the author asked", day=DAY)
+    before = ledger_path(root).read_bytes()
+    withdraw(root, "two", reason="the author asked", day=DAY)
+    entered, where = read_ledger(root).hashes, root.relative(withdrawals_json(root))
+    ledger_path(root).write_bytes(before)  # as a kill between the two writes leaves it
+
+    register(root)
+    assert read_ledger(root).hashes[where] == entered[where] == file_sha256(withdrawals_json(root))
+
+
+def test_a_list_of_withdrawals_that_lost_an_entry_is_not_entered(root: DataRoot) -> None:
+    for name in ("one", "two"):
+        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
+    register(root)
+    withdraw(root, "one", reason="the author asked", day=DAY)
+    only_one = withdrawals_json(root).read_bytes()
+    withdraw(root, "two", reason="the author asked", day=DAY)
+    withdrawals_json(root).write_bytes(only_one)
+    before = ledger_path(root).read_bytes()
+    register(root)
+    assert ledger_path(root).read_bytes() == before
 
 
 def test_a_withdrawal_holds_from_its_day_on_and_not_before(root: DataRoot) -> None:

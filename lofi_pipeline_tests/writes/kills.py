@@ -7,6 +7,7 @@ storage/atomic.py.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,7 @@ from types import FunctionType
 import pytest
 
 from lofi_pipeline.entities import now
+from lofi_pipeline.installation import PROJECT_ROOT
 from lofi_pipeline.storage import TEMPORARY_PREFIX, DataRoot
 
 Work = Callable[[DataRoot], None]
@@ -91,6 +93,8 @@ def _report_changes(folder: Path, on_change: Callable[[str], object]) -> None:
             path = arguments[0]
         else:
             return
+        if event in ("os.rename", "os.link"):
+            path = arguments[1]
         if not isinstance(path, str | os.PathLike):
             return
         name = os.fspath(path)
@@ -162,6 +166,30 @@ class Trial:
             kill_before(number, self.work, root)
             yield f"killed before change {number}, {self.changes[number]}", root
             shutil.rmtree(root.path)
+
+
+def order_of(work: str) -> list[str]:
+    """The files of a piece of work in the order that docs/architecture.md draws, as patterns of paths."""
+    text = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = text.split("## Order of writes")[1].split("```")[1]
+    [line] = re.findall(rf"^{work} +(.*(?:\n +→.*)*)", drawn, re.MULTILINE)
+    files = [step.split(",")[0].split(";")[0].strip() for step in line.split("→")]
+    meant = {"HASH": "[0-9a-f]{64}", "NAME": "[^/]+", "_N": r"_\d+", "=N": r"=\d+"}
+    patterns = [re.escape(file) for file in files if re.fullmatch(r"\S+[._]\S+", file)]
+    for word, pattern in meant.items():
+        patterns = [found.replace(word, pattern) for found in patterns]
+    assert patterns
+    return patterns
+
+
+def in_order(changes: list[str], patterns: list[str]) -> list[str]:
+    """The patterns that no change answers after the one that answered the pattern before."""
+    left, missing = iter(changes), []
+    for pattern in patterns:
+        if not any(is_visible(change) and re.search(rf"[/ ]{pattern}$", change) for change in left):
+            missing.append(pattern)
+            left = iter(changes)
+    return missing
 
 
 def is_visible(change: str) -> bool:

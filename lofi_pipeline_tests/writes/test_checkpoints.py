@@ -18,7 +18,7 @@ from lofi_pipeline.storage import DataRoot, file_sha256, read_ledger
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline_tests.training.conftest import job_for, run_job
 from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base, toy_preset
-from lofi_pipeline_tests.writes.kills import Trial, Work
+from lofi_pipeline_tests.writes.kills import Trial, Work, in_order, order_of
 
 CLIPS = {"clip_seconds": 1.0, "validation_prompts": 2, "style_prompts": False, "guidance_scale": 1.0}
 SETTINGS = EvaluationSettings.model_validate(CLIPS | {"inference_steps": 1})
@@ -68,6 +68,7 @@ def encoded(toy: Toy, tmp_path: Path) -> DataRoot:
 def test_checkpoints_land(toy: Toy, encoded: DataRoot, tmp_path: Path, which: str) -> None:
     trial = Trial(encoded, toy.train(), tmp_path)
     assert [found.step for found in scan_checkpoints(trial.undisturbed)] == [2, 4, 6]
+    assert in_order(trial.changes, order_of("land")) == []
     assert trial.unequal(which) == []
 
 
@@ -77,6 +78,7 @@ def test_another_lineage_takes_the_place_of_the_first(
     toy.train()(encoded)
     trial = Trial(encoded, toy.train(seed=7, max_steps=2), tmp_path)
     assert len(list(trial.undisturbed.checkpoint_archive.glob("*/epoch=*"))) == 3
+    assert in_order(trial.changes, order_of("lineage")) == []
     assert trial.unequal(which) == []
 
 
@@ -86,6 +88,7 @@ def test_checkpoints_are_scored_and_the_worst_is_pruned(
     toy.train()(encoded)
     trial = Trial(encoded, toy.score(SETTINGS), tmp_path)
     assert [read_record(found.folder).pruned for found in scan_checkpoints(trial.undisturbed)].count(True)
+    assert in_order(trial.changes, [*order_of("score"), *order_of("prune")]) == []
     assert trial.unequal(which) == []
 
 

@@ -24,7 +24,7 @@ from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import TODAY, facts, make_drop, register, song
-from lofi_pipeline_tests.writes.kills import Trial
+from lofi_pipeline_tests.writes.kills import Trial, in_order, order_of
 
 
 def run(root: DataRoot) -> None:
@@ -64,7 +64,7 @@ def test_a_first_data_set(ready: DataRoot, tmp_path: Path, which: str) -> None:
     for path in (ready.drops_json, ready.sources_json, declared_terms_json(ready), ready.registry_json):
         path.unlink()
     trial = Trial(ready, run, tmp_path)
-    assert trial.undisturbed.dataset_manifest_json.is_file()
+    assert in_order(trial.changes, [*order_of("register"), *order_of("build")]) == []
     assert trial.unequal(which) == []
 
 
@@ -86,6 +86,7 @@ def test_drops_that_come_change_and_go(built: DataRoot, tmp_path: Path, which: s
 
 def test_a_source_that_is_withdrawn(built: DataRoot, tmp_path: Path, which: str) -> None:
     trial = Trial(built, withdraw_first, tmp_path)
+    assert in_order(trial.changes, order_of("withdraw")) == []
     assert [item.track.track_id for item in load_version(trial.undisturbed).tracks] == [
         "track_001",
         "track_002",
@@ -103,5 +104,5 @@ def test_a_second_withdrawal(built: DataRoot, tmp_path: Path, which: str) -> Non
 def test_a_track_from_its_raw_file(root: DataRoot, tmp_path: Path, which: str) -> None:
     make_drop(root, "first", {"a.wav": song(0)}, facts(defaults={"style_ids": ["SEASON-01"]}))
     trial = Trial(root, run, tmp_path)
-    assert load_version(trial.undisturbed).dataset.track_count == 1
+    assert in_order(trial.changes, order_of("track")) == []
     assert trial.unequal(which) == []
