@@ -50,7 +50,7 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         workspace.root,
         workspace.config,
         style_ids=set(load_presets()),
-        progress=lambda drop: context.log.info(f"looking at {drop}"),
+        progress=lambda done, total, what: None,
     )
     damage = _ledger_damage(workspace.root, found.scan)
     _add_partitions(context.instance, found.registry)

@@ -5,7 +5,6 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
@@ -23,13 +22,13 @@ from lofi_pipeline.entities import (
     TrackOrigin,
     track_number,
 )
-from lofi_pipeline.ingest.scan import judging_day, scan_drops
+from lofi_pipeline.ingest.scan import Progress, judging_day, scan_drops
 from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
     locked,
-    read_json,
+    read_record,
     remove_temporary_files,
     write_json_atomic,
 )
@@ -60,13 +59,13 @@ class Registration:
 def load_scan(root: DataRoot) -> Scan | None:
     """The last scan of data/raw, or None before the first."""
     path = root.drops_json
-    return Scan.parse(read_json(path), where=str(path)) if path.is_file() else None
+    return read_record(Scan, path) if path.is_file() else None
 
 
 def load_registry(root: DataRoot) -> Registry:
     """All track ids given so far."""
     path = root.registry_json
-    return Registry.parse(read_json(path), where=str(path)) if path.is_file() else Registry(tracks=[])
+    return read_record(Registry, path) if path.is_file() else Registry(tracks=[])
 
 
 def register_sources(
@@ -75,7 +74,7 @@ def register_sources(
     *,
     style_ids: set[str],
     day: date | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = lambda _done, _total, _what: None,
 ) -> Registration:
     """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 

@@ -12,15 +12,19 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
+from lofi_pipeline.entities import Entity
 from lofi_pipeline.storage.errors import UnreadableRecord
 
 TEMPORARY_PREFIX = ".tmp-"
+Record = TypeVar("Record", bound=Entity)
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -92,11 +96,38 @@ def canonical_json(value: Any) -> str:
 
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write a model, or a list or mapping of models, as indented JSON; a file that holds it already is left alone."""
-    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    data = text.encode()
+    data = f"{indented_json(value)}\n".encode()
     if path.is_file() and path.read_bytes() == data:
         return
     write_bytes_atomic(path, data)
+
+
+_SCALARS = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def indented_json(value: Any, line: str = "\n") -> str:
+    """What `json.dumps(..., indent=2)` makes of a value and the models in it.
+
+    Models are read as they are: to turn 100,000 files into mappings first would take the memory of three scans. `line` is how
+    a line within the value begins.
+    """
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    inner = f"{line}  "
+    if isinstance(value, dict):
+        members = [f"{encode_basestring(str(key))}: {indented_json(item, inner)}" for key, item in value.items()]
+        return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
+    if isinstance(value, list | tuple):
+        items = [indented_json(item, inner) for item in value]
+        return f"[{inner}{f',{inner}'.join(items)}{line}]" if items else "[]"
+    if value is None:
+        return "null"
+    if type(value) is int:
+        return repr(value)
+    plain = to_jsonable_python(value)  # such as the text of a date
+    return indented_json(plain, line) if isinstance(plain, str | dict | list) else _SCALARS.encode(plain)
 
 
 def _jsonable(value: Any) -> Any:
@@ -118,6 +149,21 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: no such file.
     """
     return parse_json(path.read_bytes(), path)
+
+
+def read_record(kind: type[Record], path: Path, *, where: str | None = None) -> Record:
+    """The record in `path`, which messages name as `where`.
+
+    Raises:
+        UnreadableRecord: not UTF-8 JSON.
+        RecordError: it breaks rules of its kind.
+        FileNotFoundError: no such file.
+    """
+    data = path.read_bytes()
+    try:
+        return kind.model_validate_json(data)  # five times as fast, and no second copy in memory
+    except ValidationError:
+        return kind.parse(parse_json(data, path), where=where or str(path))
 
 
 def parse_json(data: bytes, path: Path) -> Any:
