@@ -111,7 +111,7 @@ class DropFile(Entity):
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
-        return DropFile.model_validate({**_given(defaults), **_given(self)})
+        return DropFile.model_construct(**_given(defaults) | _given(self))
 
 
 def _given(model: DropFile) -> dict[str, object]:
@@ -154,5 +154,5 @@ class DropManifest(_Licensed):
 
     def record(self, track_ids: list[str]) -> SourceRecord:
         """The SourceRecord of this drop."""
-        fields = self.model_dump(exclude={"files", "defaults", "grant", "url", "amends"})
-        return SourceRecord.model_validate({**fields, "track_ids": track_ids})
+        fields = {name: getattr(self, name) for name in _Licensed.model_fields}
+        return SourceRecord.model_construct(**fields, track_ids=track_ids)

@@ -25,8 +25,6 @@ _AHEAD = 4
 _BLOCK = 1 << 20
 
 
-
-
 def settled_sha256(path: Path, size: int, modified_ns: int) -> str:
     """SHA-256 of a file that has this size and time before its first byte is read and after its last.
 

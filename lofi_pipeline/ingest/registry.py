@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import PurePosixPath
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
@@ -111,10 +110,13 @@ def register_sources(
 
 def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
     """By source id, the manifest and terms of the drops that give tracks; of an edited one, the terms that apply."""
+    first: dict[str, tuple[DropManifest, Drop]] = {}
+    for drop, _ in _accepted(scan):
+        if drop.manifest is not None:
+            first.setdefault(drop.manifest.source_id, (drop.manifest, drop))
     return {
-        drop.manifest.source_id: (drop.manifest, DeclaredTerms.of(drop.manifest, drop.evidence))
-        for drop, _ in reversed(_accepted(scan))
-        if drop.manifest is not None
+        source_id: (manifest, DeclaredTerms.of(manifest, drop.evidence))
+        for source_id, (manifest, drop) in first.items()
     }
 
 
@@ -178,17 +180,18 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
     for sha256 in sorted(set(origins) - set(ids), key=lambda sha: arrival[sha]):
         number += 1
         ids[sha256] = f"track_{number:03d}"
-    return Registry(
-        tracks=[
-            RegisteredTrack(
-                track_id=track_id,
-                sha256=sha256,
-                origins=origins.get(sha256, []),
-                lyrics_sha256=lyrics.get(sha256),
-            )
-            for sha256, track_id in ids.items()
-        ]
-    )
+    known = before.by_id()
+    tracks = []
+    for sha256, track_id in ids.items():
+        track = RegisteredTrack(
+            track_id=track_id,
+            sha256=sha256,
+            origins=origins.pop(sha256, []),
+            lyrics_sha256=lyrics.get(sha256),
+        )
+        former = known.get(track_id)
+        tracks.append(former if former == track else track)  # one of the two is enough to remember
+    return Registry(tracks=tracks)
 
 
 def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
@@ -201,8 +204,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
 
 def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
-    inside = PurePosixPath(file.path).relative_to(drop.folder).as_posix()
-    facts = drop.manifest.facts_of(inside)
+    facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
     return TrackOrigin(
         source_id=drop.manifest.source_id,
         path=file.path,

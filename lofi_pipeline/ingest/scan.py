@@ -7,7 +7,7 @@ in licensing/.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -86,8 +86,8 @@ def scan_drops(
         progress: told how many drops, then how many files are done, of how many, and which.
     """
     day = judging_day(known, day)
-    hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
-    scanner = _Scanner(root, style_ids, licensing, hashes, day, base)
+    former = {drop.folder: drop for drop in (known.drops if known else [])}
+    scanner = _Scanner(root, style_ids, licensing, former, day, base)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops: list[Drop] = []
     folders = drop_folders(root)
@@ -101,7 +101,10 @@ def scan_drops(
     drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
-        drops=sorted(drops, key=lambda drop: drop.folder),
+        drops=[
+            before if (before := former.get(drop.folder)) == drop else drop
+            for drop in sorted(drops, key=lambda drop: drop.folder)
+        ],
         judged_with=judging_hash(style_ids, licensing),
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
@@ -252,7 +255,8 @@ class _Scanner:
     root: DataRoot
     style_ids: set[str]
     licensing: LicensingSettings
-    hashes: dict[str, DropAudio]
+    former: dict[str, Drop]
+    """The drops of the last scan."""
     day: date
     base: str | None
     policy: Policy = field(default_factory=load_policy)
@@ -262,7 +266,8 @@ class _Scanner:
         name = _folder_name(self.root, folder)
         # Listed first: what changes during the scan makes another signature, and another scan.
         entries = entries_below(folder)
-        files = self._audio_files(folder, entries)
+        former = self.former.get(name)
+        files = self._audio_files(folder, entries, former)
         found = partial(Drop, folder=name, signature=signature_of(entries), files=files)
         try:
             manifest = self.manifest(folder)
@@ -270,6 +275,8 @@ class _Scanner:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
+        if former is not None and former.manifest == manifest:
+            manifest = former.manifest  # one of the two is enough to remember
         present = _Present(folder, entries)
         found = partial(found, files=[*files, *self._not_audio(name, manifest, present)], manifest=manifest)
         where = f"{name}/{SOURCE_JSON}"
@@ -330,7 +337,9 @@ class _Scanner:
             if not stat.S_ISREG(info.st_mode):
                 raise RecordError(f"{where}: must be a regular file")
             if info.st_size > _MAX_SOURCE_JSON_BYTES:
-                raise RecordError(f"{where}: is larger than {_MAX_SOURCE_JSON_BYTES >> 20} MiB; split the drop")
+                raise RecordError(
+                    f"{where}: is larger than {_MAX_SOURCE_JSON_BYTES >> 20} MiB; split the drop"
+                )
             data = read_json(path)
         except UnreadableRecord as error:
             raise RecordError(f"{where}: is not JSON: {error.__cause__}") from error
@@ -349,9 +358,12 @@ class _Scanner:
             )
         return manifest
 
-    def _audio_files(self, folder: Path, entries: Sequence[Entry]) -> list[DropAudio]:
+    def _audio_files(self, folder: Path, entries: Sequence[Entry], former: Drop | None) -> list[DropAudio]:
         exact = folder.relative_to(self.root.path).as_posix()
-        return [self._audio(f"{exact}/{entry.name}", entry) for entry in entries if entry.is_named_like_audio]
+        known = {file.path: file for file in former.files} if former else {}
+        return [
+            _audio(f"{exact}/{entry.name}", entry, known) for entry in entries if entry.is_named_like_audio
+        ]
 
     def _not_audio(self, drop: str, manifest: DropManifest, present: _Present) -> Iterator[DropAudio]:
         """Files that source.json lists although their format is not supported."""
@@ -362,21 +374,22 @@ class _Scanner:
                 reason = f"{relative}: files: is no kind of audio that is taken ({kinds}); convert it"
                 yield DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
 
-    def _audio(self, exact: str, entry: Entry) -> DropAudio:
-        """The file with its hash, if that is known, or the reason why it cannot be taken."""
-        relative = _printable_name(exact)
-        if relative != exact:
-            reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
-            return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
-        if not entry.is_regular:
-            kind = "a link" if stat.S_ISLNK(entry.mode) else "not a regular file"
-            return DropAudio(
-                path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself"
-            )
-        known = self.hashes.get(relative)
-        if known and known.sha256 and (known.size, known.modified_ns) == (entry.size, entry.modified_ns):
-            return known.model_copy(update={"refusal": None}) if known.refusal else known
-        return DropAudio(path=relative, size=entry.size, modified_ns=entry.modified_ns)
+
+def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudio:
+    """The file with its hash, if that is known, or the reason why it cannot be taken."""
+    relative = _printable_name(exact)
+    if relative != exact:
+        reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
+        return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
+    if not entry.is_regular:
+        kind = "a link" if stat.S_ISLNK(entry.mode) else "not a regular file"
+        return DropAudio(
+            path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself"
+        )
+    before = known.get(relative)
+    if before and before.sha256 and (before.size, before.modified_ns) == (entry.size, entry.modified_ns):
+        return before.model_copy(update={"refusal": None}) if before.refusal else before
+    return DropAudio(path=relative, size=entry.size, modified_ns=entry.modified_ns)
 
 
 class _Present:

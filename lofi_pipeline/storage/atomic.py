@@ -81,7 +81,7 @@ def commit_folder(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes_atomic(path: Path, data: bytes) -> None:
+def write_bytes_atomic(path: Path, data: bytes | bytearray) -> None:
     """Replace `path` with `data`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -96,7 +96,10 @@ def canonical_json(value: Any) -> str:
 
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write a model, or a list or mapping of models, as indented JSON; a file that holds it already is left alone."""
-    data = f"{indented_json(value)}\n".encode()
+    data = bytearray()
+    for piece in _json_pieces(value, "\n", levels=2):
+        data += piece.encode()
+    data += b"\n"
     if path.is_file() and path.read_bytes() == data:
         return
     write_bytes_atomic(path, data)
@@ -105,29 +108,49 @@ def write_json_atomic(path: Path, value: Any) -> None:
 _SCALARS = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def indented_json(value: Any, line: str = "\n") -> str:
-    """What `json.dumps(..., indent=2)` makes of a value and the models in it.
+def _json_pieces(value: Any, line: str, levels: int) -> Iterator[str]:
+    """The text of `_indented_json`, the outer levels item by item: a record of 100,000 files is there once, not three times."""
+    value = _fields_of(value)
+    if not (levels and value and isinstance(value, dict | list | tuple)):
+        yield _indented_json(value, line)
+        return
+    is_mapping, inner = isinstance(value, dict), f"{line}  "
+    before = f"{'{' if is_mapping else '['}{inner}"
+    for item in value:
+        yield f"{before}{encode_basestring(str(item))}: " if is_mapping else before
+        yield from _json_pieces(value[item] if is_mapping else item, inner, levels - 1)
+        before = f",{inner}"
+    yield f"{line}{'}' if is_mapping else ']'}"
 
-    Models are read as they are: to turn 100,000 files into mappings first would take the memory of three scans. `line` is how
-    a line within the value begins.
+
+def _indented_json(value: Any, line: str) -> str:
+    """What `json.dumps(..., indent=2)` makes of a value and the models in it; `line` is how a line within it begins.
+
+    That function indents in Python, a character of punctuation at a time, and needs all models as mappings first.
     """
     if isinstance(value, str):
         return encode_basestring(value)
-    if isinstance(value, BaseModel):
-        value = {name: getattr(value, name) for name in type(value).model_fields}
-    inner = f"{line}  "
+    value, inner = _fields_of(value), f"{line}  "
     if isinstance(value, dict):
-        members = [f"{encode_basestring(str(key))}: {indented_json(item, inner)}" for key, item in value.items()]
+        members = [
+            f"{encode_basestring(str(key))}: {_indented_json(item, inner)}" for key, item in value.items()
+        ]
         return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
     if isinstance(value, list | tuple):
-        items = [indented_json(item, inner) for item in value]
+        items = [_indented_json(item, inner) for item in value]
         return f"[{inner}{f',{inner}'.join(items)}{line}]" if items else "[]"
     if value is None:
         return "null"
     if type(value) is int:
         return repr(value)
     plain = to_jsonable_python(value)  # such as the text of a date
-    return indented_json(plain, line) if isinstance(plain, str | dict | list) else _SCALARS.encode(plain)
+    return _indented_json(plain, line) if isinstance(plain, str | dict | list) else _SCALARS.encode(plain)
+
+
+def _fields_of(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in type(value).model_fields}
+    return value
 
 
 def _jsonable(value: Any) -> Any:
