@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -28,6 +29,11 @@ class Entity(BaseModel):
     # Built when first used: every process that Dagster starts imports all of them, and needs a few
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Share the set of the fields that were given where all were: it would take half of the memory of a record."""
+        if len(self.__pydantic_fields_set__) == len(every := _all_fields(type(self))):
+            object.__setattr__(self, "__pydantic_fields_set__", every)
+
     @classmethod
     def parse(cls, data: object, *, where: str, context: Mapping[str, Any] | None = None) -> Self:
         """Validate `data`.
@@ -39,6 +45,11 @@ class Entity(BaseModel):
             return cls.model_validate(data, context=dict(context or {}))
         except ValidationError as error:
             raise RecordError(describe_errors(error, where=where, kind=cls.__name__)) from error
+
+
+@cache
+def _all_fields(kind: type[Entity]) -> set[str]:
+    return set(kind.model_fields)
 
 
 MOST_LISTED = 20

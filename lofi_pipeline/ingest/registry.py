@@ -165,30 +165,21 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
 
 
 def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
-    origins: dict[str, list[TrackOrigin]] = {}
-    lyrics: dict[str, str | None] = {}
-    arrival: dict[str, str] = {}
+    places: dict[str, list[tuple[Drop, DropAudio]]] = {}
     for drop, file in _accepted(scan):
         assert file.sha256 is not None
-        origin = _origin(drop, file)
-        origins.setdefault(file.sha256, []).append(origin)
-        if file.sha256 not in lyrics:
-            lyrics[file.sha256] = _sha256_if_readable(root, origin.lyrics_path)
-        arrival[file.sha256] = min(file.path, arrival.get(file.sha256, file.path))
+        places.setdefault(file.sha256, []).append((drop, file))
     ids = {track.sha256: track.track_id for track in before.tracks}
-    number = max((track_number(track_id) for track_id in ids.values()), default=0)
-    for sha256 in sorted(set(origins) - set(ids), key=lambda sha: arrival[sha]):
+    known = before.by_id()
+    number = max((track_number(track_id) for track_id in known), default=0)
+    for sha256 in sorted(set(places) - set(ids), key=lambda sha: min(file.path for _, file in places[sha])):
         number += 1
         ids[sha256] = f"track_{number:03d}"
-    known = before.by_id()
     tracks = []
     for sha256, track_id in ids.items():
-        track = RegisteredTrack(
-            track_id=track_id,
-            sha256=sha256,
-            origins=origins.pop(sha256, []),
-            lyrics_sha256=lyrics.get(sha256),
-        )
+        origins = [_origin(drop, file) for drop, file in places.get(sha256, [])]
+        lyrics = _sha256_if_readable(root, origins[0].lyrics_path) if origins else None
+        track = RegisteredTrack(track_id=track_id, sha256=sha256, origins=origins, lyrics_sha256=lyrics)
         former = known.get(track_id)
         tracks.append(former if former == track else track)  # one of the two is enough to remember
     return Registry(tracks=tracks)

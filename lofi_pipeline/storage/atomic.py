@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, TypeVar
@@ -149,8 +150,13 @@ def _indented_json(value: Any, line: str) -> str:
 
 def _fields_of(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return {name: getattr(value, name) for name in type(value).model_fields}
+        return {name: getattr(value, name) for name in _field_names(type(value))}
     return value
+
+
+@cache
+def _field_names(kind: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(kind.model_fields)
 
 
 def _jsonable(value: Any) -> Any:
