@@ -150,7 +150,8 @@ class DropManifest(_Licensed):
 
     def facts_of(self, file_name: str) -> DropFile:
         """What is known of one file: its own entry over the defaults."""
-        return self.files.get(file_name, DropFile()).over(self.defaults)
+        own = self.files.get(file_name)
+        return own.over(self.defaults) if own else self.defaults
 
     def record(self, track_ids: list[str]) -> SourceRecord:
         """The SourceRecord of this drop."""

@@ -83,7 +83,7 @@ def scan_drops(
         record: the terms that each source was ingested with; they may apply in place of those of an edited source.json.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
-        progress: told how many drops, then how many files are done, of how many, and which.
+        progress: told how many of how many drops were read, then how many of how many files were hashed.
     """
     day = judging_day(known, day)
     former = {drop.folder: drop for drop in (known.drops if known else [])}
@@ -93,7 +93,7 @@ def scan_drops(
     folders = drop_folders(root)
     for number, folder in enumerate(folders, start=1):
         drops.append(scanner.scan(folder))
-        progress(number, len(folders), drops[-1].folder)
+        progress(number, len(folders), f"drops read: {drops[-1].folder}")
     drops = _with_hashes(root, drops, progress)
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
@@ -124,7 +124,7 @@ def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> l
             found.append(drop.model_copy(update={"files": new}))
             if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
                 files, size = files + len(read), size + sum(file.size for file in read)
-                progress(files, len(missing), f"{size / 1e9:.1f} of {total / 1e9:.1f} GB, {drop.folder}")
+                progress(files, len(missing), f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
     return found
 
 
