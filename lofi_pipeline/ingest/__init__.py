@@ -18,6 +18,7 @@ from lofi_pipeline.ingest.registry import (
 )
 from lofi_pipeline.ingest.scan import (
     changed_drops,
+    changed_signatures,
     incomplete_reason,
     judging_day,
     scan_drops,
@@ -30,6 +31,7 @@ __all__ = [
     "Registration",
     "VerdictChange",
     "changed_drops",
+    "changed_signatures",
     "drop_folders",
     "drop_signature",
     "incomplete_reason",

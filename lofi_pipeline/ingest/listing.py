@@ -56,7 +56,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 def entries_below(folder: Path) -> list[Entry]:
     """Everything visible below a folder that is no folder itself, and folders named like audio. Links are not followed."""
-    return list(_walk(folder, "")) if folder.is_dir() and not folder.is_symlink() else []
+    return list(_walk(folder, "")) if os.path.isdir(folder) and not os.path.islink(folder) else []
 
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[Entry]:
@@ -84,7 +84,6 @@ def signature_of(entries: Iterable[Entry]) -> str:
 
 def drop_signature(folder: Path) -> str:
     """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened, no link followed."""
-    if folder.is_dir() and not folder.is_symlink():
-        return signature_of(entries_below(folder))
     info = folder.lstat()
-    return signature_of([Entry(".", info.st_mode, info.st_size, info.st_mtime_ns)])
+    itself = Entry(".", info.st_mode, info.st_size, info.st_mtime_ns)
+    return signature_of(_walk(folder, "") if stat.S_ISDIR(info.st_mode) else [itself])

@@ -159,7 +159,19 @@ def changed_drops(
     licensing: LicensingSettings,
     day: date | None = None,
 ) -> list[str]:
-    """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise.
+    """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise."""
+    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day))
+
+
+def changed_signatures(
+    root: DataRoot,
+    scan: Scan | None,
+    *,
+    style_ids: set[str],
+    licensing: LicensingSettings,
+    day: date | None = None,
+) -> dict[str, str | None]:
+    """The changed drops in order, each with its signature now; None: it is gone.
 
     Judged otherwise: by other rules, other withdrawals, or because a grant began or ended since.
     """
@@ -173,15 +185,15 @@ def changed_drops(
     present = {
         _folder_name(root, path): drop_signature(path) for path in [*drop_folders(root), *misplaced(root)]
     }
-    changed = [
-        name
+    changed = {
+        name: signature
         for name, signature in present.items()
         if not same_rules
         or name not in scanned
         or scanned[name].signature != signature
         or _grant_changed(scanned[name], scan.day if scan else None, day)
-    ]
-    return sorted([*changed, *(set(scanned) - set(present))])
+    }
+    return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
 
 
 def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:

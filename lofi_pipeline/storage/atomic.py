@@ -161,6 +161,8 @@ def _field_names(kind: type[BaseModel]) -> tuple[str, ...]:
 
 def _jsonable(value: Any) -> Any:
     """`value` with its models as mappings."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, dict):
