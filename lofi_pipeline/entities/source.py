@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -114,7 +114,7 @@ class DropFile(Entity):
         return DropFile.model_construct(**_given(defaults) | _given(self))
 
 
-def _given(model: DropFile) -> dict[str, object]:
+def _given(model: DropFile) -> dict[str, Any]:
     return {name: value for name in DropFile.model_fields if (value := getattr(model, name)) is not None}
 
 

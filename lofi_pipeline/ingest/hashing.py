@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,7 +47,9 @@ def _looks(descriptor: int) -> tuple[int, int]:
     return info.st_size, info.st_mtime_ns
 
 
-def hashed(root: DataRoot, files: Iterable[DropAudio], *, threads: int | None = None) -> Iterator[DropAudio]:
+def hashed(
+    root: DataRoot, files: Iterable[DropAudio], *, threads: int | None = None
+) -> Generator[DropAudio, None, None]:
     """The files with their hashes, or with the reason why they have none; in the order given, whoever is done first."""
     workers = threads or min(MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[list[DropAudio]]] = deque()

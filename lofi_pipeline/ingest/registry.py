@@ -21,7 +21,7 @@ from lofi_pipeline.entities import (
     TrackOrigin,
     track_number,
 )
-from lofi_pipeline.ingest.scan import Progress, judging_day, scan_drops
+from lofi_pipeline.ingest.scan import Progress, either, judging_day, scan_drops
 from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
 from lofi_pipeline.storage import (
     DataRoot,
@@ -180,8 +180,7 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
         origins = [_origin(drop, file) for drop, file in places.get(sha256, [])]
         lyrics = _sha256_if_readable(root, origins[0].lyrics_path) if origins else None
         track = RegisteredTrack(track_id=track_id, sha256=sha256, origins=origins, lyrics_sha256=lyrics)
-        former = known.get(track_id)
-        tracks.append(former if former == track else track)  # one of the two is enough to remember
+        tracks.append(either(track, known.get(track_id)))
     return Registry(tracks=tracks)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -49,9 +50,15 @@ from lofi_pipeline.storage import (
     read_ledger,
 )
 
+T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
 _MAX_SOURCE_JSON_BYTES = 16 << 20
 """Enough for tens of thousands of files with titles and artists; a larger file is not read."""
+
+
+def either(new: T, former: T | None) -> T:
+    """One of two equal values, the same each time: of a hundred thousand, nobody needs to remember both."""
+    return former if former is not None and former == new else new
 
 
 def _printable_name(text: str) -> str:
@@ -101,10 +108,7 @@ def scan_drops(
     drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
-        drops=[
-            before if (before := former.get(drop.folder)) == drop else drop
-            for drop in sorted(drops, key=lambda drop: drop.folder)
-        ],
+        drops=[either(drop, former.get(drop.folder)) for drop in sorted(drops, key=lambda drop: drop.folder)],
         judged_with=judging_hash(style_ids, licensing),
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
@@ -287,8 +291,7 @@ class _Scanner:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
-        if former is not None and former.manifest == manifest:
-            manifest = former.manifest  # one of the two is enough to remember
+        manifest = either(manifest, former.manifest if former else None)
         present = _Present(folder, entries)
         found = partial(found, files=[*files, *self._not_audio(name, manifest, present)], manifest=manifest)
         where = f"{name}/{SOURCE_JSON}"

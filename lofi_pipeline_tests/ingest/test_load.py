@@ -248,7 +248,7 @@ def test_only_a_few_files_are_handed_out_ahead(root: DataRoot) -> None:
     results = hashed(root, one_by_one(), threads=1)
     next(results)
     assert asked <= 500
-    results.close()  # pyright: ignore[reportAttributeAccessIssue]
+    results.close()
     assert asked <= 500
 
 
