@@ -5,14 +5,17 @@ Beside these, each key of pipeline.yaml has a variable of its own: see `config.P
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lofi_pipeline.entities import RecordError, describe_errors
 
+_PREFIX = "LOFI_"
 DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
 CONFIG_VARIABLE = "LOFI_CONFIG"
 CONFIG_ROOT_VARIABLE = "LOFI_CONFIG_ROOT"
@@ -70,7 +73,15 @@ class Environment(BaseSettings):
         Raises:
             RecordError: a value breaks a rule; the variable is named.
         """
-        try:
-            return cls()
-        except ValidationError as error:
-            raise RecordError(describe_errors(error, where="environment", kind="variable")) from error
+        return _read(cls, tuple(item for item in os.environ.items() if item[0].upper().startswith(_PREFIX)))
+
+
+Read = TypeVar("Read", bound=Environment)
+
+
+@lru_cache(maxsize=1)  # a millisecond each time; whoever judges ten thousand sources asks as often
+def _read(kind: type[Read], _variables: tuple[tuple[str, str], ...]) -> Read:
+    try:
+        return kind()
+    except ValidationError as error:
+        raise RecordError(describe_errors(error, where="environment", kind="variable")) from error

@@ -3,21 +3,25 @@
 What it does is in ingest/; here is only what people see of it: partitions, log, metadata and checks.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lofi_pipeline import progress
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Registry, Scan
+from lofi_pipeline.entities.base import MOST_LISTED
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256, ledger_path, read_ledger
 
 if TYPE_CHECKING:
     from lofi_pipeline.ingest import Registration
 
+LOG_SECONDS = 10.0
 LICENCES = "every_accepted_source_permits_training"
 COMPLETE = "no_drop_waits_or_is_refused"
 NOT_EDITED = "no_source_json_was_edited"
@@ -50,7 +54,7 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         workspace.root,
         workspace.config,
         style_ids=set(load_presets()),
-        progress=lambda drop: context.log.info(f"looking at {drop}"),
+        progress=_telling(context),
     )
     damage = _ledger_damage(workspace.root, found.scan)
     _add_partitions(context.instance, found.registry)
@@ -60,6 +64,20 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         data_version=dg.DataVersion(content_sha256(found.sources)),
         check_results=_checks(found.scan.drops, damage),
     )
+
+
+def _telling(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+    """Tells the bars of every step, and the log now and then: each of its lines is a transaction in the event database."""
+    told = time.monotonic()
+
+    def tell(done: int, total: int, what: str) -> None:
+        nonlocal told
+        progress.report("source_records", done, total, what)
+        if time.monotonic() - told >= LOG_SECONDS:
+            told = time.monotonic()
+            context.log.info(f"{done} of {total} {what}")
+
+    return tell
 
 
 def _ledger_damage(root: DataRoot, scan: Scan) -> str | None:
@@ -82,19 +100,27 @@ def _log(
     scan = found.scan
     if damage:
         context.log.error(f"{ledger_path(root)} {damage}: take it and withdrawals.json back from a backup")
-    for drop in scan.drops:
-        if drop.status is not DropStatus.ACCEPTED:
-            context.log.warning(f"{drop.folder}: {drop.status}: {drop.reason}")
+    not_taken = [drop for drop in scan.drops if drop.status is not DropStatus.ACCEPTED]
+    _warn(context, root, [f"{drop.folder}: {drop.status}: {drop.reason}" for drop in not_taken])
     if scan.day and scan.day > date.today():
         context.log.warning(
             f"judged for {scan.day}, a day that was judged for before, although the clock says {date.today()}; if the "
             f"clock was wrong then, move {root.drops_json} away and run this again"
         )
-    for drop in scan.drops:
-        if drop.edited:
-            context.log.warning(drop.edited)
-    for change in found.verdict_changes:
-        context.log.warning(f"{change.folder}: judged anew: was {change.before}; is {change.after}")
+    _warn(context, root, [drop.edited for drop in scan.drops if drop.edited])
+    changes = [
+        f"{change.folder}: judged anew: was {change.before}; is {change.after}"
+        for change in found.verdict_changes
+    ]
+    _warn(context, root, changes)
+
+
+def _warn(context: dg.AssetExecutionContext, root: DataRoot, lines: Sequence[str]) -> None:
+    """A warning for each line, of the first ones; a thousand would take a minute to write, and nobody reads them."""
+    for line in lines[:MOST_LISTED]:
+        context.log.warning(line)
+    if len(lines) > MOST_LISTED:
+        context.log.warning(f"and {len(lines) - MOST_LISTED} more like these; {root.drops_json} has them all")
 
 
 def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:

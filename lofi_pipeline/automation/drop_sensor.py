@@ -1,6 +1,5 @@
 """source_drop_sensor: sees that a drop is complete and has stopped changing, registers it, and has its tracks worked on."""
 
-import os
 import time
 
 import dagster as dg
@@ -91,22 +90,21 @@ def _look(
     root: DataRoot, config: PipelineConfig, before: Watch, moment: float
 ) -> tuple[Watch, dict[str, str], list[str]]:
     """The new cursor, the drops to register (new, changed or gone) with their signatures, and why others wait."""
-    from lofi_pipeline.ingest import changed_drops, drop_signature, incomplete_reason, load_scan
+    from lofi_pipeline.ingest import changed_signatures, incomplete_reason, load_scan
     from lofi_pipeline.styles import load_presets
 
     style_ids = set(load_presets())
     seen: dict[str, tuple[str, float]] = {}
     ready: dict[str, str] = {}
     waiting: list[str] = []
-    for name in changed_drops(root, load_scan(root), style_ids=style_ids, licensing=config.licensing):
-        folder = root.path / name  # as it stands there: a link is looked at, not followed
-        if not os.path.lexists(folder):
+    changed = changed_signatures(root, load_scan(root), style_ids=style_ids, licensing=config.licensing)
+    for name, signature in changed.items():
+        if signature is None:
             ready[name] = "gone"
             continue
-        signature = drop_signature(folder)
         since = before.since(name, signature, moment)
         seen[name] = (signature, since)
-        if missing := incomplete_reason(root, folder, style_ids=style_ids):
+        if missing := incomplete_reason(root, root.path / name, style_ids=style_ids):
             waiting.append(missing)
         elif still_changing(since, moment, config.ingest.stable_seconds):
             waiting.append(f"{name}: still changing")

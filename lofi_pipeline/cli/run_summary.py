@@ -11,6 +11,9 @@ from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, Scores, TrackStatus
 from lofi_pipeline.storage import DataRoot
 
+MOST_ROWS = 200
+"""Of a table that people read; what a script reads has every line."""
+
 
 class TrackLine(Entity):
     """One track. The file is relative to data/raw."""
@@ -179,8 +182,10 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
     if summary.refused:
         table = folding("not taken", "why", title="Refused")
-        for line in summary.refused:
+        for line in summary.refused[:MOST_ROWS]:
             table.add_row(sanitize(line.file), sanitize(line.reason))
+        if len(summary.refused) > MOST_ROWS:
+            table.add_row(f"and {len(summary.refused) - MOST_ROWS} more", "--json FILE writes them all")
         console.print(table)
     if summary.dataset:
         found = summary.dataset

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -29,6 +29,11 @@ class Entity(BaseModel):
     # Built when first used: every process that Dagster starts imports all of them, and needs a few
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Share the set of the fields that were given where all were: it would take half of the memory of a record."""
+        if len(self.__pydantic_fields_set__) == len(every := _all_fields(type(self))):
+            object.__setattr__(self, "__pydantic_fields_set__", every)
+
     @classmethod
     def parse(cls, data: object, *, where: str, context: Mapping[str, Any] | None = None) -> Self:
         """Validate `data`.
@@ -40,6 +45,11 @@ class Entity(BaseModel):
             return cls.model_validate(data, context=dict(context or {}))
         except ValidationError as error:
             raise RecordError(describe_errors(error, where=where, kind=cls.__name__)) from error
+
+
+@cache
+def _all_fields(kind: type[Entity]) -> set[str]:
+    return set(kind.model_fields)
 
 
 MOST_LISTED = 20
@@ -69,8 +79,8 @@ def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
 
 
 def _relative_path(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or value in ("", "."):
+    # By hand, not by pathlib: this runs for every path of every record
+    if value in ("", ".") or value[0] == "/" or "\\" in value or "\0" in value or ".." in value.split("/"):
         raise ValueError("must be a relative path inside the data root, without '..'")
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -111,10 +111,10 @@ class DropFile(Entity):
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
-        return DropFile.model_validate({**_given(defaults), **_given(self)})
+        return DropFile.model_construct(**_given(defaults) | _given(self))
 
 
-def _given(model: DropFile) -> dict[str, object]:
+def _given(model: DropFile) -> dict[str, Any]:
     return {name: value for name in DropFile.model_fields if (value := getattr(model, name)) is not None}
 
 
@@ -150,9 +150,10 @@ class DropManifest(_Licensed):
 
     def facts_of(self, file_name: str) -> DropFile:
         """What is known of one file: its own entry over the defaults."""
-        return self.files.get(file_name, DropFile()).over(self.defaults)
+        own = self.files.get(file_name)
+        return own.over(self.defaults) if own else self.defaults
 
     def record(self, track_ids: list[str]) -> SourceRecord:
         """The SourceRecord of this drop."""
-        fields = self.model_dump(exclude={"files", "defaults", "grant", "url", "amends"})
-        return SourceRecord.model_validate({**fields, "track_ids": track_ids})
+        fields = {name: getattr(self, name) for name in _Licensed.model_fields}
+        return SourceRecord.model_construct(**fields, track_ids=track_ids)

@@ -6,6 +6,7 @@ How the records of all tracks become a data set is in dataset/.
 from lofi_pipeline.ingest.batch import pending_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.layout import drop_folders
+from lofi_pipeline.ingest.listing import drop_signature
 from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
@@ -17,7 +18,7 @@ from lofi_pipeline.ingest.registry import (
 )
 from lofi_pipeline.ingest.scan import (
     changed_drops,
-    drop_signature,
+    changed_signatures,
     incomplete_reason,
     judging_day,
     scan_drops,
@@ -30,6 +31,7 @@ __all__ = [
     "Registration",
     "VerdictChange",
     "changed_drops",
+    "changed_signatures",
     "drop_folders",
     "drop_signature",
     "incomplete_reason",

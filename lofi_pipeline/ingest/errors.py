@@ -7,3 +7,10 @@ from lofi_pipeline.errors import LofiError
 
 class TrackRefused(LofiError):
     """A track cannot become part of the data set as it is; the message is what its record will say."""
+
+
+class ChangedMeanwhile(LofiError):
+    """A file is not as it was listed, or did not stay so until its last byte was read."""
+
+    def __init__(self) -> None:
+        super().__init__("changed while it was read; scan again when it stands still")

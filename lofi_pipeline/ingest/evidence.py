@@ -10,7 +10,9 @@ import stat
 from pathlib import Path
 
 from lofi_pipeline.entities import EvidenceFile, Grant, RecordError
-from lofi_pipeline.storage import DataRoot, file_sha256, sparse_reason
+from lofi_pipeline.ingest.errors import ChangedMeanwhile
+from lofi_pipeline.ingest.hashing import settled_sha256
+from lofi_pipeline.storage import DataRoot, sparse_reason
 
 
 def missing_documents(folder: Path, grant: Grant | None) -> list[str]:
@@ -23,8 +25,8 @@ def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: st
     """The documents of a grant that are in the drop, with their current hashes.
 
     Raises:
-        RecordError: a document is a link, not a regular file, outside the drop, incomplete or unreadable. `where` names the
-            source.json in the message.
+        RecordError: a document is a link, not a regular file, outside the drop, incomplete, unreadable or still being
+            written. `where` names the source.json in the message.
     """
     found = []
     for evidence in grant.evidence if grant else []:
@@ -40,7 +42,9 @@ def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: st
                 raise RecordError(f"{what}: is not a regular file; put the document there")
             if fault := sparse_reason(path):
                 raise RecordError(f"{what}: {fault}")
-            sha256 = file_sha256(path)
+            sha256 = settled_sha256(path, info.st_size, info.st_mtime_ns)
+        except ChangedMeanwhile as error:
+            raise RecordError(f"{what}: {error}") from error
         except OSError as error:
             raise RecordError(f"{what}: cannot be read ({error.strerror}); check its permissions") from error
         found.append(

@@ -5,11 +5,11 @@ What is in a drop is read in scan.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
-from lofi_pipeline.audio import AUDIO_SUFFIXES
 from lofi_pipeline.entities import RAW_FOLDER
+from lofi_pipeline.ingest.listing import is_folder, is_named_like_audio, visible_entries
 from lofi_pipeline.storage import DataRoot
 
 KINDS = tuple(RAW_FOLDER.values())
@@ -17,8 +17,12 @@ KINDS = tuple(RAW_FOLDER.values())
 
 def drop_folders(root: DataRoot) -> list[Path]:
     """The drop folders under data/raw, sorted. Hidden ones are left out: they may still be copied, or belong to another program."""
-    entries = [entry for kind in KINDS for entry in _entries(root.raw / kind)]
-    return sorted(entry for entry in entries if is_drop(root, entry))
+    return [
+        folder / entry.name
+        for folder in sorted(root.raw / kind for kind in KINDS)
+        for entry in _entries(folder)
+        if entry.is_dir(follow_symlinks=False)
+    ]
 
 
 def is_drop(root: DataRoot, path: Path) -> bool:
@@ -30,22 +34,21 @@ def is_drop(root: DataRoot, path: Path) -> bool:
 def misplaced(root: DataRoot) -> dict[Path, str]:
     """Each entry under data/raw that seems to be meant for the pipeline but is in no drop, and what to do about it."""
     found = {
-        entry: f"is no kind of source; there are: {', '.join(f'{kind}/' for kind in KINDS)}"
+        root.raw / entry.name: f"is no kind of source; there are: {', '.join(f'{kind}/' for kind in KINDS)}"
         for entry in _entries(root.raw)
-        if entry.is_dir() and entry.name not in KINDS
+        if is_folder(entry) and entry.name not in KINDS
     }
-    folders = [root.raw, *(root.raw / kind for kind in KINDS)]
-    for entry in (entry for folder in folders for entry in _entries(folder) if entry not in found):
-        if entry.is_symlink():
-            found[entry] = "is a link; copy what it points at"
-        elif entry.suffix.lower() in AUDIO_SUFFIXES and not entry.is_dir():
-            found[entry] = (
-                "lies in no drop; move it into a folder of its own with a source.json: raw/<kind>/<drop>/"
-            )
+    for folder in [root.raw, *(root.raw / kind for kind in KINDS)]:
+        for entry in _entries(folder):
+            if entry.is_symlink():
+                found.setdefault(folder / entry.name, "is a link; copy what it points at")
+            elif is_named_like_audio(entry.name) and not entry.is_dir():
+                found[folder / entry.name] = (
+                    "lies in no drop; move it into a folder of its own with a source.json: raw/<kind>/<drop>/"
+                )
     return found
 
 
-def _entries(folder: Path) -> Iterator[Path]:
-    """The entries of a folder, without hidden ones."""
-    if folder.is_dir():
-        yield from (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder by name, without hidden ones."""
+    return visible_entries(folder) if folder.is_dir() else []

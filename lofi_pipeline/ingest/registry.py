@@ -5,10 +5,8 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import PurePosixPath
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
@@ -23,14 +21,14 @@ from lofi_pipeline.entities import (
     TrackOrigin,
     track_number,
 )
-from lofi_pipeline.ingest.scan import judging_day, scan_drops
+from lofi_pipeline.ingest.scan import Progress, either, judging_day, scan_drops
 from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
 from lofi_pipeline.licensing import enter_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
     locked,
-    read_json,
+    read_record,
     remove_temporary_files,
     write_json_atomic,
 )
@@ -61,13 +59,13 @@ class Registration:
 def load_scan(root: DataRoot) -> Scan | None:
     """The last scan of data/raw, or None before the first."""
     path = root.drops_json
-    return Scan.parse(read_json(path), where=str(path)) if path.is_file() else None
+    return read_record(Scan, path) if path.is_file() else None
 
 
 def load_registry(root: DataRoot) -> Registry:
     """All track ids given so far."""
     path = root.registry_json
-    return Registry.parse(read_json(path), where=str(path)) if path.is_file() else Registry(tracks=[])
+    return read_record(Registry, path) if path.is_file() else Registry(tracks=[])
 
 
 def register_sources(
@@ -76,7 +74,7 @@ def register_sources(
     *,
     style_ids: set[str],
     day: date | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = lambda _done, _total, _what: None,
 ) -> Registration:
     """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 
@@ -116,10 +114,13 @@ def register_sources(
 
 def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
     """By source id, the manifest and terms of the drops that give tracks; of an edited one, the terms that apply."""
+    first: dict[str, tuple[DropManifest, Drop]] = {}
+    for drop, _ in _accepted(scan):
+        if drop.manifest is not None:
+            first.setdefault(drop.manifest.source_id, (drop.manifest, drop))
     return {
-        drop.manifest.source_id: (drop.manifest, DeclaredTerms.of(drop.manifest, drop.evidence))
-        for drop, _ in reversed(_accepted(scan))
-        if drop.manifest is not None
+        source_id: (manifest, DeclaredTerms.of(manifest, drop.evidence))
+        for source_id, (manifest, drop) in first.items()
     }
 
 
@@ -168,32 +169,23 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
 
 
 def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
-    origins: dict[str, list[TrackOrigin]] = {}
-    lyrics: dict[str, str | None] = {}
-    arrival: dict[str, str] = {}
+    places: dict[str, list[tuple[Drop, DropAudio]]] = {}
     for drop, file in _accepted(scan):
         assert file.sha256 is not None
-        origin = _origin(drop, file)
-        origins.setdefault(file.sha256, []).append(origin)
-        if file.sha256 not in lyrics:
-            lyrics[file.sha256] = _sha256_if_readable(root, origin.lyrics_path)
-        arrival[file.sha256] = min(file.path, arrival.get(file.sha256, file.path))
+        places.setdefault(file.sha256, []).append((drop, file))
     ids = {track.sha256: track.track_id for track in before.tracks}
-    number = max((track_number(track_id) for track_id in ids.values()), default=0)
-    for sha256 in sorted(set(origins) - set(ids), key=lambda sha: arrival[sha]):
+    known = before.by_id()
+    number = max((track_number(track_id) for track_id in known), default=0)
+    for sha256 in sorted(set(places) - set(ids), key=lambda sha: min(file.path for _, file in places[sha])):
         number += 1
         ids[sha256] = f"track_{number:03d}"
-    return Registry(
-        tracks=[
-            RegisteredTrack(
-                track_id=track_id,
-                sha256=sha256,
-                origins=origins.get(sha256, []),
-                lyrics_sha256=lyrics.get(sha256),
-            )
-            for sha256, track_id in ids.items()
-        ]
-    )
+    tracks = []
+    for sha256, track_id in ids.items():
+        origins = [_origin(drop, file) for drop, file in places.get(sha256, [])]
+        lyrics = _sha256_if_readable(root, origins[0].lyrics_path) if origins else None
+        track = RegisteredTrack(track_id=track_id, sha256=sha256, origins=origins, lyrics_sha256=lyrics)
+        tracks.append(either(track, known.get(track_id)))
+    return Registry(tracks=tracks)
 
 
 def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
@@ -206,8 +198,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
 
 def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
-    inside = PurePosixPath(file.path).relative_to(drop.folder).as_posix()
-    facts = drop.manifest.facts_of(inside)
+    facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
     return TrackOrigin(
         source_id=drop.manifest.source_id,
         path=file.path,

@@ -6,14 +6,14 @@ in licensing/.
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -33,35 +33,32 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
+from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
+from lofi_pipeline.ingest.listing import Entry, drop_signature, entries_below, signature_of
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.grants import expired
+from lofi_pipeline.licensing.policy import Policy
 from lofi_pipeline.licensing.withdrawals import in_force
 from lofi_pipeline.storage import (
     DataRoot,
     UnreadableRecord,
     content_sha256,
-    file_sha256,
     read_json,
     read_ledger,
-    sparse_reason,
 )
 
+T = TypeVar("T")
+Progress = Callable[[int, int, str], None]
 _MAX_SOURCE_JSON_BYTES = 16 << 20
 """Enough for tens of thousands of files with titles and artists; a larger file is not read."""
 
 
-def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything below a folder that is not a folder itself, and folders whose names end like an audio file."""
-    for directory, names, files in os.walk(folder, followlinks=False):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        like_audio = [name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES]
-        for name in sorted([*like_audio, *(name for name in files if not name.startswith("."))]):
-            path = Path(directory) / name
-            with suppress(FileNotFoundError):  # removed in the meantime
-                yield path, path.lstat()
+def either(new: T, former: T | None) -> T:
+    """One of two equal values, the same each time: of a hundred thousand, nobody needs to remember both."""
+    return former if former is not None and former == new else new
 
 
 def _printable_name(text: str) -> str:
@@ -73,16 +70,6 @@ def _folder_name(root: DataRoot, folder: Path) -> str:
     return _printable_name(folder.relative_to(root.path).as_posix())
 
 
-def drop_signature(folder: Path) -> str:
-    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened, no link followed."""
-    is_folder = folder.is_dir() and not folder.is_symlink()
-    listing = [
-        (ascii(str(path.relative_to(folder))), info.st_size, info.st_mtime_ns)
-        for path, info in (_entries_below(folder) if is_folder else [(folder, folder.lstat())])
-    ]
-    return content_sha256(listing)
-
-
 def scan_drops(
     root: DataRoot,
     *,
@@ -92,34 +79,61 @@ def scan_drops(
     record: DeclaredTermsRecord | None = None,
     day: date | None = None,
     base: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = lambda _done, _total, _what: None,
 ) -> Scan:
     """Scan every drop. Bad input makes that drop refused or incomplete, with a reason; it never stops the others.
 
-    A file whose size and modification time are as in `known` is not hashed again; documents of evidence always are.
+    First all drops are read and judged, then all files are hashed. A file whose size and modification time are as in `known`
+    is not hashed again; documents of evidence always are.
 
     Args:
         record: the terms that each source was ingested with; they may apply in place of those of an edited source.json.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
+        progress: told how many of how many drops were read, then how many of how many files were hashed.
     """
     day = judging_day(known, day)
-    hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
-    scanner = _Scanner(root, style_ids, licensing, hashes, progress, day, base)
+    former = {drop.folder: drop for drop in (known.drops if known else [])}
+    scanner = _Scanner(root, style_ids, licensing, former, day, base)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
-    drops = [scanner.scan(folder) for folder in drop_folders(root)]
+    drops: list[Drop] = []
+    folders = drop_folders(root)
+    for number, folder in enumerate(folders, start=1):
+        drops.append(scanner.scan(folder))
+        progress(number, len(folders), f"drops read: {drops[-1].folder}")
+    drops = _with_hashes(root, drops, progress)
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
-        drops=sorted(drops, key=lambda drop: drop.folder),
+        drops=[either(drop, former.get(drop.folder)) for drop in sorted(drops, key=lambda drop: drop.folder)],
         judged_with=judging_hash(style_ids, licensing),
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
         ledger=read_ledger(root).mark(known.ledger if known else None),
     )
+
+
+def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> list[Drop]:
+    """The drops with the hashes of the files that have none yet and can be taken."""
+    missing = [file for drop in drops for file in drop.files if _to_be_hashed(file)]
+    total = sum(file.size for file in missing)
+    files, size = 0, 0
+    found = []
+    with closing(hashed(root, missing)) as done:
+        for drop in drops:
+            new = [next(done) if _to_be_hashed(file) else file for file in drop.files]
+            found.append(drop.model_copy(update={"files": new}))
+            if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
+                files, size = files + len(read), size + sum(file.size for file in read)
+                progress(files, len(missing), f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
+    return found
+
+
+def _to_be_hashed(file: DropAudio) -> bool:
+    return file.sha256 is None and file.refusal is None
 
 
 def judging_day(scan: Scan | None, day: date | None = None) -> date:
@@ -149,7 +163,19 @@ def changed_drops(
     licensing: LicensingSettings,
     day: date | None = None,
 ) -> list[str]:
-    """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise.
+    """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise."""
+    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day))
+
+
+def changed_signatures(
+    root: DataRoot,
+    scan: Scan | None,
+    *,
+    style_ids: set[str],
+    licensing: LicensingSettings,
+    day: date | None = None,
+) -> dict[str, str | None]:
+    """The changed drops in order, each with its signature now; None: it is gone.
 
     Judged otherwise: by other rules, other withdrawals, or because a grant began or ended since.
     """
@@ -164,15 +190,15 @@ def changed_drops(
     present = {
         _folder_name(root, path): drop_signature(path) for path in [*drop_folders(root), *misplaced(root)]
     }
-    changed = [
-        name
+    changed = {
+        name: signature
         for name, signature in present.items()
         if not same_rules
         or name not in scanned
         or scanned[name].signature != signature
         or _grant_changed(scanned[name], scan.day if scan else None, day)
-    ]
-    return sorted([*changed, *(set(scanned) - set(present))])
+    }
+    return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
 
 
 def _sources_are_whole(root: DataRoot, scan: Scan) -> bool:
@@ -252,27 +278,29 @@ class _Scanner:
     root: DataRoot
     style_ids: set[str]
     licensing: LicensingSettings
-    hashes: dict[str, DropAudio]
-    progress: Callable[[str], None] | None
+    former: dict[str, Drop]
+    """The drops of the last scan."""
     day: date
     base: str | None
+    policy: Policy = field(default_factory=load_policy)
 
     def scan(self, folder: Path) -> Drop:
-        """Read one drop; whatever is wrong with it becomes its status and reason."""
+        """Read one drop but for its files; whatever is wrong with it becomes its status and reason."""
         name = _folder_name(self.root, folder)
-        if self.progress:
-            self.progress(name)
-        # Taken first: what changes during the scan makes another signature, and another scan.
-        signature = drop_signature(folder)
-        files = [self._audio(path, info) for path, info in self._audio_files(folder)]
-        found = partial(Drop, folder=name, signature=signature, files=files)
+        # Listed first: what changes during the scan makes another signature, and another scan.
+        entries = entries_below(folder)
+        former = self.former.get(name)
+        files = self._audio_files(folder, entries, former)
+        found = partial(Drop, folder=name, signature=signature_of(entries), files=files)
         try:
             manifest = self.manifest(folder)
         except RecordError as error:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
-        found = partial(found, files=[*files, *self._not_audio(folder, manifest)], manifest=manifest)
+        manifest = either(manifest, former.manifest if former else None)
+        present = _Present(folder, entries)
+        found = partial(found, files=[*files, *self._not_audio(name, manifest, present)], manifest=manifest)
         where = f"{name}/{SOURCE_JSON}"
         try:
             evidence = documents_of(self.root, folder, manifest.grant, where=where)
@@ -283,7 +311,7 @@ class _Scanner:
             reason = f"{where}: grant.evidence: named but not in the drop: {few(missing)}"
             return found(status=DropStatus.INCOMPLETE, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
-        absent = self.absent_files(folder, manifest)
+        absent = present.absent(manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
             reason = f"{where}: files: named but not in the drop: {few(absent)}"
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
@@ -292,10 +320,12 @@ class _Scanner:
     def refuse(self, path: Path, reason: str) -> Drop:
         """A refused drop for an entry that is not a drop; its files are listed, not read."""
         name = _folder_name(self.root, path)
-        inside = path.is_dir() and not path.is_symlink()
         files = [
-            DropAudio(path=_folder_name(self.root, file), size=info.st_size, modified_ns=info.st_mtime_ns)
-            for file, info in (self._audio_files(path) if inside else [])
+            DropAudio(
+                path=f"{name}/{_printable_name(entry.name)}", size=entry.size, modified_ns=entry.modified_ns
+            )
+            for entry in entries_below(path)
+            if entry.is_named_like_audio
         ]
         return Drop(
             folder=name,
@@ -307,7 +337,9 @@ class _Scanner:
 
     def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
         """The verdict of the policy on a source.json with these documents."""
-        return judge_source(manifest, self.licensing, evidence=evidence, day=self.day, base=self.base)
+        return judge_source(
+            manifest, self.licensing, evidence=evidence, day=self.day, base=self.base, policy=self.policy
+        )
 
     def manifest(self, folder: Path) -> DropManifest:
         """The facts in a drop's source.json.
@@ -322,11 +354,14 @@ class _Scanner:
             raise RecordError(
                 f"{where}: the name of the folder is not UTF-8 text, or holds a backslash; rename it"
             )
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise RecordError(f"{where}: must be a regular file")
-        if path.exists() and path.stat().st_size > _MAX_SOURCE_JSON_BYTES:
-            raise RecordError(f"{where}: is larger than {_MAX_SOURCE_JSON_BYTES >> 20} MiB; split the drop")
         try:
+            info = path.lstat()
+            if not stat.S_ISREG(info.st_mode):
+                raise RecordError(f"{where}: must be a regular file")
+            if info.st_size > _MAX_SOURCE_JSON_BYTES:
+                raise RecordError(
+                    f"{where}: is larger than {_MAX_SOURCE_JSON_BYTES >> 20} MiB; split the drop"
+                )
             data = read_json(path)
         except UnreadableRecord as error:
             raise RecordError(f"{where}: is not JSON: {error.__cause__}") from error
@@ -345,50 +380,59 @@ class _Scanner:
             )
         return manifest
 
-    def absent_files(self, folder: Path, manifest: DropManifest) -> list[str]:
-        """The files that source.json names and the drop does not have."""
-        named = set(manifest.files)
-        named |= {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()] if entry.lyrics}
-        return sorted(name for name in named if not _regular_inside(folder / name, folder))
+    def _audio_files(self, folder: Path, entries: Sequence[Entry], former: Drop | None) -> list[DropAudio]:
+        exact = folder.relative_to(self.root.path).as_posix()
+        known = {file.path: file for file in former.files} if former else {}
+        return [
+            _audio(f"{exact}/{entry.name}", entry, known) for entry in entries if entry.is_named_like_audio
+        ]
 
-    def _audio_files(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-        for path, info in _entries_below(folder):
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                yield path, info
-
-    def _not_audio(self, folder: Path, manifest: DropManifest) -> Iterator[DropAudio]:
+    def _not_audio(self, drop: str, manifest: DropManifest, present: _Present) -> Iterator[DropAudio]:
         """Files that source.json lists although their format is not supported."""
         for name in sorted(manifest.files):
-            if Path(name).suffix.lower() not in AUDIO_SUFFIXES and _regular_inside(folder / name, folder):
-                relative = f"{_folder_name(self.root, folder)}/{_printable_name(name)}"
+            if Path(name).suffix.lower() not in AUDIO_SUFFIXES and name in present:
+                relative = f"{drop}/{_printable_name(name)}"
                 kinds = ", ".join(sorted(AUDIO_SUFFIXES))
                 reason = f"{relative}: files: is no kind of audio that is taken ({kinds}); convert it"
                 yield DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
 
-    def _audio(self, path: Path, info: os.stat_result) -> DropAudio:
-        exact = path.relative_to(self.root.path).as_posix()
-        relative = _printable_name(exact)
-        if relative != exact:
-            reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
-            return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
-        if not stat.S_ISREG(info.st_mode):
-            kind = "a link" if stat.S_ISLNK(info.st_mode) else "not a regular file"
-            return DropAudio(
-                path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself"
-            )
-        known = self.hashes.get(relative)
-        if known and known.sha256 and (known.size, known.modified_ns) == (info.st_size, info.st_mtime_ns):
-            return known.model_copy(update={"refusal": None})
-        found = partial(DropAudio, path=relative, size=info.st_size, modified_ns=info.st_mtime_ns)
-        try:
-            if fault := sparse_reason(path):
-                return found(refusal=f"{relative}: {fault}")
-            return found(sha256=file_sha256(path))
-        except OSError as error:
-            return found(refusal=f"{relative}: cannot be read ({error.strerror}); check its permissions")
+
+def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudio:
+    """The file with its hash, if that is known, or the reason why it cannot be taken."""
+    relative = _printable_name(exact)
+    if relative != exact:
+        reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
+        return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
+    if not entry.is_regular:
+        kind = "a link" if stat.S_ISLNK(entry.mode) else "not a regular file"
+        return DropAudio(
+            path=relative, size=0, modified_ns=0, refusal=f"{relative}: is {kind}; copy the audio itself"
+        )
+    before = known.get(relative)
+    if before and before.sha256 and (before.size, before.modified_ns) == (entry.size, entry.modified_ns):
+        return before.model_copy(update={"refusal": None}) if before.refusal else before
+    return DropAudio(path=relative, size=entry.size, modified_ns=entry.modified_ns)
+
+
+class _Present:
+    """The regular files of a drop, by the names that source.json may give them."""
+
+    def __init__(self, folder: Path, entries: Sequence[Entry]) -> None:
+        self._folder = folder
+        self._listed = {entry.name for entry in entries if entry.is_regular}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._listed or _regular_inside(self._folder / name, self._folder)
+
+    def absent(self, manifest: DropManifest) -> list[str]:
+        """The files that source.json names and the drop does not have."""
+        named = set(manifest.files)
+        named |= {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()] if entry.lyrics}
+        return sorted(name for name in named if name not in self)
 
 
 def _regular_inside(path: Path, folder: Path) -> bool:
+    """Whether it is a regular file of the drop; also a hidden one, or one by way of a link within the drop."""
     try:
         return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
     except OSError:  # the name is too long
@@ -407,12 +451,13 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
     """
     if not is_drop(root, folder):
         return None
-    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, date.today(), None)
+    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, date.today(), None)
     try:
         manifest = scanner.manifest(folder)
     except FileNotFoundError as error:
         return str(error)
     except (RecordError, ValidationError):
         return None
-    absent = [*scanner.absent_files(folder, manifest), *missing_documents(folder, manifest.grant)]
+    present = _Present(folder, entries_below(folder))
+    absent = [*present.absent(manifest), *missing_documents(folder, manifest.grant)]
     return f"{folder.name}: waiting for {few(absent)}" if absent else None

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from lofi_pipeline.entities import DropManifest, DropStatus, Entity, EvidenceFile, Grant, Scan, SourceRecord
 from lofi_pipeline.entities.base import Identifier, Sha256
-from lofi_pipeline.storage import DataRoot, content_sha256, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_json_atomic
 
 SHORT_HASH = 16
 """Digits of the hash that people are asked to write as `amends`."""
@@ -111,7 +111,7 @@ def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> Dec
     """
     path = declared_terms_json(root)
     if path.is_file():
-        return DeclaredTermsRecord.parse(read_json(path), where=str(path))
+        return read_record(DeclaredTermsRecord, path)
     taken = {
         drop.manifest.source_id: DeclaredTerms.of(drop.manifest, drop.evidence)
         for drop in reversed(known.drops if known else [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
@@ -72,6 +73,11 @@ def judge(
         commercial_grant,
         evidenced,
     )
+    return _judged(judging, license_type)
+
+
+@lru_cache(maxsize=1000)  # of thousands of drops, most have one of a few licences
+def _judged(judging: _Judging, license_type: str) -> Verdict:
     try:
         text = normalize_license(license_type)
         if bans_training(text):
@@ -81,7 +87,7 @@ def judge(
         found = found or (judging.node(tree) if tree is not None else None)
     except UnreadableLicence as error:
         return _unknown(license_type, str(error))
-    return found or _unknown(license_type, "the policy does not know it; " + ASK[source_type])
+    return found or _unknown(license_type, "the policy does not know it; " + ASK[judging.source_type])
 
 
 def judge_source(

@@ -12,15 +12,20 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
+from lofi_pipeline.entities import Entity
 from lofi_pipeline.storage.errors import UnreadableRecord
 
 TEMPORARY_PREFIX = ".tmp-"
+Record = TypeVar("Record", bound=Entity)
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -77,7 +82,7 @@ def commit_folder(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes_atomic(path: Path, data: bytes) -> None:
+def write_bytes_atomic(path: Path, data: bytes | bytearray) -> None:
     """Replace `path` with `data`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -90,10 +95,13 @@ def canonical_json(value: Any) -> str:
     )
 
 
-def json_file(value: Any) -> bytes:
+def json_file(value: Any) -> bytearray:
     """The file of a model, or of a list or mapping of models: indented JSON."""
-    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return text.encode()
+    data = bytearray()
+    for piece in _json_pieces(value, "\n", levels=2):
+        data += piece.encode()
+    data += b"\n"
+    return data
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
@@ -104,8 +112,63 @@ def write_json_atomic(path: Path, value: Any) -> None:
     write_bytes_atomic(path, data)
 
 
+_SCALARS = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def _json_pieces(value: Any, line: str, levels: int) -> Iterator[str]:
+    """The text of `_indented_json`, the outer levels item by item: a record of 100,000 files is there once, not three times."""
+    value = _fields_of(value)
+    if not (levels and value and isinstance(value, dict | list | tuple)):
+        yield _indented_json(value, line)
+        return
+    is_mapping, inner = isinstance(value, dict), f"{line}  "
+    before = f"{'{' if is_mapping else '['}{inner}"
+    for item in value:
+        yield f"{before}{encode_basestring(str(item))}: " if is_mapping else before
+        yield from _json_pieces(value[item] if is_mapping else item, inner, levels - 1)
+        before = f",{inner}"
+    yield f"{line}{'}' if is_mapping else ']'}"
+
+
+def _indented_json(value: Any, line: str) -> str:
+    """What `json.dumps(..., indent=2)` makes of a value and the models in it; `line` is how a line within it begins.
+
+    That function indents in Python, a character of punctuation at a time, and needs all models as mappings first.
+    """
+    if isinstance(value, str):
+        return encode_basestring(value)
+    value, inner = _fields_of(value), f"{line}  "
+    if isinstance(value, dict):
+        members = [
+            f"{encode_basestring(str(key))}: {_indented_json(item, inner)}" for key, item in value.items()
+        ]
+        return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
+    if isinstance(value, list | tuple):
+        items = [_indented_json(item, inner) for item in value]
+        return f"[{inner}{f',{inner}'.join(items)}{line}]" if items else "[]"
+    if value is None:
+        return "null"
+    if type(value) is int:
+        return repr(value)
+    plain = to_jsonable_python(value)  # such as the text of a date
+    return _indented_json(plain, line) if isinstance(plain, str | dict | list) else _SCALARS.encode(plain)
+
+
+def _fields_of(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in _field_names(type(value))}
+    return value
+
+
+@cache
+def _field_names(kind: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(kind.model_fields)
+
+
 def _jsonable(value: Any) -> Any:
     """`value` with its models as mappings."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, dict):
@@ -123,6 +186,21 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: no such file.
     """
     return parse_json(path.read_bytes(), path)
+
+
+def read_record(kind: type[Record], path: Path, *, where: str | None = None) -> Record:
+    """The record in `path`, which messages name as `where`.
+
+    Raises:
+        UnreadableRecord: not UTF-8 JSON.
+        RecordError: it breaks rules of its kind.
+        FileNotFoundError: no such file.
+    """
+    data = path.read_bytes()
+    try:
+        return kind.model_validate_json(data)  # five times as fast, and no second copy in memory
+    except ValidationError:
+        return kind.parse(parse_json(data, path), where=where or str(path))
 
 
 def parse_json(data: bytes, path: Path) -> Any:

@@ -36,6 +36,10 @@ BAD = {
     "a number without end": ("9" * 10_000, ["is not JSON"]),
     "no object": ("[1]", ["DropManifest.record"]),
     "half a character": ('{"source_id": "\\ud800", "files": {"\\ud800.mp3": {}}}', ["source_id"]),
+    "half a character in a name": (
+        json.dumps(facts(files={"a\ud800.mp3": {}, "b\udce9.txt": {}})),
+        ["files", "half a character"],
+    ),
     "unknown field": (facts(colour="blue"), ["DropManifest.colour", "Extra inputs are not permitted"]),
     "unknown field of a file": (listing("a.mp3", {"tempo": 80}), ["files.a.mp3.tempo", "Extra inputs"]),
     "missing field": (facts(provider=None), ["DropManifest.provider", "Field required"]),

@@ -1,0 +1,89 @@
+"""What lies in a folder, in one walk: names, sizes and times, and the signature that follows from them. No file is opened.
+
+What a drop's files mean is decided in scan.py, their bytes are read in hashing.py.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from lofi_pipeline.audio import AUDIO_SUFFIXES
+from lofi_pipeline.storage import content_sha256
+
+
+class Entry(NamedTuple):
+    """Something below a folder, as it stands there: a link is not followed."""
+
+    name: str
+    """Relative to the folder, as it is spelt on disk."""
+    mode: int
+    size: int
+    modified_ns: int
+
+    @property
+    def is_regular(self) -> bool:
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def is_named_like_audio(self) -> bool:
+        return is_named_like_audio(self.name)
+
+
+def is_named_like_audio(name: str) -> bool:
+    """Whether a visible file's name ends like that of audio that is taken."""
+    return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+
+
+def visible_entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What lies in a folder itself, by name. Hidden entries are left out: they may still be copied, or belong to another program."""
+    with os.scandir(folder) as found:
+        return sorted((entry for entry in found if not entry.name.startswith(".")), key=attrgetter("name"))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def entries_below(folder: Path) -> list[Entry]:
+    """Everything visible below a folder that is no folder itself, and folders named like audio. Links are not followed."""
+    return list(_walk(folder, "")) if os.path.isdir(folder) and not os.path.islink(folder) else []
+
+
+def _walk(folder: Path | str, prefix: str) -> Iterator[Entry]:
+    folders: list[os.DirEntry[str]] = []
+    visible: list[os.DirEntry[str]] = []
+    with suppress(OSError):  # one that cannot be read counts as empty
+        visible = visible_entries(folder)
+    for entry in visible:
+        if is_folder(entry):
+            folders.append(entry)
+            if not is_named_like_audio(entry.name):
+                continue
+        with suppress(FileNotFoundError):  # removed in the meantime
+            info = entry.stat(follow_symlinks=False)
+            yield Entry(prefix + entry.name, info.st_mode, info.st_size, info.st_mtime_ns)
+    for entry in folders:
+        if not entry.is_symlink():
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+
+
+def signature_of(entries: Iterable[Entry]) -> str:
+    """A hash of names, sizes and times."""
+    return content_sha256([(ascii(entry.name), entry.size, entry.modified_ns) for entry in entries])
+
+
+def drop_signature(folder: Path) -> str:
+    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened, no link followed."""
+    info = folder.lstat()
+    itself = Entry(".", info.st_mode, info.st_size, info.st_mtime_ns)
+    return signature_of(_walk(folder, "") if stat.S_ISDIR(info.st_mode) else [itself])
