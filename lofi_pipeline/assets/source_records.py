@@ -4,7 +4,6 @@ What it does is in ingest/; here is only what people see of it: partitions, log,
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -43,15 +42,18 @@ CHECKS = {
 )
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
-    from lofi_pipeline.ingest import register_sources
+    from lofi_pipeline.ingest import DayInDoubt, register_sources
     from lofi_pipeline.styles import load_presets
 
-    found = register_sources(
-        workspace.root,
-        workspace.config,
-        style_ids=set(load_presets()),
-        progress=lambda drop: context.log.info(f"looking at {drop}"),
-    )
+    try:
+        found = register_sources(
+            workspace.root,
+            workspace.config,
+            style_ids=set(load_presets()),
+            progress=lambda drop: context.log.info(f"looking at {drop}"),
+        )
+    except DayInDoubt as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     damage = _ledger_damage(workspace.root, found.scan)
     _add_partitions(context.instance, found.registry)
     _log(context, workspace.root, found, damage)
@@ -79,16 +81,23 @@ def _add_partitions(instance: dg.DagsterInstance, registry: Registry) -> None:
 def _log(
     context: dg.AssetExecutionContext, root: DataRoot, found: "Registration", damage: str | None
 ) -> None:
+    from lofi_pipeline.ingest import clock_day
+
     scan = found.scan
     if damage:
         context.log.error(f"{ledger_path(root)} {damage}: take it and withdrawals.json back from a backup")
     for drop in scan.drops:
         if drop.status is not DropStatus.ACCEPTED:
             context.log.warning(f"{drop.folder}: {drop.status}: {drop.reason}")
-    if scan.day and scan.day > date.today():
+    if scan.day and scan.day > clock_day():
         context.log.warning(
-            f"judged for {scan.day}, a day that was judged for before, although the clock says {date.today()}; if the "
-            f"clock was wrong then, move {root.drops_json} away and run this again"
+            f"judged for {scan.day}, a day that was judged for before, although the clock says {clock_day()}; if the clock was wrong "
+            "then, take that day back: see `lofi judging-day`"
+        )
+    elif scan.borne_out:
+        context.log.warning(
+            f"the clock has leapt to {scan.day}; no grant depends on it. If it is right, nothing is to be done; else set the clock, "
+            "and take that day back: see `lofi judging-day`"
         )
     for drop in scan.drops:
         if drop.edited:

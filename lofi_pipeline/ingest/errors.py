@@ -1,4 +1,4 @@
-"""What keeps one track out while the others go on. A drop that is refused is a Drop with a reason, not an error."""
+"""What keeps one track or all of them out. A drop that is refused is a Drop with a reason, not an error."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from lofi_pipeline.errors import LofiError
 
 class TrackRefused(LofiError):
     """A track cannot become part of the data set as it is; the message is what its record will say."""
+
+
+class DayInDoubt(LofiError):
+    """The day to judge for is in doubt, and a grant depends on it; the message names both days and what to do."""

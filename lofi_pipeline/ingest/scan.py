@@ -33,6 +33,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
+from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
@@ -103,9 +104,10 @@ def scan_drops(
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
     """
-    day = judging_day(known, day)
+    clock = day or clock_day()
+    day = judging_day(known, clock)
     hashes = {file.path: file for drop in (known.drops if known else []) for file in drop.files}
-    scanner = _Scanner(root, style_ids, licensing, hashes, progress, day, base)
+    scanner = _Scanner(root, style_ids, licensing, hashes, progress, day, clock, base)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops = [scanner.scan(folder) for folder in drop_folders(root)]
     drops = _refuse_conflicting_sources(drops, known, record)
@@ -120,15 +122,6 @@ def scan_drops(
         withdrawals=_withdrawals_hash(withdrawals, day),
         ledger=read_ledger(root).mark(known.ledger if known else None),
     )
-
-
-def judging_day(scan: Scan | None, day: date | None = None) -> date:
-    """The day to judge for: `day` (default: today), or the day that `scan` was judged for, if that is later.
-
-    So setting the clock back does not revive a grant that has ended.
-    """
-    day = day or date.today()
-    return max(day, scan.day) if scan is not None and scan.day is not None else day
 
 
 def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
@@ -175,7 +168,8 @@ def changed_drops(
 
 
 def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
-    """Whether a grant of a drop began or ended between two days."""
+    """Whether a grant of a drop began or ended since the drop was judged, else since `before`."""
+    before = (drop.verdict.day if drop.verdict else None) or before
     return any(
         before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
     )
@@ -248,6 +242,7 @@ class _Scanner:
     hashes: dict[str, DropAudio]
     progress: Callable[[str], None] | None
     day: date
+    clock: date
     base: str | None
 
     def scan(self, folder: Path) -> Drop:
@@ -300,7 +295,8 @@ class _Scanner:
 
     def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
         """The verdict of the policy on a source.json with these documents."""
-        return judge_source(manifest, self.licensing, evidence=evidence, day=self.day, base=self.base)
+        verdict = judge_source(manifest, self.licensing, evidence=evidence, day=self.day, base=self.base)
+        return with_remedy(verdict, manifest.grant, judged=self.day, clock=self.clock)
 
     def manifest(self, folder: Path) -> DropManifest:
         """The facts in a drop's source.json.
@@ -400,7 +396,7 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
     """
     if not is_drop(root, folder):
         return None
-    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, date.today(), None)
+    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, None, clock_day(), clock_day(), None)
     try:
         manifest = scanner.manifest(folder)
     except FileNotFoundError as error:

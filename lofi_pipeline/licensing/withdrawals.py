@@ -27,8 +27,8 @@ from lofi_pipeline.storage import (
     file_sha256,
     locked,
     read_json,
-    read_ledger,
     read_versions,
+    require_as_entered,
     write_json_atomic,
 )
 
@@ -79,7 +79,7 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
     path = withdrawals_json(root)
     with locked(path):
         known = load_withdrawals(root)
-        _require_intact(root, path)
+        require_as_entered(root, path)
         seen = _Seen(root, source_id)
         earlier = [item for item in known if item.source_id == source_id]
         if seen.provider is None and not earlier:
@@ -108,13 +108,6 @@ def _fingerprints(root: DataRoot, contents: Collection[str]) -> dict[str, str]:
     registry = Registry.parse(read_json(root.registry_json), where=str(root.registry_json))
     found = [root.fingerprint(track.track_id) for track in registry.tracks if track.sha256 in contents]
     return {path.stem: file_sha256(path) for path in found if path.is_file()}
-
-
-def _require_intact(root: DataRoot, path: Path) -> None:
-    """A list that was edited by hand is not written to: the new entry in the ledger would cover the edit."""
-    entered = read_ledger(root).hashes.get(root.relative(path))
-    if entered is not None and not (path.is_file() and file_sha256(path) == entered):
-        raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
 
 
 def in_force(withdrawals: Sequence[Withdrawal], day: date) -> list[Withdrawal]:

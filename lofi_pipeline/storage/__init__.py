@@ -19,7 +19,13 @@ from lofi_pipeline.storage.atomic import (
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
-from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
+from lofi_pipeline.storage.ledger import (
+    Ledger,
+    append_to_ledger,
+    ledger_path,
+    read_ledger,
+    require_as_entered,
+)
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
@@ -44,6 +50,7 @@ __all__ = [
     "read_versions",
     "remove_temporary_files",
     "replacing",
+    "require_as_entered",
     "sparse_reason",
     "version_files",
     "version_hash",

@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.entities import LedgerHead
-from lofi_pipeline.storage.atomic import content_sha256, locked
+from lofi_pipeline.entities import LedgerHead, RecordError
+from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked
 from lofi_pipeline.storage.data_root import DataRoot
 
 NO_LINE = "0" * 64
@@ -40,6 +41,8 @@ class Ledger:
     """Number of the first line that does not follow from the one before; what comes after it is not trusted."""
     size: int = 0
     """Bytes up to the end of the last line that holds. A line without an end behind it is one that was never finished."""
+    days: Set[date] = frozenset()
+    """The days on which something was entered, by the clock of then."""
 
     @property
     def head(self) -> str:
@@ -82,6 +85,7 @@ def read_ledger(root: DataRoot) -> Ledger:
     hashes: dict[str, str] = {}
     heads: list[str] = []
     entries: set[tuple[str, str]] = set()
+    days: set[date] = set()
     broken: int | None = None
     size = 0
     if not path.is_file():
@@ -102,9 +106,11 @@ def read_ledger(root: DataRoot) -> Ledger:
                 break
             hashes[name] = sha256
             entries.add((name, sha256))
+            with suppress(ValueError, TypeError):  # no day, but the chain holds
+                days.add(datetime.fromisoformat(when).date())
             heads.append(chain)
             size += len(line)
-    return Ledger(hashes, heads, entries, broken, size)
+    return Ledger(hashes, heads, entries, broken, size, days)
 
 
 def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool = True) -> list[str]:
@@ -135,6 +141,17 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
         if lines:
             _append(path, known.size, b"".join(lines))
     return list(new)
+
+
+def require_as_entered(root: DataRoot, path: Path) -> None:
+    """Refuse to write to a list that was edited by hand: the new entry in the ledger would cover the edit.
+
+    Raises:
+        RecordError: it is not what was entered.
+    """
+    entered = read_ledger(root).hashes.get(root.relative(path))
+    if entered is not None and not (path.is_file() and file_sha256(path) == entered):
+        raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
 
 
 def _append(path: Path, size: int, data: bytes) -> None:
