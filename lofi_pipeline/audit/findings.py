@@ -75,7 +75,7 @@ def day_findings(inputs: AuditInputs, clock: date) -> Iterable[Finding]:
     for change in inputs.day_changes:
         severity = WARNING if change.taken_back else INFO
         where = inputs.root.relative(day_changes_json(inputs.root))
-        yield _finding(severity, FindingCode.DAY_SET, where, f"{str(change)[0].upper()}{str(change)[1:]}")
+        yield _finding(severity, FindingCode.DAY_SET, where, str(change))
 
 
 def _finding(severity: Severity, code: FindingCode, where: str, sentence: str) -> Finding:

@@ -29,7 +29,7 @@ def show_days(root: DataRoot, console: Console) -> None:
         )
     elif reason := doubt(days, scan.drops if scan else []):
         lines.append(reason)
-    lines += [str(change).capitalize() for change in load_day_changes(root)]
+    lines += [str(change) for change in load_day_changes(root)]
     for line in lines:
         console.print(sanitize(line), highlight=False, soft_wrap=True)
 
@@ -51,7 +51,7 @@ def set_day(root: DataRoot, console: Console, *, reason: str, by: str | None) ->
     """Set the day, and say what that does."""
     change = set_judging_day(root, reason=reason, by=by or _login())
     said = (
-        f"On record: {change} The next `lofi run` judges every grant for {change.after}."
+        f"{change} It is on record. The next `lofi run` judges every grant for {change.after}."
         if change
         else f"Nothing is in doubt: licences are judged for {clock_day()}."
     )

@@ -50,9 +50,9 @@ class DayChange(Entity):
 
     def __str__(self) -> str:
         what = (
-            f"the day that licences are judged for was taken back from {self.before} to {self.after}"
+            f"The day that licences are judged for was taken back from {self.before} to {self.after}"
             if self.taken_back
-            else f"the leap of the clock from {self.borne_out} to {self.after} was confirmed"
+            else f"The leap of the clock from {self.borne_out} to {self.after} was confirmed"
         )
         against = (
             f" The ledger has entries of {len(self.later)} later days, up to {self.later[-1]}."
