@@ -73,7 +73,7 @@ def kept(root: DataRoot) -> bytes:
 def test_a_leap_of_the_clock_that_a_grant_depends_on_asks_and_writes_nothing(
     root: DataRoot, validity: dict[str, date]
 ) -> None:
-    granted(root, **validity)
+    granted(root, "label", files=None, **validity)
     register(root, TODAY - MONTHS)
     before = kept(root)
     with pytest.raises(DayInDoubt) as refused:
