@@ -151,6 +151,25 @@ def test_when_all_that_copies_were_compared_with_are_made_anew_the_copies_are_co
     assert len(copies_among(list(keys), found)) == 12 - kept
 
 
+def test_an_excerpt_that_is_not_the_same_as_all_of_the_first_few_is_no_copy_of_the_others(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whole recording, six copies of its beginning and three of its end, which have nothing in common with the beginning."""
+    cuts = {number: "whole" if not number else "beginning" if number < 7 else "end" for number in range(10)}
+    cut_of = {copy_of(1, number).tobytes(): cut for number, cut in cuts.items()}
+
+    def compare_at(first: np.ndarray, second: np.ndarray, hints: object) -> audio.Likeness:
+        both = {cut_of[first.tobytes()], cut_of[second.tobytes()]}
+        alike = len(both) == 1 or "whole" in both
+        return audio.Likeness(1.0, 0.0, 1.0) if alike else audio.Likeness(0.0, 1.0, 0.0)
+
+    monkeypatch.setattr(duplicates.audio, "compare_at", compare_at)
+    ids = list(keys := put(root, [(1, number) for number in cuts]))
+    found = compare_tracks(root, keys)
+    assert set(_originals(ids, found).values()) == {ids[0]}
+    assert set(_originals(ids[1:], found).values()) == {ids[1], ids[7]}
+
+
 MARKS = st.lists(st.tuples(st.integers(1, 2), st.integers(0, VARIANTS - 1)), min_size=1, max_size=22)
 
 
