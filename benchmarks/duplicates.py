@@ -2,6 +2,7 @@
 
     python -m benchmarks.duplicates [--pieces 50] [--tracks 50000]
     python -m benchmarks.duplicates --held-out       # families and pieces that no limit was chosen on
+    python -m benchmarks.duplicates --alike 200      # so many copies of one recording: comparisons and seconds
 
 Everything rendered is kept under build/duplicates/; the first run takes some 15 minutes of one core, later ones a few.
 """
@@ -11,8 +12,11 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
 
 import numpy as np
 
@@ -20,8 +24,9 @@ from benchmarks.duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, m
 from lofi_pipeline import audio
 from lofi_pipeline.audio import MatchType
 from lofi_pipeline.audio.fingerprint.extract import BANDS, FRAMES_PER_SECOND
+from lofi_pipeline.dataset.duplicates import compare_tracks, copies_among
 from lofi_pipeline.dataset.sketch_index import SketchIndex
-from lofi_pipeline.storage import replacing
+from lofi_pipeline.storage import DataRoot, replacing
 
 POOL = 1000
 SECONDS = 180.0
@@ -237,6 +242,32 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     )
 
 
+def all_alike(count: int) -> None:
+    """Comparisons and seconds for so many copies of one recording of 20 s, each with noise of its own."""
+    whole = invented(0)[: int(20 * FRAMES_PER_SECOND)].astype(int)
+    counted: list[int] = []
+    compare_at = audio.compare_at
+
+    def counting(first: np.ndarray, second: np.ndarray, hints: Sequence[audio.Hint]) -> audio.Likeness:
+        counted.append(len(first))
+        return compare_at(first, second, hints)
+
+    with TemporaryDirectory() as folder, mock.patch.object(audio, "compare_at", counting):
+        root = DataRoot(Path(folder)).create()
+        keys = {f"track_{number:03d}": f"{number:064d}" for number in range(1, count + 1)}
+        for number, track_id in enumerate(keys):
+            noise = np.random.default_rng(number).integers(-3, 4, whole.shape)
+            root.fingerprint(track_id).parent.mkdir(parents=True, exist_ok=True)
+            np.save(root.fingerprint(track_id), np.clip(whole + noise, 0, 255).astype(np.uint8))
+        start = time.process_time()
+        found = compare_tracks(root, keys)
+        spent = time.process_time() - start
+    copies = copies_among(list(keys), found)
+    print(
+        f"{count} copies: {len(counted)} comparisons, {spent:.1f} s of CPU, {len(copies)} known to be copies"
+    )
+
+
 def main() -> None:
     """Print everything as Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -244,7 +275,11 @@ def main() -> None:
     parser.add_argument("--among", type=int, default=10, help="of these, looked for in the large index")
     parser.add_argument("--tracks", type=int, default=50_000, help="tracks in the large index")
     parser.add_argument("--held-out", action="store_true", help="music that no limit was chosen on")
+    parser.add_argument("--alike", type=int, help="only this: so many copies of one recording")
     options = parser.parse_args()
+    if options.alike:
+        all_alike(options.alike)
+        return
     known = pieces(HELD_OUT if options.held_out else range(FAMILIES))
     every = {str(piece.number): mark_of(piece) for piece in known}
     edited = known[:: len(known) // options.pieces][: options.pieces]

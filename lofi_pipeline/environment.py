@@ -62,8 +62,8 @@ class Environment(BaseSettings):
         default=None,
         ge=1,
         validation_alias=THREADS_VARIABLE,
-        description="Threads for each process that uses torch. Without it: half of the cores, so that a training and the scoring "
-        "beside it share them.",
+        description="Threads for a training. Without it: half of the cores, so that the scoring beside it has some. Scoring itself "
+        "always takes one thread, so that its figures do not depend on the machine's load.",
     )
 
     @classmethod

@@ -5,7 +5,6 @@ What it does is in ingest/; here is only what people see of it: partitions, log,
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -47,15 +46,18 @@ CHECKS = {
 )
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
-    from lofi_pipeline.ingest import register_sources
+    from lofi_pipeline.ingest import DayInDoubt, register_sources
     from lofi_pipeline.styles import load_presets
 
-    found = register_sources(
-        workspace.root,
-        workspace.config,
-        style_ids=set(load_presets()),
-        progress=_telling(context),
-    )
+    try:
+        found = register_sources(
+            workspace.root,
+            workspace.config,
+            style_ids=set(load_presets()),
+            progress=_telling(context),
+        )
+    except DayInDoubt as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     damage = _ledger_damage(workspace.root, found.scan)
     _add_partitions(context.instance, found.registry)
     _log(context, workspace.root, found, damage)
@@ -97,15 +99,22 @@ def _add_partitions(instance: dg.DagsterInstance, registry: Registry) -> None:
 def _log(
     context: dg.AssetExecutionContext, root: DataRoot, found: "Registration", damage: str | None
 ) -> None:
+    from lofi_pipeline.ingest import clock_day
+
     scan = found.scan
     if damage:
         context.log.error(f"{ledger_path(root)} {damage}: take it and withdrawals.json back from a backup")
     not_taken = [drop for drop in scan.drops if drop.status is not DropStatus.ACCEPTED]
     _warn(context, root, [f"{drop.folder}: {drop.status}: {drop.reason}" for drop in not_taken])
-    if scan.day and scan.day > date.today():
+    if scan.day and scan.day > clock_day():
         context.log.warning(
-            f"judged for {scan.day}, a day that was judged for before, although the clock says {date.today()}; if the "
-            f"clock was wrong then, move {root.drops_json} away and run this again"
+            f"judged for {scan.day}, a day that was judged for before, although the clock says {clock_day()}; if the clock was wrong "
+            "then, take that day back: see `lofi judging-day`"
+        )
+    elif scan.borne_out:
+        context.log.warning(
+            f"the clock has leapt to {scan.day}; no grant depends on it. If it is right, nothing is to be done; else set the clock, "
+            "and take that day back: see `lofi judging-day`"
         )
     _warn(context, root, [drop.edited for drop in scan.drops if drop.edited])
     changes = [

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
+from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.judged import JudgedSubject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.training_facts import forbids_commercial_use
@@ -23,6 +24,8 @@ from lofi_pipeline.entities import (
     TrackRow,
     Verdict,
 )
+from lofi_pipeline.ingest.day_changes import day_changes_json
+from lofi_pipeline.ingest.judging_day import doubt, judging_days
 from lofi_pipeline.licensing.withdrawals import Withdrawal
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -55,6 +58,24 @@ def licence_findings(
             "clock: set the clock, and audit again."
         )
         yield _finding(ERROR, FindingCode.CLOCK, version.dataset.dataset_id, sentence)
+
+
+def day_findings(inputs: AuditInputs, clock: date) -> Iterable[Finding]:
+    """What is to be known of the day that licences are judged for: a doubt, and who has set it."""
+    scan = inputs.scan.value
+    days = judging_days(scan, lambda: inputs.ledger)
+    if days.judged > clock:
+        sentence = (
+            f"Licences are judged for {days.judged}, the latest day that they were judged for, although this machine's clock says "
+            f"{clock}: set the clock; or if it is right, take the other day back: see `lofi judging-day`."
+        )
+        yield _finding(WARNING, FindingCode.CLOCK, inputs.scan.where, sentence)
+    elif reason := doubt(days, scan.drops if scan else []):
+        yield _finding(WARNING, FindingCode.CLOCK, inputs.scan.where, reason)
+    for change in inputs.day_changes:
+        severity = WARNING if change.taken_back else INFO
+        where = inputs.root.relative(day_changes_json(inputs.root))
+        yield _finding(severity, FindingCode.DAY_SET, where, str(change))
 
 
 def _finding(severity: Severity, code: FindingCode, where: str, sentence: str) -> Finding:

@@ -21,6 +21,7 @@ from lofi_pipeline.entities import (
     Registry,
     Scan,
 )
+from lofi_pipeline.ingest.day_changes import DayChange, load_day_changes
 from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
@@ -77,6 +78,11 @@ class AuditInputs:
     def scan(self) -> ReadRecord[Scan]:
         """drops.json: what the last scan of raw/ found."""
         return _read(self.root, self.root.drops_json, Scan)
+
+    @cached_property
+    def day_changes(self) -> list[DayChange]:
+        """Who set the day that is judged for; raises RecordError or UnreadableRecord when the record was damaged."""
+        return load_day_changes(self.root)
 
     @cached_property
     def registry(self) -> ReadRecord[Registry]:

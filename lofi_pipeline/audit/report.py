@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 
 from lofi_pipeline.audit.base_model import BaseAtHand
-from lofi_pipeline.audit.findings import licence_findings
+from lofi_pipeline.audit.findings import day_findings, licence_findings
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion, verify_version
 from lofi_pipeline.audit.integrity.verify import verify_files
@@ -33,7 +33,7 @@ from lofi_pipeline.entities import (
     TrackRow,
     now,
 )
-from lofi_pipeline.ingest.scan import judging_day
+from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.licensing.withdrawals import withdrawn_contents
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -71,6 +71,7 @@ def build_report(
     findings = [
         *verified.findings,
         *files.findings,
+        *day_findings(inputs, clock_day()),
         *licence_findings(judged, withdrawn, made, commercial=config.licensing.commercial),
     ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))

@@ -23,7 +23,7 @@ from lofi_pipeline.entities import (
     SourceRow,
     Verdict,
 )
-from lofi_pipeline.ingest.scan import judging_day
+from lofi_pipeline.ingest.judging_day import judging_day
 from lofi_pipeline.licensing.grants import expired
 from lofi_pipeline.licensing.judge import judge_source, stricter
 from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources

@@ -52,6 +52,7 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
     One run at a time: it has all cores. What comes meanwhile waits for a later tick.
     """
     from lofi_pipeline.ingest import load_registry, pending_tracks
+    from lofi_pipeline.ingest.day_changes import load_day_changes
 
     root, config, instance = workspace.root, workspace.config, context.instance
     cursor, ready, waiting = _look(root, config, Watch.load(context.cursor), time.time())
@@ -62,7 +63,9 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
         attempts = config.ingest.max_attempts
         if ready:
             asked, tags = register.name, {"lofi/drops": ", ".join(ready)[:200]}
-            request = _request(instance, asked, list(ready.items()), attempts, tags)
+            # Once the day to judge for was set, what failed because it was in doubt is tried again
+            work = [*ready.items(), len(load_day_changes(root))]
+            request = _request(instance, asked, work, attempts, tags)
         elif pending := sorted(
             {*pending_tracks(root, config), *unreported_tracks(instance, root)}, key=track_number
         ):

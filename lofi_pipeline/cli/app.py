@@ -1,4 +1,4 @@
-"""The command line: lofi demo, run, doctor, generate, audit, ui."""
+"""The command line: lofi demo, run, doctor, generate, audit, judging-day, ui."""
 
 from __future__ import annotations
 
@@ -204,6 +204,36 @@ def doctor(context: typer.Context, json_file: Json = None, data: Data = None) ->
         write_json_atomic(json_file, findings)
     if any(finding.level == "broken" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def judging_day(
+    context: typer.Context,
+    day: Annotated[
+        str | None,
+        typer.Option("--set", metavar="DAY", help="The right day, as the clock has it: 2026-11-26."),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept on record.")] = "",
+    by: Annotated[str | None, typer.Option("--by", help="Who says so. Else your login name.")] = None,
+    data: Data = None,
+) -> None:
+    """Show the day that licences are judged for; with --set, say that the clock's is the right one.
+
+    No day is judged for that lies before one that was judged for, so that setting the clock back revives no grant. After a clock
+    that was wrong, set it right and take the wrong day back with this; or confirm a leap of the clock that `lofi run` asks about.
+    Who did so, when and why is kept in metadata/judging_days.json and shown by every audit. What was withdrawn stays withdrawn.
+    """
+    from lofi_pipeline.cli.judging_day import require_clock, set_day, show_days
+
+    if bool(reason.strip()) is not (day is not None):
+        hint = "say why; it is kept on record" if day else "goes with --set"
+        raise typer.BadParameter(hint, param_hint="--reason")
+    root = DataRoot.find(_data(context, data))
+    if day is None:
+        show_days(root, console)
+        return
+    require_clock(day)
+    set_day(root, console, reason=reason, by=by)
 
 
 @app.command()

@@ -249,9 +249,12 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
     from lofi_pipeline.automation.jobs import JobName
     from lofi_pipeline.cli.run import headless
     from lofi_pipeline.dataset import NoTracks, load_version
+    from lofi_pipeline.ingest import clock_day, remember_day
     from lofi_pipeline.licensing import withdraw
 
-    withdraw(root, affected.source_id, reason=reason, day=date.today())
+    # First: should the clock be wrong and be set back, the withdrawal holds none the less
+    remember_day(root, in_doubt=True)
+    withdraw(root, affected.source_id, reason=reason, day=clock_day())
     with headless(root) as runner, bars():
         runner.run("dataset_manifest")
         outcome = runner.audit([item.partition_key for item in affected.checkpoints])

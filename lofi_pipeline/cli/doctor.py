@@ -44,7 +44,7 @@ class Finding(Entity):
 def examine(root: DataRoot) -> list[Finding]:
     """Look at everything. Nothing is changed, nothing is downloaded."""
     findings = [Finding(what="Python", level="good", found=platform.python_version()), *_packages(), _gpu()]
-    findings += [_disk(root), _config()]
+    findings += [_disk(root), _clock(root), _config()]
     if findings[-1].level == "good":
         findings += [_base(), *_embedders(), _style_suggestion()]
     return findings
@@ -87,6 +87,26 @@ def _disk(root: DataRoot) -> Finding:
         advice = f"make room: at least {LEAST_FREE_GB} GB, or choose another data root with --data"
         return Finding(what="data root", level="broken", found=found, advice=advice)
     return Finding(what="data root", level="good", found=found)
+
+
+def _clock(root: DataRoot) -> Finding:
+    from lofi_pipeline.ingest import clock_day, load_scan
+    from lofi_pipeline.ingest.judging_day import days_of, doubt
+
+    try:
+        scan = load_scan(root)
+    except (OSError, RecordError) as error:
+        return Finding(
+            what="clock", level="broken", found=str(error), advice="take the file back from a backup"
+        )
+    days, clock = days_of(root, scan), clock_day()
+    found = f"{clock}; licences are judged for {days.judged}"
+    if days.judged > clock:
+        advice = "set the clock; or if it is right now, take the other day back: see lofi judging-day"
+        return Finding(what="clock", level="broken", found=f"{found}, which lies ahead of it", advice=advice)
+    if reason := doubt(days, scan.drops if scan else []):
+        return Finding(what="clock", level="broken", found=f"{found}, a leap ahead", advice=reason)
+    return Finding(what="clock", level="good", found=found)
 
 
 def _config() -> Finding:

@@ -1,6 +1,5 @@
 """`lofi run`: the same jobs on the same Dagster instance, without webserver or daemon; only what is needed runs."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ from lofi_pipeline.cli.console import consoles_apart
 from lofi_pipeline.cli.job_process import run_job
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.environment import THREADS_VARIABLE
 from lofi_pipeline.processes import ENDING_SECONDS, child_process
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
@@ -146,7 +144,6 @@ class Headless:
                     progress.go_on()
                     time.sleep(POLL_SECONDS)
         self.outcome.seconds["lora_training"] = round(time.monotonic() - start, 2)
-        os.environ.setdefault(THREADS_VARIABLE, str(os.cpu_count() or 1))  # nobody shares the cores any more
         # A training that was killed may not have told of what it landed last: that must stand still before it is scored.
         while evaluate and ((spent := self._score_landed()) or self._something_settles()):
             scoring += spent

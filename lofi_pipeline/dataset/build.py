@@ -89,16 +89,17 @@ def build_dataset(
 ) -> BuiltDataset:
     """Make final/, validation/, the metadata files and the version of all tracks that are ready now.
 
-    The same inputs give the same hash on any machine. Every source is judged once more for `day` (default: today, but never
-    before the day of an earlier verdict): tracks that were withdrawn by then, or whose licence is not in force, are left out.
+    The same inputs give the same hash on any machine. Every source is judged once more for `day` (one that the caller vouches for;
+    default: the clock's; never before that of an earlier verdict): tracks that were withdrawn by then, or whose licence is not in force, are left out.
     Versions that exist are never changed.
 
     Raises:
         NoTracks: no track is ready.
+        DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
     """
     with locked(root.dataset_manifest_json):
         eligibility = eligibility_of(root, config, day=day)
-        remember_day(root, eligibility.day)
+        remember_day(root, day)
         ready = _ready_records(root, eligibility)
         processing = {record.track_id: record.inputs["processed"] for record in ready}
         known = {**withdrawn_processing(root, eligibility), **processing}

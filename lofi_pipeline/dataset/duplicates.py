@@ -1,10 +1,12 @@
 """Near-duplicates among tracks: copies, of which the first registered is kept, and related tracks, which share a side of the split.
 
-How two fingerprints are compared is in audio/fingerprint/; which tracks are compared at all is found with sketch_index.py.
+How two fingerprints are compared is in audio/fingerprint/; which tracks are compared at all is found with sketch_index.py. Of
+many copies of one recording only a few are compared with each new one: see alike.py.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +17,7 @@ from joblib import Parallel, delayed, parallel_config
 from pydantic import Field
 
 from lofi_pipeline import audio
+from lofi_pipeline.dataset.alike import REPRESENTATIVES, AlikeTracks
 from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, track_number
 from lofi_pipeline.entities.base import Sha256, TrackId
@@ -23,6 +26,8 @@ from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
 COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
 _SAVE_EVERY = 500
+_PIECE = 8
+"""Comparisons that a worker is given at once where a track has many."""
 _WORTH_WORKERS = 500
 """Comparisons from which on worker processes are worth it: one takes about 10 ms, starting a worker some seconds."""
 
@@ -56,6 +61,15 @@ class Comparisons(Entity):
     version: int = COMPARISON_VERSION
     compared: dict[TrackId, Sha256] = {}
     pairs: list[TrackPair] = []
+    alike: dict[TrackId, TrackId] = Field(
+        default_factory=dict,
+        description="By track that was compared with a few of its many copies alone, the first of these: all tracks under one name "
+        "are the same recording",
+    )
+
+    def same(self) -> list[TrackPair]:
+        """The pairs that are the same recording."""
+        return [pair for pair in self.pairs if pair.kinship is audio.MatchType.SAME]
 
 
 class KnownGroups(Entity):
@@ -104,16 +118,26 @@ def compare_tracks(
         compared = {track_id: key for track_id, key in known.compared.items() if keys[track_id] == key}
         stale = set(known.compared) - set(compared)
         pairs = [pair for pair in known.pairs if not {pair.track_id, pair.other} & stale]
+        _forget_lonely(compared, known.alike, pairs)
         _update_index(root, index, compared)
+        search = _Search.of(root, index, workers, compared, pairs, known.alike)
         fresh = sorted(set(processing) - set(compared), key=track_number)
         for start in range(0, len(fresh), _SAVE_EVERY):
             candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
             compared |= {track_id: keys[track_id] for track_id in candidates}
-            pairs += _pairs_among(root, candidates, workers)
+            pairs += search.pairs_among(candidates)
             if start + _SAVE_EVERY < len(fresh):
-                _save(root, index, compared, pairs)
+                _save(root, index, compared, pairs, search.alike.recorded())
                 progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
-        return _save(root, index, compared, pairs)
+        return _save(root, index, compared, pairs, search.alike.recorded())
+
+
+def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Sequence[TrackPair]) -> None:
+    """Of tracks that were compared with a few copies alone: those whose few are all made anew count as not compared."""
+    same = _SameRecordings.of(Comparisons(pairs=list(pairs)))
+    for track_id in alike:
+        if track_id not in same.partners:
+            compared.pop(track_id, None)
 
 
 def _update_index(root: DataRoot, index: SketchIndex, compared: dict[str, str]) -> None:
@@ -144,12 +168,17 @@ def _index_new(root: DataRoot, index: SketchIndex, keys: Mapping[str, str]) -> d
 
 
 def _save(
-    root: DataRoot, index: SketchIndex, compared: Mapping[str, str], pairs: Sequence[TrackPair]
+    root: DataRoot,
+    index: SketchIndex,
+    compared: Mapping[str, str],
+    pairs: Sequence[TrackPair],
+    alike: Mapping[str, str],
 ) -> Comparisons:
     kept = [pair for pair in pairs if pair.track_id in compared and pair.other in compared]
     result = Comparisons(
         compared=dict(sorted(compared.items(), key=lambda item: track_number(item[0]))),
         pairs=sorted(kept, key=lambda pair: (track_number(pair.track_id), track_number(pair.other))),
+        alike={track_id: first for track_id, first in alike.items() if track_id in compared},
     )
     index.save()
     write_json_atomic(root.metadata / "duplicates.json", result)
@@ -171,16 +200,97 @@ def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
     return bands
 
 
-def _pairs_among(
-    root: DataRoot, by_track: Mapping[str, Sequence[Candidate]], workers: int
-) -> list[TrackPair]:
-    """The near-duplicates of each track among its candidates."""
-    few = sum(map(len, by_track.values())) < _WORTH_WORKERS
-    with parallel_config(backend="loky", n_jobs=1 if few else workers or -1, inner_max_num_threads=1):
-        found = Parallel()(
-            delayed(_pairs_of)(root, track_id, candidates) for track_id, candidates in by_track.items()
-        )
-    return list(chain.from_iterable(cast(list[list[TrackPair]], found)))
+@dataclass
+class _Search:
+    """Finds the near-duplicates of new tracks among their candidates."""
+
+    root: DataRoot
+    index: SketchIndex
+    workers: int
+    alike: AlikeTracks
+
+    @classmethod
+    def of(
+        cls,
+        root: DataRoot,
+        index: SketchIndex,
+        workers: int,
+        compared: Collection[str],
+        pairs: Sequence[TrackPair],
+        recorded: Mapping[str, str],
+    ) -> _Search:
+        """A search that knows what was found before."""
+        same = _SameRecordings.of(Comparisons(pairs=list(pairs)))
+        return cls(root, index, workers, AlikeTracks.of(compared, same.partners, recorded))
+
+    def pairs_among(self, by_track: Mapping[str, Sequence[Candidate]]) -> list[TrackPair]:
+        """The near-duplicates of each track, in an order in which each of them knows the groups of those before it."""
+        few = sum(map(len, by_track.values())) < _WORTH_WORKERS
+        with (
+            parallel_config(backend="loky", n_jobs=1 if few else self.workers or -1, inner_max_num_threads=1),
+            Parallel() as parallel,
+        ):
+            # Where there are few candidates no group matters, so these are shared out among the workers at once
+            simple = [item for item in by_track.items() if len(item[1]) <= REPRESENTATIVES]
+            done = dict(
+                zip((track_id for track_id, _ in simple), self._compare(parallel, simple), strict=True)
+            )
+            pairs: list[TrackPair] = []
+            for track_id, candidates in by_track.items():
+                found, within = (
+                    (done[track_id], None)
+                    if track_id in done
+                    else self._among_many(parallel, track_id, candidates)
+                )
+                self.alike.settle(track_id, _same_as(track_id, found), within=within)
+                pairs += found
+        return pairs
+
+    def _among_many(
+        self, parallel: Parallel, track_id: str, candidates: Sequence[Candidate]
+    ) -> tuple[list[TrackPair], str | None]:
+        """The near-duplicates of a track, and the group that it joins because it is the same recording as its first few.
+
+        With the others of that group it is not compared; nor with the others of a group whose first few have nothing in common
+        with it.
+        """
+        left = {item.track_id: item for item in candidates}
+        pairs: list[TrackPair] = []
+        within = None
+        for representatives, members in self.alike.crowded(left):
+            few = [left.pop(name) for name in representatives if name in left]
+            few += self._candidates(track_id, set(representatives) - {item.track_id for item in few})
+            found = _pairs_of(self.root, track_id, few)
+            pairs += found
+            joins = within is None and set(representatives) <= _same_as(track_id, found)
+            if joins:
+                within = representatives[0]
+            if joins or not found:
+                left = {name: item for name, item in left.items() if name not in members}
+        rest = list(left.values())
+        pieces = [(track_id, rest[start : start + _PIECE]) for start in range(0, len(rest), _PIECE)]
+        pairs += chain.from_iterable(self._compare(parallel, pieces))
+        return pairs, within
+
+    def _candidates(self, track_id: str, others: Collection[str]) -> list[Candidate]:
+        """Tracks that the index did not name, but that stand for some that it did."""
+        bands = load_fingerprint(self.root, track_id) if others else None
+        if bands is None:
+            return []
+        queries = audio.query_sketches(bands)
+        return [self.index.candidate(it, queries, len(bands)) for it in sorted(others, key=track_number)]
+
+    def _compare(
+        self, parallel: Parallel, work: Sequence[tuple[str, Sequence[Candidate]]]
+    ) -> list[list[TrackPair]]:
+        """The near-duplicates of each track among some candidates."""
+        return cast(list[list[TrackPair]], parallel(delayed(_pairs_of)(self.root, *item) for item in work))
+
+
+def _same_as(track_id: str, pairs: Sequence[TrackPair]) -> set[str]:
+    """The tracks that a track is the same recording as, by its pairs."""
+    same = [pair for pair in pairs if pair.kinship is audio.MatchType.SAME]
+    return {pair.other if pair.track_id == track_id else pair.track_id for pair in same}
 
 
 def _pairs_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) -> list[TrackPair]:
@@ -193,17 +303,17 @@ def _pairs_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) ->
         if other is not None:
             likeness = audio.compare_at(bands, other, candidate.hints)
             if likeness.match_type is not audio.MatchType.NONE:
-                pairs.append(_pair(track_id, candidate.track_id, likeness))
+                pairs.append(_pair(track_id, candidate.track_id, likeness, likeness.match_type))
     return pairs
 
 
-def _pair(track_id: str, other: str, likeness: audio.Likeness) -> TrackPair:
+def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.MatchType) -> TrackPair:
     if track_number(track_id) < track_number(other):
         track_id, other, likeness = other, track_id, likeness.swapped()
     return TrackPair(
         track_id=track_id,
         other=other,
-        kinship=likeness.match_type,
+        kinship=kinship,
         similarity=round(likeness.similarity, 4),
         contradiction=round(likeness.contradiction, 4),
         speed=round(likeness.speed, 4),
@@ -213,37 +323,87 @@ def _pair(track_id: str, other: str, likeness: audio.Likeness) -> TrackPair:
 
 def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy]:
     """Which of the tracks are copies: those that are the same recording as one registered before and not a copy itself."""
-    earlier: dict[str, list[TrackPair]] = {}
-    for pair in found.pairs:
-        if pair.kinship is audio.MatchType.SAME:
-            earlier.setdefault(pair.track_id, []).append(pair)
+    same = _SameRecordings.of(found)
     copies: dict[str, Copy] = {}
     kept: set[str] = set()
+    kept_of: dict[str, str] = {}
+    """By group of many copies, the first track that is kept."""
     for track_id in sorted(track_ids, key=track_number):
-        originals = [pair for pair in earlier.get(track_id, []) if pair.other in kept]
+        group = found.alike.get(track_id)
+        originals = same.partners[track_id] & kept
+        originals |= {kept_of[group]} if group in kept_of else set()
         if originals:
-            pair = min(originals, key=lambda item: track_number(item.other))
-            copies[track_id] = Copy(track_id, pair.other, pair)
+            original = min(originals, key=track_number)
+            copies[track_id] = Copy(track_id, original, same.pair(track_id, original))
         else:
             kept.add(track_id)
+            if group:
+                kept_of[group] = track_id
     return copies
 
 
 def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]:
     """Every other track that is the same recording as one of `originals`, whichever was registered first."""
+    same = _SameRecordings.of(found)
     copies: dict[str, Copy] = {}
-    for pair in found.pairs:
-        if pair.kinship is audio.MatchType.SAME:
-            for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
-                if original in originals and track_id not in originals:
-                    copies.setdefault(track_id, Copy(track_id, original, pair))
+    for pair in found.same():
+        for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
+            if original in originals and track_id not in originals:
+                copies.setdefault(track_id, Copy(track_id, original, pair))
+    of_group = {group: it for it, group in reversed(found.alike.items()) if it in originals}
+    for track_id, group in found.alike.items():
+        if group in of_group and track_id not in originals:
+            pair = same.pair(track_id, of_group[group])
+            copies.setdefault(track_id, Copy(track_id, of_group[group], pair))
     return copies
+
+
+@dataclass(frozen=True)
+class _SameRecordings:
+    """The pairs that are the same recording, by both tracks, those included that follow from a group of many copies."""
+
+    partners: defaultdict[str, set[str]]
+    pairs: Mapping[frozenset[str], TrackPair]
+
+    @classmethod
+    def of(cls, found: Comparisons) -> _SameRecordings:
+        partners: defaultdict[str, set[str]] = defaultdict(set)
+        pairs = {frozenset((pair.track_id, pair.other)): pair for pair in found.same()}
+        for pair in pairs.values():
+            partners[pair.track_id].add(pair.other)
+            partners[pair.other].add(pair.track_id)
+        return cls(partners, pairs)
+
+    def pair(self, track_id: str, other: str) -> TrackPair:
+        """What was found of two tracks; where they were not compared, what follows from what both were compared with."""
+        known = self.pairs.get(frozenset((track_id, other)))
+        if known is not None:
+            return known
+        between = min(self.partners[track_id] & self.partners[other], key=track_number, default=None)
+        one, two = self._seen_from(track_id, between), self._seen_from(other, between)
+        likeness = audio.Likeness(
+            similarity=min(one.similarity, two.similarity),
+            contradiction=max(one.contradiction, two.contradiction),
+            overlap=1.0,
+            speed=one.speed / two.speed,
+            semitones=one.semitones - two.semitones,
+        )
+        return _pair(track_id, other, likeness, audio.MatchType.SAME)
+
+    def _seen_from(self, track_id: str, between: str | None) -> audio.Likeness:
+        """What was found of a track against another; without another, as if they were one."""
+        if between is None:
+            return audio.Likeness(1.0, 0.0, 1.0)
+        pair = self.pairs[frozenset((track_id, between))]
+        likeness = audio.Likeness(pair.similarity, pair.contradiction, 1.0, pair.speed, pair.semitones)
+        return likeness if pair.track_id == track_id else likeness.swapped()
 
 
 def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[str, str]) -> dict[str, str]:
     """The group of each track. Known groups stay; new related tracks join the known group that is most similar, or a new one."""
     wanted = set(track_ids)
     pairs = [pair for pair in found.pairs if {pair.track_id, pair.other} <= wanted | set(known)]
+    pairs += _along_groups(wanted | set(known), found)
     parent = {track_id: track_id for track_id in wanted - set(known)}
 
     def root_of(track_id: str) -> str:
@@ -267,3 +427,15 @@ def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[s
         else joined.get(root_of(track_id), (0.0, root_of(track_id)))[1]
         for track_id in track_ids
     }
+
+
+def _along_groups(track_ids: Collection[str], found: Comparisons) -> list[TrackPair]:
+    """Of each group of many copies, pairs that tie those of the tracks together that are in it."""
+    same, before = _SameRecordings.of(found), dict[str, str]()
+    pairs = []
+    for track_id, group in found.alike.items():
+        if track_id in track_ids:
+            if group in before:
+                pairs.append(same.pair(track_id, before[group]))
+            before[group] = track_id
+    return pairs

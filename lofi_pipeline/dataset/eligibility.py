@@ -11,7 +11,8 @@ from datetime import date
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack, Registry
-from lofi_pipeline.ingest import judging_day, load_scan, withdrawn_reason
+from lofi_pipeline.ingest import load_scan, withdrawn_reason
+from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.licensing import (
     Withdrawal,
     judge_source,
@@ -59,8 +60,8 @@ class Eligibility:
 
 def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> Eligibility:
     """Judge every source of the last scan for a day (default: today; never before the scan's)."""
-    scan = load_scan(root)
-    judged_for = judging_day(scan, day)
+    scan, clock = load_scan(root), day or clock_day()
+    judged_for = judging_day(scan, clock)
     found: dict[str, Provenance] = {}
     manifests: dict[str, DropManifest] = {}
     for drop in scan.drops if scan else []:
@@ -73,6 +74,7 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
             day=judged_for,
             base=config.training.base,
         )
+        verdict = with_remedy(verdict, drop.manifest.grant, judged=judged_for, clock=clock)
         ended = expired(drop.also, judged_for) if drop.also else None
         if ended and verdict.permitted:
             verdict = verdict.model_copy(update={"permitted": False, "reason": ended})

@@ -30,7 +30,6 @@ class Candidate:
     """A track that may be a near-duplicate, and the windows that match."""
 
     track_id: str
-    score: float
     hints: list[audio.Hint]
 
 
@@ -118,10 +117,15 @@ class SketchIndex:
         best = np.argsort(-scores, kind="stable")[:CANDIDATES]
         found = []
         for at in best[scores[best] >= LEAST_SCORE]:
-            track_id, start, count, other_frames = entries[at]
-            hints = audio.hints_of(queries, self._rows[start : start + count], frames, other_frames)
-            found.append(Candidate(track_id, float(scores[at]), hints))
+            found.append(self.candidate(entries[at][0], queries, frames))
         return found
+
+    def candidate(self, track_id: str, queries: np.ndarray, frames: int) -> Candidate:
+        """One track as a candidate, however similar it is; queries and frames as `likely` takes them."""
+        start, count, other_frames = self._entries[track_id]
+        return Candidate(
+            track_id, audio.hints_of(queries, self._rows[start : start + count], frames, other_frames)
+        )
 
     def _scan(self, queries: np.ndarray) -> np.ndarray:
         """For each row of the index, the highest cosine with any query: float32 [rows]."""

@@ -70,6 +70,9 @@ class Scan(Entity):
     drops: list[Drop]
     judged_with: Sha256 = Field(description="Of the licence policy, its settings and the style ids")
     day: date | None = Field(default=None, description="The latest day that was ever judged for")
+    borne_out: date | None = Field(
+        default=None, description="The latest day that the clock did not reach by a leap; none: that is `day`"
+    )
     withdrawals: Sha256 | None = Field(default=None, description="Of the withdrawals in force on that day")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was scanned")
     sources: Sha256 | None = Field(default=None, description="Of sources.json, which was compiled from it")

@@ -194,8 +194,13 @@ class FindingCode(StrEnum):
     )
     CLOCK = (
         "clock",
-        "The data set version was made on a day that lies ahead of this machine's clock.",
-        "Set the clock, and audit again.",
+        "The data set version was made on a day that lies ahead of this machine's clock, or licences are judged for such a day.",
+        "Set the clock, and audit again; if it is right, take the other day back with `lofi judging-day`.",
+    )
+    DAY_SET = (
+        "day-set",
+        "Somebody took the day that licences are judged for back, or confirmed a leap of the clock.",
+        "Read who and why; a day that was taken back without need may have revived a grant.",
     )
     # The ledger
     NOT_SEALED = (

@@ -35,7 +35,7 @@ from lofi_pipeline.evaluation.records import (
 )
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
 from lofi_pipeline.storage import DataRoot, locked
-from lofi_pipeline.training.bases import describe_base, load_base, pick_device, torch_threads
+from lofi_pipeline.training.bases import describe_base, load_base, pick_device
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -81,9 +81,6 @@ def evaluate_checkpoint(
     record = read_record(folder)
     facts = describe_base(base_name)
     _require_scorable(folder, record, facts)
-    import torch
-
-    torch.set_num_threads(torch_threads())
     embedder = _open_embedder(settings.model_dump_json())
     key = score_key(root, version, embedder, settings)
     scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)

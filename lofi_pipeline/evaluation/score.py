@@ -28,6 +28,7 @@ from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.key import fixed_prompts, score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
+from lofi_pipeline.evaluation.threads import scoring_threads
 from lofi_pipeline.evaluation.windows import window_seconds
 from lofi_pipeline.storage import DataRoot, replacing
 
@@ -41,6 +42,7 @@ BASE_CHECKPOINT_ID = checkpoint_id_of(BASE_STEP)
 SAMPLE_SUFFIX = ".flac"
 
 
+@scoring_threads()
 def evaluate(
     root: DataRoot,
     version: DatasetVersion,

@@ -5,6 +5,8 @@ How the records of all tracks become a data set is in dataset/.
 
 from lofi_pipeline.ingest.batch import pending_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
+from lofi_pipeline.ingest.errors import DayInDoubt
+from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.ingest.layout import drop_folders
 from lofi_pipeline.ingest.listing import drop_signature
 from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
@@ -20,18 +22,19 @@ from lofi_pipeline.ingest.scan import (
     changed_drops,
     changed_signatures,
     incomplete_reason,
-    judging_day,
     scan_drops,
 )
 from lofi_pipeline.ingest.source_edits import withdrawn_reason
 from lofi_pipeline.ingest.zero_shot import tagger_of, zero_shot_styles
 
 __all__ = [
+    "DayInDoubt",
     "ProcessingContext",
     "Registration",
     "VerdictChange",
     "changed_drops",
     "changed_signatures",
+    "clock_day",
     "drop_folders",
     "drop_signature",
     "incomplete_reason",

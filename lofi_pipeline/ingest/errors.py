@@ -1,4 +1,4 @@
-"""What keeps one track out while the others go on. A drop that is refused is a Drop with a reason, not an error."""
+"""What keeps one track or all of them out. A drop that is refused is a Drop with a reason, not an error."""
 
 from __future__ import annotations
 
@@ -14,3 +14,7 @@ class ChangedMeanwhile(LofiError):
 
     def __init__(self) -> None:
         super().__init__("changed while it was read; scan again when it stands still")
+
+
+class DayInDoubt(LofiError):
+    """The day to judge for is in doubt, and a grant depends on it; the message names both days and what to do."""

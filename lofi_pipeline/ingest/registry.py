@@ -21,7 +21,8 @@ from lofi_pipeline.entities import (
     TrackOrigin,
     track_number,
 )
-from lofi_pipeline.ingest.scan import Progress, either, judging_day, scan_drops
+from lofi_pipeline.ingest.judging_day import days_of, require_no_doubt, with_days
+from lofi_pipeline.ingest.scan import Progress, either, scan_drops
 from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
 from lofi_pipeline.licensing import enter_withdrawals
 from lofi_pipeline.storage import (
@@ -78,30 +79,36 @@ def register_sources(
 ) -> Registration:
     """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 
-    Two runs at the same time wait for each other. A list of withdrawals that was written, and not yet entered, is entered. An id that was given never changes, and never moves to other content.
-    `day` is the day to judge for (default: today), but never before the day of the last scan.
+    Two runs at the same time wait for each other. A list of withdrawals that was written, and not yet entered, is entered.
+    An id that was given never changes, and never moves to other content. `day` is a day to judge for that the caller vouches
+    for (default: the clock's), but never before that of the last scan.
+
+    Raises:
+        DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
     """
     root.create()
     remove_temporary_files(root)
     enter_withdrawals(root)
     with locked(root.registry_json):
         known = load_scan(root)
-        judged_for = judging_day(known, day)
-        record = load_declared_terms(root, known, day=judged_for)
+        days = days_of(root, known, day)
+        record = load_declared_terms(root, known, day=days.judged)
         scan = scan_drops(
             root,
             style_ids=style_ids,
             licensing=config.licensing,
             known=known,
             record=record,
-            day=judged_for,
+            day=day,
             base=config.training.base,
             progress=progress,
         )
+        require_no_doubt(days, scan.drops)
+        scan = with_days(scan, days)
         before = load_registry(root)
         registry = _assign(root, before, scan)
         sources = _compile_sources(scan, registry)
-        save_declared_terms(root, record.with_accepted(_declared_terms(scan), judged_for))
+        save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
         write_json_atomic(root.registry_json, registry)
         write_json_atomic(root.sources_json, sources)
         # The scan last: it says that the rest is there. Whatever kills a run before it, the next one scans again.
@@ -148,12 +155,21 @@ def _verdict_in_words(drop: Drop, *, in_full: bool) -> str:
     return words if drop.status is DropStatus.ACCEPTED else f"{words}. {drop.verdict.reason}"
 
 
-def remember_day(root: DataRoot, day: date) -> None:
-    """Record the day in the scan if it is later than the day that the scan was judged for."""
+def remember_day(root: DataRoot, day: date | None = None, *, in_doubt: bool = False) -> None:
+    """Record in the scan that a day was judged for (one that the caller vouches for, else the clock's), if it is the latest.
+
+    Raises:
+        DayInDoubt: the clock has leapt, and a grant depends on which day it is; not where `in_doubt` says that this is no matter.
+    """
     with locked(root.registry_json):
         scan = load_scan(root)
-        if scan is not None and (scan.day is None or scan.day < day):
-            write_json_atomic(root.drops_json, scan.model_copy(update={"day": day}))
+        if scan is None:
+            return
+        days = days_of(root, scan, day)
+        if not in_doubt:
+            require_no_doubt(days, scan.drops)
+        if (remembering := with_days(scan, days)) != scan:
+            write_json_atomic(root.drops_json, remembering)
 
 
 def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:

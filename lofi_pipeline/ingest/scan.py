@@ -34,6 +34,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
 from lofi_pipeline.ingest.hashing import hashed
+from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, drop_signature, entries_below, signature_of
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
@@ -46,6 +47,7 @@ from lofi_pipeline.storage import (
     DataRoot,
     UnreadableRecord,
     content_sha256,
+    file_sha256,
     read_json,
     read_ledger,
 )
@@ -92,9 +94,10 @@ def scan_drops(
         base: the base model to be trained on: a grant may be limited to others.
         progress: told how many of how many drops were read, then how many of how many files were hashed.
     """
-    day = judging_day(known, day)
+    clock = day or clock_day()
+    day = judging_day(known, clock)
     former = {drop.folder: drop for drop in (known.drops if known else [])}
-    scanner = _Scanner(root, style_ids, licensing, former, day, base)
+    scanner = _Scanner(root, style_ids, licensing, former, day, clock, base)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops: list[Drop] = []
     folders = drop_folders(root)
@@ -134,15 +137,6 @@ def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> l
 
 def _to_be_hashed(file: DropAudio) -> bool:
     return file.sha256 is None and file.refusal is None
-
-
-def judging_day(scan: Scan | None, day: date | None = None) -> date:
-    """The day to judge for: `day` (default: today), or the day that `scan` was judged for, if that is later.
-
-    So setting the clock back does not revive a grant that has ended.
-    """
-    day = day or date.today()
-    return max(day, scan.day) if scan is not None and scan.day is not None else day
 
 
 def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
@@ -208,7 +202,8 @@ def _sources_are_whole(root: DataRoot, scan: Scan) -> bool:
 
 
 def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
-    """Whether a grant of a drop began or ended between two days."""
+    """Whether a grant of a drop began or ended since the drop was judged, else since `before`."""
+    before = (drop.verdict.day if drop.verdict else None) or before
     return any(
         before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
     )
@@ -281,6 +276,7 @@ class _Scanner:
     former: dict[str, Drop]
     """The drops of the last scan."""
     day: date
+    clock: date
     base: str | None
     policy: Policy = field(default_factory=load_policy)
 
@@ -337,9 +333,10 @@ class _Scanner:
 
     def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
         """The verdict of the policy on a source.json with these documents."""
-        return judge_source(
+        verdict = judge_source(
             manifest, self.licensing, evidence=evidence, day=self.day, base=self.base, policy=self.policy
         )
+        return with_remedy(verdict, manifest.grant, judged=self.day, clock=self.clock)
 
     def manifest(self, folder: Path) -> DropManifest:
         """The facts in a drop's source.json.
@@ -451,7 +448,7 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
     """
     if not is_drop(root, folder):
         return None
-    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, date.today(), None)
+    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, clock_day(), clock_day(), None)
     try:
         manifest = scanner.manifest(folder)
     except FileNotFoundError as error:

@@ -6,9 +6,8 @@ fingerprints are to be kept of them, so that a re-encoded copy is. A grant that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 
 from pydantic import Field
@@ -25,11 +24,13 @@ from lofi_pipeline.entities.base import Identifier, Name, Sha256, TrackId
 from lofi_pipeline.storage import (
     DataRoot,
     append_to_ledger,
+    edited_by_hand,
+    enter_grown,
     file_sha256,
+    is_entered,
     json_file,
     locked,
     read_json,
-    read_ledger,
     read_versions,
     write_json_atomic,
 )
@@ -81,8 +82,8 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
     path = withdrawals_json(root)
     with locked(path):
         known = load_withdrawals(root)
-        if not _enter(root, known):
-            raise RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
+        if not enter_grown(root, path, _files(known)):
+            raise edited_by_hand(path)
         seen = _Seen(root, source_id)
         earlier = [item for item in known if item.source_id == source_id]
         if seen.provider is None and not earlier:
@@ -119,28 +120,14 @@ def enter_withdrawals(root: DataRoot) -> None:
     A list that was edited otherwise is left to the audit: an entry would cover the edit.
     """
     path = withdrawals_json(root)
-    if path.is_file() and not _is_entered(root):
+    if path.is_file() and not is_entered(root, path):
         with locked(path):
-            _enter(root, load_withdrawals(root))
+            enter_grown(root, path, _files(load_withdrawals(root)))
 
 
-def _is_entered(root: DataRoot) -> bool:
-    path = withdrawals_json(root)
-    entered = read_ledger(root).hashes.get(root.relative(path))
-    return entered == (file_sha256(path) if path.is_file() else None)
-
-
-def _enter(root: DataRoot, known: Sequence[Withdrawal]) -> bool:
-    """Enter the list if it is the one that the ledger knows, and more. Returns whether the ledger holds it."""
-    if _is_entered(root):
-        return True
-    path = withdrawals_json(root)
-    entered = read_ledger(root).hashes.get(root.relative(path))
-    earlier = (json_file(_Withdrawals(withdrawals=list(known[:count]))) for count in range(len(known)))
-    if entered is not None and entered not in {sha256(data).hexdigest() for data in earlier}:
-        return False
-    append_to_ledger(root, {root.relative(path): file_sha256(path)})
-    return True
+def _files(known: Sequence[Withdrawal]) -> Iterator[bytes | bytearray]:
+    """The file as it was with fewer withdrawals."""
+    return (json_file(_Withdrawals(withdrawals=list(known[:count]))) for count in range(len(known)))
 
 
 def in_force(withdrawals: Sequence[Withdrawal], day: date) -> list[Withdrawal]:

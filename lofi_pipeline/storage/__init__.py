@@ -21,7 +21,15 @@ from lofi_pipeline.storage.atomic import (
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
-from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
+from lofi_pipeline.storage.ledger import (
+    Ledger,
+    append_to_ledger,
+    edited_by_hand,
+    enter_grown,
+    is_entered,
+    ledger_path,
+    read_ledger,
+)
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
@@ -36,7 +44,10 @@ __all__ = [
     "canonical_json",
     "commit_folder",
     "content_sha256",
+    "edited_by_hand",
+    "enter_grown",
     "file_sha256",
+    "is_entered",
     "json_file",
     "ledger_path",
     "link_or_copy",

@@ -171,9 +171,10 @@ def _quietly() -> Iterator[None]:
 
 
 def torch_threads() -> int:
-    """Threads for torch: LOFI_TORCH_THREADS, else half the cores.
+    """Threads for a training: LOFI_TORCH_THREADS, else half the cores.
 
-    Training and scoring go on side by side, and two processes that each want all cores wait for each other's threads.
+    Scoring goes on beside it with a fixed number of its own (evaluation/threads.py), and threads that share a core wait for
+    each other.
     """
     return Environment.read().torch_threads or max(1, (os.cpu_count() or 2) // 2)
 

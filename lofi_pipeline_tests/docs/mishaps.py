@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.config import EvaluationSettings, load_config
 from lofi_pipeline.entities import SourceType, Split
+from lofi_pipeline.ingest import register_sources
 from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
 
 Mishap = Callable[[DataRoot], str]
@@ -159,6 +161,34 @@ def _(root: DataRoot) -> str:
         {"evening.wav": song(0), **CONTRACT},
         facts(license_type="AI Training Rights", grant=grant),
     )
+    return refusals(root)
+
+
+def _granted(root: DataRoot, end: date) -> None:
+    """A drop of the source `northern`, whose licence rests on a grant until a day."""
+    source = facts(
+        source_id="northern",
+        license_type="AI Training Rights",
+        grant={**GRANT, "validity": {"end": str(end)}},
+    )
+    make_drop(root, "evening", {"evening.wav": song(0), **CONTRACT}, source)
+
+
+def _judge(root: DataRoot, day: date | None = None) -> None:
+    register_sources(root, load_config(), style_ids=set(load_presets()), day=day)
+
+
+@mishap("The clock has leapt ahead")
+def _(root: DataRoot) -> str:
+    _granted(root, TODAY - timedelta(days=10))
+    _judge(root, TODAY - timedelta(days=90))
+    return error_of(lambda: _judge(root))
+
+
+@mishap("A grant ended by a clock that was wrong")
+def _(root: DataRoot) -> str:
+    _granted(root, TODAY + timedelta(days=10))
+    _judge(root, TODAY + timedelta(days=3650))
     return refusals(root)
 
 

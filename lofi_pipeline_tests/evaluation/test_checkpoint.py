@@ -13,7 +13,7 @@ from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
 from lofi_pipeline.evaluation import EvaluationError, read_scores
 from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.training.conftest import job_for, run_job
 from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base
 
@@ -75,6 +75,27 @@ def test_a_checkpoint_is_scored_beside_its_base(trained: Trained) -> None:
         found.scores.metrics.fad_score,
         found.scores.metrics.clap_score,
     )
+
+
+def test_scores_do_not_depend_on_the_threads_that_a_process_has(trained: Trained) -> None:
+    """Beside a training there are fewer than after it."""
+    import torch
+
+    root, _, _, folder = trained
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            said = _evaluate(trained).scores.model_dump(exclude={"metrics": {"evaluation_date"}})
+            assert torch.get_num_threads() == threads
+            found.append((said, [file_sha256(path) for path in sorted((folder / "samples").iterdir())]))
+            (folder / "scores.json").unlink()
+            for name in ("base_scores", "samples"):
+                shutil.rmtree(root.metadata / name, ignore_errors=True)
+            shutil.rmtree(root.cache, ignore_errors=True)
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
 
 
 def test_what_was_scored_is_not_scored_again_until_a_setting_changes(trained: Trained) -> None:

@@ -19,6 +19,7 @@ from lofi_pipeline.entities import (
     RecordError,
     Severity,
 )
+from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import (
     append_to_ledger,
@@ -106,6 +107,17 @@ def _head_in(path: Path, fields: list[str]) -> LedgerHead | None:
         return LedgerHead.parse(found, where=str(path))
     except (OSError, RecordError, KeyError, TypeError):
         return None
+
+
+def verify_day_changes(verifier: Verifier, inputs: AuditInputs) -> None:
+    """The record of who set the day that is judged for, which is entered into the ledger with each change."""
+    where = verifier.root.relative(day_changes_json(verifier.root))
+    if entered := inputs.ledger.hashes.get(where):
+        what = "the record of days that were set"
+        verifier.expect(where, entered, what, advice="take it back from a backup")
+    elif inputs.day_changes:
+        sentence = f"{where} was never sealed: set the day with `lofi judging-day` alone."
+        verifier.error(FindingCode.RECORD_CHANGED, where, sentence)
 
 
 def verify_withdrawals(verifier: Verifier, inputs: AuditInputs) -> None:
