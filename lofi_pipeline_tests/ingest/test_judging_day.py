@@ -5,7 +5,7 @@ The clock is never faked where a command is tried: what is on record is older or
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -132,15 +132,8 @@ def test_days_of_entries_in_the_ledger_bear_a_day_out(
 
 
 def enter(root: DataRoot, monkeypatch: pytest.MonkeyPatch, day: date) -> None:
-    from datetime import UTC, datetime
-
-    class Then(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-
     with monkeypatch.context() as then:
-        then.setattr("lofi_pipeline.storage.ledger.datetime", Then)
+        then.setattr("lofi_pipeline.storage.ledger.now", lambda: datetime.combine(day, time(12), UTC))
         append_to_ledger(root, {f"entry of {day}": "0" * 64})
 
 
