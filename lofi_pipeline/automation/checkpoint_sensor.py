@@ -41,7 +41,7 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
             if reason := look.reason_to_wait(found, found.record):
                 waiting.append(f"{found.folder.name}: {reason}")
                 continue
-            requests.append(look.request(found.record))
+            requests.append(look.request(found, found.record))
             if found.record.partition_key not in known_keys:
                 new_keys.append(found.record.partition_key)
     return dg.SensorResult(
@@ -67,12 +67,16 @@ class _Look:
         self._before = Watch.load(context.cursor)
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
         self._scored = self._instance.get_materialized_partitions(dg.AssetKey("quality_metrics"))
+        self._audited = self._instance.get_materialized_partitions(dg.AssetKey("license_audit"))
         self.seen: dict[str, tuple[str, float]] = {}
 
     def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
-        """Whether it can be scored, and was not."""
-        is_done = found.scores is not None and record.partition_key in self._scored
+        """Whether it can be scored and audited, and was not."""
+        is_done = self._is_scored(found, record) and record.partition_key in self._audited
         return record.checkpoint.is_valid and not record.pruned and not is_done
+
+    def _is_scored(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
+        return found.scores is not None and record.partition_key in self._scored
 
     def reason_to_wait(self, found: "CheckpointFolder", record: "CheckpointRecord") -> str | None:
         """Why it is not its turn yet; how a folder looks that may still be being copied is noted in `seen`."""
@@ -92,10 +96,10 @@ class _Look:
             return f"its evaluation failed {failures} times; see the runs, then evaluate it by hand"
         return None
 
-    def request(self, record: "CheckpointRecord") -> dg.RunRequest:
-        """One run for each content and attempt; what landed elsewhere is verified first."""
+    def request(self, found: "CheckpointFolder", record: "CheckpointRecord") -> dg.RunRequest:
+        """One run for each content and attempt; what landed elsewhere is verified first, what was scored is only audited."""
         key = record.partition_key
-        assets = ["quality_metrics", "license_audit"]
+        assets = ["license_audit"] if self._is_scored(found, record) else ["quality_metrics", "license_audit"]
         if key not in self._registered:
             assets.insert(0, "lora_checkpoints")
         run_key = f"{key}@{content_sha256(record.files)[:16]}#{_failures(self._instance, key)}"

@@ -69,6 +69,18 @@ def load_registry(root: DataRoot) -> Registry:
     return Registry.parse(read_json(path), where=str(path)) if path.is_file() else Registry(tracks=[])
 
 
+def load_registration(root: DataRoot) -> Registration | None:
+    """What the last scan led to; None before the first, and where it was ended before all of its files were written."""
+    scan = load_scan(root)
+    if scan is None or not root.sources_json.is_file():
+        return None
+    registry = load_registry(root)
+    sources = _compile_sources(scan, registry)
+    if read_json(root.sources_json) != [source.model_dump(mode="json") for source in sources]:
+        return None
+    return Registration(scan, registry, sources, new_track_ids=[], verdict_changes=[])
+
+
 def register_sources(
     root: DataRoot,
     config: PipelineConfig,

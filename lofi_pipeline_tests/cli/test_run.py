@@ -54,7 +54,7 @@ def test_a_checkpoint_that_training_was_killed_before_telling_of_is_scored_in_th
     monkeypatch.setenv("LOFI_CONFIG_ROOT", str(config))
     way = KilledAfterLanding(root, load_config(), instance)
     way.ran = []
-    way._train_and_evaluate(evaluate=True)
+    way._train_and_evaluate("quality_metrics")
     assert way.ran == [read_record(root.checkpoint("epoch=0-step=20_lora")).partition_key]
 
 
