@@ -28,7 +28,7 @@ from lofi_pipeline.definitions import defs
 from lofi_pipeline.environment import THREADS_VARIABLE
 from lofi_pipeline.processes import ENDING_SECONDS, child_process
 from lofi_pipeline.resources import Workspace, base_name
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, remove_temporary_files
 
 STAGES = (
     "source_records",
@@ -79,6 +79,7 @@ class Headless:
     def run(self, last: str) -> Outcome:
         """Run what is needed. A failure ends the way there, but never what does not depend on it."""
         upto = STAGES.index(last)
+        remove_temporary_files(self.root)
         self._timed("source_records", self._register)
         if upto >= STAGES.index("raw_tracks"):
             self._timed("tracks", self._ingest)

@@ -11,13 +11,14 @@ from itertools import chain
 from typing import cast
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from pydantic import Field
 
 from lofi_pipeline import audio
 from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, track_number
 from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
 
 COMPARISON_VERSION = 4
@@ -176,7 +177,7 @@ def _pairs_among(
 ) -> list[TrackPair]:
     """The near-duplicates of each track among its candidates."""
     few = sum(map(len, by_track.values())) < _WORTH_WORKERS
-    with parallel_config(backend="loky", n_jobs=1 if few else workers or -1, inner_max_num_threads=1):
+    with worker_processes(1 if few else workers or -1):
         found = Parallel()(
             delayed(_pairs_of)(root, track_id, candidates) for track_id, candidates in by_track.items()
         )

@@ -21,7 +21,7 @@ from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
-from lofi_pipeline.storage.temp_files import remove_temporary_files
+from lofi_pipeline.storage.temp_files import remove_left_over, remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
@@ -42,6 +42,7 @@ __all__ = [
     "read_json",
     "read_ledger",
     "read_versions",
+    "remove_left_over",
     "remove_temporary_files",
     "replacing",
     "sparse_reason",
