@@ -148,7 +148,8 @@ class Headless:
         start = time.monotonic()
         scoring = 0.0
         evaluate = last != "lora_training"
-        self._evaluated = ASSETS[JobName.EVALUATE][: None if last == "quality_metrics" else 1]
+        if last == "lora_checkpoints":
+            self._evaluated = ["lora_checkpoints"]
         if not self._training_is_complete():
             with self._training() as is_running:
                 while is_running():
@@ -203,15 +204,16 @@ class Headless:
         for request in tick.run_requests or []:
             asked = [key.to_user_string() for key in request.asset_selection or []]
             assets = [asset for asset in asked if asset in self._evaluated]
-            if not assets or self._asked_before(request.run_key):
+            # What is left out of it now is asked for again
+            run_key = request.run_key if assets == asked else f"{request.run_key} {' '.join(assets)}"
+            if not assets or self._asked_before(run_key):
                 continue
             worked = True
             self._job(
                 JobName.EVALUATE,
                 partition_key=request.partition_key,
                 assets=assets,
-                # What was not done of it is asked for again
-                tags={RUN_KEY_TAG: request.run_key or ""} if assets == asked else None,
+                tags={RUN_KEY_TAG: run_key or ""},
             )
         return time.monotonic() - start if worked else 0.0
 
