@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import CHECKPOINTS
-from lofi_pipeline.automation.jobs import evaluate
+from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate
 from lofi_pipeline.automation.stability import Watch, still_changing
+from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.entities import few
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
@@ -28,13 +29,19 @@ PARTITION_TAG = "dagster/partition"
     description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere.",
 )
 def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick. What is to be done follows from storage: whole checkpoints without scores."""
+    """One tick. What is to be done follows from storage: whole checkpoints without scores, or not audited yet.
+
+    What was done and only the history does not know of is told, not done again.
+    """
     from lofi_pipeline.checkpoints.folder import scan_checkpoints
 
-    look = _Look(context, workspace)
+    checkpoints, look = scan_checkpoints(workspace.root), _Look(context, workspace)
+    if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
+        list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
+        look = _Look(context, workspace)
     requests, waiting, new_keys = [], [], []
     known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
-    for found in scan_checkpoints(workspace.root):
+    for found in checkpoints:
         if found.record is None:
             waiting.append(found.error or f"{found.folder.name}: has no record")
         elif look.wants(found, found.record):

@@ -19,6 +19,7 @@ from lofi_pipeline.assets import all_assets
 from lofi_pipeline.assets.lora_checkpoints import INTEGRITY
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.assets.tracks import standing_tracks
+from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.history_sensor import history_sensor
 from lofi_pipeline.automation.instance import open_instance
@@ -250,8 +251,20 @@ def test_while_the_ui_runs_a_sensor_tells_it(
     assert tick(instance, history_sensor)[1] == "the history tells of all that stands on disk"
     assert tick(instance, source_drop_sensor)[1] == "nothing new in data/raw"  # no work over it
     assert files_of(ready) == before
-    write_json_atomic(ready.track_record("track_001"), load_record(ready, "track_002"))
-    assert tick(instance, history_sensor, cursor)[0] != cursor
+    record = load_record(ready, "track_001")
+    assert record
+    write_json_atomic(ready.track_record("track_001"), record.model_copy(update={"human_verified": True}))
+    assert tick(instance, history_sensor, cursor)[1] == "the history tells of all that stands on disk"
+
+
+def test_a_checkpoint_that_was_evaluated_is_told_and_not_evaluated_again(
+    complete: DataRoot, its_history: dg.DagsterInstance
+) -> None:
+    evaluated = ("lora_checkpoints", "quality_metrics", "license_audit")
+    before = set(told_in(its_history, *evaluated))
+    its_history.wipe_assets([dg.AssetKey(asset) for asset in evaluated])
+    assert tick(its_history, checkpoint_sensor)[1] == "every checkpoint has its scores"
+    assert told_in(its_history, *evaluated) == Counter(before)
 
 
 # Killed between the result and the history
