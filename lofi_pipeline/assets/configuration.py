@@ -1,10 +1,13 @@
 """What comes from config/ and from the base model's folder: style presets, the vocabulary, the base's hash."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
-from lofi_pipeline.entities import TagKind
+from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.entities import BaseModelFacts, TagKind
 from lofi_pipeline.resources import Workspace, base_licence, base_name
 from lofi_pipeline.storage import content_sha256
 
@@ -12,6 +15,10 @@ from lofi_pipeline.storage import content_sha256
 @dg.asset(group_name="configuration", kinds={"yaml"}, owners=OWNERS, code_version="1")
 def style_presets() -> dg.MaterializeResult:
     """The style presets of config/style_presets.yaml, inheritance resolved."""
+    return _presets().result()
+
+
+def _presets() -> Standing:
     from lofi_pipeline.styles import load_presets
 
     presets = load_presets()
@@ -26,28 +33,34 @@ def style_presets() -> dg.MaterializeResult:
         )
         for p in presets.values()
     ]
-    return dg.MaterializeResult(
-        metadata={
+    return Standing(
+        "style_presets",
+        content_sha256(presets),
+        lambda: {
             "presets": len(presets),
             "table": table(["id", "name", "category", "extends", "bpm", "instruments"], rows),
         },
-        data_version=dg.DataVersion(content_sha256(presets)),
     )
 
 
 @dg.asset(group_name="configuration", kinds={"yaml"}, owners=OWNERS, code_version="1")
 def tag_categories() -> dg.MaterializeResult:
     """The controlled vocabulary of config/tag_categories.yaml."""
+    return _vocabulary().result()
+
+
+def _vocabulary() -> Standing:
     from lofi_pipeline.styles import load_vocabulary
 
     vocabulary = load_vocabulary()
     tags = {kind.value: sorted(vocabulary.tags(kind)) for kind in TagKind}
-    return dg.MaterializeResult(
-        metadata={
+    return Standing(
+        "tag_categories",
+        content_sha256(tags),
+        lambda: {
             "tags": sum(map(len, tags.values())),
             "table": table(["category", "tags"], [(kind, len(names)) for kind, names in tags.items()]),
         },
-        data_version=dg.DataVersion(content_sha256(tags)),
     )
 
 
@@ -57,14 +70,25 @@ def base_model(workspace: Workspace) -> dg.MaterializeResult:
     from lofi_pipeline.training.bases import describe_base
 
     config = workspace.config
-    facts = describe_base(base_name(config), licence=base_licence(config))
-    return dg.MaterializeResult(
-        metadata={
+    return base_standing(describe_base(base_name(config), licence=base_licence(config))).result()
+
+
+def base_standing(facts: BaseModelFacts) -> Standing:
+    """A base model, as a training recorded it or as it lies here."""
+    return Standing(
+        "base_model",
+        facts.sha256,
+        lambda: {
             "name": facts.name,
             "sha256": facts.sha256,
             "licence": facts.licence or "unknown",
             "sampling_rate": facts.sampling_rate,
             "latents_per_second": rounded(facts.latents_per_second),
         },
-        data_version=dg.DataVersion(facts.sha256),
     )
+
+
+def standing_configuration(workspace: Workspace) -> Iterator[Standing]:
+    """The configuration that the last scan went by."""
+    if workspace.root.drops_json.is_file():
+        yield from (_presets(), _vocabulary())

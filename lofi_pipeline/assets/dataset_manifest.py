@@ -1,14 +1,21 @@
 """dataset_manifest: final/, validation/, the metadata files and an immutable, hashed version of the data set."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
+from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
 from lofi_pipeline.resources import Workspace
+
+if TYPE_CHECKING:
+    from lofi_pipeline.dataset import BuiltDataset
 
 
 @dg.asset(
@@ -31,25 +38,39 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
         built = build_dataset(workspace.root, workspace.config, progress=log)
     except (NoTracks, DayInDoubt) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    version, dataset = built.version, built.version.dataset
     for item in built.left_out:
         context.log.info(f"left out: {item.file}: {item.reason}")
-    return dg.MaterializeResult(
-        metadata={
-            "dataset_id": dataset.dataset_id,
-            "hash": dataset.hash,
-            "new_version": built.is_new,
-            "track_count": dataset.track_count,
-            "train_count": dataset.train_count,
-            "validation_count": dataset.validation_count,
-            "total_duration": rounded(dataset.total_duration),
-            "style_distribution": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
-            **_licences(version),
-            "left_out": table(["file", "reason"], [(item.file, item.reason) for item in built.left_out]),
-            "path": dg.MetadataValue.path(str(workspace.root.dataset_version(dataset.hash))),
-        },
-        data_version=dg.DataVersion(dataset.hash),
-    )
+    return _standing(workspace, built.version.dataset.hash, lambda: built).result()
+
+
+def standing_dataset(workspace: Workspace) -> Iterator[Standing]:
+    """The current version, with the checks that a run makes of it."""
+    from lofi_pipeline.dataset import current_dataset, current_hash
+
+    if found := current_hash(workspace.root):
+        told = _standing(workspace, found, lambda: current_dataset(workspace.root, workspace.config))
+        yield replace(told, checks=lambda: _all_checks(workspace))
+
+
+def _standing(workspace: Workspace, dataset_hash: str, built: "Callable[[], BuiltDataset]") -> Standing:
+    return Standing("dataset_manifest", dataset_hash, lambda: _facts(workspace, built()))
+
+
+def _facts(workspace: Workspace, built: "BuiltDataset") -> dict[str, dg.MetadataValue | str | float]:
+    version, dataset = built.version, built.version.dataset
+    return {
+        "dataset_id": dataset.dataset_id,
+        "hash": dataset.hash,
+        **({} if built.is_new is None else {"new_version": built.is_new}),
+        "track_count": dataset.track_count,
+        "train_count": dataset.train_count,
+        "validation_count": dataset.validation_count,
+        "total_duration": rounded(dataset.total_duration),
+        "style_distribution": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
+        **_licences(version),
+        "left_out": table(["file", "reason"], [(item.file, item.reason) for item in built.left_out]),
+        "path": dg.MetadataValue.path(str(workspace.root.dataset_version(dataset.hash))),
+    }
 
 
 def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | float]:
@@ -84,6 +105,15 @@ def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | flo
         ),
         "note": DISCLAIMER,
     }
+
+
+def _all_checks(workspace: Workspace) -> list[dg.AssetCheckResult]:
+    """Every check of the data set, made now."""
+    made: list[dg.AssetCheckResult] = []
+    for check in dataset_checks:
+        (spec,), result = check.check_specs, cast("dg.AssetCheckResult", check(workspace))
+        made.append(result._replace(check_name=spec.name))
+    return made
 
 
 def _check(name: str, description: str):

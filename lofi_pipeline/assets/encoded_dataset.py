@@ -1,10 +1,20 @@
 """encoded_dataset: latents and conditions of every track for one base model, cached by content."""
 
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.configuration import base_standing
+from lofi_pipeline.assets.lora_training import completed_training
 from lofi_pipeline.assets.partitions import GPU_POOL, OWNERS
+from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.entities import Lineage
 from lofi_pipeline.resources import Workspace, base_name
+
+if TYPE_CHECKING:
+    from lofi_pipeline.training.records import EncodedDataset
 
 
 @dg.asset(
@@ -34,14 +44,40 @@ def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         config.training.preset,
         progress=log,
     )
-    return dg.MaterializeResult(
-        metadata={
-            "tracks": len(version.tracks),
-            "encoded": encoded.encoded,
-            "cached": encoded.cached,
-            "rebuilt": ", ".join(encoded.rebuilt) or "none",
-            "base_sha256": encoded.base_sha256,
-            "dataset_hash": version.dataset.hash,
-        },
-        data_version=dg.DataVersion(f"{version.dataset.hash[:32]}-{encoded.base_sha256[:32]}"),
-    )
+    return _standing(version.dataset.hash, encoded.base_sha256, lambda: encoded).result()
+
+
+def standing_encoding(workspace: Workspace) -> Iterator[Standing]:
+    """What the complete training was made from, if it is all in the cache still."""
+    if last := completed_training(workspace):
+        lineage = last.lineage
+        yield base_standing(lineage.base)
+        yield _standing(lineage.dataset_hash, lineage.base.sha256, lambda: _read(workspace, lineage))
+
+
+def _standing(dataset_hash: str, base_sha256: str, encoded: "Callable[[], EncodedDataset]") -> Standing:
+    return Standing("encoded_dataset", f"{dataset_hash[:32]}-{base_sha256[:32]}", lambda: _facts(encoded()))
+
+
+def _read(workspace: Workspace, lineage: Lineage) -> "EncodedDataset":
+    from lofi_pipeline.audit.base_model import base_at_hand
+    from lofi_pipeline.dataset import load_version
+    from lofi_pipeline.training.encode import read_encoded
+    from lofi_pipeline.training.errors import BaseModelError
+
+    base = base_at_hand(lineage, workspace.config)
+    if base is None or base.facts.sha256 != lineage.base.sha256:
+        raise BaseModelError(f"base model {lineage.base.name} does not lie here")
+    version = load_version(workspace.root, lineage.dataset_hash)
+    return read_encoded(version, workspace.root, str(base.folder), workspace.config.training.preset)
+
+
+def _facts(encoded: "EncodedDataset") -> dict[str, str | int]:
+    return {
+        "tracks": len(encoded.tracks),
+        "encoded": encoded.encoded,
+        "cached": encoded.cached,
+        "rebuilt": ", ".join(encoded.rebuilt) or "none",
+        "base_sha256": encoded.base_sha256,
+        "dataset_hash": encoded.dataset_hash,
+    }

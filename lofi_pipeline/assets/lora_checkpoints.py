@@ -1,23 +1,82 @@
 """lora_checkpoints: each checkpoint as it landed, from this machine's training or copied in from another's."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, rounded
+from lofi_pipeline.assets.metadata import rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
+from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json
 
+if TYPE_CHECKING:
+    from lofi_pipeline.checkpoints.folder import CheckpointFolder
+
 INTEGRITY = "checkpoint_is_what_landed"
+Facts = dict[str, dg.MetadataValue | str | int | float]
 
 
-def checkpoint_facts(
-    root: DataRoot, record: CheckpointRecord
-) -> dict[str, dg.MetadataValue | str | int | float]:
+def standing_checkpoints(workspace: Workspace) -> Iterator[Standing]:
+    """Every checkpoint that was scored, pruned, or found invalid, also of former trainings, in the order they landed.
+
+    Another one is new: it is verified, scored and told by the evaluation that checkpoint_sensor asks for.
+    """
+    for found, record in known_checkpoints(workspace.root):
+        if found.scores or record.pruned or not record.checkpoint.is_valid:
+            told = standing_of(workspace.root, record)
+            yield replace(
+                told,
+                facts=partial(_facts_if_whole, workspace.root, found.folder, record),
+                checks=partial(_checks_on_record, record),
+            )
+
+
+def known_checkpoints(root: DataRoot) -> "list[tuple[CheckpointFolder, CheckpointRecord]]":
+    """The checkpoints whose records can be read, in the order they landed."""
+    from lofi_pipeline.checkpoints.folder import all_checkpoints
+
+    found = [(item, item.record) for item in all_checkpoints(root) if item.record]
+    return sorted(found, key=lambda pair: pair[1].checkpoint.timestamp)
+
+
+def _facts_if_whole(root: DataRoot, folder: Path, record: CheckpointRecord) -> Facts:
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.manifest import files_fault
+
+    is_there = record.checkpoint.is_valid and not record.pruned
+    if is_there and (fault := files_fault(folder, record)):
+        raise CheckpointError(f"{folder.name}: {fault}")
+    return _facts(root, record)
+
+
+def _checks_on_record(record: CheckpointRecord) -> list[dg.AssetCheckResult]:
+    """What an earlier verification found wrong; whether the LoRA loads is not known without loading it."""
+    if record.checkpoint.is_valid:
+        return []
+    reason = record.invalid_reason or "found invalid"
+    return [dg.AssetCheckResult(check_name=INTEGRITY, passed=False, metadata={"reason": reason})]
+
+
+def standing_of(root: DataRoot, record: CheckpointRecord) -> Standing:
+    """A checkpoint that has landed."""
+    return Standing(
+        "lora_checkpoints",
+        content_sha256(record.files),
+        partial(_facts, root, record),
+        partition=record.partition_key,
+    )
+
+
+def _facts(root: DataRoot, record: CheckpointRecord) -> Facts:
     """What the UI shows of a checkpoint."""
     checkpoint = record.checkpoint
     losses = {"loss": record.loss, "validation_loss": record.validation_loss}
@@ -45,20 +104,6 @@ def _licences(root: DataRoot, dataset_hash: str) -> str:
         return verdict_today(root, version, load_config().licensing, date.today()).sentence
     except (LofiError, OSError) as error:
         return f"not known: {error}"
-
-
-def _data_version(record: CheckpointRecord) -> str:
-    return content_sha256(record.files)
-
-
-def checkpoint_materialization(root: DataRoot, record: CheckpointRecord) -> dg.AssetMaterialization:
-    """The event for a checkpoint that has just landed."""
-    return dg.AssetMaterialization(
-        "lora_checkpoints",
-        partition=record.partition_key,
-        metadata=checkpoint_facts(root, record),
-        tags={DATA_VERSION_TAG: _data_version(record)},
-    )
 
 
 @dg.asset(
@@ -97,14 +142,9 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
     compile_manifest(root, folder.parent)
     if record is None:
         raise dg.Failure(verification.reason or f"{folder.name}: has no readable record", allow_retries=False)
-    return dg.MaterializeResult(
-        metadata=checkpoint_facts(root, record),
-        data_version=dg.DataVersion(_data_version(record)),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=INTEGRITY,
-                passed=verification.is_valid,
-                metadata={"reason": verification.reason or "whole"},
-            )
-        ],
+    check = dg.AssetCheckResult(
+        check_name=INTEGRITY,
+        passed=verification.is_valid,
+        metadata={"reason": verification.reason or "whole"},
     )
+    return replace(standing_of(root, record), checks=lambda: [check]).result()

@@ -1,14 +1,17 @@
 """lora_training: the trainer in a process of its own; each checkpoint is entered in Dagster as it lands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lofi_pipeline import progress
-from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
+from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.metadata import rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
+from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.config import config_hash
+from lofi_pipeline.entities import CheckpointRecord, Lineage
 from lofi_pipeline.resources import Workspace, base_licence, base_name
 from lofi_pipeline.storage import DataRoot
 
@@ -53,16 +56,43 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
     newest = max(landed.values(), key=lambda event: event.step, default=last)
     facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)
-    measured = {name: rounded(value) for name, value in facts.items()}
-    return dg.MaterializeResult(
-        metadata={
-            "steps": last.step,
+    return _standing(lineage, last.step, facts).result()
+
+
+def standing_training(workspace: Workspace) -> Iterator[Standing]:
+    """The training that was asked for, when it is complete."""
+    if last := completed_training(workspace):
+        losses = last.model_dump(include={"loss", "validation_loss"}, exclude_none=True)
+        yield _standing(last.lineage, last.checkpoint.step, losses)
+
+
+def completed_training(workspace: Workspace) -> CheckpointRecord | None:
+    """The last checkpoint of the training that data set and configuration ask for now; the base need not lie here."""
+    from lofi_pipeline.checkpoints.manifest import active_lineage
+    from lofi_pipeline.dataset import current_hash
+    from lofi_pipeline.training.bases import shown_name
+    from lofi_pipeline.training.lineage import last_checkpoint
+
+    active, config = active_lineage(workspace.root), workspace.config
+    if active is None or active.base.name != shown_name(base_name(config)):
+        return None
+    asked_for = (current_hash(workspace.root), config_hash(config.training.preset, active.base.sha256))
+    if (active.dataset_hash, active.config_hash) != asked_for:
+        return None
+    return last_checkpoint(workspace.root, active)
+
+
+def _standing(lineage: Lineage, step: int, measured: dict[str, float]) -> Standing:
+    return Standing(
+        "lora_training",
+        f"{lineage.lineage}-{step}",
+        lambda: {
+            "steps": step,
             "lineage": lineage.lineage,
             "dataset_hash": lineage.dataset_hash,
             "config_hash": lineage.config_hash,
-            **measured,
+            **{name: rounded(value) for name, value in measured.items()},
         },
-        data_version=dg.DataVersion(f"{lineage.lineage}-{last.step}"),
     )
 
 
@@ -84,6 +114,6 @@ def _follower(
             landed[event.checkpoint_id] = event
             record = read_record(root.checkpoint(event.checkpoint_id))
             context.instance.add_dynamic_partitions(str(CHECKPOINTS.name), [record.partition_key])
-            context.log_event(checkpoint_materialization(root, record))
+            context.log_event(standing_of(root, record).materialization())
 
     return follow

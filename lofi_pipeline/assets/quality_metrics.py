@@ -1,14 +1,24 @@
 """quality_metrics: samples, FAD, CLAP score and style coverage of one checkpoint; then retention."""
 
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.lora_checkpoints import Facts, known_checkpoints
 from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
-from lofi_pipeline.entities import DatasetVersion, QualityMetrics, RecordError, Scores
+from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, QualityMetrics, RecordError, Scores
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot, content_sha256
+
+if TYPE_CHECKING:
+    from lofi_pipeline.checkpoints.retention import RetentionPlan
 
 BETTER = "better_than_the_base"
 
@@ -52,19 +62,61 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     except LofiError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     plan = prune(root, config.retention.keep_best)
-    metrics = found.scores.metrics
-    return dg.MaterializeResult(
-        metadata={
-            **_facts(found.scores, found.base),
-            "history": _history(root, found.scores, found.base),
+    return _standing(root, folder, found.record, found.scores, lambda: (found.base, plan)).result()
+
+
+def standing_scores(workspace: Workspace) -> Iterator[Standing]:
+    """The scores of every checkpoint that has them, also of former trainings, in the order they landed."""
+    root, keep_best = workspace.root, workspace.config.retention.keep_best
+    for found, record in known_checkpoints(root):
+        if found.scores and record.checkpoint.is_valid:
+            behind = cache(partial(_base_and_plan, root, found.folder, record, found.scores, keep_best))
+            yield _standing(root, found.folder, record, found.scores, behind)
+
+
+def _base_and_plan(
+    root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores, keep_best: int
+) -> "tuple[Scores, RetentionPlan]":
+    """The base's scores and what retention decides. The evaluation is not over while one of them is to be made still."""
+    from lofi_pipeline.checkpoints.folder import scan_checkpoints
+    from lofi_pipeline.checkpoints.retention import retention_of
+    from lofi_pipeline.evaluation.errors import EvaluationError
+    from lofi_pipeline.evaluation.records import read_base_scores
+
+    base = read_base_scores(root, record.lineage.base.sha256, scores.key)
+    plan = retention_of(scan_checkpoints(root, folder.parent), keep_best)
+    to_be_pruned = plan.prune and not record.pruned and folder.parent == root.checkpoints
+    if base is None or to_be_pruned:
+        raise EvaluationError(f"{folder.name}: its evaluation was ended before it was complete")
+    return base, plan
+
+
+def _standing(
+    root: DataRoot,
+    folder: Path,
+    record: CheckpointRecord,
+    scores: Scores,
+    behind: "Callable[[], tuple[Scores, RetentionPlan]]",
+) -> Standing:
+    """Scores, with those of the base and the plan of retention looked up when they are told."""
+    metrics = scores.metrics
+
+    def told() -> Facts:
+        base, plan = behind()
+        return {
+            **_facts(scores, base),
+            "history": _history(root, folder.parent, scores, base),
             "kept": table(["checkpoint", "why"], sorted(plan.keep.items())),
             "pruned": ", ".join(plan.prune) or "none",
             "samples": dg.MetadataValue.path(str(folder / "samples")),
-        },
-        data_version=dg.DataVersion(
-            content_sha256([found.scores.key, metrics.fad_score, metrics.clap_score])
-        ),
-        check_results=[_better(metrics, found.base.metrics)],
+        }
+
+    return Standing(
+        "quality_metrics",
+        content_sha256([scores.key, metrics.fad_score, metrics.clap_score]),
+        told,
+        checks=lambda: [_better(metrics, behind()[0].metrics)],
+        partition=record.partition_key,
     )
 
 
@@ -76,7 +128,7 @@ def _better(metrics: QualityMetrics, base: QualityMetrics) -> dg.AssetCheckResul
     )
 
 
-def _facts(scores: Scores, base: Scores) -> dict[str, dg.MetadataValue | str | int | float]:
+def _facts(scores: Scores, base: Scores) -> Facts:
     """The scores of a checkpoint and of its base, by the data model's names."""
     metrics, coverage = scores.metrics, scores.metrics.style_coverage or {}
     return {
@@ -103,11 +155,11 @@ def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
         return load_version(root)
 
 
-def _history(root: DataRoot, scores: Scores, base: Scores) -> dg.MetadataValue:
+def _history(root: DataRoot, parent: Path, scores: Scores, base: Scores) -> dg.MetadataValue:
     from lofi_pipeline.checkpoints.manifest import scan_checkpoints
     from lofi_pipeline.evaluation import LossPoint, plot_scores
 
-    found = [item for item in scan_checkpoints(root) if item.record]
+    found = [item for item in scan_checkpoints(root, parent) if item.record]
     alike = [item.scores for item in found if item.scores and item.scores.key == scores.key]
     losses = [LossPoint.of(item.record) for item in found if item.record]
     return picture(plot_scores([base, *alike], losses))

@@ -4,15 +4,16 @@ What it does is in ingest/; here is only what people see of it: partitions, log,
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.metadata import table
-from lofi_pipeline.assets.partitions import OWNERS, TRACKS
-from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Registry, Scan
+from lofi_pipeline.assets.partitions import OWNERS, TRACKS, add_partitions
+from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Scan
 from lofi_pipeline.entities.base import MOST_LISTED
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256, ledger_path, read_ledger
@@ -59,12 +60,25 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     except DayInDoubt as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     damage = _ledger_damage(workspace.root, found.scan)
-    _add_partitions(context.instance, found.registry)
+    add_partitions(context.instance, TRACKS, (track.track_id for track in found.registry.tracks))
     _log(context, workspace.root, found, damage)
-    return dg.MaterializeResult(
-        metadata=_metadata(found),
-        data_version=dg.DataVersion(content_sha256(found.sources)),
-        check_results=_checks(found.scan.drops, damage),
+    return _standing(found, damage).result()
+
+
+def standing_sources(workspace: Workspace) -> Iterator[Standing]:
+    """The last scan, if what was written of it is whole."""
+    from lofi_pipeline.ingest import load_registration
+
+    if found := load_registration(workspace.root):
+        yield _standing(found, _ledger_damage(workspace.root, found.scan))
+
+
+def _standing(found: "Registration", damage: str | None) -> Standing:
+    return Standing(
+        "source_records",
+        content_sha256(found.sources),
+        facts=lambda: _metadata(found),
+        checks=lambda: _checks(found.scan.drops, damage),
     )
 
 
@@ -85,15 +99,6 @@ def _telling(context: dg.AssetExecutionContext) -> Callable[[int, int, str], Non
 def _ledger_damage(root: DataRoot, scan: Scan) -> str | None:
     """What is missing from the ledger since the scan, if anything."""
     return read_ledger(root).contradiction(scan.ledger) if scan.ledger else None
-
-
-def _add_partitions(instance: dg.DagsterInstance, registry: Registry) -> None:
-    """One partition for each track."""
-    name = str(TRACKS.name)
-    known = set(instance.get_dynamic_partitions(name))
-    missing = [track.track_id for track in registry.tracks if track.track_id not in known]
-    if missing:
-        instance.add_dynamic_partitions(name, missing)
 
 
 def _log(

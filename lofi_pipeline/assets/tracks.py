@@ -1,16 +1,19 @@
 """raw_tracks, processed_audio, tagged_prompts: one step takes a batch of tracks all the way, each with its own truth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lofi_pipeline import progress
-from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, picture, rounded
+from lofi_pipeline.assets.metadata import picture, rounded
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
+from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import TrackRecord, TrackStatus
+from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -69,8 +72,8 @@ def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[
         context.log.info(
             f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
         )
-        for event in _materializations(root, record, eligibility):
-            context.log_event(event)
+        for stage in _stages_of(root, record, lambda: eligibility):
+            context.log_event(stage.materialization())
         if record.status is TrackStatus.FAILED:
             failed.append(record)
         progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
@@ -92,26 +95,47 @@ def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator
         raise dg.Failure(reason, allow_retries=False) from error
 
 
-def _materializations(
-    root: DataRoot, record: TrackRecord, eligibility: "Eligibility"
-) -> Iterator[dg.AssetMaterialization]:
-    """One event for each stage that has an outcome: done, or refused by policy."""
+def standing_tracks(workspace: Workspace) -> Iterator[Standing]:
+    """What stands in the records of all tracks that were worked on."""
+    from lofi_pipeline.dataset import eligibility_of
+    from lofi_pipeline.ingest import load_record, load_registry
+
+    root = workspace.root
+    eligibility = cache(lambda: eligibility_of(root, workspace.config))
+    for track in load_registry(root).tracks:
+        with suppress(RecordError, OSError):  # the next work on the track says what is wrong with its record
+            if record := load_record(root, track.track_id):
+                yield from _stages_of(root, record, eligibility)
+
+
+def _stages_of(
+    root: DataRoot, record: TrackRecord, eligibility: "Callable[[], Eligibility]"
+) -> Iterator[Standing]:
+    """Each stage that has an outcome: done, or refused by policy."""
+    if record.status is TrackStatus.PENDING:
+        return
     for stage in STAGES:
         if record.status is TrackStatus.FAILED and stage == record.failed_stage:
             return
         refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
             record.failed_stage or STAGES[-1]
         )
-        facts: dict[str, dg.MetadataValue | str | int | float] = {"status": "rejected" if refused else "ok"}
-        if refused:
-            facts["reason"] = record.reason or ""
-        facts |= _FACTS[stage](root, record)
-        if stage == "raw_tracks":
-            facts |= _licensing(record, eligibility)
-        version = content_sha256([record.inputs[stage.split("_")[0]], refused])
-        yield dg.AssetMaterialization(
-            stage, partition=record.track_id, metadata=facts, tags={DATA_VERSION_TAG: version}
+        yield Standing(
+            stage,
+            content_sha256([record.inputs[stage.split("_")[0]], refused]),
+            partial(_facts, root, record, stage, refused, eligibility),
+            partition=record.track_id,
         )
+
+
+def _facts(
+    root: DataRoot, record: TrackRecord, stage: str, refused: bool, eligibility: "Callable[[], Eligibility]"
+) -> dict[str, dg.MetadataValue | str | int | float]:
+    facts: dict[str, dg.MetadataValue | str | int | float] = {"status": "rejected" if refused else "ok"}
+    if refused:
+        facts["reason"] = record.reason or ""
+    facts |= _FACTS[stage](root, record)
+    return facts | (_licensing(record, eligibility()) if stage == "raw_tracks" else {})
 
 
 def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str]:

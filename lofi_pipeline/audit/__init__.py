@@ -16,6 +16,7 @@ from lofi_pipeline.audit.verdicts import verdict_today
 from lofi_pipeline.audit.write import (
     WrittenAudit,
     is_intact,
+    is_written,
     not_intact,
     read_report,
     write_audit,
@@ -36,6 +37,7 @@ __all__ = [
     "compare",
     "find_subject",
     "is_intact",
+    "is_written",
     "look_up",
     "not_intact",
     "read_report",

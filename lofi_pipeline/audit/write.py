@@ -18,6 +18,7 @@ from lofi_pipeline.storage import read_json, write_json_atomic
 
 REPORT = "report.json"
 PAGE = "audit.html"
+LAST_WRITTEN = "croissant.json"
 NOT_INTACT = {
     FindingCode.CLOCK,
     FindingCode.FILE_CHANGED,
@@ -58,6 +59,11 @@ def read_report(path: Path) -> AuditReport:
     with suppress(TypeError, KeyError, ValueError):
         interval = max(1, int(data["subject"]["record"]["lineage"]["checkpoint_interval"]))
     return AuditReport.parse(data, where=str(path), context={"checkpoint_interval": interval})
+
+
+def is_written(folder: Path) -> bool:
+    """Whether an audit's folder holds all files, down to the last."""
+    return (folder / REPORT).is_file() and (folder / LAST_WRITTEN).is_file()
 
 
 def is_intact(report: AuditReport) -> bool:

@@ -2,11 +2,12 @@
 
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
+from lofi_pipeline.automation.history_sensor import history_sensor
 from lofi_pipeline.automation.jobs import build_dataset, evaluate, ingest, register, train
 from lofi_pipeline.automation.schedules import nightly_dataset
 
 all_jobs = [register, ingest, build_dataset, train, evaluate]
-all_sensors = [source_drop_sensor, checkpoint_sensor]
+all_sensors = [source_drop_sensor, checkpoint_sensor, history_sensor]
 all_schedules = [nightly_dataset]
 
 __all__ = ["all_jobs", "all_schedules", "all_sensors"]

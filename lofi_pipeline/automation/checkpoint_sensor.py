@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import CHECKPOINTS
-from lofi_pipeline.automation.jobs import evaluate
+from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate
 from lofi_pipeline.automation.stability import Watch, still_changing
+from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.entities import few
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
@@ -28,20 +29,26 @@ PARTITION_TAG = "dagster/partition"
     description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere.",
 )
 def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick. What is to be done follows from storage: whole checkpoints without scores."""
+    """One tick. What is to be done follows from storage: whole checkpoints without scores, or not audited yet.
+
+    What was done and only the history does not know of is told, not done again.
+    """
     from lofi_pipeline.checkpoints.folder import scan_checkpoints
 
-    look = _Look(context, workspace)
+    checkpoints, look = scan_checkpoints(workspace.root), _Look(context, workspace)
+    if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
+        list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
+        look = _Look(context, workspace)
     requests, waiting, new_keys = [], [], []
     known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
-    for found in scan_checkpoints(workspace.root):
+    for found in checkpoints:
         if found.record is None:
             waiting.append(found.error or f"{found.folder.name}: has no record")
         elif look.wants(found, found.record):
             if reason := look.reason_to_wait(found, found.record):
                 waiting.append(f"{found.folder.name}: {reason}")
                 continue
-            requests.append(look.request(found.record))
+            requests.append(look.request(found, found.record))
             if found.record.partition_key not in known_keys:
                 new_keys.append(found.record.partition_key)
     return dg.SensorResult(
@@ -67,12 +74,16 @@ class _Look:
         self._before = Watch.load(context.cursor)
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
         self._scored = self._instance.get_materialized_partitions(dg.AssetKey("quality_metrics"))
+        self._audited = self._instance.get_materialized_partitions(dg.AssetKey("license_audit"))
         self.seen: dict[str, tuple[str, float]] = {}
 
     def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
-        """Whether it can be scored, and was not."""
-        is_done = found.scores is not None and record.partition_key in self._scored
+        """Whether it can be scored and audited, and was not."""
+        is_done = self._is_scored(found, record) and record.partition_key in self._audited
         return record.checkpoint.is_valid and not record.pruned and not is_done
+
+    def _is_scored(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
+        return found.scores is not None and record.partition_key in self._scored
 
     def reason_to_wait(self, found: "CheckpointFolder", record: "CheckpointRecord") -> str | None:
         """Why it is not its turn yet; how a folder looks that may still be being copied is noted in `seen`."""
@@ -92,10 +103,10 @@ class _Look:
             return f"its evaluation failed {failures} times; see the runs, then evaluate it by hand"
         return None
 
-    def request(self, record: "CheckpointRecord") -> dg.RunRequest:
-        """One run for each content and attempt; what landed elsewhere is verified first."""
+    def request(self, found: "CheckpointFolder", record: "CheckpointRecord") -> dg.RunRequest:
+        """One run for each content and attempt; what landed elsewhere is verified first, what was scored is only audited."""
         key = record.partition_key
-        assets = ["quality_metrics", "license_audit"]
+        assets = ["license_audit"] if self._is_scored(found, record) else ["quality_metrics", "license_audit"]
         if key not in self._registered:
             assets.insert(0, "lora_checkpoints")
         run_key = f"{key}@{content_sha256(record.files)[:16]}#{_failures(self._instance, key)}"

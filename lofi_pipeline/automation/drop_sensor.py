@@ -5,10 +5,9 @@ import time
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import TRACKS
-from lofi_pipeline.automation.jobs import ingest, register
+from lofi_pipeline.automation.jobs import NOT_OVER, ingest, register
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
-from lofi_pipeline.automation.unreported import unreported_tracks
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import few, track_number
 from lofi_pipeline.resources import Workspace
@@ -16,17 +15,10 @@ from lofi_pipeline.storage import DataRoot, content_sha256
 
 TICK_SECONDS = 10
 WORK_TAG = "lofi/work"
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def _is_active(instance: dg.DagsterInstance, job_name: str) -> bool:
-    return bool(instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_ACTIVE), limit=1))
+    return bool(instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=NOT_OVER), limit=1))
 
 
 def _request(
@@ -66,9 +58,7 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
             # Once the day to judge for was set, what failed because it was in doubt is tried again
             work = [*ready.items(), len(load_day_changes(root))]
             request = _request(instance, asked, work, attempts, tags)
-        elif pending := sorted(
-            {*pending_tracks(root, config), *unreported_tracks(instance, root)}, key=track_number
-        ):
+        elif pending := sorted(pending_tracks(root, config), key=track_number):
             asked, pieces = (
                 ingest.name,
                 ranges_of(pending, [*ordered, *unknown], most=config.ingest.batch_size),

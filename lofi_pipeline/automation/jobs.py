@@ -15,28 +15,54 @@ class JobName(StrEnum):
     EVALUATE = "evaluate"
 
 
+ASSETS: dict[str, list[str]] = {
+    JobName.REGISTER: ["style_presets", "tag_categories", "source_records"],
+    JobName.INGEST: ["raw_tracks", "processed_audio", "tagged_prompts"],
+    JobName.BUILD_DATASET: ["source_records", "dataset_manifest"],
+    JobName.TRAIN: ["base_model", "encoded_dataset", "lora_training"],
+    JobName.EVALUATE: ["lora_checkpoints", "quality_metrics", "license_audit"],
+}
+"""What each job makes, or may be told to make a part of."""
+
+
+NOT_OVER = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def assets_of(run: dg.DagsterRun) -> set[str]:
+    """The assets that a run tells of, as far as it is known: those asked for, or those of its job. Checkpoints land in a training."""
+    asked = {key.to_user_string() for key in run.asset_selection or ()}
+    assets = asked or set(ASSETS.get(run.job_name, []))
+    return assets | {"lora_checkpoints"} if "lora_training" in assets else assets
+
+
 register = dg.define_asset_job(
     JobName.REGISTER.value,
-    selection=["style_presets", "tag_categories", "source_records"],
+    selection=ASSETS[JobName.REGISTER],
     description="Scan data/raw: judge each drop's licence and give its tracks ids.",
 )
 ingest = dg.define_asset_job(
     JobName.INGEST.value,
-    selection=["raw_tracks", "processed_audio", "tagged_prompts"],
+    selection=ASSETS[JobName.INGEST],
     description="Take a range of tracks from raw to tagged, on all cores of one run.",
 )
 build_dataset = dg.define_asset_job(
     JobName.BUILD_DATASET.value,
-    selection=["source_records", "dataset_manifest"],
+    selection=ASSETS[JobName.BUILD_DATASET],
     description="Scan the drops again and make the data set of all tracks that are ready.",
 )
 train = dg.define_asset_job(
     JobName.TRAIN.value,
-    selection=["base_model", "encoded_dataset", "lora_training"],
+    selection=ASSETS[JobName.TRAIN],
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(
     JobName.EVALUATE.value,
-    selection=["lora_checkpoints", "quality_metrics", "license_audit"],
+    selection=ASSETS[JobName.EVALUATE],
     description="Verify a checkpoint, score it, prune what retention lets go, and audit its licences.",
 )

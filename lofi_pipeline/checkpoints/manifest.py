@@ -24,11 +24,11 @@ from lofi_pipeline.entities import (
     RecordError,
 )
 from lofi_pipeline.storage import (
-    TEMPORARY_PREFIX,
     DataRoot,
     file_sha256,
     locked,
     read_json,
+    remove_left_over,
     write_json_atomic,
 )
 
@@ -196,10 +196,6 @@ def _move(root: DataRoot, source: Path, target: Path) -> None:
 
 
 def remove_unfinished_checkpoints(root: DataRoot) -> None:
-    """Remove the folders of checkpoints that were killed before they were committed.
-
-    Only while no training runs on this data root.
-    """
+    """Remove the folders of checkpoints whose training was killed before they were committed."""
     for parent in (root.checkpoints, root.checkpoints / SNAPSHOT_FOLDER):
-        for path in parent.glob(f"{TEMPORARY_PREFIX}*-*step=*"):
-            shutil.rmtree(path, ignore_errors=True)
+        remove_left_over(parent.glob("*"))

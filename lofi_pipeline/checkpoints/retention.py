@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.checkpoints.best import rank
+from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.checkpoints.manifest import (
     RESUME_FOLDER,
     WEIGHTS_SUFFIX,
@@ -71,13 +72,18 @@ def plan_retention(
     return RetentionPlan(keep, tuple(sorted(prune)))
 
 
+def retention_of(found: Sequence[CheckpointFolder], keep_best: int) -> RetentionPlan:
+    """The plan for the checkpoints in these folders; nothing is removed."""
+    records = [item.record for item in found if item.record]
+    scores = {item.record.partition_key: item.scores for item in found if item.record and item.scores}
+    return plan_retention(records, scores, keep_best)
+
+
 def prune(root: DataRoot, keep_best: int) -> RetentionPlan:
     """Carry the plan out for the active checkpoints: the weights go; records, scores and samples stay."""
     with locked(root.checkpoints / "retention"):
-        found = [item for item in scan_checkpoints(root) if item.record]
-        records = [item.record for item in found if item.record]
-        scores = {item.record.partition_key: item.scores for item in found if item.record and item.scores}
-        plan = plan_retention(records, scores, keep_best)
+        found = scan_checkpoints(root)
+        plan = retention_of(found, keep_best)
         for item in found:
             # The record says so first: a crash in between leaves files that the next call removes.
             if item.record and item.record.partition_key in plan.prune:

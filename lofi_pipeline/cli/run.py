@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
@@ -12,21 +12,21 @@ from uuid import uuid4
 import dagster as dg
 
 from lofi_pipeline import progress
-from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS
+from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS, add_partitions
 from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
 from lofi_pipeline.automation.instance import open_instance
-from lofi_pipeline.automation.jobs import JobName
+from lofi_pipeline.automation.jobs import ASSETS, JobName
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch
-from lofi_pipeline.automation.unreported import unreported_tracks
+from lofi_pipeline.automation.unreported import ALL_ASSETS, tell_unreported
 from lofi_pipeline.cli.console import consoles_apart
 from lofi_pipeline.cli.job_process import run_job
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.processes import ENDING_SECONDS, child_process
 from lofi_pipeline.resources import Workspace, base_name
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, remove_temporary_files
 
 STAGES = (
     "source_records",
@@ -41,6 +41,7 @@ STAGES = (
 )
 POLL_SECONDS = 1.0
 RUN_KEY_TAG = "dagster/run_key"
+_TRAINED = frozenset(ASSETS[JobName.TRAIN])
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 
@@ -71,30 +72,36 @@ class Headless:
         self.root, self.config, self.instance = root, config, instance
         self.outcome = Outcome()
         self._cursor: str | None = None
+        self._evaluated = ASSETS[JobName.EVALUATE]
 
     def run(self, last: str) -> Outcome:
         """Run what is needed. A failure ends the way there, but never what does not depend on it."""
         upto = STAGES.index(last)
+        remove_temporary_files(self.root)
         self._timed("source_records", self._register)
         if upto >= STAGES.index("raw_tracks"):
             self._timed("tracks", self._ingest)
         if upto >= STAGES.index("dataset_manifest"):
             self._timed("dataset_manifest", self._build_dataset)
+        self._tell(ALL_ASSETS - _TRAINED)
         failed = any(failure.job is not JobName.INGEST for failure in self.outcome.failures)
-        if upto < STAGES.index("encoded_dataset") or failed:
-            return self.outcome
-        if last == "encoded_dataset":
+        if last == "encoded_dataset" and not failed:
             assets = ["base_model", "encoded_dataset"]
             self._timed("encoded_dataset", lambda: self._job(JobName.TRAIN, assets=assets))
-        else:
-            self._train_and_evaluate(evaluate=last == "quality_metrics")
+        elif upto > STAGES.index("encoded_dataset") and not failed:
+            self._train_and_evaluate(last)
+        self._tell(_TRAINED)
         return self.outcome
+
+    def _tell(self, assets: Collection[str]) -> None:
+        """Enter in the history what stands on disk of these assets and is not in it, once the work that was due is done."""
+        workspace = Workspace(data_root=str(self.root.path))
+        for number, told in enumerate(tell_unreported(self.instance, workspace, assets), start=1):
+            progress.report("history", number, 0, f"{told.asset} {told.partition or ''}".rstrip())
 
     def audit(self, partition_keys: list[str]) -> Outcome:
         """Audit checkpoints anew, so that the history shows what holds of them now."""
-        name = str(CHECKPOINTS.name)
-        known = set(self.instance.get_dynamic_partitions(name))
-        self.instance.add_dynamic_partitions(name, [key for key in partition_keys if key not in known])
+        add_partitions(self.instance, CHECKPOINTS, partition_keys)
         for key in partition_keys:
             self._job(JobName.EVALUATE, assets=["license_audit"], partition_key=key)
         return self.outcome
@@ -118,12 +125,10 @@ class Headless:
     def _ingest(self) -> None:
         from lofi_pipeline.ingest import load_registry, pending_tracks
 
-        known = set(self.instance.get_dynamic_partitions(str(TRACKS.name)))
-        missing = [t.track_id for t in load_registry(self.root).tracks if t.track_id not in known]
-        if missing:  # the history was lost, or another data root's files were copied here
-            self.instance.add_dynamic_partitions(str(TRACKS.name), missing)
+        # The history may have been lost, or another data root's files were copied here
+        add_partitions(self.instance, TRACKS, (track.track_id for track in load_registry(self.root).tracks))
         ordered = self.instance.get_dynamic_partitions(str(TRACKS.name))
-        pending = {*pending_tracks(self.root, self.config), *unreported_tracks(self.instance, self.root)}
+        pending = pending_tracks(self.root, self.config)
         for tags in ranges_of(pending, ordered, most=self.config.ingest.batch_size):
             self._job(JobName.INGEST, tags=tags)
 
@@ -133,10 +138,16 @@ class Headless:
         if not dataset_is_current(self.root, self.config):
             self._job(JobName.BUILD_DATASET, assets=["dataset_manifest"])
 
-    def _train_and_evaluate(self, *, evaluate: bool) -> None:
-        """While training runs in a process of its own, the real sensor is asked again and again what is to be scored."""
+    def _train_and_evaluate(self, last: str) -> None:
+        """While training runs in a process of its own, the real sensor is asked again and again what is to be scored.
+
+        Up to lora_checkpoints, those that came from elsewhere are only verified.
+        """
         start = time.monotonic()
         scoring = 0.0
+        evaluate = last != "lora_training"
+        if last == "lora_checkpoints":
+            self._evaluated = ["lora_checkpoints"]
         if not self._training_is_complete():
             with self._training() as is_running:
                 while is_running():
@@ -149,7 +160,7 @@ class Headless:
             scoring += spent
             if not spent:
                 time.sleep(POLL_SECONDS)
-        if evaluate:
+        if last == "quality_metrics":
             self.outcome.seconds["quality_metrics"] = round(scoring, 2)
 
     @contextmanager
@@ -170,25 +181,15 @@ class Headless:
         self._note(JobName.TRAIN, run_id, otherwise="\n".join(child.last_words))
 
     def _training_is_complete(self) -> bool:
-        from lofi_pipeline.checkpoints.manifest import active_lineage, scan_checkpoints
         from lofi_pipeline.dataset import load_version
         from lofi_pipeline.training.bases import describe_base
-        from lofi_pipeline.training.lineage import last_step, lineage_of
+        from lofi_pipeline.training.lineage import last_checkpoint, lineage_of
 
         settings = self.config.training
         lineage = lineage_of(
             load_version(self.root), settings.active, settings.preset, describe_base(base_name(self.config))
         )
-        active = active_lineage(self.root)
-        if active is None or active.lineage != lineage.lineage:
-            return False
-        records = [found.record for found in scan_checkpoints(self.root) if found.record]
-        return any(
-            record.lineage.lineage == lineage.lineage
-            and record.checkpoint.step == last_step(lineage)
-            and record.checkpoint.is_valid
-            for record in records
-        )
+        return last_checkpoint(self.root, lineage) is not None
 
     def _score_landed(self) -> float:
         """Carry out what one tick of checkpoint_sensor asks for; the seconds it took, 0.0 when nothing was asked."""
@@ -202,14 +203,18 @@ class Headless:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         worked = False
         for request in tick.run_requests or []:
-            if self._asked_before(request.run_key):
+            asked = [key.to_user_string() for key in request.asset_selection or []]
+            assets = [asset for asset in asked if asset in self._evaluated]
+            # What is left out of it now is asked for again
+            run_key = request.run_key if assets == asked else f"{request.run_key} {' '.join(assets)}"
+            if not assets or self._asked_before(run_key):
                 continue
             worked = True
             self._job(
                 JobName.EVALUATE,
                 partition_key=request.partition_key,
-                assets=[key.to_user_string() for key in request.asset_selection or []],
-                tags={RUN_KEY_TAG: request.run_key or ""},
+                assets=assets,
+                tags={RUN_KEY_TAG: run_key or ""},
             )
         return time.monotonic() - start if worked else 0.0
 

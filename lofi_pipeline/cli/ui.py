@@ -21,7 +21,7 @@ from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.cli.console import sanitize
 from lofi_pipeline.installation import shipped, working_folder
 from lofi_pipeline.processes import own_environment
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, remove_temporary_files
 from lofi_pipeline.web.door import Door
 
 WORKSPACE_FILE = shipped("workspace.yaml")
@@ -47,6 +47,7 @@ def serve(root: DataRoot, door: Door, console: Console) -> int:
     """Run webserver and daemon until a signal or until one of them ends. Returns the exit code."""
     with open_instance(root) as instance:
         end_orphans(instance)
+    remove_temporary_files(root)
     _adopt_orphans()
     stopping = False
 

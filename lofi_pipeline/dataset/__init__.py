@@ -3,11 +3,11 @@
 How track records are made is in ingest/.
 """
 
-from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, dataset_is_current
+from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, current_dataset, dataset_is_current
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
-from lofi_pipeline.dataset.version import load_version
+from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
     "BuiltDataset",
@@ -15,6 +15,8 @@ __all__ = [
     "LeftOut",
     "NoTracks",
     "build_dataset",
+    "current_dataset",
+    "current_hash",
     "dataset_is_current",
     "eligibility_of",
     "left_out",

@@ -30,7 +30,7 @@ from lofi_pipeline.dataset.errors import NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, copies_of_withdrawn, left_out, withdrawn_processing
 from lofi_pipeline.dataset.publish import is_published, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
-from lofi_pipeline.dataset.version import category_of, make_version, version_track
+from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,
@@ -76,7 +76,8 @@ class BuiltDataset:
     """A data set version, and what is not in it."""
 
     version: DatasetVersion
-    is_new: bool
+    is_new: bool | None
+    """None: it was built earlier, and whether it was new then is not known."""
     left_out: list[LeftOut]
 
 
@@ -120,6 +121,17 @@ def build_dataset(
         mark = read_ledger(root).mark(_earlier_mark(root))
         write_json_atomic(root.built_from_json, BuiltFrom(inputs=inputs, ledger=mark))
     return BuiltDataset(version, is_new, left_out(root, eligibility))
+
+
+def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
+    """The current version, and what is not in it today.
+
+    Raises:
+        RecordError: see `load_version`.
+    """
+    return BuiltDataset(
+        load_version(root), is_new=None, left_out=left_out(root, eligibility_of(root, config))
+    )
 
 
 def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> bool:

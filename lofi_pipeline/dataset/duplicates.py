@@ -13,7 +13,7 @@ from itertools import chain
 from typing import cast
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from pydantic import Field
 
 from lofi_pipeline import audio
@@ -21,6 +21,7 @@ from lofi_pipeline.dataset.alike import REPRESENTATIVES, AlikeTracks
 from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, track_number
 from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
 
 COMPARISON_VERSION = 4
@@ -227,7 +228,7 @@ class _Search:
         """The near-duplicates of each track, in an order in which each of them knows the groups of those before it."""
         few = sum(map(len, by_track.values())) < _WORTH_WORKERS
         with (
-            parallel_config(backend="loky", n_jobs=1 if few else self.workers or -1, inner_max_num_threads=1),
+            worker_processes(1 if few else self.workers or -1),
             Parallel() as parallel,
         ):
             # Where there are few candidates no group matters, so these are shared out among the workers at once

@@ -36,19 +36,27 @@ from lofi_pipeline.storage import (
 FILE_KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
 
 
+def current_hash(root: DataRoot) -> str | None:
+    """The hash of the version that is published, or None before there is one.
+
+    Raises:
+        RecordError: dataset_manifest.json was damaged.
+    """
+    path = root.dataset_manifest_json
+    return Dataset.parse(read_json(path), where=str(path)).hash if path.is_file() else None
+
+
 def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVersion:
     """The version with that hash, or the current one.
 
     Raises:
         RecordError: there is none yet, or the file was damaged.
     """
+    dataset_hash = dataset_hash or current_hash(root)
     if dataset_hash is None:
-        manifest = root.dataset_manifest_json
-        if not manifest.is_file():
-            raise NoTracks(
-                f"{manifest}: no data set yet; materialize dataset_manifest (lofi run --to dataset_manifest)"
-            )
-        dataset_hash = Dataset.parse(read_json(manifest), where=str(manifest)).hash
+        raise NoTracks(
+            f"{root.dataset_manifest_json}: no data set yet; materialize dataset_manifest (lofi run --to dataset_manifest)"
+        )
     path = root.dataset_version(dataset_hash)
     if not path.is_file():
         raise RecordError(

@@ -30,6 +30,7 @@ from lofi_pipeline.entities import (
     Validity,
 )
 from lofi_pipeline.entities.source import RAW_FOLDER, SOURCE_JSON
+from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import write_json_atomic
 from lofi_pipeline.styles import has_words, load_presets
 
@@ -224,9 +225,8 @@ def _render_all(jobs: list[_Job], raw_root: Path, workers: int, progress: Progre
 
     for folder in {(raw_root / job.path).parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
-    done = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator")(
-        delayed(_render)(job, raw_root) for job in jobs
-    )
+    with worker_processes(min(workers, len(jobs))):
+        done = Parallel(return_as="generator")(delayed(_render)(job, raw_root) for job in jobs)
     for count, path in enumerate(done, 1):
         if progress:
             progress(count, len(jobs), str(path))

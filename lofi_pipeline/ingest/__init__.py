@@ -13,6 +13,7 @@ from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
     VerdictChange,
+    load_registration,
     load_registry,
     load_scan,
     register_sources,
@@ -40,6 +41,7 @@ __all__ = [
     "incomplete_reason",
     "judging_day",
     "load_record",
+    "load_registration",
     "load_registry",
     "load_scan",
     "needs_work",

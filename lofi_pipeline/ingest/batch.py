@@ -17,7 +17,7 @@ from functools import cache
 from itertools import islice
 from typing import cast
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from lofi_pipeline.config import PipelineConfig
@@ -25,6 +25,7 @@ from lofi_pipeline.entities import RegisteredTrack, TrackRecord
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.process_track import failed_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import load_registry
+from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import DataRoot
 
 AHEAD = 2
@@ -116,7 +117,7 @@ def _parallel(
     root: DataRoot, config: PipelineConfig, tracks: list[RegisteredTrack], workers: int, time_limit: TimeLimit
 ) -> Iterator[TrackRecord]:
     # At least two workers, even if one has nothing to do: with one, joblib works in this very process.
-    with parallel_config(backend="loky", n_jobs=max(2, workers), inner_max_num_threads=1):
+    with worker_processes(max(2, workers)):
         ahead = AHEAD * workers if workers > 1 else 1
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=str(ahead))  # pyright: ignore[reportArgumentType]
         records = parallel(

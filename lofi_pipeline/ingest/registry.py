@@ -29,6 +29,7 @@ from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
     locked,
+    read_json,
     read_record,
     remove_temporary_files,
     write_json_atomic,
@@ -67,6 +68,18 @@ def load_registry(root: DataRoot) -> Registry:
     """All track ids given so far."""
     path = root.registry_json
     return read_record(Registry, path) if path.is_file() else Registry(tracks=[])
+
+
+def load_registration(root: DataRoot) -> Registration | None:
+    """What the last scan led to; None before the first, and where it was ended before all of its files were written."""
+    scan = load_scan(root)
+    if scan is None or not root.sources_json.is_file():
+        return None
+    registry = load_registry(root)
+    sources = _compile_sources(scan, registry)
+    if read_json(root.sources_json) != [source.model_dump(mode="json") for source in sources]:
+        return None
+    return Registration(scan, registry, sources, new_track_ids=[], verdict_changes=[])
 
 
 def register_sources(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lofi_pipeline.demo.distributions import Example, Kind, draw
+from lofi_pipeline.processes import end_with_process
 
 RATE = 24_000
 SECONDS = 6.4
@@ -43,7 +44,9 @@ def build(kind: Kind, first: int, count: int, cache: Path, workers: int = 0) -> 
     starts = range(first, first + count, BATCH)
     missing = [start for start in starts if not _file(cache, kind, start).exists()]
     if missing:
-        with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
+        with ProcessPoolExecutor(
+            workers or None, initializer=end_with_process, initargs=(os.getpid(),)
+        ) as pool:
             for done, _ in enumerate(pool.map(_render, [(kind, start, cache) for start in missing]), 1):
                 if done % 10 == 0 or done == len(missing):
                     print(

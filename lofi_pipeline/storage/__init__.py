@@ -31,7 +31,7 @@ from lofi_pipeline.storage.ledger import (
     read_ledger,
 )
 from lofi_pipeline.storage.sparse import sparse_reason
-from lofi_pipeline.storage.temp_files import remove_temporary_files
+from lofi_pipeline.storage.temp_files import remove_left_over, remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
@@ -57,6 +57,7 @@ __all__ = [
     "read_ledger",
     "read_record",
     "read_versions",
+    "remove_left_over",
     "remove_temporary_files",
     "replacing",
     "sparse_reason",

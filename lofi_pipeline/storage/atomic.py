@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,14 +23,30 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from lofi_pipeline.entities import Entity
+from lofi_pipeline.processes import ProcessMark
 from lofi_pipeline.storage.errors import UnreadableRecord
 
 TEMPORARY_PREFIX = ".tmp-"
 Record = TypeVar("Record", bound=Entity)
+_WRITER = re.compile(re.escape(TEMPORARY_PREFIX) + r"([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,19})-[0-9a-f]{8}-")
+_LONGEST_NAME = 255
+"""Bytes that a file's name may have."""
 
 
 def _temporary_beside(path: Path) -> Path:
-    return path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"
+    """A free name that says who writes there, and ends as `path` does, cut where it would be too long."""
+    place, pid, started = ProcessMark.own()
+    start = f"{TEMPORARY_PREFIX}{place}-{pid}-{started}-{secrets.token_hex(4)}-"
+    end = os.fsencode(path.name)
+    if len(start) + len(end) > _LONGEST_NAME:
+        end = end[len(start) - _LONGEST_NAME :].lstrip(bytes(range(0x80, 0xC0)))  # no half letter
+    return path.parent / (start + os.fsdecode(end))
+
+
+def writer_of(temporary: str) -> ProcessMark | None:
+    """The process that gave a temporary file or folder this name; None for a name that does not say it."""
+    named = _WRITER.match(temporary)
+    return ProcessMark(named[1], int(named[2]), int(named[3])) if named else None
 
 
 def _sync_folder(folder: Path) -> None:

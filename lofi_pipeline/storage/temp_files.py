@@ -1,40 +1,48 @@
-"""Temporary files and folders of killed processes, which nobody will rename any more: found by their age, and removed."""
+"""Temporary files and folders that nobody will rename any more, because their writer is gone: found and removed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from lofi_pipeline.storage.atomic import TEMPORARY_PREFIX
+from lofi_pipeline.storage.atomic import TEMPORARY_PREFIX, writer_of
 from lofi_pipeline.storage.data_root import DataRoot
 
 STALE_SECONDS = 24 * 3600.0
-"""Longer than any file or checkpoint takes to be written; a younger entry may be another process's work."""
+"""Longer than any file or checkpoint takes to be written: counts where it is not known whether the writer is gone."""
 
 
-def remove_temporary_files(root: DataRoot, *, older_than: float = STALE_SECONDS) -> list[Path]:
-    """Remove stale temporary entries from the data root, except in raw/ and in Dagster's history. Returns what was removed."""
-    limit, removed = time.time() - older_than, []
+def remove_temporary_files(root: DataRoot) -> list[Path]:
+    """Remove what is left over in the data root, except in raw/ and in Dagster's history. Returns what was removed."""
+    removed: list[Path] = []
     for folder, names, files in os.walk(root.path):
         here = Path(folder)
-        stale = [
-            here / name
-            for name in [*names, *files]
-            if name.startswith(TEMPORARY_PREFIX) and _changed(here / name) < limit
-        ]
-        for path in stale:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        removed += stale
+        removed += remove_left_over(here / name for name in [*names, *files])
         left_alone = {root.raw, root.dagster_home}
         names[:] = [n for n in names if here / n not in left_alone and not n.startswith(TEMPORARY_PREFIX)]
     return removed
 
 
-def _changed(path: Path) -> float:
-    """When it was last changed, in seconds since the epoch; infinity for one that is gone by now."""
+def remove_left_over(paths: Iterable[Path]) -> list[Path]:
+    """Remove the temporary files and folders among these whose writer is gone. Returns what was removed."""
+    left = [path for path in paths if path.name.startswith(TEMPORARY_PREFIX) and _is_left_over(path)]
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return left
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether its writer is gone; of one in another place, or one that is not named, by its age."""
+    writer = writer_of(path.name)
+    if writer is not None and writer.is_of_here:
+        return writer.is_gone()
     with suppress(FileNotFoundError):
-        return path.lstat().st_mtime
-    return float("inf")
+        return path.lstat().st_mtime < time.time() - STALE_SECONDS
+    return False

@@ -107,16 +107,21 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
             f"base model {name!r}: {folder}/vae/config.json is not readable ({error}); fetch the model again"
         ) from error
     files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
-    shown_name = name if not Path(name).expanduser().is_dir() else folder.resolve().name
     on_card = licence_of(folder)
     return BaseModelFacts(
-        name=shown_name,
+        name=shown_name(name),
         sha256=content_sha256(files),
         sampling_rate=rate,
         latents_per_second=rate / hop,
         licence=on_card or licence,
         licence_from=MODEL_CARD if on_card else "training.base_licence" if licence else None,
     )
+
+
+def shown_name(name: str) -> str:
+    """What a base model is called in records: a folder's own name, without the way to it."""
+    folder = Path(name).expanduser()
+    return folder.resolve().name if folder.is_dir() else name
 
 
 def model_files(folder: Path) -> list[Path]:

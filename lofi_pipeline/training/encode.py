@@ -134,12 +134,24 @@ class _LazyEncoder:
         return {"condition": self._encoder.condition(track, seconds)}
 
 
+class _NoEncoder:
+    """In place of a `_LazyEncoder` where nothing is to be encoded."""
+
+    def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
+        """Raises: EncodingError, always."""
+        raise EncodingError(f"{track.track.track_id}: its latents are not in {root.cache}")
+
+    def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
+        """Raises: EncodingError, always."""
+        raise EncodingError(f"{track.track.track_id}: its condition for {seconds} s is not in the cache")
+
+
 @dataclass
 class _TrackEncoder:
     """Encodes one track after another for crops of `crop_seconds`."""
 
     cache: _Cache
-    model: _LazyEncoder
+    model: _LazyEncoder | _NoEncoder
     crop_seconds: float
     patch: int
     """Latent frames in a token of the transformer."""
@@ -225,8 +237,29 @@ def encode_dataset(
         EncodingError: a track's audio cannot be decoded, is not what was hashed, or gives values that are not finite.
         TrainingError: see `captions_of`.
     """
+    return _encoded(version, root, base_name, preset, _LazyEncoder(base_name, device, pipeline), progress)
+
+
+def read_encoded(
+    version: DatasetVersion, root: DataRoot, base_name: str, preset: TrainingPreset
+) -> EncodedDataset:
+    """What `encode_dataset` would give without encoding anything.
+
+    Raises:
+        EncodingError: something is not in the cache.
+    """
+    return _encoded(version, root, base_name, preset, _NoEncoder())
+
+
+def _encoded(
+    version: DatasetVersion,
+    root: DataRoot,
+    base_name: str,
+    preset: TrainingPreset,
+    model: _LazyEncoder | _NoEncoder,
+    progress: Progress | None = None,
+) -> EncodedDataset:
     cache = _Cache(root, describe_base(base_name))
-    model = _LazyEncoder(base_name, device, pipeline)
     encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name))
     captions = captions_of(root, version, preset.caption_variants)
     report = progress or (lambda done, total, track_id: None)

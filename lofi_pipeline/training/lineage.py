@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from lofi_pipeline.checkpoints.folder import read_checkpoint_folder
+from lofi_pipeline.checkpoints.manifest import active_lineage
 from lofi_pipeline.config import TrainingPreset, config_hash
-from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, Lineage
-from lofi_pipeline.storage import content_sha256
+from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage, checkpoint_id_of
+from lofi_pipeline.storage import DataRoot, content_sha256
 from lofi_pipeline.training.errors import TrainingError
 
 
@@ -39,3 +41,14 @@ def last_step(lineage: Lineage) -> int:
             f"{lineage.checkpoint_interval}: no checkpoint would ever be written; lower the interval or raise max_steps"
         )
     return step
+
+
+def last_checkpoint(root: DataRoot, lineage: Lineage) -> CheckpointRecord | None:
+    """The valid checkpoint at the end of a training; None where it did not come there, or another training is the active one."""
+    active = active_lineage(root)
+    if active is None or active.lineage != lineage.lineage:
+        return None
+    folder = root.checkpoint(checkpoint_id_of(last_step(lineage)))
+    record = read_checkpoint_folder(root, folder).record
+    is_its = record is not None and record.lineage.lineage == lineage.lineage and record.checkpoint.is_valid
+    return record if is_its else None

@@ -5,7 +5,7 @@ from typing import cast
 import dagster as dg
 import pytest
 
-from lofi_pipeline.assets.lora_checkpoints import checkpoint_materialization
+from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
 from lofi_pipeline.automation.stability import Watch
@@ -59,12 +59,12 @@ def landed(root: DataRoot, instance: dg.DagsterInstance, step: int) -> str:
     """A checkpoint as this machine's training lands and tells it."""
     record = read_record(make_folder(root, step))
     instance.add_dynamic_partitions(str(CHECKPOINTS.name), [record.partition_key])
-    instance.report_runless_asset_event(checkpoint_materialization(root, record))
+    instance.report_runless_asset_event(standing_of(root, record).materialization())
     return record.partition_key
 
 
-def scored(instance: dg.DagsterInstance, key: str) -> None:
-    instance.report_runless_asset_event(dg.AssetMaterialization("quality_metrics", partition=key))
+def told(instance: dg.DagsterInstance, asset: str, key: str) -> None:
+    instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key))
 
 
 def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick: Ticks) -> None:
@@ -74,8 +74,11 @@ def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick:
     first = tick()
     assert [request[1:] for request in first] == [(key, ["quality_metrics", "license_audit"])]
     assert tick() == first  # the same run key: the daemon starts it once
-    scored(tick.instance, key)
+    told(tick.instance, "quality_metrics", key)
     write_json_atomic(root.checkpoint(checkpoint_id_of(10)) / SCORES_RECORD, make_scores(10, 1.0))
+    # Whoever scored it may have been killed before the audit
+    assert [request[1:] for request in tick()] == [(key, ["license_audit"])]
+    told(tick.instance, "license_audit", key)
     assert tick() == []
 
 

@@ -5,7 +5,6 @@ import shutil
 import dagster as dg
 import pytest
 
-from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
 from lofi_pipeline.automation.schedules import nightly_dataset
@@ -99,19 +98,6 @@ def test_from_incomplete_to_done_each_thing_once(root: DataRoot, ticks: Ticks) -
     assert ticks.reason() == "nothing new in data/raw"
     shutil.rmtree(root.raw / "creative-commons" / "one")
     assert ticks.jobs() == ["register"]
-
-
-def test_a_lost_history_is_filled_again(
-    ready: DataRoot, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LOFI_DATA_ROOT", str(ready.path))
-    before = {path: path.stat().st_mtime_ns for path in ready.processed.rglob("*.*")}
-    assert ticks.carry_out().job_def.name == "ingest"
-    tracks = set(ticks.instance.get_dynamic_partitions(str(TRACKS.name)))
-    assert len(tracks) == 5
-    assert ticks.instance.get_materialized_partitions(dg.AssetKey("processed_audio")) == tracks
-    assert {path: path.stat().st_mtime_ns for path in ready.processed.rglob("*.*")} == before
-    assert ticks.jobs() == []
 
 
 def test_the_night_over_an_empty_data_root_is_no_failure(root: DataRoot, ticks: Ticks) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,9 @@ from lofi_pipeline.checkpoints.manifest import (
     scan_checkpoints,
 )
 from lofi_pipeline.entities import SCORES_RECORD
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import DataRoot, commit_folder, read_json
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage
+from lofi_pipeline_tests.storage.test_temp_files import killed_while_writing
 
 
 @pytest.fixture
@@ -124,9 +124,10 @@ def test_folders_whose_record_cannot_be_read_stay_where_they_are(data: DataRoot)
 def test_unfinished_checkpoints_are_removed_and_nothing_else(data: DataRoot):
     folder = make_folder(data, 10)
     for place in (data.checkpoints, data.checkpoints / ".rolling"):
-        shutil.copytree(folder, place / ".tmp-0a-epoch=0-step=20_lora")
-    remove_unfinished_checkpoints(data)
-    assert not list(data.checkpoints.rglob(".tmp-*")) and folder.is_dir()
+        killed_while_writing(place / "epoch=0-step=20_lora")
+    with commit_folder(data.checkpoint("epoch=0-step=30_lora")) as being_written:
+        remove_unfinished_checkpoints(data)
+        assert list(data.checkpoints.rglob(".tmp-*")) == [being_written] and folder.is_dir()
 
 
 def test_a_step_that_is_no_multiple_of_its_interval_is_refused(data: DataRoot):

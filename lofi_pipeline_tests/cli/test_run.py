@@ -22,7 +22,7 @@ from lofi_pipeline_tests.end_to_end.lofi import write_config
 class KilledAfterLanding(Headless):
     """Its training lands a checkpoint and is killed before Dagster knows of it; what would run is noted."""
 
-    ran: list[str | None]
+    ran: list[tuple[str | None, list[str] | None]]
 
     def _training_is_complete(self) -> bool:
         return False
@@ -39,23 +39,27 @@ class KilledAfterLanding(Headless):
         job: JobName,
         *,
         partition_key: str | None = None,
+        assets: list[str] | None = None,
         tags: dict[str, str] | None = None,
         **_: Any,
     ) -> None:
-        self.ran.append(partition_key)
+        self.ran.append((partition_key, assets))
         self.instance.create_run_for_job(defs.resolve_job_def(job), tags=tags)
 
 
-def test_a_checkpoint_that_training_was_killed_before_telling_of_is_scored_in_the_same_run(
-    root: DataRoot, instance: dg.DagsterInstance, tmp_path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("last", ["lora_checkpoints", "quality_metrics"])
+def test_a_checkpoint_that_training_was_killed_before_telling_of_is_entered_in_the_same_run(
+    last: str, root: DataRoot, instance: dg.DagsterInstance, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than from one look to the next, or it would stand still by then already.
     config = write_config(tmp_path / "config", ingest={"stable_seconds": 3 * POLL_SECONDS})
     monkeypatch.setenv("LOFI_CONFIG_ROOT", str(config))
     way = KilledAfterLanding(root, load_config(), instance)
     way.ran = []
-    way._train_and_evaluate(evaluate=True)
-    assert way.ran == [read_record(root.checkpoint("epoch=0-step=20_lora")).partition_key]
+    way._train_and_evaluate(last)
+    key = read_record(root.checkpoint("epoch=0-step=20_lora")).partition_key
+    every = ["lora_checkpoints", "quality_metrics", "license_audit"]
+    assert way.ran == [(key, every if last == "quality_metrics" else every[:1])]
 
 
 def train(root: DataRoot, instance: dg.DagsterInstance) -> tuple[int, Failure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,22 @@ def test_dagster_knows_every_asset_and_every_partition(trained: Way) -> None:
     assert materialized(trained.root, "license_audit") == checkpoints
     good = {line["track_id"] for line in trained.said["tracks"] if line["status"] == "ok"}
     assert good <= materialized(trained.root, "tagged_prompts")
+
+
+def test_a_deleted_history_is_complete_after_one_run_that_does_no_work(trained: Way, tmp_path: Path) -> None:
+    lofi = trained.lofi.copy(tmp_path / "data")
+    shutil.rmtree(lofi.root.dagster_home)
+    before = files_of(lofi.root)
+    for _ in range(2):
+        assert lofi.run()["dagster_runs"] == 0
+        with history(lofi.root) as instance, history(trained.root) as as_it_was:
+            for key in (spec.key for asset in all_assets for spec in asset.specs):
+                now, then = (
+                    [record.partition_key for record in each.fetch_materializations(key, limit=100).records]
+                    for each in (instance, as_it_was)
+                )
+                assert len(now) == len(set(now)) and set(now) == set(then), key
+    assert files_of(lofi.root) == before
 
 
 def test_each_checkpoint_is_scored_once(trained: Way) -> None:

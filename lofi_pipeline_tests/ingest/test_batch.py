@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import psutil
 
 from lofi_pipeline.config import load_config
 from lofi_pipeline.ingest import load_record, load_registry, pending_tracks
@@ -68,6 +71,7 @@ import sys
 from pathlib import Path
 import psutil
 from joblib import Parallel, delayed
+from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.ingest import work_batch
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import settings
@@ -82,7 +86,8 @@ if __name__ == "__main__":
         records = list(work_batch(root, config, batch))
         workers = {child.pid for child in psutil.Process().children() if "loky" in " ".join(child.cmdline())}
         print(*[record.status for record in records], *sorted(workers))
-    print(*[item for found in Parallel(n_jobs=2)(delayed(loaded)() for _ in range(2)) for item in found])
+    with worker_processes(2):
+        print(*[item for found in Parallel()(delayed(loaded)() for _ in range(2)) for item in found])
 """
 
 
@@ -98,3 +103,30 @@ def test_workers_stay_warm_from_batch_to_batch_and_compile_nothing(root: DataRoo
     # The last question was asked of these workers: they hold what the work needs, and nothing that numba would compile
     assert {inside[0], inside[3]} <= set(first[2:])
     assert inside[1::3] == ["True", "True"] and inside[2::3] == ["False", "False"]
+
+
+def test_nothing_outlives_a_run_that_is_killed(root: DataRoot) -> None:
+    make_drop(root, "one", {f"{number}.wav": song(number) for number in range(4)}, facts())
+    command = (sys.executable, "-m", "lofi_pipeline.cli", "run", "--to", "raw_tracks", "--data", root.path)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not (root.track_records / ".track_001.json.lock").exists():
+            assert run.poll() is None
+            time.sleep(0.1)
+        below = psutil.Process(run.pid).children(recursive=True)
+        assert sum("loky" in " ".join(process.cmdline()) for process in below) >= 2
+        run.kill()
+    # Joblib's own workers would wait five minutes for more work
+    deadline = time.monotonic() + 30
+    while (alive := [process for process in below if goes_on(process)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in alive:
+        process.kill()
+    assert not alive
+
+
+def goes_on(process: psutil.Process) -> bool:
+    """Whether a process has not ended yet; nobody may clear it away."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
