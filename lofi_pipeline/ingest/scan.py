@@ -59,7 +59,7 @@ _MAX_SOURCE_JSON_BYTES = 16 << 20
 
 
 def either(new: T, former: T | None) -> T:
-    """One of two equal values, the same each time: of a hundred thousand, nobody needs to remember both."""
+    """The former value where the two are equal, else the new one: equal values need not be in memory twice."""
     return former if former is not None and former == new else new
 
 
