@@ -167,7 +167,7 @@ def test_copies_are_known_when_those_are_gone_that_all_were_compared_with(
     found = compare_tracks(root, keys)
     left = ids[REPRESENTATIVES:]
     copies = copies_among(left, found)
-    assert _originals(left, found) == {track_id: left[0] for track_id in left[1:]}
+    assert _originals(left, found) == dict.fromkeys(left[1:], left[0])
     assert set(group_related(left, found, {}).values()) == {left[0]}
     assert set(copies_of([ids[-1]], found)) == set(ids[:-1])
     pair = copies[ids[-1]].pair
@@ -192,7 +192,9 @@ def test_an_excerpt_that_is_not_the_same_as_all_of_the_first_few_is_no_copy_of_t
     ids = list(keys := put(root, [(1, number) for number in cuts]))
     found = compare_tracks(root, keys)
     assert set(_originals(ids, found).values()) == {ids[0]}
-    assert set(_originals(ids[1:], found).values()) == {ids[1], ids[7]}
+    for first in range(1, 7):  # whichever of the beginnings is the first that is left
+        assert set(_originals(ids[first:], found).values()) <= {ids[first], ids[7]}
+        assert ids[7] not in _originals(ids[first:], found)
 
 
 MARKS = st.lists(st.tuples(st.integers(1, 2), st.integers(0, VARIANTS - 1)), min_size=1, max_size=22)
