@@ -20,7 +20,7 @@ from lofi_pipeline.resources import Workspace
 )
 def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Splits the tracks that are ready, publishes them, and hashes the result. Unchanged inputs change nothing."""
-    from lofi_pipeline.dataset import NoTracks, build_dataset
+    from lofi_pipeline.dataset import ChangedTracks, NoTracks, build_dataset
 
     def log(message: str) -> None:
         context.log.info(message)
@@ -28,7 +28,7 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
 
     try:
         built = build_dataset(workspace.root, workspace.config, progress=log)
-    except NoTracks as error:
+    except (ChangedTracks, NoTracks) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     version, dataset = built.version, built.version.dataset
     for item in built.left_out:

@@ -5,12 +5,13 @@ How track records are made is in ingest/.
 
 from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, dataset_is_current
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
-from lofi_pipeline.dataset.errors import NoTracks
+from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.version import load_version
 
 __all__ = [
     "BuiltDataset",
+    "ChangedTracks",
     "Eligibility",
     "LeftOut",
     "NoTracks",

@@ -6,6 +6,7 @@ How the records of all tracks become a data set is in dataset/.
 from lofi_pipeline.ingest.batch import pending_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.layout import drop_folders
+from lofi_pipeline.ingest.outputs import changed_files, looks_whole, published_files, sha256_of
 from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
@@ -30,6 +31,7 @@ __all__ = [
     "Registration",
     "VerdictChange",
     "changed_drops",
+    "changed_files",
     "drop_folders",
     "drop_signature",
     "incomplete_reason",
@@ -37,11 +39,14 @@ __all__ = [
     "load_record",
     "load_registry",
     "load_scan",
+    "looks_whole",
     "needs_work",
     "pending_tracks",
+    "published_files",
     "register_sources",
     "remember_day",
     "scan_drops",
+    "sha256_of",
     "tagger_of",
     "withdrawn_reason",
     "work_batch",

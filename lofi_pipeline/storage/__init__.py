@@ -19,6 +19,7 @@ from lofi_pipeline.storage.atomic import (
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
+from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files
@@ -35,13 +36,18 @@ __all__ = [
     "commit_folder",
     "content_sha256",
     "file_sha256",
+    "is_kept",
+    "kept_file",
     "ledger_path",
     "link_or_copy",
     "locked",
+    "looks_kept",
     "parse_json",
     "read_json",
     "read_ledger",
     "read_versions",
+    "refreshed",
+    "regular_stat",
     "remove_temporary_files",
     "replacing",
     "sparse_reason",
