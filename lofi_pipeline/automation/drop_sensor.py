@@ -6,7 +6,7 @@ import time
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import TRACKS
-from lofi_pipeline.automation.jobs import ingest, register
+from lofi_pipeline.automation.jobs import ACTIVE_STATUSES, ingest, register
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import unreported_tracks
@@ -17,17 +17,10 @@ from lofi_pipeline.storage import DataRoot, content_sha256
 
 TICK_SECONDS = 10
 WORK_TAG = "lofi/work"
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def _is_active(instance: dg.DagsterInstance, job_name: str) -> bool:
-    return bool(instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_ACTIVE), limit=1))
+    return bool(instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=ACTIVE_STATUSES), limit=1))
 
 
 def _request(

@@ -15,6 +15,15 @@ class JobName(StrEnum):
     EVALUATE = "evaluate"
 
 
+ACTIVE_STATUSES = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+"""Of runs that are not over."""
+
 register = dg.define_asset_job(
     JobName.REGISTER.value,
     selection=["style_presets", "tag_categories", "source_records"],

@@ -6,16 +6,25 @@ How a pipeline is scored is in score.py, where scores lie is in records.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
+from lofi_pipeline.checkpoints.kept import changed_scores, remember_scores
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, ScoreKey, Scores
+from lofi_pipeline.entities import (
+    BaseModelFacts,
+    CheckpointRecord,
+    DatasetVersion,
+    RecordError,
+    ScoreKey,
+    Scores,
+)
 from lofi_pipeline.evaluation.embedders import Embedder, open_embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.key import score_key
@@ -65,7 +74,8 @@ def evaluate_checkpoint(
 ) -> Evaluated:
     """Score the checkpoint in `folder` against the validation split of `version`; the base too, where it was not.
 
-    Scores that are on disk with exactly the key that new ones would have are returned as they are.
+    Scores that are on disk with exactly the key that new ones would have are returned as they are, unless they or the samples
+    were changed since.
 
     Raises:
         CheckpointError: its record cannot be read, or its weights do not load.
@@ -81,7 +91,7 @@ def evaluate_checkpoint(
     key = score_key(root, version, embedder, settings)
     scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)
     base = scoring.of_base()
-    kept = read_scores(folder)
+    kept = _whole_scores(folder, record)
     if kept is not None and kept.key == key:
         return Evaluated(record, kept, base, fresh=False)
     if record.pruned:
@@ -91,8 +101,16 @@ def evaluate_checkpoint(
     scores = scoring.of_checkpoint(folder, record)
     write_scores(folder, scores)
     enter_scores(root, folder, record, scores)
+    remember_scores(folder, scores)
     compile_manifest(root, folder.parent)
     return Evaluated(record, scores, base, fresh=True)
+
+
+def _whole_scores(folder: Path, record: CheckpointRecord) -> Scores | None:
+    """The scores on disk; None where there are none, or where they or the samples are not what was written."""
+    with suppress(RecordError):
+        return None if changed_scores(folder, record) else read_scores(folder)
+    return None
 
 
 def _require_scorable(folder: Path, record: CheckpointRecord, facts: BaseModelFacts) -> None:
@@ -136,9 +154,10 @@ class _Scoring:
     def of_base(self) -> Scores:
         """The base model without LoRA, scored the same way: once for each key."""
         with locked(self.root.metadata / "base_scores"):
-            kept = read_base_scores(self.root, self.facts.sha256, self.key)
-            if kept is not None:
-                return kept
+            with suppress(RecordError):  # damaged: they are made again
+                kept = read_base_scores(self.root, self.facts.sha256, self.key)
+                if kept is not None:
+                    return kept
             self.progress(f"scoring the base model {self.facts.name} as step 0")
             samples = base_samples_folder(self.root, self.facts.sha256, self.key)
             scores = self._evaluate(self._open_base(), BASE_STEP, BASE_CHECKPOINT_ID, samples)
