@@ -41,17 +41,18 @@ def files_that_look_changed(folder: Path, record: CheckpointRecord) -> list[str]
 
     Of a file that nothing is kept of it is asked whether it holds anything.
     """
-    names = [*landed_files(record), *(name for name in record.kept_files if _is_scored(name))]
+    names = [*landed_files(record), *(name for name in record.kept_files if is_scored(name))]
     return [name for name in names if not looks_kept(os.path.join(folder, name), record.kept_files.get(name))]
 
 
 def changed_scores(folder: Path, record: CheckpointRecord) -> list[str]:
     """Of scores.json and samples, those that are missing or hold other bytes than were written."""
     kept = record.kept_files.items()
-    return [name for name, item in kept if _is_scored(name) and not is_kept(folder / name, item)]
+    return [name for name, item in kept if is_scored(name) and not is_kept(folder / name, item)]
 
 
-def _is_scored(name: str) -> bool:
+def is_scored(name: str) -> bool:
+    """Whether a file in a checkpoint's folder was written when it was scored."""
     return name == SCORES_RECORD or name.startswith(f"{SAMPLES_FOLDER}/")
 
 
@@ -71,14 +72,14 @@ def kept_of(folder: Path, files: Mapping[str, str]) -> dict[str, KeptFile]:
 def with_present_times(folder: Path, record: CheckpointRecord) -> CheckpointRecord:
     """The record of a checkpoint whose files were just found to be those that landed, as it remembers them from now on."""
     landed = kept_of(folder, {name: record.files[name] for name in landed_files(record)})
-    scored = {name: item for name, item in record.kept_files.items() if _is_scored(name)}
+    scored = {name: item for name, item in record.kept_files.items() if is_scored(name)}
     return record.model_copy(update={"kept_files": {**landed, **refreshed(folder, scored)}})
 
 
 def remember_scores(folder: Path, scores: Scores) -> None:
     """Have checkpoint.json remember scores and samples that were just written."""
     record = read_record(folder)
-    landed = {name: item for name, item in record.kept_files.items() if not _is_scored(name)}
+    landed = {name: item for name, item in record.kept_files.items() if not is_scored(name)}
     paths = scored_files(folder, record, scores).values()
     written = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
     kept = {**landed, **kept_of(folder, written)}

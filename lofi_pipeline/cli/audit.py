@@ -123,7 +123,7 @@ def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
         where=subject,
         sentence=str(error) or subject,
     )
-    _show_findings([finding])
+    show_findings([finding])
     if json_file:
         write_json_atomic(json_file, {"clean": False, "subject": None, "findings": [finding]})
     raise typer.Exit(1)
@@ -156,7 +156,7 @@ def _show_report(report: AuditReport, written: WrittenAudit) -> None:
         _print(f"terms of {sanitize(row.record.source_id)}: {sanitize(' '.join(row.terms))}")
     how = "hashed again" if integrity.checked else "hashed again (records and evidence only: --quick)"
     _print(f"{integrity.files} files, {integrity.bytes / 1e6:.1f} MB {how}")
-    _show_findings(report.findings)
+    show_findings(report.findings)
     _print(f"Wrote {sanitize(written.folder)}")
     _print(f"[dim]{sanitize(report.disclaimer)}[/]")
 
@@ -180,7 +180,8 @@ def _sources_table(sources: list[SourceRow]) -> Table:
     return table
 
 
-def _show_findings(findings: list[Finding]) -> None:
+def show_findings(findings: list[Finding]) -> None:
+    """A line for each, and a word where none of them is an error."""
     colours = {"error": "bold red", "warning": "yellow", "info": "dim"}
     for finding in findings:
         colour = colours[finding.severity]

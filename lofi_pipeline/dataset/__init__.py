@@ -3,7 +3,7 @@
 How track records are made is in ingest/.
 """
 
-from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, dataset_is_current
+from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, dataset_is_current, published_metadata
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
@@ -20,4 +20,5 @@ __all__ = [
     "eligibility_of",
     "left_out",
     "load_version",
+    "published_metadata",
 ]

@@ -66,6 +66,8 @@ from lofi_pipeline.storage import (
 from lofi_pipeline.styles import load_presets
 
 Kept = TypeVar("Kept", bound=Entity)
+METADATA = "metadata/"
+"""What paths of metadata files begin with."""
 
 
 class SplitDecisions(Entity):
@@ -148,10 +150,18 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     built_from = BuiltFrom.parse(read_json(path), where=str(path))
     if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
         return False
-    metadata = {path: kept for path, kept in built_from.kept_files.items() if path.startswith("metadata/")}
-    return all(looks_kept(root.path / path, kept) for path, kept in metadata.items()) and all(
+    metadata = [(path, kept) for path, kept in built_from.kept_files.items() if path.startswith(METADATA)]
+    return all(looks_kept(root.path / path, kept) for path, kept in metadata) and all(
         is_published(root, record, built_from.kept_files) for record in chosen.records
     )
+
+
+def published_metadata(root: DataRoot) -> dict[str, str]:
+    """The SHA-256 of each metadata file of the current data set, by path in the data root; nothing where none is remembered."""
+    with suppress(OSError, RecordError):
+        kept = BuiltFrom.parse(read_json(root.built_from_json), where=str(root.built_from_json)).kept_files
+        return {path: item.sha256 for path, item in kept.items() if path.startswith(METADATA)}
+    return {}
 
 
 def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:

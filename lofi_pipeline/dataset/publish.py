@@ -57,7 +57,7 @@ def kept_copies(
         published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
         for source, path in zip(published_files(record), published, strict=True):
             if not os.path.samefile(root.path / source, root.path / path):
-                kept[path] = kept_file(root.path / path, sha256_of(root, record, source))
+                kept[path] = kept_file(root.path / path, sha256_of(record, source))
     return kept
 
 

@@ -6,7 +6,14 @@ How the records of all tracks become a data set is in dataset/.
 from lofi_pipeline.ingest.batch import pending_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.layout import drop_folders
-from lofi_pipeline.ingest.outputs import changed_files, looks_whole, published_files, sha256_of
+from lofi_pipeline.ingest.outputs import (
+    changed_files,
+    looks_whole,
+    output_files,
+    published_files,
+    sha256_of,
+    with_kept_files,
+)
 from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
@@ -41,6 +48,7 @@ __all__ = [
     "load_scan",
     "looks_whole",
     "needs_work",
+    "output_files",
     "pending_tracks",
     "published_files",
     "register_sources",
@@ -48,6 +56,7 @@ __all__ = [
     "scan_drops",
     "sha256_of",
     "tagger_of",
+    "with_kept_files",
     "withdrawn_reason",
     "work_batch",
     "work_on",

@@ -15,7 +15,7 @@ from lofi_pipeline.entities import KeptFile, TrackRecord
 from lofi_pipeline.storage import DataRoot, file_sha256, is_kept, kept_file, looks_kept, regular_stat
 
 
-def audio_files(root: DataRoot, record: TrackRecord) -> dict[str, str | None]:
+def audio_files(record: TrackRecord) -> dict[str, str | None]:
     """Processed audio and fingerprint by path in the data root, each with its SHA-256 where the record says it."""
     if record.processed is None:
         return {}
@@ -33,6 +33,11 @@ def text_files(record: TrackRecord) -> dict[str, str]:
     return {tagged.prompt_path: tagged.prompt, tagged.lyrics_path: tagged.lyrics} if tagged else {}
 
 
+def output_files(record: TrackRecord) -> list[str]:
+    """Every file that was made of a track, by path in the data root."""
+    return [*audio_files(record), *text_files(record)]
+
+
 def published_files(record: TrackRecord) -> tuple[str, str, str]:
     """Audio, prompt and lyrics of a track that is done, by path in the data root."""
     assert record.processed is not None and record.tagged is not None
@@ -41,7 +46,7 @@ def published_files(record: TrackRecord) -> tuple[str, str, str]:
 
 def looks_whole(root: DataRoot, record: TrackRecord) -> bool:
     """Whether every file of a track that is done looks as it was written. Nothing is read."""
-    audio, texts, kept = audio_files(root, record), text_files(record), record.kept_files
+    audio, texts, kept = audio_files(record), text_files(record), record.kept_files
     return (
         bool(audio and texts)
         and all(looks_kept(os.path.join(root.path, path), kept.get(path)) for path in audio)
@@ -59,9 +64,7 @@ def _text_looks_kept(root: DataRoot, path: str, text: str, kept: KeptFile | None
 
 def has_audio(root: DataRoot, record: TrackRecord) -> bool:
     """Whether processed audio and fingerprint hold the bytes that were written."""
-    return bool(record.processed) and all(
-        is_whole_file(root, record, path) for path in audio_files(root, record)
-    )
+    return bool(record.processed) and all(is_whole_file(root, record, path) for path in audio_files(record))
 
 
 def is_whole(root: DataRoot, record: TrackRecord) -> bool:
@@ -71,8 +74,7 @@ def is_whole(root: DataRoot, record: TrackRecord) -> bool:
 
 def changed_files(root: DataRoot, record: TrackRecord) -> list[str]:
     """The files, by path in the data root, that are missing or hold other bytes than were written."""
-    paths = [*audio_files(root, record), *text_files(record)]
-    return [path for path in paths if not is_whole_file(root, record, path)]
+    return [path for path in output_files(record) if not is_whole_file(root, record, path)]
 
 
 def is_whole_file(root: DataRoot, record: TrackRecord, path: str) -> bool:
@@ -82,16 +84,16 @@ def is_whole_file(root: DataRoot, record: TrackRecord, path: str) -> bool:
         return is_kept(full, kept)
     if regular_stat(full) is None:
         return False
-    expected = sha256_of(root, record, path)
+    expected = sha256_of(record, path)
     return file_sha256(full) == expected if expected else _is_array(root, path)
 
 
-def sha256_of(root: DataRoot, record: TrackRecord, path: str) -> str | None:
+def sha256_of(record: TrackRecord, path: str) -> str | None:
     """The SHA-256 that a file of the track should have; None where an old record does not say."""
     text = text_files(record).get(path)
     if text is not None:
         return hashlib.sha256(text.encode()).hexdigest()
-    return audio_files(root, record)[path]
+    return audio_files(record)[path]
 
 
 def _is_array(root: DataRoot, path: str) -> bool:
@@ -103,6 +105,5 @@ def _is_array(root: DataRoot, path: str) -> bool:
 
 def with_kept_files(root: DataRoot, record: TrackRecord) -> TrackRecord:
     """The record of a track that is done, with how each of its files is now."""
-    paths = [*audio_files(root, record), *text_files(record)]
-    kept = {path: kept_file(root.path / path, sha256_of(root, record, path)) for path in paths}
+    kept = {path: kept_file(root.path / path, sha256_of(record, path)) for path in output_files(record)}
     return record.model_copy(update={"kept_files": kept})

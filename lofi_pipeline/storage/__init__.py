@@ -22,11 +22,12 @@ from lofi_pipeline.storage.errors import UnreadableRecord
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
-from lofi_pipeline.storage.temp_files import remove_temporary_files
+from lofi_pipeline.storage.temp_files import STALE_SECONDS, remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
+    "STALE_SECONDS",
     "TEMPORARY_PREFIX",
     "DataRoot",
     "Ledger",

@@ -60,7 +60,7 @@ def encoded_shape(
     Args:
         names: the tensors that it should hold.
         base_sha256: the base model that it should be of.
-        read: read the tensors even where the file's time says that nothing was changed.
+        read: read the tensors even where the file's time says that nothing was changed, and write nothing.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -91,7 +91,7 @@ def _holds_what_was_written(path: Path, file: Any, about: Mapping[str, str], *, 
         return True
     if _hash({name: file.get_tensor(name) for name in file.keys()}) != about[_SHA256]:  # noqa: SIM118
         return False
-    if written is not None and not as_it_was:
+    if written is not None and not as_it_was and not read:
         with suppress(OSError):
             os.utime(path, ns=(written, written))
     return True

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.damage.damages import change_a_byte, empty, remove, truncate
 from lofi_pipeline_tests.end_to_end.conftest import Way
@@ -64,6 +66,7 @@ def test_scores_of_a_pruned_checkpoint_cannot_be_made_again_and_are_named(
     assert "scores.json" in line["fault"] and "backup" in line["fault"]
 
 
+@pytest.mark.slow
 def test_a_data_root_that_was_copied_without_its_times_is_read_and_nothing_is_made_again(
     trained: Way, tmp_path: Path
 ) -> None:
