@@ -19,7 +19,14 @@ from lofi_pipeline.dataset import build_dataset, dataset_is_current, load_versio
 from lofi_pipeline.entities import SCORES_RECORD, Severity
 from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, write_json_atomic
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, write_encoded
-from lofi_pipeline_tests.damage.damages import change_a_byte, empty, flip_unseen, remove, truncate
+from lofi_pipeline_tests.damage.damages import (
+    change_a_byte,
+    copied,
+    empty,
+    flip_unseen,
+    remove,
+    truncate,
+)
 from lofi_pipeline_tests.drops import work
 
 WEIGHTS = "adapter_model.safetensors"
@@ -41,8 +48,8 @@ def whole_once(audited: DataRoot, tmp_path_factory: pytest.TempPathFactory) -> D
 
 @pytest.fixture
 def whole(whole_once: DataRoot, tmp_path: Path) -> DataRoot:
-    shutil.copytree(whole_once.path, tmp_path / "data")
-    return DataRoot(tmp_path / "data")
+    """A copy of `whole_once`, with its hard links: a published file and the processed one are the same."""
+    return copied(whole_once, tmp_path / "data", os.link)
 
 
 def one(root: DataRoot, pattern: str) -> Path:

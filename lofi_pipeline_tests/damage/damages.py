@@ -1,10 +1,13 @@
-"""What becomes of files on real disks, done on purpose."""
+"""What becomes of files on real disks, done on purpose; and data roots to do it to."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from lofi_pipeline.storage import DataRoot
 
 Damage = Callable[[Path], None]
 
@@ -42,3 +45,16 @@ def flip_unseen(path: Path) -> None:
 
 
 DAMAGES: tuple[Damage, ...] = (empty, truncate, change_a_byte, remove)
+
+
+def copied(root: DataRoot, path: Path, copy: Callable[[str, str], object]) -> DataRoot:
+    """A copy whose files are published by `copy` again: os.link, or shutil.copyfile where links are not to be had."""
+    shutil.copytree(root.path, path)
+    for kind in (root.final.name, root.validation.name):
+        for published in (path / kind).iterdir():
+            (source,) = (path / "processed").glob(f"*/{published.name}")
+            published.unlink()
+            copy(str(source), str(published))
+            if copy is not os.link:
+                shutil.copystat(source, published)
+    return DataRoot(path)

@@ -17,7 +17,7 @@ from lofi_pipeline.dataset import ChangedTracks, build_dataset, dataset_is_curre
 from lofi_pipeline.entities import TrackRecord
 from lofi_pipeline.ingest import load_record, load_registry, pending_tracks
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
-from lofi_pipeline_tests.damage.damages import DAMAGES, Damage, change_a_byte, empty
+from lofi_pipeline_tests.damage.damages import DAMAGES, Damage, change_a_byte, copied, empty
 from lofi_pipeline_tests.drops import work
 
 REMEMBERED = ("metadata/tracks/", "metadata/built_from.json")
@@ -38,19 +38,6 @@ def built_once(worked_on: DataRoot, tmp_path_factory: pytest.TempPathFactory) ->
 def built(built_once: DataRoot, tmp_path: Path) -> DataRoot:
     """A copy of `built_once`, with its hard links."""
     return copied(built_once, tmp_path / "data", os.link)
-
-
-def copied(root: DataRoot, path: Path, copy: Callable[[str, str], object]) -> DataRoot:
-    """A copy whose files are published by `copy` again: os.link, or shutil.copyfile where links are not to be had."""
-    shutil.copytree(root.path, path)
-    for kind in (root.final.name, root.validation.name):
-        for published in (path / kind).iterdir():
-            (source,) = (path / "processed").glob(f"*/{published.name}")
-            published.unlink()
-            copy(str(source), str(published))
-            if copy is not os.link:
-                shutil.copystat(source, published)
-    return DataRoot(path)
 
 
 def without_links(*_: object) -> None:

@@ -107,7 +107,9 @@ def _check_ledger(examination: Examination) -> None:
 def _current_version(examination: Examination) -> DatasetVersion | None:
     read = examination.inputs.dataset
     if read.error is not None:
-        sentence = f"{read.where} can't be read: {read.error}; the next `lofi run` writes it again once it is gone."
+        sentence = (
+            f"{read.where} can't be read: {read.error}; the next `lofi run` writes it again once it is gone."
+        )
         examination.verifier.error(FindingCode.RECORD_BROKEN, read.where, sentence)
         examination.mends[read.where] = partial(_remove_metadata, examination.root, read.where)
     current = read.value
