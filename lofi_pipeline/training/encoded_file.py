@@ -1,6 +1,6 @@
 """One file of the cache of latents and conditions: what it says of itself, and whether it holds what was written. Torch-free.
 
-Such a file proves itself: its header holds the hash of its tensors and the time that the file was given when it was written.
+Such a file proves itself: its header holds the hash of all that it holds and the time that the file was given when it was written.
 While the file's time is that one, its tensors are not read. Which files there are is in encode.py.
 """
 
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from lofi_pipeline.storage import canonical_json
 
 ENCODER_VERSION = "1"
 LATENTS, CONDITION = frozenset({"mean", "std"}), frozenset({"condition"})
@@ -39,13 +41,14 @@ def write_encoded(path: Path, tensors: Mapping[str, np.ndarray], base_sha256: st
     """Write float32 tensors [length, width], with what proves them."""
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     written = time.time_ns() // _COARSE_NS * _COARSE_NS
-    about = {"base": base_sha256, "version": ENCODER_VERSION, _SHA256: _hash(arrays), _WRITTEN: str(written)}
-    save_file(arrays, path, metadata=about)
+    about = {"base": base_sha256, "version": ENCODER_VERSION, _WRITTEN: str(written)}
+    save_file(arrays, path, metadata={**about, _SHA256: _hash(about, arrays)})
     os.utime(path, ns=(written, written))
 
 
-def _hash(tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _hash(about: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> str:
+    """Of the tensors, and of what the header says beside this hash."""
+    digest = hashlib.sha256(canonical_json(about).encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].shape}\n".encode())
         digest.update(tensors[name].tobytes())
@@ -83,15 +86,16 @@ def encoded_shape(
 
 def _holds_what_was_written(path: Path, file: Any, about: Mapping[str, str], *, read: bool) -> bool:
     """Whether the tensors have the hash in the header. A file of the same bytes gets its time back: it was copied."""
-    if _SHA256 not in about:  # of an earlier version: that it is whole is all that can be said
+    if about.keys() == {"base", "version"}:  # of an earlier version: that it is whole is all that can be said
         return True
-    written = int(about[_WRITTEN]) if about.get(_WRITTEN, "").isdecimal() else None
-    as_it_was = written is not None and path.stat().st_mtime_ns == written
+    as_it_was = about.get(_WRITTEN) == str(path.stat().st_mtime_ns)
     if as_it_was and not read:
         return True
-    if _hash({name: file.get_tensor(name) for name in file.keys()}) != about[_SHA256]:  # noqa: SIM118
+    proved = {name: value for name, value in about.items() if name != _SHA256}
+    if _hash(proved, {name: file.get_tensor(name) for name in file.keys()}) != about.get(_SHA256):  # noqa: SIM118
         return False
-    if written is not None and not as_it_was and not read:
+    if not as_it_was and not read:
+        written = int(about[_WRITTEN])
         with suppress(OSError):
             os.utime(path, ns=(written, written))
     return True
