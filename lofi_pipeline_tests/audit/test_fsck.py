@@ -215,6 +215,20 @@ def test_leftovers_are_named_and_only_old_temporary_files_go(whole: DataRoot) ->
     assert stranger.exists() and lost.exists() and young.exists() and not old.exists()
 
 
+def test_what_lies_there_of_a_track_that_is_not_done_is_its_own(whole: DataRoot) -> None:
+    path = one(whole, "metadata/tracks/*.json")
+    record = read_json(path)
+    write_json_atomic(
+        path, record | {"status": "failed", "processed": None, "tagged": None, "kept_files": {}}
+    )
+    assert not [item for item in check_data_root(whole).findings if item.code == "file-orphan"]
+
+
+def test_without_a_registry_nothing_is_called_an_orphan(whole: DataRoot) -> None:
+    whole.registry_json.write_text("{")
+    assert {item.code for item in check_data_root(whole).findings} == {"record-broken"}
+
+
 def test_records_of_an_earlier_version_remember_their_files_from_a_repair_on(whole: DataRoot) -> None:
     path = one(whole, "metadata/tracks/*.json")
     record = read_json(path)

@@ -47,9 +47,6 @@ def check_data_root(
 
     Args:
         progress: called with (steps done, steps in all, what is looked at).
-
-    Raises:
-        OSError: with `repair`, the data root can't be written to.
     """
     inputs = AuditInputs(root)
     verifier = Verifier(root, quick=False, progress=progress, total=_steps(inputs))
@@ -146,9 +143,15 @@ def _repair(examination: Examination, records: dict[str, TrackRecord]) -> tuple[
                 undone.append(f"{where}: can't be made again; see what was found")
         except (CannotMend, CheckpointError) as error:
             undone.append(str(error))
-    damaged = {finding.where for finding in found}
-    if (remembered := remember_old_records(examination.root, records, damaged)) > 0:
-        done.append(
-            f"{remembered} records of an earlier version remember their files now: each run notices changes"
-        )
+        except OSError as error:  # also when somebody works on it for longer than we wait
+            undone.append(f"{where}: {error}; repair again when it can be written")
+    try:
+        remembered = remember_old_records(examination.root, records, {finding.where for finding in found})
+    except OSError as error:
+        undone.append(f"records of an earlier version remember no files: {error}")
+    else:
+        if remembered > 0:
+            done.append(
+                f"{remembered} records of an earlier version remember their files now: each run notices changes"
+            )
     return list(dict.fromkeys(done)), list(dict.fromkeys(undone))

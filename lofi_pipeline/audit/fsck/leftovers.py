@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lofi_pipeline.audit.fsck.examination import Examination
-from lofi_pipeline.entities import DatasetVersion, FindingCode, Severity, TrackRecord
+from lofi_pipeline.entities import DatasetVersion, FindingCode, Severity, TrackRecord, TrackStatus
 from lofi_pipeline.ingest import output_files
 from lofi_pipeline.storage import STALE_SECONDS, TEMPORARY_PREFIX, DataRoot, remove_temporary_files
 
@@ -18,6 +18,15 @@ def check_leftovers(
     examination: Examination, version: DatasetVersion | None, records: dict[str, TrackRecord]
 ) -> None:
     """Look through the folders that hold nothing but what records name."""
+    if examination.inputs.registry.error is None:
+        _orphans(examination, version, records)
+    _temporaries(examination)
+
+
+def _orphans(
+    examination: Examination, version: DatasetVersion | None, records: dict[str, TrackRecord]
+) -> None:
+    """Files that no record names. A track that is not done may have some of an earlier time: they are its own."""
     root = examination.root
     known = {path for record in records.values() for path in output_files(record)}
     for item in version.tracks if version else []:
@@ -29,12 +38,17 @@ def check_leftovers(
             root.relative(path)
             for path in (root.track_record(track_id), root.fingerprint(track_id), root.thumbnail(track_id))
         }
+    unsettled = ids - {track_id for track_id, record in records.items() if record.status is TrackStatus.OK}
     for path in _files(root):
         where = path.relative_to(root.path).as_posix()
-        if where not in known:
+        if where not in known and _track_of(path) not in unsettled:
             sentence = f"{where} lies where the pipeline writes, and no record names it: look what it is, and remove it."
             examination.verifier.log(Severity.WARNING, FindingCode.FILE_ORPHAN, where, sentence)
-    _temporaries(examination)
+
+
+def _track_of(path: Path) -> str:
+    """The id of the track that a file is of by its name, such as track_001 of track_001_prompt.txt."""
+    return "_".join(path.stem.split("_")[:2])
 
 
 def _files(root: DataRoot) -> Iterator[Path]:
