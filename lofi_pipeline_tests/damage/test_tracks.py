@@ -15,7 +15,13 @@ from lofi_pipeline import audio
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import ChangedTracks, build_dataset, dataset_is_current, load_version
 from lofi_pipeline.entities import TrackRecord
-from lofi_pipeline.ingest import load_record, load_registry, pending_tracks
+from lofi_pipeline.ingest import (
+    ProcessingContext,
+    load_record,
+    load_registry,
+    pending_tracks,
+    work_on,
+)
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline_tests.damage.damages import DAMAGES, Damage, change_a_byte, copied, empty
 from lofi_pipeline_tests.drops import work
@@ -138,6 +144,26 @@ def test_a_copy_that_lost_all_times_is_hashed_and_nothing_is_made_again(
     records = [path.read_bytes() for path in sorted(other.track_records.iterdir())]
     run(other)
     assert [path.read_bytes() for path in sorted(other.track_records.iterdir())] == records
+
+
+def test_files_that_were_only_touched_need_no_original(built: DataRoot) -> None:
+    for record in done_records(built):
+        assert record.processed
+        os.utime(built.path / record.processed.audio_path)
+        built.inside(record.origins[0].path).unlink()
+        track = load_registry(built).by_id()[record.track_id]
+        again = work_on(built, track, ProcessingContext.open(load_config()))
+        assert again.model_copy(update={"kept_files": record.kept_files}) == record
+    assert pending_tracks(built, load_config()) == []
+
+
+def test_a_published_copy_that_was_changed_is_noticed_in_a_copied_data_root(
+    built_once: DataRoot, tmp_path: Path
+) -> None:
+    copy = copied(built_once, tmp_path / "data", shutil.copyfile)
+    assert dataset_is_current(copy, load_config())
+    change_a_byte(next(copy.final.glob("*.mp3")))
+    assert not dataset_is_current(copy, load_config())
 
 
 def test_records_of_an_earlier_version_go_on_and_notice_what_is_empty(built: DataRoot) -> None:
