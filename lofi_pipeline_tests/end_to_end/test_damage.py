@@ -25,6 +25,7 @@ def samples_of(folder: Path) -> dict[str, str]:
     return {path.name: file_sha256(path) for path in (folder / "samples").iterdir()}
 
 
+@pytest.mark.slow
 def test_scores_and_samples_are_made_again_and_lost_weights_are_named(trained: Way, tmp_path: Path) -> None:
     lofi = trained.lofi.copy(tmp_path / "data")
     lines = trained.said["checkpoints"]
