@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Splits the tracks that are ready, publishes them, and hashes the result. Unchanged inputs change nothing."""
-    from lofi_pipeline.dataset import NoTracks, build_dataset
+    from lofi_pipeline.dataset import ChangedTracks, NoTracks, build_dataset
     from lofi_pipeline.ingest import DayInDoubt
 
     def log(message: str) -> None:
@@ -36,7 +36,7 @@ def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) ->
 
     try:
         built = build_dataset(workspace.root, workspace.config, progress=log)
-    except (NoTracks, DayInDoubt) as error:
+    except (ChangedTracks, NoTracks, DayInDoubt) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     for item in built.left_out:
         context.log.info(f"left out: {item.file}: {item.reason}")

@@ -77,16 +77,24 @@ def not_intact(report: AuditReport) -> list[Finding]:
 
 
 def write_audit(
-    inputs: AuditInputs, subject: Subject, report: AuditReport, *, include_documents: bool = False
+    inputs: AuditInputs,
+    subject: Subject,
+    report: AuditReport,
+    *,
+    include_documents: bool = False,
+    output: Path | None = None,
 ) -> WrittenAudit:
     """Write data/audit/<name>/, and enter into the ledger what an intact record holds that nobody had entered.
 
+    With `output`, that folder is written, and nothing in the data root.
+
     Raises:
         AuditFileError: a file would not keep to its format.
+        OSError: the folder or the ledger can't be written.
     """
-    folder = inputs.root.audits / subject.folder_name
+    folder = output or inputs.root.audits / subject.folder_name
     write_json_atomic(folder / REPORT, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
-    if is_intact(report):
+    if output is None and is_intact(report):
         enter_subject(inputs, subject)
     return WrittenAudit(folder, [folder / REPORT, *files])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import CHECKPOINTS
-from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate
+from lofi_pipeline.automation.jobs import ASSETS, NOT_OVER, JobName, evaluate
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.entities import few
@@ -29,7 +29,7 @@ PARTITION_TAG = "dagster/partition"
     description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere.",
 )
 def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick. What is to be done follows from storage: whole checkpoints without scores, or not audited yet.
+    """One tick. What is to be done follows from storage: checkpoints that have no scores, were not audited, or look changed.
 
     What was done and only the history does not know of is told, not done again.
     """
@@ -64,8 +64,8 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
 class _Look:
     """What one tick goes by: what Dagster knows of checkpoints now, and how their folders looked a tick ago.
 
-    A checkpoint that Dagster knows landed by a rename and is whole. Another may still be being copied: it must be
-    unchanged for `stable_seconds`, and is verified before it is scored.
+    A checkpoint that Dagster knows landed by a rename and is whole. Another may still be being copied, and so may one that
+    looks otherwise than it was written: it must be unchanged for `stable_seconds`, and is verified before it is scored.
     """
 
     def __init__(self, context: dg.SensorEvaluationContext, workspace: Workspace) -> None:
@@ -78,9 +78,10 @@ class _Look:
         self.seen: dict[str, tuple[str, float]] = {}
 
     def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
-        """Whether it can be scored and audited, and was not."""
+        """Whether it can be scored and audited, and was not, or looks otherwise than when it was."""
         is_done = self._is_scored(found, record) and record.partition_key in self._audited
-        return record.checkpoint.is_valid and not record.pruned and not is_done
+        can_be_scored = record.checkpoint.is_valid and not record.pruned
+        return can_be_scored and (not is_done or _looks_changed(found, record))
 
     def _is_scored(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
         return found.scores is not None and record.partition_key in self._scored
@@ -90,29 +91,51 @@ class _Look:
         from lofi_pipeline.checkpoints.manifest import missing_files
         from lofi_pipeline.ingest import drop_signature
 
-        if record.partition_key not in self._registered:
+        is_known, changed = record.partition_key in self._registered, _looks_changed(found, record)
+        if not is_known or changed:
             signature = drop_signature(found.folder)
             since = self._before.since(found.folder.name, signature, self._moment)
             self.seen[found.folder.name] = (signature, since)
-            if absent := missing_files(found.folder, record):
+            if not is_known and (absent := missing_files(found.folder, record)):
                 return f"{absent[0]} is not there yet"
             if still_changing(since, self._moment, self._stable_seconds):
                 return "still changing"
+            if changed and self._is_being_evaluated(record.partition_key):
+                return "is being evaluated"
         failures = _failures(self._instance, record.partition_key)
         if failures >= MAX_ATTEMPTS:
             return f"its evaluation failed {failures} times; see the runs, then evaluate it by hand"
         return None
 
+    def _is_being_evaluated(self, partition_key: str) -> bool:
+        wanted = dg.RunsFilter(job_name=evaluate.name, tags={PARTITION_TAG: partition_key}, statuses=NOT_OVER)
+        return bool(self._instance.get_run_records(wanted, limit=1))
+
     def request(self, found: "CheckpointFolder", record: "CheckpointRecord") -> dg.RunRequest:
-        """One run for each content and attempt; what landed elsewhere is verified first, what was scored is only audited."""
-        key = record.partition_key
-        assets = ["license_audit"] if self._is_scored(found, record) else ["quality_metrics", "license_audit"]
-        if key not in self._registered:
+        """One run for each content and attempt.
+
+        What landed elsewhere, or looks changed since, is verified first; what was scored and is unchanged is only audited.
+        """
+        from lofi_pipeline.checkpoints.kept import appearance
+
+        key, changed = record.partition_key, _looks_changed(found, record)
+        assets = ["quality_metrics", "license_audit"]
+        if self._is_scored(found, record) and not changed:
+            assets = ["license_audit"]
+        if changed or key not in self._registered:
             assets.insert(0, "lora_checkpoints")
         run_key = f"{key}@{content_sha256(record.files)[:16]}#{_failures(self._instance, key)}"
+        if changed or key in self._scored:  # it was asked for before, as it was then
+            run_key += f"~{appearance(found, record)[:16]}"
         return dg.RunRequest(
             run_key, partition_key=key, asset_selection=[dg.AssetKey(name) for name in assets]
         )
+
+
+def _looks_changed(found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
+    from lofi_pipeline.checkpoints.kept import files_that_look_changed
+
+    return found.scores_error is not None or bool(files_that_look_changed(found.folder, record))
 
 
 def _failures(instance: dg.DagsterInstance, partition_key: str) -> int:

@@ -32,6 +32,7 @@ NOT_OVER = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+"""Of runs that are not over."""
 
 
 def assets_of(run: dg.DagsterRun) -> set[str]:

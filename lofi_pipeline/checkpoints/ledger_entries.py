@@ -30,8 +30,8 @@ CHANGES_LATER = {"path", "is_valid"}
 
 
 def record_hash(record: CheckpointRecord) -> str:
-    """The hash of what never changes in checkpoint.json: all but validity, pruning and where it lies."""
-    kept = record.model_dump(mode="json", exclude={"invalid_reason", "pruned"})
+    """The hash of what never changes in checkpoint.json: all but validity, pruning, where it lies, and times of files."""
+    kept = record.model_dump(mode="json", exclude={"invalid_reason", "pruned", "kept_files"})
     # Fields that records did not have at first count only where they are set, so that older records keep their hash
     base = kept["lineage"]["base"]
     kept["lineage"]["base"] = {name: value for name, value in base.items() if value is not None}

@@ -39,6 +39,11 @@ RESUME_FOLDER = "resume"
 SET_ASIDE_FOLDER = "set-aside"
 
 
+def training_lock(root: DataRoot) -> Path:
+    """What a training holds with `locked` as long as it works on a data root."""
+    return root.checkpoints / "training"
+
+
 def read_record(folder: Path) -> CheckpointRecord:
     """checkpoint.json of a checkpoint folder.
 

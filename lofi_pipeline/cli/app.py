@@ -237,6 +237,35 @@ def judging_day(
 
 
 @app.command()
+def fsck(
+    context: typer.Context,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Remove what can be made again, so that the next `lofi run` makes it; mark damaged weights as not valid.",
+        ),
+    ] = False,
+    json_file: Json = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Hash every file of the data root and compare it with its record: music, latents, checkpoints, versions, the ledger.
+
+    `lofi run` notices by size and time what was emptied or changed; this also finds what a bad disk gives back otherwise. Raw
+    music, the ledger and data set versions are never touched. It may run beside a running pipeline.
+    Exit code 0: clean, 1: findings that are errors, also when they were repaired, 2: wrong usage.
+    """
+    from lofi_pipeline.cli.fsck import check
+
+    report = check(DataRoot.find(_data(context, data)), repair=repair)
+    if json_file:
+        write_json_atomic(json_file, {"clean": report.clean, **report.model_dump(mode="json")})
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+@app.command()
 def ui(
     context: typer.Context,
     host: Annotated[

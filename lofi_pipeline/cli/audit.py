@@ -5,6 +5,7 @@ Only options and what a terminal shows; the audits themselves are in audit/.
 
 from __future__ import annotations
 
+import errno
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lofi_pipeline.entities import AuditReport, Finding, SourceRow
 
 ONE = "of"
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+"""What the system says where nothing may be written."""
 MOST_TRACKS = 12
 """How many tracks of a source are listed by id."""
 
@@ -70,18 +73,30 @@ def one(
     documents: Annotated[
         bool, typer.Option("--documents", help="Copy the documents of evidence into LICENSES/ too.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            file_okay=False,
+            help="Write the audit into this folder, and nothing into the data root: for a backup, or another's data root.",
+            show_default=False,
+        ),
+    ] = None,
     json_file: Json = None,
     data: Data = None,
     config_file: Config = None,
 ) -> None:
     """Audit a checkpoint or a data set version: what `lofi audit ID` does.
 
-    Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/.
+    Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/. A data root that
+    can't be written to is audited all the same: what was found is shown, and is written where --output says.
     """
     from lofi_pipeline.audit import UnknownSubject
 
     try:
-        report, written = _audit(_root(context, data), subject, quick=quick, documents=documents)
+        report, written = _audit(
+            _root(context, data), subject, quick=quick, documents=documents, output=output
+        )
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
     except LofiError as error:
@@ -93,7 +108,10 @@ def one(
         raise typer.Exit(1)
 
 
-def _audit(root: DataRoot, name: str, *, quick: bool, documents: bool) -> tuple[AuditReport, WrittenAudit]:
+def _audit(
+    root: DataRoot, name: str, *, quick: bool, documents: bool, output: Path | None
+) -> tuple[AuditReport, WrittenAudit | None]:
+    """The report, and where it was written; nowhere where the data root is read-only and no other place was given."""
     from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
     from lofi_pipeline.audit.base_model import base_at_hand
     from lofi_pipeline.config import load_config
@@ -110,7 +128,12 @@ def _audit(root: DataRoot, name: str, *, quick: bool, documents: bool) -> tuple[
             quick=quick,
             progress=lambda done, total, what: progress.report("audit", done, total, what),
         )
-    return report, write_audit(inputs, subject, report, include_documents=documents)
+    try:
+        return report, write_audit(inputs, subject, report, include_documents=documents, output=output)
+    except OSError as error:
+        if output is not None or error.errno not in READ_ONLY:
+            raise
+        return report, None
 
 
 def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
@@ -123,17 +146,17 @@ def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
         where=subject,
         sentence=str(error) or subject,
     )
-    _show_findings([finding])
+    show_findings([finding])
     if json_file:
         write_json_atomic(json_file, {"clean": False, "subject": None, "findings": [finding]})
     raise typer.Exit(1)
 
 
-def _with_outcome(report: AuditReport, written: WrittenAudit) -> dict[str, object]:
+def _with_outcome(report: AuditReport, written: WrittenAudit | None) -> dict[str, object]:
     return {
         "clean": report.clean,
-        "folder": str(written.folder),
-        "files": [path.relative_to(written.folder).as_posix() for path in written.files],
+        "folder": str(written.folder) if written else None,
+        "files": [path.relative_to(written.folder).as_posix() for path in written.files] if written else [],
         **report.model_dump(mode="json"),
     }
 
@@ -143,7 +166,7 @@ def _print(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _show_report(report: AuditReport, written: WrittenAudit) -> None:
+def _show_report(report: AuditReport, written: WrittenAudit | None) -> None:
     subject, integrity = report.subject, report.integrity
     _print(f"[bold]{sanitize(subject.kind.capitalize())} {sanitize(subject.name)}[/]")
     for verdict in (report.then, report.now):
@@ -156,8 +179,13 @@ def _show_report(report: AuditReport, written: WrittenAudit) -> None:
         _print(f"terms of {sanitize(row.record.source_id)}: {sanitize(' '.join(row.terms))}")
     how = "hashed again" if integrity.checked else "hashed again (records and evidence only: --quick)"
     _print(f"{integrity.files} files, {integrity.bytes / 1e6:.1f} MB {how}")
-    _show_findings(report.findings)
-    _print(f"Wrote {sanitize(written.folder)}")
+    show_findings(report.findings)
+    if written is not None:
+        _print(f"Wrote {sanitize(written.folder)}")
+    else:
+        _print(
+            "[yellow]not written[/] the data root can't be written to: give --output FOLDER to keep this audit"
+        )
     _print(f"[dim]{sanitize(report.disclaimer)}[/]")
 
 
@@ -180,7 +208,8 @@ def _sources_table(sources: list[SourceRow]) -> Table:
     return table
 
 
-def _show_findings(findings: list[Finding]) -> None:
+def show_findings(findings: list[Finding]) -> None:
+    """A line for each, and a word where none of them is an error."""
     colours = {"error": "bold red", "warning": "yellow", "info": "dim"}
     for finding in findings:
         colour = colours[finding.severity]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from lofi_pipeline.cli.console import folding, sanitize
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, Scores, TrackStatus
+from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, TrackStatus, few
 from lofi_pipeline.storage import DataRoot
+
+if TYPE_CHECKING:
+    from lofi_pipeline.checkpoints.folder import CheckpointFolder
 
 MOST_ROWS = 200
 """Of a table that people read; what a script reads has every line."""
@@ -58,6 +63,9 @@ class CheckpointLine(Entity):
     is_valid: bool
     kept: bool
     comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
+    fault: str | None = Field(
+        default=None, description="What was changed and can't be made again; written where there is something"
+    )
 
 
 class Summary(Entity):
@@ -148,7 +156,7 @@ def _checkpoints(root: DataRoot) -> dict[str, object]:
     found = scan_checkpoints(root)
     best = best_checkpoint(found)
     key = best.scores.key if best and best.scores else None
-    lines = [_line(item.record, item.scores, key) for item in found if item.record]
+    lines = [_line(item, item.record, key) for item in found if item.record]
     fields: dict[str, object] = {"checkpoints": lines, "base": None, "embedder": None}
     if best and best.record and key:
         fields["best_checkpoint"] = best.record.checkpoint.checkpoint_id
@@ -160,7 +168,8 @@ def _checkpoints(root: DataRoot) -> dict[str, object]:
     return fields
 
 
-def _line(record: CheckpointRecord, scores: Scores | None, key: ScoreKey | None) -> CheckpointLine:
+def _line(found: CheckpointFolder, record: CheckpointRecord, key: ScoreKey | None) -> CheckpointLine:
+    scores = found.scores
     line = CheckpointLine(
         checkpoint_id=record.checkpoint.checkpoint_id,
         step=record.checkpoint.step,
@@ -169,8 +178,26 @@ def _line(record: CheckpointRecord, scores: Scores | None, key: ScoreKey | None)
         is_valid=record.checkpoint.is_valid,
         kept=not record.pruned,
     )
-    other = scores is not None and key is not None and scores.key != key
-    return line.model_copy(update={"comparable": False}) if other else line
+    if scores is not None and key is not None and scores.key != key:
+        line = line.model_copy(update={"comparable": False})
+    fault = _fault(found, record)
+    return line.model_copy(update={"fault": fault}) if fault else line
+
+
+def _fault(found: CheckpointFolder, record: CheckpointRecord) -> str | None:
+    """What was changed of a checkpoint since it was written, and is not made again by this run."""
+    from lofi_pipeline.checkpoints.kept import changed_scores
+
+    if not record.checkpoint.is_valid:
+        return record.invalid_reason
+    if not record.pruned:
+        return None  # scores and samples are made again
+    if changed := changed_scores(found.folder, record):
+        return (
+            f"{found.folder.name}: {few(changed)} changed or missing, and the weights that could make them again were pruned; "
+            "take them back from a backup"
+        )
+    return found.scores_error
 
 
 def show(summary: Summary, root: DataRoot, console: Console) -> None:
@@ -195,6 +222,9 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
         )
     if summary.checkpoints:
         console.print(_score_table(summary))
+        for line in summary.checkpoints:
+            if line.fault:
+                console.print(f"[yellow]damaged[/] {sanitize(line.fault)}", highlight=False, soft_wrap=True)
         console.print(
             f"Listen: {root.checkpoints}/<checkpoint>/samples/ (the base: {root.relative(root.metadata)}/base_scores/)"
         )

@@ -3,14 +3,21 @@
 How track records are made is in ingest/.
 """
 
-from lofi_pipeline.dataset.build import BuiltDataset, build_dataset, current_dataset, dataset_is_current
+from lofi_pipeline.dataset.build import (
+    BuiltDataset,
+    build_dataset,
+    current_dataset,
+    dataset_is_current,
+    published_metadata,
+)
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
-from lofi_pipeline.dataset.errors import NoTracks
+from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
     "BuiltDataset",
+    "ChangedTracks",
     "Eligibility",
     "LeftOut",
     "NoTracks",
@@ -21,4 +28,5 @@ __all__ = [
     "eligibility_of",
     "left_out",
     "load_version",
+    "published_metadata",
 ]

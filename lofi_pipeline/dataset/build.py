@@ -26,29 +26,39 @@ from lofi_pipeline.dataset.duplicates import (
     load_comparisons,
 )
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
-from lofi_pipeline.dataset.errors import NoTracks
+from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, copies_of_withdrawn, left_out, withdrawn_processing
-from lofi_pipeline.dataset.publish import is_published, publish_version, unpublish_all
+from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,
+    KeptFile,
     LedgerHead,
     RecordError,
     SourceRecord,
     Split,
     TrackRecord,
     TrackStatus,
+    few,
     track_number,
 )
-from lofi_pipeline.entities.base import Sha256, TrackId
-from lofi_pipeline.ingest import load_record, load_registry, remember_day
+from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
+from lofi_pipeline.ingest import (
+    changed_files,
+    load_record,
+    load_registry,
+    looks_whole,
+    published_files,
+    remember_day,
+)
 from lofi_pipeline.storage import (
     DataRoot,
     content_sha256,
     file_sha256,
     locked,
+    looks_kept,
     read_json,
     read_ledger,
     write_json_atomic,
@@ -56,6 +66,8 @@ from lofi_pipeline.storage import (
 from lofi_pipeline.styles import load_presets
 
 Kept = TypeVar("Kept", bound=Entity)
+METADATA = "metadata/"
+"""What paths of metadata files begin with."""
 
 
 class SplitDecisions(Entity):
@@ -69,6 +81,9 @@ class BuiltFrom(Entity):
 
     inputs: Sha256
     ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was built")
+    kept_files: dict[RelativePath, KeptFile] = Field(
+        default_factory=dict, description="Metadata and copies of tracks, as they were published"
+    )
 
 
 @dataclass(frozen=True)
@@ -97,11 +112,13 @@ def build_dataset(
     Raises:
         NoTracks: no track is ready.
         DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
+        ChangedTracks: what was made of a track was changed since.
     """
     with locked(root.dataset_manifest_json):
         eligibility = eligibility_of(root, config, day=day)
         remember_day(root, day)
         ready = _ready_records(root, eligibility)
+        _require_whole(root, ready)
         processing = {record.track_id: record.inputs["processed"] for record in ready}
         known = {**withdrawn_processing(root, eligibility), **processing}
         compared = compare_tracks(root, known, progress, workers=config.ingest.workers)
@@ -119,7 +136,8 @@ def build_dataset(
         publish_version(root, chosen.records, tracks, version.dataset, progress)
         inputs = _inputs(root, config, ready, eligibility, chosen.barred)
         mark = read_ledger(root).mark(_earlier_mark(root))
-        write_json_atomic(root.built_from_json, BuiltFrom(inputs=inputs, ledger=mark))
+        kept = kept_copies(root, chosen.records, tracks)
+        write_json_atomic(root.built_from_json, BuiltFrom(inputs=inputs, ledger=mark, kept_files=kept))
     return BuiltDataset(version, is_new, left_out(root, eligibility))
 
 
@@ -137,7 +155,7 @@ def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
 def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> bool:
     """Whether building the data set now (on `day`) would give the one that is there."""
     path = root.built_from_json
-    if not path.is_file() or not root.dataset_manifest_json.is_file():
+    if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False
     eligibility = eligibility_of(root, config, day=day)
     ready = _ready_records(root, eligibility)
@@ -145,7 +163,34 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     built_from = BuiltFrom.parse(read_json(path), where=str(path))
     if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
         return False
-    return all(is_published(root, record.track_id) for record in chosen.records)
+    metadata = [(path, kept) for path, kept in built_from.kept_files.items() if path.startswith(METADATA)]
+    return all(looks_kept(root.path / path, kept) for path, kept in metadata) and all(
+        is_published(root, record, built_from.kept_files) for record in chosen.records
+    )
+
+
+def published_metadata(root: DataRoot) -> dict[str, str]:
+    """The SHA-256 of each metadata file of the current data set, by path in the data root; nothing where none is remembered."""
+    with suppress(OSError, RecordError):
+        kept = BuiltFrom.parse(read_json(root.built_from_json), where=str(root.built_from_json)).kept_files
+        return {path: item.sha256 for path, item in kept.items() if path.startswith(METADATA)}
+    return {}
+
+
+def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:
+    """Refuse to publish what is not what the records say.
+
+    Raises:
+        ChangedTracks: a file was emptied, changed or removed since its track was worked on.
+    """
+    suspects = [record for record in ready if not looks_whole(root, record)]
+    changed = [
+        path for record in suspects for path in changed_files(root, record) if path in published_files(record)
+    ]
+    if changed:
+        raise ChangedTracks(
+            f"{few(changed)}: not what was written there any more; `lofi run` makes it again from the original"
+        )
 
 
 @dataclass(frozen=True)
@@ -187,7 +232,8 @@ def _inputs(
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    content = [records, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
+    said = [record.model_dump(mode="json", exclude={"kept_files"}) for record in records]
+    content = [said, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
     return content_sha256([*content, *([sorted(barred)] if barred else [])])
 
 

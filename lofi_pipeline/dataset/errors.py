@@ -7,3 +7,7 @@ from lofi_pipeline.entities import RecordError
 
 class NoTracks(RecordError):
     """There is nothing to make a data set of."""
+
+
+class ChangedTracks(RecordError):
+    """Files of tracks that are done are not what their records say."""

@@ -5,19 +5,60 @@ Published files may be removed and made again. The immutable version is in versi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from lofi_pipeline.dataset.version import FILE_KINDS
-from lofi_pipeline.entities import Dataset, Split, Track, TrackRecord, VersionTrack
-from lofi_pipeline.storage import DataRoot, link_or_copy, write_json_atomic
+from lofi_pipeline.entities import Dataset, KeptFile, Split, Track, TrackRecord, VersionTrack
+from lofi_pipeline.ingest import published_files, sha256_of
+from lofi_pipeline.storage import DataRoot, kept_file, link_or_copy, regular_stat, write_json_atomic
 
 
-def is_published(root: DataRoot, track_id: str) -> bool:
-    """Whether the three files of a track are there, on either side of the split."""
+def is_published(root: DataRoot, record: TrackRecord, kept: Mapping[str, KeptFile]) -> bool:
+    """Whether the three files of a track lie on either side of the split and look as they did when they were published.
+
+    `kept`: what is remembered of published files that are no links, by path in the data root.
+    """
+    sources = published_files(record)
     return any(
-        all((folder / f"{track_id}{kind}").is_file() for kind in FILE_KINDS)
-        for folder in (root.final, root.validation)
+        all(
+            _looks_published(root, f"{folder}/{record.track_id}{kind}", source, kept, record)
+            for kind, source in zip(FILE_KINDS, sources, strict=True)
+        )
+        for folder in (root.final.name, root.validation.name)
     )
+
+
+def _looks_published(
+    root: DataRoot, path: str, source: str, kept: Mapping[str, KeptFile], record: TrackRecord
+) -> bool:
+    """Whether a published file is the processed one, or looks like the copy that was made of it."""
+    there, made_of = (regular_stat(os.path.join(root.path, name)) for name in (path, source))
+    if there is None or made_of is None:
+        return False
+    if os.path.samestat(there, made_of):
+        return True
+    if (copy := kept.get(path)) is not None:
+        return (there.st_size, there.st_mtime_ns) == (copy.size, copy.mtime_ns)
+    # A whole data root that was copied has copies in place of links, with the times of what they were copied from
+    same_time = there.st_mtime_ns == made_of.st_mtime_ns or not record.kept_files
+    return there.st_size == made_of.st_size and same_time
+
+
+def kept_copies(
+    root: DataRoot, records: list[TrackRecord], tracks: list[VersionTrack]
+) -> dict[str, KeptFile]:
+    """What is to be remembered of published files: of those that are copies, and of the metadata."""
+    kept = {
+        root.relative(path): kept_file(path)
+        for path in (root.style_mapping_json, root.quality_scores_json, root.dataset_manifest_json)
+    }
+    for record, item in zip(records, tracks, strict=True):
+        published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
+        for source, path in zip(published_files(record), published, strict=True):
+            if not os.path.samefile(root.path / source, root.path / path):
+                kept[path] = kept_file(root.path / path, sha256_of(record, source))
+    return kept
 
 
 def publish_version(
@@ -43,13 +84,9 @@ def publish_version(
 
 
 def _publish_track(root: DataRoot, record: TrackRecord, track: Track) -> None:
-    assert record.processed is not None and record.tagged is not None
-    for source, published in (
-        (record.processed.audio_path, track.audio_path),
-        (record.tagged.prompt_path, track.prompt_path),
-        (record.tagged.lyrics_path, track.lyrics_path),
-    ):
-        link_or_copy(root.inside(source), root.inside(published))
+    published = (track.audio_path, track.prompt_path, track.lyrics_path)
+    for source, path in zip(published_files(record), published, strict=True):
+        link_or_copy(root.inside(source), root.inside(path))
 
 
 def unpublish_all(root: DataRoot) -> None:

@@ -38,6 +38,7 @@ from lofi_pipeline.entities.grant import (
     Use,
     Validity,
 )
+from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import (
     CHECKPOINT_RECORD,
@@ -105,6 +106,7 @@ __all__ = [
     "Grant",
     "HumanEvaluation",
     "IntegrityFacts",
+    "KeptFile",
     "LedgerHead",
     "Lineage",
     "Obligation",

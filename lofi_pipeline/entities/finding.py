@@ -142,6 +142,16 @@ class FindingCode(StrEnum):
         "A checkpoint's folder holds a file that its record does not name.",
         "Look what it is, and remove it.",
     )
+    FILE_ORPHAN = (
+        "file-orphan",
+        "A file lies where the pipeline writes, and no record names it.",
+        "Look what it is, and remove it: nothing rests on it.",
+    )
+    FILE_TEMPORARY = (
+        "file-temporary",
+        "A temporary file or folder of a process that was killed.",
+        "Nothing: what is older than a day is removed by `lofi fsck --repair`.",
+    )
     PATH_OUTSIDE = (
         "path-outside",
         "A recorded path leads out of the data root through a link.",

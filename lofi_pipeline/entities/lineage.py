@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
+from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 
 CHECKPOINT_RECORD = "checkpoint.json"
@@ -64,6 +65,10 @@ class CheckpointRecord(Entity):
     invalid_reason: str | None = None
     pruned: bool = Field(default=False, description="Weights removed by retention; the record stays")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals where and when it landed")
+    kept_files: dict[RelativePath, KeptFile] = Field(
+        default_factory=dict,
+        description="Files, scores and samples in the folder, as they were written; none in records of an earlier version",
+    )
 
     @property
     def partition_key(self) -> str:

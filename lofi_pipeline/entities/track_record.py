@@ -17,6 +17,7 @@ from lofi_pipeline.entities.base import (
     Timestamp,
     TrackId,
 )
+from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.track import TrackState
 
 
@@ -172,6 +173,10 @@ class TrackRecord(Entity):
     tagged: TaggedFacts | None = None
     human_verified: bool = False
     updated: Timestamp
+    kept_files: dict[RelativePath, KeptFile] = Field(
+        default_factory=dict,
+        description="Each file that the track rests on, as it was written; none in records of an earlier version",
+    )
 
     @property
     def source_id(self) -> str:

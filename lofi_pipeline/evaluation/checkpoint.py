@@ -6,12 +6,14 @@ How a pipeline is scored is in score.py, where scores lie is in records.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
+from lofi_pipeline.checkpoints.kept import changed_scores, remember_scores
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
 from lofi_pipeline.config import EvaluationSettings
@@ -20,6 +22,7 @@ from lofi_pipeline.entities import (
     BaseModelFacts,
     CheckpointRecord,
     DatasetVersion,
+    RecordError,
     ScoreKey,
     Scores,
 )
@@ -72,7 +75,8 @@ def evaluate_checkpoint(
 ) -> Evaluated:
     """Score the checkpoint in `folder` against the validation split of `version`; the base too, where it was not.
 
-    Scores that are on disk with exactly the key that new ones would have are returned as they are.
+    Scores that are on disk with exactly the key that new ones would have are returned as they are, unless they or the samples
+    were changed since.
 
     Raises:
         CheckpointError: its record cannot be read, or its weights do not load.
@@ -85,7 +89,7 @@ def evaluate_checkpoint(
     key = score_key(root, version, embedder, settings)
     scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)
     base = scoring.of_base()
-    kept = read_scores(folder)
+    kept = _whole_scores(folder, record)
     if kept is not None and kept.key == key:
         return Evaluated(record, kept, base, fresh=False)
     if record.pruned:
@@ -95,8 +99,16 @@ def evaluate_checkpoint(
     scores = scoring.of_checkpoint(folder, record)
     enter_scores(root, folder, record, scores)  # before they are there: nobody would enter them later
     write_scores(folder, scores)
+    remember_scores(folder, scores)
     compile_manifest(root, folder.parent)
     return Evaluated(record, scores, base, fresh=True)
+
+
+def _whole_scores(folder: Path, record: CheckpointRecord) -> Scores | None:
+    """The scores on disk; None where there are none, or where they or the samples are not what was written."""
+    with suppress(RecordError):
+        return None if changed_scores(folder, record) else read_scores(folder)
+    return None
 
 
 def _require_scorable(folder: Path, record: CheckpointRecord, facts: BaseModelFacts) -> None:
@@ -145,9 +157,10 @@ class _Scoring:
     def of_base(self) -> Scores:
         """The base model without LoRA, scored the same way: once for each key."""
         with locked(self.root.metadata / "base_scores"):
-            kept = read_base_scores(self.root, self.facts.sha256, self.key)
-            if kept is not None:
-                return kept
+            with suppress(RecordError):  # damaged: they are made again
+                kept = read_base_scores(self.root, self.facts.sha256, self.key)
+                if kept is not None:
+                    return kept
             self.progress(f"scoring the base model {self.facts.name} as step 0")
             samples = base_samples_folder(self.root, self.facts.sha256, self.key)
             scores = self._evaluate(self._open_base(), BASE_STEP, BASE_CHECKPOINT_ID, samples)

@@ -9,6 +9,14 @@ from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.ingest.layout import drop_folders
 from lofi_pipeline.ingest.listing import drop_signature
+from lofi_pipeline.ingest.outputs import (
+    changed_files,
+    looks_whole,
+    output_files,
+    published_files,
+    sha256_of,
+    with_kept_files,
+)
 from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
@@ -34,6 +42,7 @@ __all__ = [
     "Registration",
     "VerdictChange",
     "changed_drops",
+    "changed_files",
     "changed_signatures",
     "clock_day",
     "drop_folders",
@@ -44,12 +53,17 @@ __all__ = [
     "load_registration",
     "load_registry",
     "load_scan",
+    "looks_whole",
     "needs_work",
+    "output_files",
     "pending_tracks",
+    "published_files",
     "register_sources",
     "remember_day",
     "scan_drops",
+    "sha256_of",
     "tagger_of",
+    "with_kept_files",
     "withdrawn_reason",
     "work_batch",
     "work_on",

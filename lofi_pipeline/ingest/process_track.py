@@ -29,6 +29,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.errors import TrackRefused
+from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
 from lofi_pipeline.storage import (
     DataRoot,
@@ -61,25 +62,11 @@ def needs_work(root: DataRoot, track: RegisteredTrack, context: ProcessingContex
         case TrackStatus.FAILED:
             return record.attempts < context.config.ingest.max_attempts
         case TrackStatus.OK:
-            return not _has_outputs(root, record)
+            return not looks_whole(root, record)
         case TrackStatus.REJECTED:
             return False
         case TrackStatus.PENDING:
             return True
-
-
-def _has_outputs(root: DataRoot, record: TrackRecord) -> bool:
-    return (
-        record.processed is not None
-        and record.tagged is not None
-        and _has_processed_files(root, record.track_id, record.processed)
-        and root.inside(record.tagged.prompt_path).is_file()
-        and root.inside(record.tagged.lyrics_path).is_file()
-    )
-
-
-def _has_processed_files(root: DataRoot, track_id: str, facts: ProcessedFacts) -> bool:
-    return root.inside(facts.audio_path).is_file() and root.fingerprint(track_id).is_file()
 
 
 def work_on(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> TrackRecord:
@@ -96,7 +83,20 @@ def work_on(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) 
         failed = before is not None and before.status is TrackStatus.FAILED
         if before is not None and not failed and not needs_work(root, track, context):
             return before
-        return _worked_on(root, track, context, before)
+        if before is not None and _was_only_touched(root, track, context, before):
+            record = with_kept_files(root, before)
+        else:
+            record = _worked_on(root, track, context, before)
+        write_json_atomic(root.track_record(track.track_id), record)
+        return record
+
+
+def _was_only_touched(
+    root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord
+) -> bool:
+    """Whether the files of a track that is done have other times than were kept, and the same bytes: copied, or touched."""
+    is_done = before.status is TrackStatus.OK and before.inputs == context.inputs_of(track)
+    return is_done and is_whole(root, before)
 
 
 def _new_record(
@@ -137,8 +137,16 @@ def _worked_on(
             reason = f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
             record = _failed(record, stage, reason)
             break
-    write_json_atomic(root.track_record(track.track_id), record)
-    return record
+    return _done(root, record, before) if record.status is TrackStatus.OK else record
+
+
+def _done(root: DataRoot, record: TrackRecord, before: TrackRecord | None) -> TrackRecord:
+    """The record of a track that is done. What was made again as it was keeps its day: nothing that rests on it is changed."""
+    record = with_kept_files(root, record)
+    if before is None:
+        return record
+    same = record.model_copy(update={"updated": before.updated, "kept_files": before.kept_files})
+    return record.model_copy(update={"updated": before.updated}) if same == before else record
 
 
 def _ended(record: TrackRecord, status: TrackStatus, stage: str, reason: str) -> TrackRecord:
@@ -185,13 +193,13 @@ class Steps:
     def process(self, record: TrackRecord) -> TrackRecord:
         """Decode, measure, normalise and encode; what was processed from the same inputs is kept."""
         before = self.before.processed if self.before else None
-        if (
-            before
-            and self._unchanged("processed", record)
-            and _has_processed_files(self.root, record.track_id, before)
-        ):
+        if self.before and self._unchanged("processed", record) and has_audio(self.root, self.before):
             return record.model_copy(
-                update={"processed": before, "state": record.state.to(TrackState.PROCESSED)}
+                update={
+                    "processed": before,
+                    "kept_files": self.before.kept_files,
+                    "state": record.state.to(TrackState.PROCESSED),
+                }
             )
         declared = record.origins[0].style_ids
         category = category_of_style(declared[0]) if declared else StyleCategory.CORE

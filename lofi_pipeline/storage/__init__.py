@@ -21,6 +21,7 @@ from lofi_pipeline.storage.atomic import (
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
+from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
     Ledger,
     append_to_ledger,
@@ -31,11 +32,12 @@ from lofi_pipeline.storage.ledger import (
     read_ledger,
 )
 from lofi_pipeline.storage.sparse import sparse_reason
-from lofi_pipeline.storage.temp_files import remove_left_over, remove_temporary_files
+from lofi_pipeline.storage.temp_files import STALE_SECONDS, remove_left_over, remove_temporary_files
 from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
+    "STALE_SECONDS",
     "TEMPORARY_PREFIX",
     "DataRoot",
     "Ledger",
@@ -48,15 +50,20 @@ __all__ = [
     "enter_grown",
     "file_sha256",
     "is_entered",
+    "is_kept",
     "json_file",
+    "kept_file",
     "ledger_path",
     "link_or_copy",
     "locked",
+    "looks_kept",
     "parse_json",
     "read_json",
     "read_ledger",
     "read_record",
     "read_versions",
+    "refreshed",
+    "regular_stat",
     "remove_left_over",
     "remove_temporary_files",
     "replacing",

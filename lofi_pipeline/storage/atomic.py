@@ -265,7 +265,14 @@ def link_or_copy(source: Path, destination: Path) -> None:
         try:
             os.link(source, temporary)
         except OSError:
+            if _same_bytes(source, destination):
+                return
             shutil.copyfile(source, temporary)
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _same_bytes(first: Path, second: Path) -> bool:
+    sizes = [path.stat().st_size if path.is_file() else None for path in (first, second)]
+    return sizes[0] == sizes[1] and file_sha256(first) == file_sha256(second)

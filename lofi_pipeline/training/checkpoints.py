@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.kept import kept_of, with_present_times
 from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint
 from lofi_pipeline.checkpoints.manifest import files_fault, read_record, set_aside, write_record
 from lofi_pipeline.entities import (
@@ -189,7 +190,8 @@ def _record(
         {
             "checkpoint": checkpoint,
             "lineage": lineage,
-            "files": _file_hashes(folder),
+            "files": (files := _file_hashes(folder)),
+            "kept_files": kept_of(folder, files),
             "ledger": read_ledger(root).mark(),
             **facts,
         },
@@ -303,13 +305,18 @@ def _require_it_answers_as_trained(model: Base, folder: Path) -> None:
 
 
 def record_verification(folder: Path, verification: Verification) -> CheckpointRecord | None:
-    """Write the verdict into checkpoint.json where that says otherwise; None without a readable record."""
+    """Write the verdict into checkpoint.json where that says otherwise, and of a valid one the present times of its files.
+
+    None without a readable record.
+    """
     try:
         record = read_record(folder)
     except CheckpointError:
         return None
     checkpoint = record.checkpoint.model_copy(update={"is_valid": verification.is_valid})
     judged = record.model_copy(update={"checkpoint": checkpoint, "invalid_reason": verification.reason})
+    if verification.is_valid:
+        judged = with_present_times(folder, judged)
     if judged != record:
         write_record(folder, judged)
     return judged

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, VersionTrack
 from lofi_pipeline.storage import DataRoot, content_sha256, replacing
 from lofi_pipeline.training.bases import base_folder, describe_base, load_base, pick_device
 from lofi_pipeline.training.captions import captions_of
+from lofi_pipeline.training.encoded_file import (
+    CONDITION,
+    ENCODER_VERSION,
+    LATENTS,
+    EncodedShape,
+    encoded_shape,
+    write_encoded,
+)
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
@@ -31,8 +37,6 @@ from lofi_pipeline.training.sampling import crop_frames
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
-
-ENCODER_VERSION = "1"
 
 Progress = Callable[[int, int, str], None]
 
@@ -68,45 +72,29 @@ class _Cache:
         return self.root.cache / "conditions" / self.base.sha256[:16] / f"{key}.safetensors"
 
     def ensure(
-        self, path: Path, names: set[str], make: Callable[[], dict[str, torch.Tensor]]
-    ) -> tuple[int, int]:
-        """The shape [length, width] of the tensors `names` in `path`; they are made when absent or damaged.
+        self, path: Path, names: Set[str], make: Callable[[], dict[str, torch.Tensor]]
+    ) -> EncodedShape:
+        """The shape of the tensors `names` in `path`; they are made when absent, changed or damaged.
 
         Raises:
             EncodingError: the file cannot be read back.
             OSError: the disk is full, for one.
         """
-        shape = _shape_of(path, names, self.base.sha256)
+        shape = encoded_shape(path, names, self.base.sha256)
         if shape is not None:
             self.cached += 1
             return shape
         if path.exists():
             self.rebuilt.append(self.root.relative(path))
         with replacing(path) as temporary, disk_faults(path.name):
-            save_file(make(), temporary, metadata={"base": self.base.sha256, "version": ENCODER_VERSION})
+            write_encoded(
+                temporary, {name: tensor.numpy() for name, tensor in make().items()}, self.base.sha256
+            )
         self.encoded += 1
-        shape = _shape_of(path, names, self.base.sha256)
+        shape = encoded_shape(path, names, self.base.sha256)
         if shape is None:
             raise EncodingError(f"{path}: cannot be read back after writing; check the disk")
         return shape
-
-
-def _shape_of(path: Path, names: set[str], base_sha256: str) -> tuple[int, int] | None:
-    """Shape [length, width] shared by all tensors; None when the file is absent, damaged or of another base or version."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            if set(file.keys()) != names or (file.metadata() or {}).get("base") != base_sha256:
-                return None
-            if (file.metadata() or {}).get("version") != ENCODER_VERSION:
-                return None
-            slices = [file.get_slice(name) for name in sorted(names)]
-            shapes = {tuple(part.get_shape()) for part in slices}
-            if len(shapes) != 1 or any(part.get_dtype() != "F32" for part in slices):
-                return None
-            shape = shapes.pop()
-    except (OSError, SafetensorError):
-        return None
-    return shape if len(shape) == 2 and min(shape) > 0 else None
 
 
 @dataclass
@@ -166,9 +154,8 @@ class _TrackEncoder:
         """
         track_id, rate = track.track.track_id, self.cache.base.latents_per_second
         path = self.cache.latents(track.audio_sha256)
-        frames, self.channels = self.cache.ensure(
-            path, {"mean", "std"}, lambda: self.model.latents(self.cache.root, track)
-        )
+        shape = self.cache.ensure(path, LATENTS, lambda: self.model.latents(self.cache.root, track))
+        frames, self.channels = shape.length, shape.width
         wanted = math.floor(self.crop_seconds * rate) // self.patch * self.patch
         length = crop_frames(frames, wanted, self.patch)
         if length == 0:
@@ -202,8 +189,8 @@ class _TrackEncoder:
 
     def _caption(self, track: VersionTrack, seconds: float) -> EncodedCaption:
         path = self.cache.condition(track, seconds)
-        tokens, _ = self.cache.ensure(path, {"condition"}, lambda: self.model.condition(track, seconds))
-        return EncodedCaption(condition=self.cache.root.relative(path), tokens=tokens)
+        shape = self.cache.ensure(path, CONDITION, lambda: self.model.condition(track, seconds))
+        return EncodedCaption(condition=self.cache.root.relative(path), tokens=shape.length)
 
 
 def patch_size(base_name: str) -> int:

@@ -23,7 +23,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lofi_pipeline.checkpoints.ledger_entries import enter_committed
-from lofi_pipeline.checkpoints.manifest import activate_lineage, remove_unfinished_checkpoints
+from lofi_pipeline.checkpoints.manifest import (
+    activate_lineage,
+    remove_unfinished_checkpoints,
+    training_lock,
+)
 from lofi_pipeline.entities import DatasetVersion, RecordError
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
@@ -130,7 +134,7 @@ def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
 
 @contextmanager
 def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Emit) -> Iterator[None]:
-    place = root.checkpoints / "training"
+    place = training_lock(root)
     try:
         with locked(place, timeout=0):
             yield

@@ -9,12 +9,14 @@ from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
 from lofi_pipeline.automation.stability import Watch
-from lofi_pipeline.checkpoints.manifest import read_record
+from lofi_pipeline.checkpoints.kept import remember_scores, with_present_times
+from lofi_pipeline.checkpoints.manifest import read_record, write_record
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, checkpoint_id_of
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot, write_bytes_atomic, write_json_atomic
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
+from lofi_pipeline_tests.damage.damages import DAMAGES
 
 
 class Ticks:
@@ -80,6 +82,50 @@ def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick:
     assert [request[1:] for request in tick()] == [(key, ["license_audit"])]
     told(tick.instance, "license_audit", key)
     assert tick() == []
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", SCORES_RECORD, "samples/00.wav"])
+def test_a_scored_checkpoint_that_looks_changed_is_verified_and_scored_again(
+    root: DataRoot, tick: Ticks, file: str
+) -> None:
+    key = landed(root, tick.instance, 10)
+    for asset in ("quality_metrics", "license_audit"):
+        told(tick.instance, asset, key)
+    folder = root.checkpoint(checkpoint_id_of(10))
+    path = folder / file
+    run_keys = []
+    for damage in DAMAGES:
+        write_json_atomic(folder / SCORES_RECORD, make_scores(10, 1.0))
+        write_bytes_atomic(folder / "samples" / "00.wav", b"RIFF")
+        write_record(folder, with_present_times(folder, read_record(folder)))
+        remember_scores(folder, make_scores(10, 1.0))
+        whole = path.read_bytes()
+        assert tick() == []
+        damage(path)
+        assert tick() == []  # it may still be being copied
+        ((run_key, _, assets),) = tick.later()
+        assert assets == ["lora_checkpoints", "quality_metrics", "license_audit"]
+        run_keys.append(run_key)
+        write_bytes_atomic(path, whole)
+    assert len(set(run_keys)) == len(DAMAGES)  # each is worth a run of its own
+
+
+def test_a_checkpoint_that_is_being_scored_again_is_not_asked_for_once_more(
+    root: DataRoot, tick: Ticks
+) -> None:
+    key = landed(root, tick.instance, 10)
+    for asset in ("quality_metrics", "license_audit"):
+        told(tick.instance, asset, key)
+    folder = root.checkpoint(checkpoint_id_of(10))
+    (folder / SCORES_RECORD).write_bytes(b"")
+    tick()
+    run = tick.instance.create_run_for_job(
+        defs.resolve_job_def("evaluate"), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: key}
+    )
+    assert tick.later() == []
+    assert "is being evaluated" in tick.reason
+    tick.instance.delete_run(run.run_id)
+    assert len(tick()) == 1
 
 
 def test_a_copied_checkpoint_is_verified_and_scored_when_it_stands_still(root: DataRoot, tick: Ticks) -> None:

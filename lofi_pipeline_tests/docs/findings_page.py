@@ -21,8 +21,8 @@ def findings_page() -> str:
     return page(
         "What an audit may find",
         ORIGIN,
-        "`lofi audit` and the asset `license_audit` name each finding by a code. With a finding that is an error the audit is not "
-        "clean, and `lofi audit` exits with 1. The finding's own sentence names the file, track or source.",
+        "`lofi audit`, `lofi fsck` and the asset `license_audit` name each finding by a code. With a finding that is an error the "
+        "audit is not clean, and the command exits with 1. The finding's own sentence names the file, track or source.",
         table(
             ["code", "what it means", "what to do"],
             [(code(name), *map(sentence, texts)) for name, texts in findings().items()],

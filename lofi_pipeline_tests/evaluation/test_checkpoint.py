@@ -14,6 +14,7 @@ from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
 from lofi_pipeline.evaluation import EvaluationError, read_scores
 from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
 from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline_tests.damage.damages import DAMAGES, Damage
 from lofi_pipeline_tests.training.conftest import job_for, run_job
 from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base
 
@@ -134,3 +135,21 @@ def test_a_pruned_checkpoint_keeps_the_scores_it_has(trained: Trained) -> None:
     _rewrite(trained[3], pruned=True)
     again = _evaluate(trained)
     assert (again.fresh, again.scores) == (False, first.scores)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_scores_and_samples_that_were_changed_are_made_again(trained: Trained, damage: Damage) -> None:
+    root, _, _, folder = trained
+    first = _evaluate(trained)
+    samples = [root.inside(str(sample.path)) for sample in first.scores.samples]
+    before = [path.read_bytes() for path in samples]
+    (base_scores,) = (root.metadata / "base_scores").glob("*.json")
+    for path in (folder / "scores.json", samples[0]):
+        damage(path)
+        again = _evaluate(trained)
+        assert again.fresh and read_scores(folder) == again.scores
+        assert again.scores.metrics.fad_score == first.scores.metrics.fad_score
+        assert [path.read_bytes() for path in samples] == before
+        assert not _evaluate(trained).fresh
+    base_scores.write_bytes(b"")
+    assert _evaluate(trained).base.metrics.fad_score == first.base.metrics.fad_score

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from lofi_pipeline.entities import DatasetVersion
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training import encode as encode_module
+from lofi_pipeline.training import encoded_file
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.records import EncodedTrack
 from lofi_pipeline_tests.training.toy import toy_preset
@@ -43,7 +44,8 @@ def test_a_condition_is_taken_for_no_other(root: DataRoot, version: DatasetVersi
 def test_an_encoder_of_another_version_makes_everything_anew(
     root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(encode_module, "ENCODER_VERSION", "of another day")
+    for module in (encode_module, encoded_file):
+        monkeypatch.setattr(module, "ENCODER_VERSION", "of another day")
     found = encode_dataset(version, root, str(base), toy_preset())
     assert (found.encoded, found.cached) == (8, 0)
 

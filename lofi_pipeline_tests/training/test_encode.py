@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from lofi_pipeline.entities import DatasetVersion, Split, TagKind
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline.styles import caption_variants, load_vocabulary
 from lofi_pipeline.training import captions as captions_module
+from lofi_pipeline.training import encoded_file
 from lofi_pipeline.training import encoder as encoder_module
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong, TrainingError
 from lofi_pipeline.training.prompt_length import MOST_TOKENS, check_prompt_length
+from lofi_pipeline_tests.damage.damages import DAMAGES, Damage
 from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH, make_dataset, toy_preset
 
 
@@ -53,6 +56,45 @@ def test_damaged_cache_files_are_rebuilt_as_they_were(root: DataRoot, version: D
     assert set(again.rebuilt) == {found.tracks[0].latents, found.tracks[1].captions[0].condition}
     after = load_file(truncated)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_was_changed_in_the_cache_is_made_again(
+    damage: Damage, root: DataRoot, version: DatasetVersion, base: Path
+):
+    found = encode_dataset(version, root, str(base), toy_preset())
+    files = [found.tracks[0].latents, found.tracks[1].captions[0].condition]
+    before = {name: load(root.inside(name).read_bytes()) for name in files}  # load_file maps the file
+    for name in files:
+        damage(root.inside(name))
+    again = encode_dataset(version, root, str(base), toy_preset())
+    assert (again.encoded, again.tracks) == (len(files), found.tracks)
+    for name in files:
+        after = load_file(root.inside(name))
+        assert all(torch.equal(tensor, after[key]) for key, tensor in before[name].items())
+    assert encode_dataset(version, root, str(base), toy_preset()).encoded == 0
+
+
+def test_a_cache_that_was_copied_without_its_times_is_read_once_and_taken(
+    root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[object] = []
+    original = encoded_file._hash
+    monkeypatch.setattr(encoded_file, "_hash", lambda *given: read.append(given) or original(*given))
+    encode_dataset(version, root, str(base), toy_preset())
+    assert read == []  # size and time say that nothing was changed
+    for path in root.cache.rglob("*.safetensors"):
+        os.utime(path)
+    for _ in range(2):
+        assert encode_dataset(version, root, str(base), toy_preset()).encoded == 0
+        assert len(read) == 8
+
+
+def test_a_cache_of_an_earlier_version_is_taken(root: DataRoot, version: DatasetVersion, base: Path):
+    found = encode_dataset(version, root, str(base), toy_preset())
+    path = root.inside(found.tracks[0].latents)
+    save_file(load_file(path), path, metadata={"base": found.base_sha256, "version": "1"})
+    assert encode_dataset(version, root, str(base), toy_preset()).encoded == 0
 
 
 def test_conditions_depend_on_prompt_tempo_and_crop_length(

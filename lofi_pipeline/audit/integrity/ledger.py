@@ -5,7 +5,7 @@ The ledger itself is in storage/ledger.py, what of a checkpoint is entered in ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lofi_pipeline.audit.inputs import AuditInputs
@@ -48,6 +48,14 @@ def enter_subject(inputs: AuditInputs, subject: Subject) -> list[str]:
 def verify_ledger(
     verifier: Verifier, inputs: AuditInputs, subject: Subject, version: DatasetVersion
 ) -> LedgerHead | None:
+    """Prove the ledger as far as a subject's records bear witness of it. Returns how far it goes, or is known to have gone."""
+    reports = [verifier.root.audits / subject.folder_name / "report.json"]
+    return verify_chain(verifier, inputs, reports, [version])
+
+
+def verify_chain(
+    verifier: Verifier, inputs: AuditInputs, reports: Iterable[Path], versions: Iterable[DatasetVersion]
+) -> LedgerHead | None:
     """Find where the chain is broken, or that the ledger was cut: what is written later keeps how long it was.
 
     Returns how far it goes, or is known to have gone.
@@ -63,7 +71,7 @@ def verify_ledger(
         return None
     contradicted = [
         (head, witness)
-        for witness, head in _heads(inputs, subject, version)
+        for witness, head in _heads(inputs, reports, versions)
         if ledger.contradiction(head) is not None
     ]
     if not contradicted:
@@ -79,19 +87,21 @@ def verify_ledger(
 
 
 def _heads(
-    inputs: AuditInputs, subject: Subject, version: DatasetVersion
+    inputs: AuditInputs, reports: Iterable[Path], versions: Iterable[DatasetVersion]
 ) -> Iterator[tuple[str, LedgerHead]]:
     """How far the ledger went, by the record that says so."""
     root = inputs.root
     if inputs.scan.value is not None and inputs.scan.value.ledger is not None:
         yield inputs.scan.where, inputs.scan.value.ledger
-    report = root.audits / subject.folder_name / "report.json"
-    for path, *fields in ((root.built_from_json, "ledger"), (report, "integrity", "ledger")):
+    places = [(root.built_from_json, ["ledger"]), *((report, ["integrity", "ledger"]) for report in reports)]
+    for path, fields in places:
         head = _head_in(path, fields)
         if head is not None:
             yield root.relative(path), head
     # What was copied in from another machine has a head of that machine's ledger
-    copied = [(root.relative(root.dataset_version(version.dataset.hash)), version.ledger)]
+    copied = [
+        (root.relative(root.dataset_version(version.dataset.hash)), version.ledger) for version in versions
+    ]
     copied += [(item.key, item.record.ledger) for item in inputs.checkpoints if item.record]
     for witness, head in copied:
         if head is not None and inputs.ledger.heads[:1] == [head.first]:

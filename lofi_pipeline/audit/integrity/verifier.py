@@ -42,6 +42,11 @@ class Verifier:
         self._done += count
         self._progress(min(self._done, self._total), self._total, what)
 
+    def count(self, size: int) -> None:
+        """Count a file of that size that was read by somebody else."""
+        self.files += 1
+        self.bytes += size
+
     def finish(self) -> None:
         """Report progress: all was looked at."""
         self._progress(self._total, self._total, "")
@@ -87,8 +92,7 @@ class Verifier:
             key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
             if key not in self._known:
                 self._known[key] = file_sha256(path)
-                self.files += 1
-                self.bytes += facts.st_size
+                self.count(facts.st_size)
             return self._known[key]
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
