@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.entities import TagKind
@@ -52,6 +53,7 @@ def tag_categories() -> dg.MaterializeResult:
 
 
 @dg.asset(group_name="training", kinds={"pytorch"}, owners=OWNERS, code_version="1")
+@failing_in_words()
 def base_model(workspace: Workspace) -> dg.MaterializeResult:
     """The ACE-Step base model that LoRAs are trained on, by the hash of its files."""
     from lofi_pipeline.training.bases import describe_base

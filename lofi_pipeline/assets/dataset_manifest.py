@@ -5,6 +5,7 @@ from collections import defaultdict
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
@@ -18,6 +19,7 @@ from lofi_pipeline.resources import Workspace
     code_version="1",
     deps=["source_records", "tagged_prompts"],
 )
+@failing_in_words()
 def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Splits the tracks that are ready, publishes them, and hashes the result. Unchanged inputs change nothing."""
     from lofi_pipeline.dataset import NoTracks, build_dataset

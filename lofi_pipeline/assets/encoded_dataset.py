@@ -3,6 +3,7 @@
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.partitions import GPU_POOL, OWNERS
 from lofi_pipeline.resources import Workspace, base_name
 
@@ -15,6 +16,7 @@ from lofi_pipeline.resources import Workspace, base_name
     pool=GPU_POOL,
     deps=["dataset_manifest", "base_model"],
 )
+@failing_in_words()
 def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Encodes what is not in the cache yet. Latents keep mean and std, so that each step draws its own sample."""
     from lofi_pipeline.dataset import load_version

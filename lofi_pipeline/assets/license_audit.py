@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, Severity
@@ -69,6 +70,7 @@ class AuditOptions(dg.Config):
         ),
     ],
 )
+@failing_in_words()
 def license_audit(
     context: dg.AssetExecutionContext, workspace: Workspace, config: AuditOptions
 ) -> dg.MaterializeResult:

@@ -4,6 +4,7 @@ from datetime import date
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.config import load_config
@@ -77,6 +78,7 @@ def checkpoint_materialization(root: DataRoot, record: CheckpointRecord) -> dg.A
         )
     ],
 )
+@failing_in_words()
 def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Verifies one checkpoint by really loading it, and enters it into checkpoints/manifest.json."""
     from lofi_pipeline.checkpoints.manifest import compile_manifest, find_checkpoint

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.entities import DatasetVersion, QualityMetrics, RecordError, Scores
@@ -29,6 +30,7 @@ BETTER = "better_than_the_base"
         )
     ],
 )
+@failing_in_words()
 def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
     from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record

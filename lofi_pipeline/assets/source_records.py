@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Registry, Scan
@@ -41,6 +42,7 @@ CHECKS = {
         for name, description in CHECKS.items()
     ],
 )
+@failing_in_words()
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
     from lofi_pipeline.ingest import register_sources

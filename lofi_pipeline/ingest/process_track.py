@@ -6,7 +6,7 @@ is in batch.py, the hashes of the inputs are in context.py.
 
 from __future__ import annotations
 
-import errno
+import io
 import stat
 import traceback
 from dataclasses import dataclass
@@ -33,15 +33,12 @@ from lofi_pipeline.ingest.zero_shot import zero_shot_styles
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
+    is_of_the_disk,
     locked,
     read_json,
-    replacing,
     write_bytes_atomic,
     write_json_atomic,
 )
-
-DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-"""The disk is full or cannot be written to: no track is to blame."""
 
 
 def load_record(root: DataRoot, track_id: str) -> TrackRecord | None:
@@ -131,8 +128,8 @@ def _worked_on(
             record = _ended(record, TrackStatus.REJECTED, stage, str(refusal))
             break
         except Exception as fault:
-            if isinstance(fault, OSError) and fault.errno in DISK_FAULTS:
-                raise
+            if is_of_the_disk(fault, inputs=root.raw):
+                raise  # no track is to blame
             where = traceback.extract_tb(fault.__traceback__)[-1]
             reason = f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
             record = _failed(record, stage, reason)
@@ -199,8 +196,9 @@ class Steps:
         result = audio.process(
             self.root.inside(record.origins[0].path), destination, self.context.config.audio
         )
-        with replacing(self.root.fingerprint(record.track_id)) as temporary, temporary.open("wb") as handle:
-            np.save(handle, result.fingerprint, allow_pickle=False)
+        fingerprint = io.BytesIO()  # written to a file, numpy does not say why it could not be
+        np.save(fingerprint, result.fingerprint, allow_pickle=False)
+        write_bytes_atomic(self.root.fingerprint(record.track_id), fingerprint.getvalue())
         write_bytes_atomic(self.root.thumbnail(record.track_id), result.thumbnail)
         facts = result.facts(self.root.relative(destination))
         if before and before.audio_path != facts.audio_path:

@@ -11,6 +11,7 @@ from lofi_pipeline.storage.atomic import (
     file_sha256,
     link_or_copy,
     locked,
+    naming,
     parse_json,
     read_json,
     replacing,
@@ -19,6 +20,7 @@ from lofi_pipeline.storage.atomic import (
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
+from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.ledger import Ledger, append_to_ledger, ledger_path, read_ledger
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import remove_temporary_files
@@ -35,9 +37,12 @@ __all__ = [
     "commit_folder",
     "content_sha256",
     "file_sha256",
+    "in_words",
+    "is_of_the_disk",
     "ledger_path",
     "link_or_copy",
     "locked",
+    "naming",
     "parse_json",
     "read_json",
     "read_ledger",
@@ -45,6 +50,7 @@ __all__ = [
     "remove_temporary_files",
     "replacing",
     "sparse_reason",
+    "trouble_with",
     "version_files",
     "version_hash",
     "write_bytes_atomic",

@@ -23,6 +23,17 @@ from lofi_pipeline.storage.errors import UnreadableRecord
 TEMPORARY_PREFIX = ".tmp-"
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have every OSError of the block name a file: writing to an open one fails without a name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def _temporary_beside(path: Path) -> Path:
     return path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"
 
@@ -44,11 +55,12 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
     try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        with naming(path):
+            yield temporary
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -65,13 +77,17 @@ def commit_folder(path: Path) -> Iterator[Path]:
     temporary = _temporary_beside(path)
     temporary.mkdir()
     try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb+") as handle:
-                    os.fsync(handle.fileno())
-        temporary.rename(path)
-        _sync_folder(path.parent)
+        with naming(path):
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    with file.open("rb+") as handle:
+                        os.fsync(handle.fileno())
+                elif file.is_dir():
+                    _sync_folder(file)
+            _sync_folder(temporary)
+            temporary.rename(path)
+            _sync_folder(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

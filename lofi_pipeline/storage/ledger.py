@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import LedgerHead
-from lofi_pipeline.storage.atomic import content_sha256, locked
+from lofi_pipeline.storage.atomic import content_sha256, locked, naming
 from lofi_pipeline.storage.data_root import DataRoot
 
 NO_LINE = "0" * 64
@@ -139,7 +139,7 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
 
 def _append(path: Path, size: int, data: bytes) -> None:
     """Write `data` behind the first `size` bytes, whole or not at all."""
-    with path.open("ab", buffering=0) as file:
+    with naming(path), path.open("ab", buffering=0) as file:
         file.truncate(size)
         try:
             while data:

@@ -82,7 +82,7 @@ class _Cache:
             return shape
         if path.exists():
             self.rebuilt.append(self.root.relative(path))
-        with replacing(path) as temporary, disk_faults(path.name):
+        with replacing(path) as temporary, disk_faults(path):
             save_file(make(), temporary, metadata={"base": self.base.sha256, "version": ENCODER_VERSION})
         self.encoded += 1
         shape = _shape_of(path, names, self.base.sha256)
