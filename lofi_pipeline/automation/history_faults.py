@@ -16,7 +16,6 @@ from pathlib import Path
 from lofi_pipeline.automation.errors import HistoryFault
 from lofi_pipeline.storage import DataRoot, in_words, locked, trouble_with
 
-DAMAGED_SUFFIX = ".damaged"
 _BELONGING = ("", "-wal", "-shm")
 """What SQLite keeps beside a database, its log and its index of the log."""
 _PRIMARY = 0xFF
@@ -57,10 +56,10 @@ def _sentence(root: DataRoot, fault: sqlite3.Error) -> str:
             f"{home}: another program holds Dagster's history for too long ({fault}); wait for it, or end it, then give the "
             "same command again. A history on a network disk is often locked: have the data root on a disk of this machine"
         )
-    if kind in _DAMAGED and (damaged := _put_aside_damaged(home, str(fault))):
+    if kind in _DAMAGED and (renamed := _put_aside_damaged(home, str(fault))):
         return (
-            f"{' and '.join(damaged)}: was damaged ({fault}), and lies beside it under that name with {DAMAGED_SUFFIX} "
-            "and the time. Give the same command again: the history is made anew from what is on disk"
+            f"{' and '.join(renamed)}: this part of Dagster's history was damaged ({fault}) and was renamed to that; give the "
+            "same command again: it is made anew from what is on disk"
         )
     return (
         f"{home}: Dagster's history cannot be used ({fault}); move its folders history and schedules to another place, and "
@@ -89,17 +88,18 @@ def _databases(home: Path) -> list[Path]:
 
 
 def _put_aside_damaged(home: Path, said: str) -> list[str]:
-    """Rename the databases that are damaged; the paths that they had."""
+    """Rename the databases that are damaged; their new paths."""
     lacking = re.search(r"no such table: (?:\w+\.)?(\w+)", said)
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    ending = f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    renamed = []
     with locked(home / "dagster.yaml"):
-        damaged = [path for path in _databases(home) if _is_damaged(path, lacking[1] if lacking else None)]
-        for path in damaged:
-            for suffix in _BELONGING:
-                with suppress(FileNotFoundError):
-                    beside = path.with_name(path.name + suffix)
-                    beside.rename(path.with_name(f"{path.name}{DAMAGED_SUFFIX}-{stamp}{suffix}"))
-    return [str(path) for path in damaged]
+        for path in _databases(home):
+            if _is_damaged(path, lacking[1] if lacking else None):
+                renamed.append(f"{path}{ending}")
+                for suffix in _BELONGING:
+                    with suppress(FileNotFoundError):
+                        path.with_name(path.name + suffix).rename(f"{path}{ending}{suffix}")
+    return renamed
 
 
 def _is_damaged(path: Path, lacking: str | None) -> bool:
