@@ -20,6 +20,8 @@ _BELONGING = ("", "-wal", "-shm")
 """What SQLite keeps beside a database, its log and its index of the log."""
 _PRIMARY = 0xFF
 """The bits of SQLite's error code that are its kind."""
+_MIGRATE = "dagster instance migrate"
+"""What Dagster advises where a table is missing that an older version of it did not have."""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 
@@ -33,10 +35,13 @@ def history_in_words(root: DataRoot) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        fault = _of_sqlite(error)
-        if fault is None:
-            raise
-        raise HistoryFault(_sentence(root, fault)) from error
+        if fault := _of_sqlite(error):
+            raise HistoryFault(_sentence(root.dagster_home, fault)) from error
+        if _MIGRATE in str(error):
+            raise HistoryFault(
+                _make_anew(root.dagster_home, "it is of another version of Dagster")
+            ) from error
+        raise
 
 
 def _of_sqlite(error: BaseException | None) -> sqlite3.Error | None:
@@ -46,9 +51,8 @@ def _of_sqlite(error: BaseException | None) -> sqlite3.Error | None:
     return error
 
 
-def _sentence(root: DataRoot, fault: sqlite3.Error) -> str:
+def _sentence(home: Path, fault: sqlite3.Error) -> str:
     kind = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
-    home = root.dagster_home
     if trouble := _trouble_with_disk(home):
         return in_words(trouble)
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -61,15 +65,19 @@ def _sentence(root: DataRoot, fault: sqlite3.Error) -> str:
             f"{' and '.join(renamed)}: this part of Dagster's history was damaged ({fault}) and was renamed to that; give the "
             "same command again: it is made anew from what is on disk"
         )
+    return _make_anew(home, str(fault))
+
+
+def _make_anew(home: Path, why: str) -> str:
     return (
-        f"{home}: Dagster's history cannot be used ({fault}); move its folders history and schedules to another place, and "
+        f"{home}: Dagster's history cannot be used ({why}); move its folders history and schedules to another place, and "
         "give the same command again: they are made anew from what is on disk"
     )
 
 
 def _trouble_with_disk(home: Path) -> OSError | None:
     """What the disk does not allow, for SQLite does not say it: a full one, one for reading, a file that is another user's."""
-    for folder in {home, *(database.parent for database in _databases(home))}:
+    for folder in dict.fromkeys([home, *(database.parent for database in _databases(home))]):
         if trouble := trouble_with(folder):
             return trouble
     for database in _databases(home):

@@ -88,7 +88,7 @@ def _no_rights(path: Path) -> str:
     which = "it" if place == path else f"the folder {place}"
     return (
         f"this user ({_user(os.geteuid())}) has not the rights to read and write {which}, which belongs to "
-        f"{_user(held.st_uid)} (mode {held.st_mode & 0o7777:o}); give it the rights, or work as that user"
+        f"{_user(held.st_uid)} (mode {held.st_mode & 0o7777:o}); give this user the rights, or work as one that has them"
     )
 
 
