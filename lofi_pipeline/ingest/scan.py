@@ -53,6 +53,9 @@ _MAX_SOURCE_JSON_BYTES = 16 << 20
 """Enough for tens of thousands of files with titles and artists; a larger file is not read."""
 
 
+_CLOSED = ("may not be read",)
+
+
 def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Everything below a folder that is not a folder itself, and folders whose names end like an audio file."""
     for directory, names, files in os.walk(folder, followlinks=False):
@@ -60,8 +63,25 @@ def _entries_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
         like_audio = [name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES]
         for name in sorted([*like_audio, *(name for name in files if not name.startswith("."))]):
             path = Path(directory) / name
-            with suppress(FileNotFoundError):  # removed in the meantime
+            with suppress(
+                FileNotFoundError, PermissionError
+            ):  # removed in the meantime, or in a closed folder
                 yield path, path.lstat()
+
+
+def _closed_folder(folder: Path) -> Path | None:
+    """A folder of a drop, or the drop itself, that this user may not look into: nobody knows what it would add."""
+    folders = [folder]
+    for here in folders:
+        if not os.access(here, os.R_OK | os.X_OK):
+            return here
+        folders += [path for path in here.iterdir() if path.is_dir() and not path.is_symlink()]
+    return None
+
+
+def _is_closed(path: Path, info: os.stat_result) -> bool:
+    """Whether a file may not be read by this user. Most may be by everybody, which is seen without asking."""
+    return info.st_mode & 0o444 != 0o444 and not os.access(path, os.R_OK)
 
 
 def _printable_name(text: str) -> str:
@@ -74,10 +94,18 @@ def _folder_name(root: DataRoot, folder: Path) -> str:
 
 
 def drop_signature(folder: Path) -> str:
-    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened, no link followed."""
+    """A hash of names, sizes and times: it changes while a drop is being copied. No file is opened, no link followed.
+
+    It also changes when a file becomes readable that was not.
+    """
     is_folder = folder.is_dir() and not folder.is_symlink()
     listing = [
-        (ascii(str(path.relative_to(folder))), info.st_size, info.st_mtime_ns)
+        (
+            ascii(str(path.relative_to(folder))),
+            info.st_size,
+            info.st_mtime_ns,
+            *_CLOSED[: _is_closed(path, info)],
+        )
         for path, info in (_entries_below(folder) if is_folder else [(folder, folder.lstat())])
     ]
     return content_sha256(listing)
@@ -259,6 +287,11 @@ class _Scanner:
         signature = drop_signature(folder)
         files = [self._audio(path, info) for path, info in self._audio_files(folder)]
         found = partial(Drop, folder=name, signature=signature, files=files)
+        if closed := _closed_folder(folder):
+            where = _folder_name(self.root, closed)
+            return found(
+                status=DropStatus.REFUSED, reason=f"{where}: cannot be looked into; check its permissions"
+            )
         try:
             manifest = self.manifest(folder)
         except RecordError as error:

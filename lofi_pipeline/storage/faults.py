@@ -52,7 +52,7 @@ def _shown(path: Path) -> Path:
 
 
 def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
+    return next(place for place in (path, *path.absolute().parents) if os.path.exists(place))
 
 
 def _file_system(path: Path) -> Path:
