@@ -13,7 +13,7 @@ from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, Severity
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import content_sha256
+from lofi_pipeline.storage import content_sha256, is_of_the_disk
 
 if TYPE_CHECKING:
     from lofi_pipeline.audit import WrittenAudit
@@ -78,6 +78,8 @@ def license_audit(
     try:
         report, written = _audit(workspace, context.partition_key, quick=config.quick)
     except (LofiError, OSError) as error:
+        if is_of_the_disk(error, inputs=workspace.root.raw):
+            raise  # says nothing of the checkpoint: the run fails, and may be repeated
         context.log.warning(str(error))
         return _not_audited(str(error))
     for finding in report.of_severity(Severity.ERROR):

@@ -15,6 +15,7 @@ from lofi_pipeline.storage.atomic import (
     parse_json,
     read_json,
     replacing,
+    sync_folder,
     write_bytes_atomic,
     write_json_atomic,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "remove_temporary_files",
     "replacing",
     "sparse_reason",
+    "sync_folder",
     "trouble_with",
     "version_files",
     "version_hash",

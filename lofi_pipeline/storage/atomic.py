@@ -38,7 +38,13 @@ def _temporary_beside(path: Path) -> Path:
     return path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk: what was renamed into it is still there after a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -57,10 +63,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield temporary
-            with temporary.open("rb+") as handle:
-                os.fsync(handle.fileno())
+            _sync_file(temporary)
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -81,13 +86,12 @@ def commit_folder(path: Path) -> Iterator[Path]:
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
-                    with file.open("rb+") as handle:
-                        os.fsync(handle.fileno())
+                    _sync_file(file)
                 elif file.is_dir():
-                    _sync_folder(file)
-            _sync_folder(temporary)
+                    sync_folder(file)
+            sync_folder(temporary)
             temporary.rename(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -172,7 +176,10 @@ def locked(path: Path, *, timeout: float = 600) -> Iterator[None]:
 
 
 def link_or_copy(source: Path, destination: Path) -> None:
-    """Make `destination` hold the bytes of `source`: a hard link where the file system allows, else a copy."""
+    """Make `destination` hold the bytes of `source`: a hard link where the file system allows, else a copy.
+
+    Whoever links many files into a folder syncs the folder once, at the end.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
     if destination.exists() and destination.samefile(source):
         return
@@ -182,6 +189,7 @@ def link_or_copy(source: Path, destination: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+            _sync_file(temporary)
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
