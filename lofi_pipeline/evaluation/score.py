@@ -26,6 +26,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.evaluation.clip_scores import ClipScores, require_finite, score_clips
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
+from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.key import fixed_prompts, score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
@@ -111,7 +112,13 @@ def _scores(
 
 
 def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipScores) -> list[Sample]:
-    """Write every clip into `folder`; returns what scores.json says of each."""
+    """Write every clip into `folder`; returns what scores.json says of each.
+
+    Raises:
+        EvaluationError: the folder is a link, as one in a checkpoint from elsewhere may be.
+    """
+    if folder.is_symlink():
+        raise EvaluationError(f"{folder}: is a link, and would be written through; remove it and evaluate again")
     paths = [write_sample(folder, clip) for clip in clips]
     return [
         Sample(

@@ -113,3 +113,14 @@ def test_a_pruned_checkpoint_keeps_the_scores_it_has(trained: Trained) -> None:
     _rewrite(trained[3], pruned=True)
     again = _evaluate(trained)
     assert (again.fresh, again.scores) == (False, first.scores)
+
+
+def test_no_sample_is_written_through_a_link_of_a_checkpoint_from_elsewhere(
+    trained: Trained, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (trained[3] / "samples").symlink_to(outside)
+    with pytest.raises(EvaluationError, match="samples: is a link, and would be written through; remove it"):
+        _evaluate(trained)
+    assert list(outside.iterdir()) == []
