@@ -118,7 +118,9 @@ def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipS
         EvaluationError: the folder is a link, as one in a checkpoint from elsewhere may be.
     """
     if folder.is_symlink():
-        raise EvaluationError(f"{folder}: is a link, and would be written through; remove it and evaluate again")
+        raise EvaluationError(
+            f"{folder}: is a link, and would be written through; remove it and evaluate again"
+        )
     paths = [write_sample(folder, clip) for clip in clips]
     return [
         Sample(

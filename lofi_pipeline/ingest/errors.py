@@ -7,3 +7,7 @@ from lofi_pipeline.errors import LofiError
 
 class TrackRefused(LofiError):
     """A track cannot become part of the data set as it is; the message is what its record will say."""
+
+
+class OriginalChanged(LofiError):
+    """A track's original is not, or no longer, the file that was registered: it may be put back, or be scanned anew."""
