@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.assets.standing import Standing
@@ -65,6 +66,7 @@ def _vocabulary() -> Standing:
 
 
 @dg.asset(group_name="training", kinds={"pytorch"}, owners=OWNERS, code_version="1")
+@failing_in_words()
 def base_model(workspace: Workspace) -> dg.MaterializeResult:
     """The ACE-Step base model that LoRAs are trained on, by the hash of its files."""
     from lofi_pipeline.training.bases import describe_base

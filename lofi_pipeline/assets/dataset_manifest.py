@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.assets.standing import Standing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     code_version="1",
     deps=["source_records", "tagged_prompts"],
 )
+@failing_in_words()
 def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Splits the tracks that are ready, publishes them, and hashes the result. Unchanged inputs change nothing."""
     from lofi_pipeline.dataset import ChangedTracks, NoTracks, build_dataset

@@ -7,6 +7,7 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.configuration import base_standing
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_training import completed_training
 from lofi_pipeline.assets.partitions import GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     pool=GPU_POOL,
     deps=["dataset_manifest", "base_model"],
 )
+@failing_in_words()
 def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Encodes what is not in the cache yet. Latents keep mean and std, so that each step draws its own sample."""
     from lofi_pipeline.dataset import load_version

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import known_checkpoints
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
@@ -20,7 +21,7 @@ from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, Severity
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import content_sha256, read_json
+from lofi_pipeline.storage import content_sha256, is_of_the_disk, read_json
 
 IN_FORCE = "every_source_has_a_permitted_licence_in_force"
 INTACT = "evidence_and_records_are_intact"
@@ -74,6 +75,7 @@ class AuditOptions(dg.Config):
         ),
     ],
 )
+@failing_in_words()
 def license_audit(
     context: dg.AssetExecutionContext, workspace: Workspace, config: AuditOptions
 ) -> dg.MaterializeResult:
@@ -81,6 +83,8 @@ def license_audit(
     try:
         report, page = _audit(workspace, context.partition_key, quick=config.quick)
     except (LofiError, OSError) as error:
+        if is_of_the_disk(error, inputs=workspace.root.raw):
+            raise  # says nothing of the checkpoint: the run fails, and may be repeated
         context.log.warning(str(error))
         return _not_audited(str(error))
     for finding in report.of_severity(Severity.ERROR):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.assets.standing import Standing
@@ -122,6 +123,7 @@ def _licences(root: DataRoot, dataset_hash: str) -> str:
         )
     ],
 )
+@failing_in_words()
 def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Verifies one checkpoint by really loading it, and enters it into checkpoints/manifest.json."""
     from lofi_pipeline.checkpoints.manifest import compile_manifest, find_checkpoint

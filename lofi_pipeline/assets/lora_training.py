@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.metadata import rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     pool=GPU_POOL,
     deps=["encoded_dataset"],
 )
+@failing_in_words()
 def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Trains the LoRA to the end of the preset, from where an interrupted training of the same lineage stopped."""
     from lofi_pipeline.dataset import load_version

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import Facts, known_checkpoints
 from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
@@ -39,6 +40,7 @@ BETTER = "better_than_the_base"
         )
     ],
 )
+@failing_in_words()
 def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
     from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS, add_partitions
 from lofi_pipeline.assets.standing import Standing
@@ -45,20 +46,18 @@ CHECKS = {
         for name, description in CHECKS.items()
     ],
 )
+@failing_in_words()
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
-    from lofi_pipeline.ingest import DayInDoubt, register_sources
+    from lofi_pipeline.ingest import register_sources
     from lofi_pipeline.styles import load_presets
 
-    try:
-        found = register_sources(
-            workspace.root,
-            workspace.config,
-            style_ids=set(load_presets()),
-            progress=_telling(context),
-        )
-    except DayInDoubt as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    found = register_sources(
+        workspace.root,
+        workspace.config,
+        style_ids=set(load_presets()),
+        progress=_telling(context),
+    )
     damage = _ledger_damage(workspace.root, found.scan)
     add_partitions(context.instance, TRACKS, (track.track_id for track in found.registry.tracks))
     _log(context, workspace.root, found, damage)

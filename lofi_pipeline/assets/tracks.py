@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline import progress
+from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import picture, rounded
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
@@ -88,11 +89,8 @@ def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[
 def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator[TrackRecord]:
     from lofi_pipeline.ingest import work_batch
 
-    try:
+    with failing_in_words():
         yield from work_batch(root, config, keys)
-    except OSError as error:
-        reason = f"cannot write ({error}); make room under {root.path}, then run again: what was done is kept"
-        raise dg.Failure(reason, allow_retries=False) from error
 
 
 def standing_tracks(workspace: Workspace) -> Iterator[Standing]:

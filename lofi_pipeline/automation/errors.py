@@ -7,3 +7,7 @@ from lofi_pipeline.errors import LofiError
 
 class ForeignConfiguration(LofiError):
     """The Dagster configuration asked for lies in the data root: whoever made that could run programs with it."""
+
+
+class HistoryFault(LofiError):
+    """Dagster's history in the data root cannot be read or written."""

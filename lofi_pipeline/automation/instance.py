@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_pipeline.automation.errors import ForeignConfiguration
+from lofi_pipeline.automation.history_faults import history_in_words
 from lofi_pipeline.environment import DATA_ROOT_VARIABLE, Environment
 from lofi_pipeline.installation import shipped
 from lofi_pipeline.storage import DataRoot, locked, write_bytes_atomic
@@ -58,7 +59,7 @@ def open_instance(root: DataRoot) -> Iterator[dg.DagsterInstance]:
     use_data_root(root)
     import dagster as dg
 
-    with ExitStack() as opened:
+    with history_in_words(root), ExitStack() as opened:
         with locked(root.dagster_home / INSTANCE_FILE):
             # The first to come makes SQLite's tables; two at once would both try.
             instance = opened.enter_context(dg.DagsterInstance.get())

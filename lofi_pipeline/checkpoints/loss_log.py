@@ -8,7 +8,7 @@ from typing import TextIO
 from pydantic import Field, ValidationError
 
 from lofi_pipeline.entities import Entity
-from lofi_pipeline.storage import DataRoot, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, naming, write_bytes_atomic
 
 LOG_NAME = "training_log.jsonl"
 
@@ -50,8 +50,9 @@ def rewind(path: Path, step: int) -> None:
 
 def append(log: TextIO, entry: LogEntry) -> None:
     """Add one line, visible to readers at once."""
-    log.write(_line(entry))
-    log.flush()
+    with naming(Path(log.name)):
+        log.write(_line(entry))
+        log.flush()
 
 
 def _line(entry: LogEntry) -> str:

@@ -19,7 +19,7 @@ from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.installation import working_folder
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot, in_words, write_json_atomic
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -302,7 +302,7 @@ def main() -> None:
     try:
         app()
     except (LofiError, OSError) as error:
-        errors.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]error[/] {escape(in_words(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

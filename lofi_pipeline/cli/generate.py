@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.resources import base_name
-from lofi_pipeline.storage import DataRoot, replacing
+from lofi_pipeline.storage import DataRoot, write_bytes_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,8 +105,9 @@ def generate_to_file(root: DataRoot, wanted: Request) -> Path:
     import soundfile
 
     samples, rate = _generate(wanted, folder, config)
-    with replacing(wanted.output) as temporary:
-        soundfile.write(temporary, samples.T, rate, format=kind, subtype="PCM_16")
+    music = io.BytesIO()
+    soundfile.write(music, samples.T, rate, format=kind, subtype="PCM_16")
+    write_bytes_atomic(wanted.output, music.getvalue())
     return wanted.output
 
 

@@ -14,8 +14,9 @@ from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.jobs import JobName
 from lofi_pipeline.automation.orphans import owner_tag
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, in_words
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -45,8 +46,16 @@ def run_job(
     )
 
 
-if __name__ == "__main__":
+def main(job: JobName, run_id: str) -> None:
+    """The run of a job in this process, whose exit code is 1 where a fault is told on standard error."""
     messages = messages_apart()
     end_with_parent()
-    with open_instance(DataRoot.find()) as found, progress.listening(progress.to_lines(messages)):
-        run_job(found, JobName(sys.argv[1]), run_id=sys.argv[2])
+    try:
+        with open_instance(DataRoot.find()) as instance, progress.listening(progress.to_lines(messages)):
+            run_job(instance, job, run_id=run_id)
+    except (LofiError, OSError) as error:
+        sys.exit(in_words(error))
+
+
+if __name__ == "__main__":
+    main(JobName(sys.argv[1]), sys.argv[2])

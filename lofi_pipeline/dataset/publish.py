@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from lofi_pipeline.dataset.version import FILE_KINDS
 from lofi_pipeline.entities import Dataset, KeptFile, Split, Track, TrackRecord, VersionTrack
 from lofi_pipeline.ingest import published_files, sha256_of
-from lofi_pipeline.storage import DataRoot, kept_file, link_or_copy, regular_stat, write_json_atomic
+from lofi_pipeline.storage import (
+    DataRoot,
+    kept_file,
+    link_or_copy,
+    regular_stat,
+    sync_folder,
+    write_json_atomic,
+)
 
 
 def is_published(root: DataRoot, record: TrackRecord, kept: Mapping[str, KeptFile]) -> bool:
@@ -77,6 +84,8 @@ def publish_version(
         if number % 500 == 0:
             progress(f"published {number} of {len(records)} tracks")
     _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
+    for folder in (root.final, root.validation):
+        sync_folder(folder)
     # The data set itself last: it says that the rest is there.
     write_json_atomic(root.style_mapping_json, {item.track.track_id: item.track.style_ids for item in tracks})
     write_json_atomic(root.quality_scores_json, {record.track_id: _quality(record) for record in records})

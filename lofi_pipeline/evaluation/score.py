@@ -5,6 +5,7 @@ Where they are kept is in records.py; from a checkpoint's folder to its scores i
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +26,13 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.evaluation.clip_scores import ClipScores, require_finite, score_clips
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
+from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.key import fixed_prompts, score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
 from lofi_pipeline.evaluation.threads import scoring_threads
 from lofi_pipeline.evaluation.windows import window_seconds
-from lofi_pipeline.storage import DataRoot, replacing
+from lofi_pipeline.storage import DataRoot, write_bytes_atomic
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -115,7 +117,15 @@ def _scores(
 
 
 def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipScores) -> list[Sample]:
-    """Write every clip into `folder`; returns what scores.json says of each."""
+    """Write every clip into `folder`; returns what scores.json says of each.
+
+    Raises:
+        EvaluationError: the folder is a link, as one in a checkpoint from elsewhere may be.
+    """
+    if folder.is_symlink():
+        raise EvaluationError(
+            f"{folder}: is a link, and would be written through; remove it and evaluate again"
+        )
     paths = [write_sample(folder, clip) for clip in clips]
     return [
         Sample(
@@ -132,8 +142,9 @@ def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipS
 def write_sample(folder: Path, clip: Clip) -> Path:
     """Write a clip as 16-bit FLAC named after its prompt, whole or not at all."""
     path = folder / f"{clip.spec.name}{SAMPLE_SUFFIX}"
-    with replacing(path) as temporary:
-        soundfile.write(
-            temporary, np.clip(clip.samples.T, -1.0, 1.0), clip.sample_rate, format="FLAC", subtype="PCM_16"
-        )
+    music = io.BytesIO()  # written to a file, libsndfile does not say why it could not be
+    soundfile.write(
+        music, np.clip(clip.samples.T, -1.0, 1.0), clip.sample_rate, format="FLAC", subtype="PCM_16"
+    )
+    write_bytes_atomic(path, music.getvalue())
     return path

@@ -18,3 +18,7 @@ class ChangedMeanwhile(LofiError):
 
 class DayInDoubt(LofiError):
     """The day to judge for is in doubt, and a grant depends on it; the message names both days and what to do."""
+
+
+class OriginalChanged(LofiError):
+    """A track's original is not, or no longer, the file that was registered: it may be put back, or be scanned anew."""

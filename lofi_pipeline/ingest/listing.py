@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from lofi_pipeline.audio import AUDIO_SUFFIXES
 from lofi_pipeline.storage import content_sha256
+
+_MAY_NOT_BE_READ = ("may not be read",)
 
 
 class Entry(NamedTuple):
@@ -25,6 +26,8 @@ class Entry(NamedTuple):
     mode: int
     size: int
     modified_ns: int
+    closed: bool = False
+    """Whether this user may not read it."""
 
     @property
     def is_regular(self) -> bool:
@@ -61,25 +64,55 @@ def entries_below(folder: Path) -> list[Entry]:
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[Entry]:
     folders: list[os.DirEntry[str]] = []
-    visible: list[os.DirEntry[str]] = []
-    with suppress(OSError):  # one that cannot be read counts as empty
+    try:
         visible = visible_entries(folder)
+    except PermissionError:
+        yield _closed(prefix)
+        return
+    except OSError:  # one that was removed in the meantime counts as empty
+        return
     for entry in visible:
         if is_folder(entry):
             folders.append(entry)
             if not is_named_like_audio(entry.name):
                 continue
-        with suppress(FileNotFoundError):  # removed in the meantime
+        try:
             info = entry.stat(follow_symlinks=False)
-            yield Entry(prefix + entry.name, info.st_mode, info.st_size, info.st_mtime_ns)
+        except FileNotFoundError:  # removed in the meantime
+            continue
+        except PermissionError:  # the folder lets itself be listed, and nothing more
+            yield _closed(prefix)
+            return
+        closed = not stat.S_ISLNK(info.st_mode) and _is_closed(entry, info)
+        yield Entry(prefix + entry.name, info.st_mode, info.st_size, info.st_mtime_ns, closed)
     for entry in folders:
         if not entry.is_symlink():
             yield from _walk(entry.path, f"{prefix}{entry.name}/")
 
 
+def _closed(prefix: str) -> Entry:
+    """A folder that may not be looked into."""
+    return Entry(prefix.rstrip("/") or ".", stat.S_IFDIR, 0, 0, closed=True)
+
+
+def _is_closed(entry: os.DirEntry[str], info: os.stat_result) -> bool:
+    """Whether this user may not read it. Most may be read by everybody, which is seen without asking."""
+    return info.st_mode & 0o444 != 0o444 and not os.access(entry.path, os.R_OK)
+
+
+def closed_folder(entries: Iterable[Entry]) -> str | None:
+    """The name of a folder that may not be looked into: nobody knows what it would add."""
+    return next((entry.name for entry in entries if entry.closed and stat.S_ISDIR(entry.mode)), None)
+
+
 def signature_of(entries: Iterable[Entry]) -> str:
-    """A hash of names, sizes and times."""
-    return content_sha256([(ascii(entry.name), entry.size, entry.modified_ns) for entry in entries])
+    """A hash of names, sizes and times, and of which of them may not be read: it changes when they may."""
+    return content_sha256(
+        [
+            (ascii(entry.name), entry.size, entry.modified_ns, *_MAY_NOT_BE_READ[: entry.closed])
+            for entry in entries
+        ]
+    )
 
 
 def drop_signature(folder: Path) -> str:

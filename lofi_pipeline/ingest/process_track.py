@@ -6,7 +6,7 @@ is in batch.py, the hashes of the inputs are in context.py.
 
 from __future__ import annotations
 
-import errno
+import io
 import stat
 import traceback
 from dataclasses import dataclass
@@ -28,21 +28,18 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.ingest.context import ProcessingContext
-from lofi_pipeline.ingest.errors import TrackRefused
+from lofi_pipeline.ingest.errors import OriginalChanged, TrackRefused
 from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
+    is_of_the_disk,
     locked,
     read_json,
-    replacing,
     write_bytes_atomic,
     write_json_atomic,
 )
-
-DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-"""The disk is full or cannot be written to: no track is to blame."""
 
 
 def load_record(root: DataRoot, track_id: str) -> TrackRecord | None:
@@ -119,7 +116,7 @@ def _worked_on(
     root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord | None
 ) -> TrackRecord:
     record = _new_record(track, context, before)
-    step = Steps(root, track, context, before)
+    step = Steps(root, track, context, before, _state_of(root, track))
     for stage, work in (
         ("raw_tracks", step.check_raw),
         ("processed_audio", step.process),
@@ -130,9 +127,12 @@ def _worked_on(
         except (TrackRefused, audio.RefusedAudio, styles.LyricsError) as refusal:
             record = _ended(record, TrackStatus.REJECTED, stage, str(refusal))
             break
+        except OriginalChanged as change:
+            record = _failed(record, stage, str(change))
+            break
         except Exception as fault:
-            if isinstance(fault, OSError) and fault.errno in DISK_FAULTS:
-                raise
+            if is_of_the_disk(fault, inputs=root.raw):
+                raise  # no track is to blame
             where = traceback.extract_tb(fault.__traceback__)[-1]
             reason = f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
             record = _failed(record, stage, reason)
@@ -147,6 +147,15 @@ def _done(root: DataRoot, record: TrackRecord, before: TrackRecord | None) -> Tr
         return record
     same = record.model_copy(update={"updated": before.updated, "kept_files": before.kept_files})
     return record.model_copy(update={"updated": before.updated}) if same == before else record
+
+
+def _state_of(root: DataRoot, track: RegisteredTrack) -> tuple[int, int, int] | None:
+    """What changes when a track's original is replaced or written to; None: it is not there."""
+    try:
+        info = root.inside(track.origins[0].path).lstat()
+    except OSError:
+        return None
+    return info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def _ended(record: TrackRecord, status: TrackStatus, stage: str, reason: str) -> TrackRecord:
@@ -177,6 +186,8 @@ class Steps:
     track: RegisteredTrack
     context: ProcessingContext
     before: TrackRecord | None
+    original: tuple[int, int, int] | None
+    """The state of the original before anything was read of it."""
 
     def _unchanged(self, stage: str, record: TrackRecord) -> bool:
         return self.before is not None and self.before.inputs.get(stage) == record.inputs[stage]
@@ -185,10 +196,17 @@ class Steps:
         """Check that the bytes are still those that were registered."""
         path = self.root.inside(self.track.origins[0].path)
         if not stat.S_ISREG(path.lstat().st_mode) or file_sha256(path) != self.track.sha256:
-            raise TrackRefused(
+            raise OriginalChanged(
                 f"{self.track.origins[0].path}: changed since it was registered; scan the drops again"
             )
         return record
+
+    def _check_not_replaced(self) -> None:
+        """Check that what was decoded is what was hashed before."""
+        if _state_of(self.root, self.track) != self.original:
+            raise OriginalChanged(
+                f"{self.track.origins[0].path}: changed while it was worked on; scan the drops again"
+            )
 
     def process(self, record: TrackRecord) -> TrackRecord:
         """Decode, measure, normalise and encode; what was processed from the same inputs is kept."""
@@ -207,8 +225,10 @@ class Steps:
         result = audio.process(
             self.root.inside(record.origins[0].path), destination, self.context.config.audio
         )
-        with replacing(self.root.fingerprint(record.track_id)) as temporary, temporary.open("wb") as handle:
-            np.save(handle, result.fingerprint, allow_pickle=False)
+        self._check_not_replaced()
+        fingerprint = io.BytesIO()  # written to a file, numpy does not say why it could not be
+        np.save(fingerprint, result.fingerprint, allow_pickle=False)
+        write_bytes_atomic(self.root.fingerprint(record.track_id), fingerprint.getvalue())
         write_bytes_atomic(self.root.thumbnail(record.track_id), result.thumbnail)
         facts = result.facts(self.root.relative(destination))
         if before and before.audio_path != facts.audio_path:

@@ -36,7 +36,7 @@ from lofi_pipeline.ingest.evidence import documents_of, missing_documents
 from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
-from lofi_pipeline.ingest.listing import Entry, drop_signature, entries_below, signature_of
+from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
@@ -288,6 +288,11 @@ class _Scanner:
         former = self.former.get(name)
         files = self._audio_files(folder, entries, former)
         found = partial(Drop, folder=name, signature=signature_of(entries), files=files)
+        if closed := closed_folder(entries):
+            where = _folder_name(self.root, folder / closed)
+            return found(
+                status=DropStatus.REFUSED, reason=f"{where}: cannot be looked into; check its permissions"
+            )
         try:
             manifest = self.manifest(folder)
         except RecordError as error:

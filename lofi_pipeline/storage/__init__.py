@@ -12,15 +12,18 @@ from lofi_pipeline.storage.atomic import (
     json_file,
     link_or_copy,
     locked,
+    naming,
     parse_json,
     read_json,
     read_record,
     replacing,
+    sync_folder,
     write_bytes_atomic,
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
+from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
     Ledger,
@@ -49,14 +52,17 @@ __all__ = [
     "edited_by_hand",
     "enter_grown",
     "file_sha256",
+    "in_words",
     "is_entered",
     "is_kept",
+    "is_of_the_disk",
     "json_file",
     "kept_file",
     "ledger_path",
     "link_or_copy",
     "locked",
     "looks_kept",
+    "naming",
     "parse_json",
     "read_json",
     "read_ledger",
@@ -68,6 +74,8 @@ __all__ = [
     "remove_temporary_files",
     "replacing",
     "sparse_reason",
+    "sync_folder",
+    "trouble_with",
     "version_files",
     "version_hash",
     "write_bytes_atomic",

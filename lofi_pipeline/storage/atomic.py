@@ -33,6 +33,17 @@ _LONGEST_NAME = 255
 """Bytes that a file's name may have."""
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have every OSError of the block name a file: writing to an open one fails without a name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def _temporary_beside(path: Path) -> Path:
     """A free name that says who writes there, and ends as `path` does, cut where it would be too long."""
     place, pid, started = ProcessMark.own()
@@ -49,7 +60,13 @@ def writer_of(temporary: str) -> ProcessMark | None:
     return ProcessMark(named[1], int(named[2]), int(named[3])) if named else None
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk: what was renamed into it is still there after a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -66,11 +83,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
     try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        with naming(path):
+            yield temporary
+            _sync_file(temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -87,13 +104,16 @@ def commit_folder(path: Path) -> Iterator[Path]:
     temporary = _temporary_beside(path)
     temporary.mkdir()
     try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb+") as handle:
-                    os.fsync(handle.fileno())
-        temporary.rename(path)
-        _sync_folder(path.parent)
+        with naming(path):
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _sync_file(file)
+                elif file.is_dir():
+                    sync_folder(file)
+            sync_folder(temporary)
+            temporary.rename(path)
+            sync_folder(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -256,7 +276,10 @@ def locked(path: Path, *, timeout: float = 600) -> Iterator[None]:
 
 
 def link_or_copy(source: Path, destination: Path) -> None:
-    """Make `destination` hold the bytes of `source`: a hard link where the file system allows, else a copy."""
+    """Make `destination` hold the bytes of `source`: a hard link where the file system allows, else a copy.
+
+    Whoever links many files into a folder syncs the folder once, at the end.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
     if destination.exists() and destination.samefile(source):
         return
@@ -268,6 +291,7 @@ def link_or_copy(source: Path, destination: Path) -> None:
             if _same_bytes(source, destination):
                 return
             shutil.copyfile(source, temporary)
+            _sync_file(temporary)
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)

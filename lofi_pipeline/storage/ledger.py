@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import LedgerHead, RecordError, now
-from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked
+from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked, naming
 from lofi_pipeline.storage.data_root import DataRoot
 
 NO_LINE = "0" * 64
@@ -172,7 +172,7 @@ def edited_by_hand(path: Path) -> RecordError:
 
 def _append(path: Path, size: int, data: bytes) -> None:
     """Write `data` behind the first `size` bytes, whole or not at all."""
-    with path.open("ab", buffering=0) as file:
+    with naming(path), path.open("ab", buffering=0) as file:
         file.truncate(size)
         try:
             while data:

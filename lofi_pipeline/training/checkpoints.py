@@ -166,7 +166,7 @@ def _write_weights(
 ) -> None:
     """Write adapter, resume state and parity check into `folder`, and prove that they load as they were."""
     checkpoint_id = checkpoint_id_of(state.step)
-    with disk_faults(checkpoint_id):
+    with disk_faults(folder):
         write_adapter(folder, pipeline)
         write_resume(folder, state, moments)
     live = take_parity_check(pipeline.transformer)
@@ -175,7 +175,7 @@ def _write_weights(
             f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
             f"of training.presets.{lineage.preset} and run again"
         )
-    with disk_faults(checkpoint_id):
+    with disk_faults(folder):
         write_parity_check(folder, live)
     weight: Any = pipeline.transformer.proj_in_conv.weight
     tolerance = COMMIT_TOLERANCE.get(str(weight.dtype).removeprefix("torch."), TOLERANCE)

@@ -86,7 +86,7 @@ class _Cache:
             return shape
         if path.exists():
             self.rebuilt.append(self.root.relative(path))
-        with replacing(path) as temporary, disk_faults(path.name):
+        with replacing(path) as temporary, disk_faults(path):
             write_encoded(
                 temporary, {name: tensor.numpy() for name, tensor in make().items()}, self.base.sha256
             )

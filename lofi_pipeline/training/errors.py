@@ -5,8 +5,11 @@ What is wrong with a checkpoint on disk is a CheckpointError.
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from safetensors import SafetensorError
 
@@ -34,8 +37,8 @@ class NonFiniteTraining(TrainingError):
 
 
 @contextmanager
-def disk_faults(what: str) -> Iterator[None]:
-    """Turn what safetensors raises while `what` is written into an OSError, as writing any other file raises.
+def disk_faults(path: Path) -> Iterator[None]:
+    """Turn what safetensors raises while `path` is written into an OSError, as writing any other file raises.
 
     Raises:
         OSError: the disk is full, for one.
@@ -43,4 +46,5 @@ def disk_faults(what: str) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        raise OSError(f"{what} cannot be written: {error}") from error
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error

@@ -118,7 +118,7 @@ def write_resume_snapshot(root: DataRoot, state: TrainingState, adapter: Tensors
     place = root.checkpoints / SNAPSHOT_FOLDER
     target = place / f"step={state.step}"
     if not target.exists():
-        with commit_folder(target) as folder, disk_faults(target.name):
+        with commit_folder(target) as folder, disk_faults(target):
             save_file(adapter, folder / ADAPTER_FILE)
             save_file(moments, folder / OPTIMISER_FILE)
             files = {name: file_sha256(folder / name) for name in (ADAPTER_FILE, OPTIMISER_FILE)}

@@ -31,7 +31,7 @@ from lofi_pipeline.checkpoints.manifest import (
 from lofi_pipeline.entities import DatasetVersion, RecordError
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
-from lofi_pipeline.storage import DataRoot, locked, read_json
+from lofi_pipeline.storage import DataRoot, in_words, locked, read_json
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.lineage import last_step, lineage_of
@@ -166,14 +166,8 @@ def main() -> int:
         job = read_job(arguments.job)
         with Reporter(events) as reporter:
             train(job, reporter, stop)
-    except LofiError as error:
-        print(f"training failed: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(
-            f"training failed: {error}; is the disk full? What had landed is whole, and training goes on from it",
-            file=sys.stderr,
-        )
+    except (LofiError, OSError) as error:
+        print(f"training failed: {in_words(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
@@ -10,13 +12,14 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from typer.testing import CliRunner
 
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.config import EvaluationSettings, load_config
 from lofi_pipeline.entities import SourceType, Split
 from lofi_pipeline.ingest import register_sources
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import DataRoot, in_words, read_json
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
 
@@ -342,6 +345,45 @@ def _(root: DataRoot) -> str:
     train = [item for item in version.tracks if item.track.split is Split.TRAIN]
     alone = version.model_copy(update={"tracks": train})
     return error_of(lambda: load_reference(root, alone, cast(Any, None), 5.0))
+
+
+@mishap("The disk is full")
+def _(root: DataRoot) -> str:
+    return in_words(OSError(errno.ENOSPC, "", str(root.registry_json)))
+
+
+@mishap("The disk is mounted read-only")
+def _(root: DataRoot) -> str:
+    return in_words(OSError(errno.EROFS, "", str(root.registry_json)))
+
+
+@mishap("This user has no rights to a file")
+def _(root: DataRoot) -> str:
+    return in_words(PermissionError(errno.EACCES, "", str(root.registry_json)))
+
+
+@mishap("A folder of a drop may not be looked into")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.ingest import scan
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan, "_closed_folder", lambda folder: folder)
+        return drop(root, facts())
+
+
+@mishap("Dagster's history is damaged")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.automation.history_faults import history_in_words
+
+    path = root.dagster_home / "history" / "runs.db"
+    path.parent.mkdir()
+    path.write_bytes(b"no database")
+
+    def look() -> None:
+        with history_in_words(root):
+            sqlite3.connect(path).execute("SELECT * FROM runs")
+
+    return error_of(look)
 
 
 @mishap("What is to be audited is not known")

@@ -153,3 +153,14 @@ def test_scores_and_samples_that_were_changed_are_made_again(trained: Trained, d
         assert not _evaluate(trained).fresh
     base_scores.write_bytes(b"")
     assert _evaluate(trained).base.metrics.fad_score == first.base.metrics.fad_score
+
+
+def test_no_sample_is_written_through_a_link_of_a_checkpoint_from_elsewhere(
+    trained: Trained, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (trained[3] / "samples").symlink_to(outside)
+    with pytest.raises(EvaluationError, match="samples: is a link, and would be written through; remove it"):
+        _evaluate(trained)
+    assert list(outside.iterdir()) == []

@@ -17,6 +17,7 @@ import lameenc
 import psutil
 import pytest
 
+from lofi_pipeline import audio
 from lofi_pipeline.audio.io.regular_file import RegularFile
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.entities import TrackRecord, TrackState, TrackStatus
@@ -162,9 +163,43 @@ def test_a_file_that_changed_after_it_was_registered_waits_for_the_next_scan(rea
     for change in (lambda: path.write_bytes(b"other"), lambda: (path.unlink(), os.mkfifo(path))):
         change()
         record = work_on(ready, track, context)
-        assert record.status is TrackStatus.REJECTED
+        assert record.status is TrackStatus.FAILED
         assert "changed since it was registered" in (record.reason or "")
         ready.track_record(track.track_id).unlink()
+
+
+def test_an_original_that_is_put_back_is_worked_on(root: DataRoot) -> None:
+    config = load_config()
+    make_drop(root, "one", {"a.wav": song(0)}, facts())
+    track = register(root, config).registry.tracks[0]
+    make_drop(root, "one", {"a.wav": song(1)})
+    context = ProcessingContext.open(config)
+    assert work_on(root, track, context).status is TrackStatus.FAILED
+    make_drop(root, "one", {"a.wav": song(0)})
+    (track,) = register(root, config).registry.tracks
+    assert needs_work(root, track, context)
+    assert work_on(root, track, context).status is TrackStatus.OK
+
+
+def test_an_original_that_is_replaced_while_it_is_decoded_makes_no_track(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config()
+    make_drop(root, "one", {"a.wav": song(0)}, facts())
+    track = register(root, config).registry.tracks[0]
+    decode = audio.process
+
+    def replaced_meanwhile(*arguments: Any) -> Any:
+        make_drop(root, "one", {"a.wav": song(1)})
+        return decode(*arguments)
+
+    monkeypatch.setattr(audio, "process", replaced_meanwhile)
+    record = work_on(root, track, ProcessingContext.open(config))
+    assert (record.status, record.processed) == (TrackStatus.FAILED, None)
+    assert "a.wav: changed while it was worked on; scan the drops again" in (record.reason or "")
+    monkeypatch.undo()
+    scanned = register(root, config).registry
+    assert [bool(known.origins) for known in scanned.tracks] == [False, True]
 
 
 def fault(root: DataRoot, track_id: str, config: PipelineConfig) -> TrackRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import resource
 import shutil
 import signal
@@ -118,6 +119,41 @@ def test_each_damage_has_its_own_reason(
     if judged:
         assert not read_record(folder).checkpoint.is_valid
         assert read_record(folder).invalid_reason == verdict.reason
+
+
+class Bomb:
+    """Pickled, it leaves a file where it is read."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.trace,)
+
+
+def test_pickles_in_a_checkpoint_from_elsewhere_are_not_read(
+    trained: DataRoot, folder: Path, base: Path, tmp_path: Path
+):
+    bomb = pickle.dumps(Bomb(tmp_path / "exploded"))
+    pickle.loads(bomb)
+    (tmp_path / "exploded").unlink()  # it works
+    names = (
+        "pytorch_lora_weights.bin",
+        "adapter_model.bin",
+        "pytorch_model.bin",
+        "model.pt",
+        "resume/optimizer.pt",
+    )
+    for name in (*names, "resume/state.pkl", "adapter_model.pth"):
+        (folder / name).write_bytes(bomb)
+    assert verify_checkpoint(trained, folder, str(base)).is_valid
+    load_checkpoint_into(load_base(str(base)), folder)
+    for name in (DIFFUSERS_FILE, PEFT_FILE):
+        (folder / name).write_bytes(bomb)
+    assert not verify_checkpoint(trained, folder, str(base)).is_valid
+    with pytest.raises(CheckpointError):
+        load_checkpoint_into(load_base(str(base)), folder)
+    assert not (tmp_path / "exploded").exists()
 
 
 def test_another_base_is_named(trained: DataRoot, folder: Path, other_base: Path):
