@@ -73,6 +73,7 @@ class Headless:
         self.root, self.config, self.instance = root, config, instance
         self.outcome = Outcome()
         self._cursor: str | None = None
+        self._not_scored: set[str | None] = set()
 
     def run(self, last: str) -> Outcome:
         """Run what is needed. A failure ends the way there, but never what does not depend on it."""
@@ -201,15 +202,18 @@ class Headless:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         worked = False
         for request in tick.run_requests or []:
-            if self._asked_before(request.run_key):
+            if self._asked_before(request.run_key) or request.partition_key in self._not_scored:
                 continue
-            worked = True
+            worked, failures = True, len(self.outcome.failures)
             self._job(
                 JobName.EVALUATE,
                 partition_key=request.partition_key,
                 assets=[key.to_user_string() for key in request.asset_selection or []],
                 tags={RUN_KEY_TAG: request.run_key or ""},
             )
+            if len(self.outcome.failures) > failures:
+                # Once a command: on a full disk all attempts would be spent before anybody could make room.
+                self._not_scored.add(request.partition_key)
         return time.monotonic() - start if worked else 0.0
 
     def _something_settles(self) -> bool:
