@@ -73,6 +73,7 @@ class Headless:
         self.outcome = Outcome()
         self._cursor: str | None = None
         self._evaluated = ASSETS[JobName.EVALUATE]
+        self._not_scored: set[str | None] = set()
 
     def run(self, last: str) -> Outcome:
         """Run what is needed. A failure ends the way there, but never what does not depend on it."""
@@ -203,19 +204,24 @@ class Headless:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         worked = False
         for request in tick.run_requests or []:
+            if request.partition_key in self._not_scored:
+                continue
             asked = [key.to_user_string() for key in request.asset_selection or []]
             assets = [asset for asset in asked if asset in self._evaluated]
             # What is left out of it now is asked for again
             run_key = request.run_key if assets == asked else f"{request.run_key} {' '.join(assets)}"
             if not assets or self._asked_before(run_key):
                 continue
-            worked = True
+            worked, failures = True, len(self.outcome.failures)
             self._job(
                 JobName.EVALUATE,
                 partition_key=request.partition_key,
                 assets=assets,
                 tags={RUN_KEY_TAG: run_key or ""},
             )
+            if len(self.outcome.failures) > failures:
+                # Once a command: on a full disk all attempts would be spent before anybody could make room.
+                self._not_scored.add(request.partition_key)
         return time.monotonic() - start if worked else 0.0
 
     def _something_settles(self) -> bool:
