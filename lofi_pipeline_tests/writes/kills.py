@@ -106,9 +106,9 @@ def _report_changes(folder: Path, on_change: Callable[[str], object]) -> None:
 
 
 def contents(root: DataRoot) -> dict[str, bytes]:
-    """Every file of a data root but locks and what killed writers left, by its path."""
+    """Every file of a data root but locks and what killed writers left, by its path; without the times that records remember."""
     return {
-        root.relative(path): path.read_bytes()
+        root.relative(path): re.sub(rb'"mtime_ns": ?\d+', b"", path.read_bytes())
         for path in sorted(root.path.rglob("*"))
         if path.is_file()
         and not path.name.endswith(".lock")
