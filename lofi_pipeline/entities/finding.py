@@ -150,7 +150,7 @@ class FindingCode(StrEnum):
     FILE_TEMPORARY = (
         "file-temporary",
         "A temporary file or folder of a process that was killed.",
-        "Nothing: what is older than a day is removed by `lofi fsck --repair`.",
+        "Nothing: the next run removes it, and so does `lofi fsck --repair`.",
     )
     PATH_OUTSIDE = (
         "path-outside",

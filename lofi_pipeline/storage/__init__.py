@@ -35,12 +35,16 @@ from lofi_pipeline.storage.ledger import (
     read_ledger,
 )
 from lofi_pipeline.storage.sparse import sparse_reason
-from lofi_pipeline.storage.temp_files import STALE_SECONDS, remove_left_over, remove_temporary_files
+from lofi_pipeline.storage.temp_files import (
+    is_left_over,
+    remove_left_over,
+    remove_temporary_files,
+    temporary_files,
+)
 from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
-    "STALE_SECONDS",
     "TEMPORARY_PREFIX",
     "DataRoot",
     "Ledger",
@@ -55,6 +59,7 @@ __all__ = [
     "in_words",
     "is_entered",
     "is_kept",
+    "is_left_over",
     "is_of_the_disk",
     "json_file",
     "kept_file",
@@ -75,6 +80,7 @@ __all__ = [
     "replacing",
     "sparse_reason",
     "sync_folder",
+    "temporary_files",
     "trouble_with",
     "version_files",
     "version_hash",

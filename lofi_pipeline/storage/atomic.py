@@ -60,6 +60,13 @@ def writer_of(temporary: str) -> ProcessMark | None:
     return ProcessMark(named[1], int(named[2]), int(named[3])) if named else None
 
 
+def intended_name(name: str) -> str:
+    """The name that a temporary file or folder is to get; any other name as it is."""
+    while named := _WRITER.match(name):
+        name = name[named.end() :]
+    return name
+
+
 def _sync_file(path: Path) -> None:
     with path.open("rb+") as handle:
         os.fsync(handle.fileno())

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from lofi_pipeline.storage.atomic import TEMPORARY_PREFIX, naming
+from lofi_pipeline.storage.atomic import TEMPORARY_PREFIX, intended_name, naming
 
 _AGAIN = "then give the same command again: what was done is kept"
 _NO_RIGHTS = frozenset({errno.EACCES, errno.EPERM})
@@ -47,7 +47,7 @@ def trouble_with(folder: Path) -> OSError | None:
 
 def _shown(path: Path) -> Path:
     """The file a user knows: not its lock, nor the temporary one that would have become it."""
-    parts = [re.sub(rf"^({re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{32}}-)+", "", part) for part in path.parts]
+    parts = [intended_name(part) for part in path.parts]
     return Path(*parts[:-1], re.sub(r"^\.(.+)\.lock$", r"\1", parts[-1]))
 
 

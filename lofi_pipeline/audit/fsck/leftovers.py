@@ -1,9 +1,8 @@
-"""Files that no record names, and what killed processes left. Nothing of it is removed here but old temporary files."""
+"""Files that no record names, and what killed processes left. Nothing of it is removed here but temporary files that nobody writes."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,13 @@ from pathlib import Path
 from lofi_pipeline.audit.fsck.examination import Examination
 from lofi_pipeline.entities import DatasetVersion, FindingCode, Severity, TrackRecord, TrackStatus
 from lofi_pipeline.ingest import output_files
-from lofi_pipeline.storage import STALE_SECONDS, TEMPORARY_PREFIX, DataRoot, remove_temporary_files
+from lofi_pipeline.storage import (
+    TEMPORARY_PREFIX,
+    DataRoot,
+    is_left_over,
+    remove_left_over,
+    temporary_files,
+)
 
 
 def check_leftovers(
@@ -68,34 +73,19 @@ def _files(root: DataRoot) -> Iterator[Path]:
 
 
 def _temporaries(examination: Examination) -> None:
-    root, now = examination.root, time.time()
-    for here, folders, names in os.walk(root.path):
-        left = [Path(here) / name for name in sorted([*folders, *names]) if name.startswith(TEMPORARY_PREFIX)]
-        folders[:] = [
-            name
-            for name in folders
-            if Path(here) / name not in (root.raw, root.dagster_home)
-            and not name.startswith(TEMPORARY_PREFIX)
-        ]
-        for path in left:
-            _temporary(examination, path, now)
+    for path in temporary_files(examination.root):
+        where = path.relative_to(examination.root.path).as_posix()
+        if is_left_over(path):
+            sentence = (
+                f"{where} was left by a process that was killed; the next scan of the drops removes it."
+            )
+            examination.verifier.log(Severity.WARNING, FindingCode.FILE_TEMPORARY, where, sentence)
+            examination.mends[where] = partial(_remove_left_over, where, path)
+        elif os.path.lexists(path):
+            sentence = f"{where} is a temporary file: somebody writes it now, or did so elsewhere and was killed; a later scan removes it."
+            examination.verifier.log(Severity.INFO, FindingCode.FILE_TEMPORARY, where, sentence)
 
 
-def _temporary(examination: Examination, path: Path, now: float) -> None:
-    where = path.relative_to(examination.root.path).as_posix()
-    try:
-        is_old = now - path.lstat().st_mtime > STALE_SECONDS
-    except FileNotFoundError:
-        return  # whoever wrote it has finished
-    if is_old:
-        sentence = f"{where} was left by a process that was killed; the next scan of the drops removes it."
-        examination.verifier.log(Severity.WARNING, FindingCode.FILE_TEMPORARY, where, sentence)
-        examination.mends[where] = partial(_remove_stale, examination.root, where)
-    else:
-        sentence = f"{where} is a temporary file: somebody writes it now, or was killed today; a later scan removes it."
-        examination.verifier.log(Severity.INFO, FindingCode.FILE_TEMPORARY, where, sentence)
-
-
-def _remove_stale(root: DataRoot, where: str) -> str:
-    remove_temporary_files(root)
+def _remove_left_over(where: str, path: Path) -> str:
+    remove_left_over([path])
     return f"{where}: removed"
