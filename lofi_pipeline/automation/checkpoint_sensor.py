@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import CHECKPOINTS
+from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import ASSETS, NOT_OVER, JobName, evaluate
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import tell_unreported
@@ -29,16 +30,25 @@ PARTITION_TAG = "dagster/partition"
     description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere.",
 )
 def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick. What is to be done follows from storage: checkpoints that have no scores, were not audited, or look changed.
+    """One tick: see `look_at_checkpoints`. What failed a few times is tried again an hour later."""
+    return look_at_checkpoints(context, workspace, attempts=MAX_ATTEMPTS)
+
+
+def look_at_checkpoints(
+    context: dg.SensorEvaluationContext, workspace: Workspace, *, attempts: int | None
+) -> dg.SensorResult:
+    """One tick, which asks for work however often it failed where `attempts` is None.
+
+    What is to be done follows from storage: checkpoints that have no scores, were not audited, or look changed.
 
     What was done and only the history does not know of is told, not done again.
     """
     from lofi_pipeline.checkpoints.folder import scan_checkpoints
 
-    checkpoints, look = scan_checkpoints(workspace.root), _Look(context, workspace)
+    checkpoints, look = scan_checkpoints(workspace.root), _Look(context, workspace, attempts)
     if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
         list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
-        look = _Look(context, workspace)
+        look = _Look(context, workspace, attempts)
     requests, waiting, new_keys = [], [], []
     known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
     for found in checkpoints:
@@ -68,8 +78,10 @@ class _Look:
     looks otherwise than it was written: it must be unchanged for `stable_seconds`, and is verified before it is scored.
     """
 
-    def __init__(self, context: dg.SensorEvaluationContext, workspace: Workspace) -> None:
-        self._instance, self._moment = context.instance, time.time()
+    def __init__(
+        self, context: dg.SensorEvaluationContext, workspace: Workspace, attempts: int | None
+    ) -> None:
+        self._instance, self._moment, self._attempts = context.instance, time.time(), attempts
         self._stable_seconds = workspace.config.ingest.stable_seconds
         self._before = Watch.load(context.cursor)
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
@@ -102,9 +114,8 @@ class _Look:
                 return "still changing"
             if changed and self._is_being_evaluated(record.partition_key):
                 return "is being evaluated"
-        failures = _failures(self._instance, record.partition_key)
-        if failures >= MAX_ATTEMPTS:
-            return f"its evaluation failed {failures} times; see the runs, then evaluate it by hand"
+        if self._attempts and is_exhausted(self._instance, _failed(record.partition_key), self._attempts):
+            return f"its evaluation failed {self._attempts} times; see the runs. It is tried again in an hour"
         return None
 
     def _is_being_evaluated(self, partition_key: str) -> bool:
@@ -124,7 +135,7 @@ class _Look:
             assets = ["license_audit"]
         if changed or key not in self._registered:
             assets.insert(0, "lora_checkpoints")
-        run_key = f"{key}@{content_sha256(record.files)[:16]}#{_failures(self._instance, key)}"
+        run_key = f"{key}@{content_sha256(record.files)[:16]}#{self._instance.get_runs_count(_failed(key))}"
         if changed or key in self._scored:  # it was asked for before, as it was then
             run_key += f"~{appearance(found, record)[:16]}"
         return dg.RunRequest(
@@ -138,8 +149,8 @@ def _looks_changed(found: "CheckpointFolder", record: "CheckpointRecord") -> boo
     return found.scores_error is not None or bool(files_that_look_changed(found.folder, record))
 
 
-def _failures(instance: dg.DagsterInstance, partition_key: str) -> int:
-    wanted = dg.RunsFilter(
+def _failed(partition_key: str) -> dg.RunsFilter:
+    """The evaluations of a checkpoint that failed."""
+    return dg.RunsFilter(
         job_name=evaluate.name, tags={PARTITION_TAG: partition_key}, statuses=[dg.DagsterRunStatus.FAILURE]
     )
-    return len(instance.get_run_records(wanted, limit=MAX_ATTEMPTS))

@@ -5,6 +5,7 @@ import time
 import dagster as dg
 
 from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import NOT_OVER, ingest, register
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
@@ -24,10 +25,10 @@ def _is_active(instance: dg.DagsterInstance, job_name: str) -> bool:
 def _request(
     instance: dg.DagsterInstance, job_name: str, work: object, attempts: int, tags: dict[str, str]
 ) -> dg.RunRequest | None:
-    """A run for this very work, unless as many runs for it have failed as are to be tried."""
+    """A run for this very work, unless as many runs for it have failed as are to be tried for now."""
     digest = content_sha256(work)[:16]
     failed = dg.RunsFilter(job_name=job_name, tags={WORK_TAG: digest}, statuses=[dg.DagsterRunStatus.FAILURE])
-    if len(instance.get_run_records(failed, limit=attempts)) >= attempts:
+    if is_exhausted(instance, failed, attempts):
         return None
     return dg.RunRequest(job_name=job_name, tags={**tags, WORK_TAG: digest})
 
@@ -66,7 +67,7 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
             request = _request(instance, asked, pending, attempts, pieces[0])
         if asked and request is None:
             waiting.append(
-                f"{asked} failed {attempts} times over the same work; see its runs, mend, and start it by hand"
+                f"{asked} failed {attempts} times over the same work; see its runs, and mend it. It is tried again in an hour"
             )
     return dg.SensorResult(
         run_requests=[request] if request else [],

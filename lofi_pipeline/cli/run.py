@@ -13,7 +13,7 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS, add_partitions
-from lofi_pipeline.automation.checkpoint_sensor import checkpoint_sensor
+from lofi_pipeline.automation.checkpoint_sensor import look_at_checkpoints
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.jobs import ASSETS, JobName
 from lofi_pipeline.automation.orphans import end_orphans
@@ -229,16 +229,14 @@ class Headless:
         return Watch.load(self._cursor).settling(time.time(), self.config.ingest.stable_seconds)
 
     def _tick(self) -> dg.SensorResult:
-        """What one tick of checkpoint_sensor gives; evaluate_tick would look partitions up in no instance."""
+        """What one tick of checkpoint_sensor gives, also of what failed before: somebody asks for it now."""
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self._cursor,
             definitions=defs,
             resources={"workspace": Workspace()},
         ) as context:
-            result = checkpoint_sensor(context)
-        assert isinstance(result, dg.SensorResult)
-        return result
+            return look_at_checkpoints(context, Workspace(), attempts=None)
 
     def _asked_before(self, run_key: str | None) -> bool:
         """The daemon starts each run key once; so does this."""

@@ -152,7 +152,9 @@ def test_invalid_pruned_and_unreadable_ones_are_passed_over(root: DataRoot, tick
     assert "epoch=0-step=30_lora/checkpoint.json is not readable" in tick.reason
 
 
-def test_evaluations_that_fail_stop_after_three(root: DataRoot, tick: Ticks) -> None:
+def test_evaluations_that_fail_three_times_are_tried_again_an_hour_later(
+    root: DataRoot, tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = landed(root, tick.instance, 10)
     run_keys = []
     for _ in range(MAX_ATTEMPTS):
@@ -166,3 +168,6 @@ def test_evaluations_that_fail_stop_after_three(root: DataRoot, tick: Ticks) -> 
     assert len(set(run_keys)) == MAX_ATTEMPTS
     assert tick() == []
     assert "its evaluation failed 3 times" in tick.reason
+    monkeypatch.setattr("lofi_pipeline.automation.attempts.RETRY_SECONDS", 0.0)
+    ((run_key, _, _),) = tick()
+    assert run_key not in run_keys  # the daemon starts each key once
