@@ -91,6 +91,8 @@ def evaluate_checkpoint(
     base = scoring.of_base()
     kept = _whole_scores(folder, record)
     if kept is not None and kept.key == key:
+        if SCORES_RECORD not in record.kept_files:  # whoever wrote them was killed, or is older than this memory
+            remember_scores(folder, kept)
         return Evaluated(record, kept, base, fresh=False)
     if record.pruned:
         raise EvaluationError(

@@ -367,7 +367,7 @@ def _(root: DataRoot) -> str:
     from lofi_pipeline.ingest import scan
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "_closed_folder", lambda folder: folder)
+        patch.setattr(scan, "closed_folder", lambda entries: ".")
         return drop(root, facts())
 
 
