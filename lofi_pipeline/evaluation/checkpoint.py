@@ -91,7 +91,8 @@ def evaluate_checkpoint(
     base = scoring.of_base()
     kept = _whole_scores(folder, record)
     if kept is not None and kept.key == key:
-        if SCORES_RECORD not in record.kept_files:  # whoever wrote them was killed, or is older than this memory
+        # Whoever wrote them was killed, or is older than this memory
+        if SCORES_RECORD not in record.kept_files:
             remember_scores(folder, kept)
         return Evaluated(record, kept, base, fresh=False)
     if record.pruned:
