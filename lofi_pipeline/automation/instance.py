@@ -53,6 +53,20 @@ def _configuration(root: DataRoot) -> Path:
     return asked
 
 
+def require_own_environment(root: DataRoot, working_folder: Path) -> None:
+    """Refuse to start Dagster's commands where they would take environment variables from a data root.
+
+    Raises:
+        ForeignConfiguration: they read a .env in their working folder, and with such variables any program can be run.
+    """
+    named = working_folder / ".env"
+    if os.path.lexists(named) and named.parent.resolve().is_relative_to(root.path.resolve()):
+        raise ForeignConfiguration(
+            f"{named}: lies in the data root, and Dagster would take environment variables from it, which can run programs; "
+            "start this from another folder"
+        )
+
+
 @contextmanager
 def open_instance(root: DataRoot) -> Iterator[dg.DagsterInstance]:
     """The instance, ready for this process."""

@@ -16,7 +16,7 @@ import psutil
 from rich.console import Console
 from rich.markup import escape
 
-from lofi_pipeline.automation.instance import open_instance
+from lofi_pipeline.automation.instance import open_instance, require_own_environment
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.cli.console import sanitize
 from lofi_pipeline.installation import shipped, working_folder
@@ -45,6 +45,7 @@ def _fresh_signals() -> None:
 
 def serve(root: DataRoot, door: Door, console: Console) -> int:
     """Run webserver and daemon until a signal or until one of them ends. Returns the exit code."""
+    require_own_environment(root, working_folder())
     with open_instance(root) as instance:
         end_orphans(instance)
     remove_temporary_files(root)

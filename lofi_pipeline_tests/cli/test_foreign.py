@@ -12,7 +12,13 @@ from rich.markup import escape
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 
-from lofi_pipeline.automation.instance import INSTANCE_FILE, PUT_ASIDE, open_instance
+from lofi_pipeline.automation.errors import ForeignConfiguration
+from lofi_pipeline.automation.instance import (
+    INSTANCE_FILE,
+    PUT_ASIDE,
+    open_instance,
+    require_own_environment,
+)
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans
 from lofi_pipeline.cli.console import SafeConsole
 from lofi_pipeline.cli.run_summary import RefusedLine, Summary, show
@@ -169,3 +175,14 @@ def test_a_reason_lists_a_few_of_many_absent_files(root: DataRoot) -> None:
     (drop,) = register(root).scan.drops
     assert drop.reason is not None and len(drop.reason) < 500
     assert drop.reason.endswith("00018.wav, 00019.wav, and 4980 more")
+
+
+def test_dagster_takes_no_environment_from_a_data_root(root: DataRoot, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LD_PRELOAD=mine.so")
+    require_own_environment(root, tmp_path)  # beside the data root: the user's own
+    for folder in (root.path, root.raw):
+        (folder / ".env").write_text("LD_PRELOAD=evil.so")
+        with pytest.raises(
+            ForeignConfiguration, match=r"\.env: lies in the data root.*start this from another folder"
+        ):
+            require_own_environment(root, folder)

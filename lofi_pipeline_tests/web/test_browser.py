@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+import dagster as dg
 import pytest
 import uvicorn
 from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import PythonFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lofi_pipeline.web.door import Door
 from lofi_pipeline.web.guard import Guard
+from lofi_pipeline.web.server import dagster_context
 from lofi_pipeline_tests.web.browser import CHROMIUM, Page, browser
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
@@ -146,6 +149,57 @@ def test_the_ui_is_shown_to_who_opens_the_link(scene: Scene) -> None:
         made.onmessage = (event) => yes(event.data); })"""
     assert scene.page.ask(websocket) == '{"type":"connection_ack"}'
     assert "POST /graphql" in scene.ui.came and "websocket /graphql" in scene.ui.came
+
+
+AT_ONCE = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
+"""No daemon runs here that would take a run from the queue."""
+LAUNCH = """
+(async () => {
+    const ask = (query) => fetch('/graphql', {method: 'POST', headers: {'Content-Type': 'application/json'},
+        body: JSON.stringify({query})}).then((answer) => answer.json());
+    const launched = await ask(`mutation { launchRun(executionParams: {runConfigData: {}, selector: {jobName: "sample",
+        repositoryName: "__repository__", repositoryLocationName: "sample"}}) {
+        __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }`);
+    const run = launched.data?.launchRun?.run?.runId;
+    if (!run) return JSON.stringify(launched);
+    return new Promise((done) => {
+        setTimeout(() => done(`${run} ${heard}`), 60000);
+        const logs = new WebSocket(`ws://${location.host}/graphql`, 'graphql-ws');
+        let heard = '';
+        logs.onopen = () => logs.send('{"type": "connection_init"}');
+        logs.onerror = () => done('refused');
+        logs.onmessage = (event) => {
+            heard += event.data;
+            if (JSON.parse(event.data).type === 'connection_ack') logs.send(JSON.stringify({id: '1', type: 'start', payload: {
+                query: `subscription { pipelineRunLogs(runId: "${run}") { __typename ... on
+                    PipelineRunLogsSubscriptionSuccess { messages { __typename ... on MessageEvent { message } } } } }`}}));
+            if (heard.includes('RunSuccessEvent') || heard.includes('RunFailureEvent')) done(`${run} ${heard}`);
+        };
+    });
+})()
+"""
+
+
+def test_a_run_is_launched_followed_and_shown(tmp_path: Path) -> None:
+    ours, port = listening()
+    door, home = Door(port=port, token=TOKEN), tmp_path / "home"
+    home.mkdir()
+    file = Path(__file__).with_name("sample_job.py")
+    target = PythonFileTarget(
+        str(file), attribute=None, working_directory=str(tmp_path), location_name="sample"
+    )
+    with (
+        dg.DagsterInstance.local_temp(str(home), {"run_coordinator": AT_ONCE}) as instance,
+        dagster_context(instance, target, read_only=False) as context,
+        serving(Guard(create_app_from_workspace_process_context(context), door), ours),
+        browser(tmp_path / "profile") as page,
+    ):
+        page.open(door.link)
+        page.wait_for("document.querySelector('#root')?.children.length")
+        run, _, heard = page.ask(LAUNCH).partition(" ")
+        assert "said by the op" in heard and "RunSuccessEvent" in heard
+        page.open(f"http://127.0.0.1:{port}/runs/{run}")
+        page.wait_for("document.body.innerText.includes('said by the op')")
 
 
 def test_without_the_guard_the_same_page_gets_through(
