@@ -229,6 +229,8 @@ def small_edits(copy: Copy, base: str, only: str, minutes: float) -> list[str]:
 def broken_promises(copy: Copy, only: str) -> list[str]:
     """Which promises can be broken without a test that fails."""
     mutants = [item for item in load_promises() if only in item.path or only in item.promise]
+    if not mutants:
+        raise SystemExit(f"no promise has {only!r} in its path or its words")
     for name in LIBRARIES:
         importlib.import_module(name)
     timeout = 60 + 3 * baseline(copy, mutants)
