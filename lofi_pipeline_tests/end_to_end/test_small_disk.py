@@ -69,7 +69,7 @@ def test_a_scan(fault: Fault, disk: str, left: int, new: Lofi) -> None:
 @pytest.mark.parametrize(
     ("fault", "disk", "left"),
     [
-        ("full", "metadata", 36_000),
+        slow("full", "metadata", 36_000),
         slow("full", "processed", 100_000),
         slow("full", ".dagster", 30_000),
         slow("inodes", "processed", 0),

@@ -164,3 +164,21 @@ def test_no_sample_is_written_through_a_link_of_a_checkpoint_from_elsewhere(
     with pytest.raises(EvaluationError, match="samples: is a link, and would be written through; remove it"):
         _evaluate(trained)
     assert list(outside.iterdir()) == []
+
+
+def test_former_scores_go_when_their_samples_are_replaced_and_not_before(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, others = trained[3], SETTINGS.model_copy(update={"inference_steps": 1})
+    _evaluate(trained, others)  # the base is scored with these settings, too
+    former = _evaluate(trained).scores
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    for broken, left in (("score_clips", former), ("write_sample", None)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"lofi_pipeline.evaluation.score.{broken}", fail)
+            with pytest.raises(OSError, match="the disk is gone"):
+                _evaluate(trained, others)
+        assert read_scores(folder) == left

@@ -17,7 +17,7 @@ from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
 from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER, scan_checkpoints
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import DatasetVersion
-from lofi_pipeline.storage import DataRoot, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, ledger_path, read_json, read_ledger, write_json_atomic
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
@@ -261,3 +261,12 @@ def test_learning_rate_warms_up_and_falls_to_one_percent():
 def test_an_interval_longer_than_the_training_is_refused(root: DataRoot, run: Train):
     with pytest.raises(TrainingError, match="no checkpoint would ever be written"):
         run(preset={"checkpoint_interval": 7})
+
+
+def test_checkpoints_that_a_killed_training_did_not_enter_are_entered_by_the_next(
+    trained: DataRoot, version: DatasetVersion, base: Path
+):
+    entered = read_ledger(trained).hashes
+    ledger_path(trained).unlink()
+    run_job(job_for(trained, version, base))
+    assert read_ledger(trained).hashes == entered and len(entered) >= 3
