@@ -136,10 +136,7 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
             f"no checkpoint {context.partition_key} under {root.checkpoints}; copy its whole folder there",
             allow_retries=False,
         )
-    try:
-        verification = verify_checkpoint(root, folder, base_name(workspace.config))
-    except LofiError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    verification = verify_checkpoint(root, folder, base_name(workspace.config))
     record = record_verification(folder, verification)
     compile_manifest(root, folder.parent)
     if record is None:

@@ -14,7 +14,6 @@ from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, QualityMetrics, RecordError, Scores
-from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -58,11 +57,8 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         context.log.info(message)
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
-    try:
-        version = _version_of(root, read_record(folder).checkpoint.dataset_hash)
-        found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
-    except LofiError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    version = _version_of(root, read_record(folder).checkpoint.dataset_hash)
+    found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
     plan = prune(root, config.retention.keep_best)
     return _standing(root, folder, found.record, found.scores, lambda: (found.base, plan)).result()
 

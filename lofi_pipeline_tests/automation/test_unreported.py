@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ from lofi_pipeline.ingest import load_record, load_registry
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline_tests.cli.test_cli import lofi
-from lofi_pipeline_tests.compatibility.test_old_data_root import ARCHIVE
+from lofi_pipeline_tests.compatibility.old_root import unpack
 from lofi_pipeline_tests.drops import facts, make_drop, song
 from lofi_pipeline_tests.end_to_end.lofi import history
 from lofi_pipeline_tests.end_to_end.test_whole_way import files_of
@@ -58,10 +57,7 @@ def tell(instance: dg.DagsterInstance) -> list[Told]:
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("complete")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpack(tmp_path_factory.mktemp("complete"))
 
 
 @pytest.fixture

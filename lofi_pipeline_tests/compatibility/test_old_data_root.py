@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,17 @@ import pytest
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.storage import DataRoot, read_json, version_hash
+from lofi_pipeline_tests.compatibility.old_root import unpack
 from lofi_pipeline_tests.end_to_end.lofi import Lofi
 from lofi_pipeline_tests.end_to_end.test_whole_way import files_of
 
-ARCHIVE = Path(__file__).with_name("data-root-8ac43b5.tar.xz")
 ACTIVE, WITHDRAWN_SINCE = "c1f25950", "ccf8467e"
 """First digits of the two lineages; of what the second was trained on, one source was withdrawn afterwards."""
 
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpack(tmp_path_factory.mktemp("old"))
 
 
 @pytest.fixture

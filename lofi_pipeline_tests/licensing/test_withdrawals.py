@@ -16,6 +16,13 @@ from lofi_pipeline_tests.drops import facts, make_drop, register
 DAY = date(2026, 3, 1)
 
 
+def register_two(root: DataRoot) -> None:
+    """Two sources of one file each, registered."""
+    for name in ("one", "two"):
+        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
+    register(root)
+
+
 def test_a_withdrawal_keeps_who_when_why_and_the_bytes(root: DataRoot) -> None:
     folder = make_drop(root, "one", {"a.mp3": b"A", "b.mp3": b"B"}, facts(source_id="one"))
     make_drop(root, "two", {"c.mp3": b"C"}, facts(source_id="two"))
@@ -70,9 +77,7 @@ def test_a_damaged_version_of_the_source_stops_its_withdrawal_and_another_one_do
 
 
 def test_a_ledger_that_was_edited_by_hand_is_not_written_to(root: DataRoot) -> None:
-    for name in ("one", "two"):
-        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
-    register(root)
+    register_two(root)
     withdraw(root, "one", reason="the author asked", day=DAY)
     path = withdrawals_json(root)
     sealed = path.read_bytes()
@@ -89,9 +94,7 @@ def test_a_ledger_that_was_edited_by_hand_is_not_written_to(root: DataRoot) -> N
 
 
 def test_a_withdrawal_that_was_killed_before_its_entry_is_entered_by_the_next_run(root: DataRoot) -> None:
-    for name in ("one", "two"):
-        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
-    register(root)
+    register_two(root)
     withdraw(root, "one", reason="the author asked", day=DAY)
     before = ledger_path(root).read_bytes()
     withdraw(root, "two", reason="the author asked", day=DAY)
@@ -103,9 +106,7 @@ def test_a_withdrawal_that_was_killed_before_its_entry_is_entered_by_the_next_ru
 
 
 def test_a_list_of_withdrawals_that_lost_an_entry_is_not_entered(root: DataRoot) -> None:
-    for name in ("one", "two"):
-        make_drop(root, name, {f"{name}.mp3": name.encode()}, facts(source_id=name))
-    register(root)
+    register_two(root)
     withdraw(root, "one", reason="the author asked", day=DAY)
     only_one = withdrawals_json(root).read_bytes()
     withdraw(root, "two", reason="the author asked", day=DAY)
