@@ -33,7 +33,6 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     """Trains the LoRA to the end of the preset, from where an interrupted training of the same lineage stopped."""
     from lofi_pipeline.dataset import load_version
     from lofi_pipeline.training.bases import describe_base
-    from lofi_pipeline.training.errors import TrainingError
     from lofi_pipeline.training.launch import train_in_process
     from lofi_pipeline.training.lineage import lineage_of
     from lofi_pipeline.training.records import TrainingJob
@@ -51,10 +50,7 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         preset=settings.preset,
     )
     landed: dict[str, TrainingEvent] = {}
-    try:
-        last = train_in_process(job, _follower(context, root, landed))
-    except TrainingError as error:
-        raise dg.Failure(str(error)) from error
+    last = train_in_process(job, _follower(context, root, landed))
     # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
     newest = max(landed.values(), key=lambda event: event.step, default=last)
     facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)

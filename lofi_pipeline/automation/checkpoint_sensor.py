@@ -7,7 +7,7 @@ import dagster as dg
 
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.attempts import is_exhausted
-from lofi_pipeline.automation.jobs import ASSETS, NOT_OVER, JobName, evaluate
+from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate, is_active
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.entities import few
@@ -112,15 +112,11 @@ class _Look:
                 return f"{absent[0]} is not there yet"
             if still_changing(since, self._moment, self._stable_seconds):
                 return "still changing"
-            if changed and self._is_being_evaluated(record.partition_key):
+            if changed and is_active(self._instance, evaluate.name, {PARTITION_TAG: record.partition_key}):
                 return "is being evaluated"
         if self._attempts and is_exhausted(self._instance, _failed(record.partition_key), self._attempts):
             return f"its evaluation failed {self._attempts} times; see the runs. It is tried again in an hour"
         return None
-
-    def _is_being_evaluated(self, partition_key: str) -> bool:
-        wanted = dg.RunsFilter(job_name=evaluate.name, tags={PARTITION_TAG: partition_key}, statuses=NOT_OVER)
-        return bool(self._instance.get_run_records(wanted, limit=1))
 
     def request(self, found: "CheckpointFolder", record: "CheckpointRecord") -> dg.RunRequest:
         """One run for each content and attempt.

@@ -6,7 +6,7 @@ import dagster as dg
 
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.attempts import is_exhausted
-from lofi_pipeline.automation.jobs import NOT_OVER, ingest, register
+from lofi_pipeline.automation.jobs import ingest, is_active, register
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.config import PipelineConfig
@@ -16,10 +16,6 @@ from lofi_pipeline.storage import DataRoot, content_sha256
 
 TICK_SECONDS = 10
 WORK_TAG = "lofi/work"
-
-
-def _is_active(instance: dg.DagsterInstance, job_name: str) -> bool:
-    return bool(instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=NOT_OVER), limit=1))
 
 
 def _request(
@@ -52,7 +48,7 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
     ordered = list(instance.get_dynamic_partitions(str(TRACKS.name)))
     unknown = sorted({t.track_id for t in load_registry(root).tracks} - set(ordered), key=track_number)
     request, asked = None, ""
-    if not _is_active(instance, register.name) and not _is_active(instance, ingest.name):
+    if not is_active(instance, register.name) and not is_active(instance, ingest.name):
         attempts = config.ingest.max_attempts
         if ready:
             asked, tags = register.name, {"lofi/drops": ", ".join(ready)[:200]}

@@ -35,6 +35,12 @@ NOT_OVER = [
 """Of runs that are not over."""
 
 
+def is_active(instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None) -> bool:
+    """Whether a run of a job, with these tags, is not over."""
+    wanted = dg.RunsFilter(job_name=job_name, tags=tags, statuses=NOT_OVER)
+    return bool(instance.get_run_records(wanted, limit=1))
+
+
 def assets_of(run: dg.DagsterRun) -> set[str]:
     """The assets that a run tells of, as far as it is known: those asked for, or those of its job. Checkpoints land in a training."""
     asked = {key.to_user_string() for key in run.asset_selection or ()}
