@@ -27,6 +27,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
     sketch,
     sketch_starts,
 )
+from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
@@ -60,6 +61,7 @@ __all__ = [
     "fingerprint",
     "hints_of",
     "integrated_loudness",
+    "is_lossless",
     "measure",
     "mono_at",
     "process",

@@ -15,13 +15,13 @@ from typing import TypeVar
 from pydantic import Field
 
 from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset.better_copy import worse_copies
 from lofi_pipeline.dataset.duplicates import (
     COMPARISON_VERSION,
     Comparisons,
     Copy,
     KnownGroups,
     compare_tracks,
-    copies_among,
     group_related,
     load_comparisons,
 )
@@ -208,7 +208,7 @@ def _choose(
 ) -> _Chosen:
     barred = copies_of_withdrawn(root, eligibility, compared)
     permitted = [record for record in ready if record.track_id not in barred]
-    copies = copies_among([record.track_id for record in permitted], compared)
+    copies = worse_copies(permitted, compared)
     return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)
 
 
@@ -276,6 +276,9 @@ def _split(
     known = _load(KnownGroups, groups_path).groups
     groups = group_related([*ids, *copies], compared, known)
     decided = _load(SplitDecisions, root.splits_json).sides
+    # A better copy takes the place of the one that was kept before, on the same side.
+    taken = {it.original: decided[it.track_id] for it in reversed(copies.values()) if it.track_id in decided}
+    decided = {**taken, **decided}
     candidates = [
         Candidate(record.track_id, record.sha256, category_of(record), groups[record.track_id])
         for record in chosen.records

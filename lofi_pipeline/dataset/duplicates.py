@@ -1,6 +1,6 @@
-"""Near-duplicates among tracks: copies, of which the first registered is kept, and related tracks, which share a side of the split.
+"""Near-duplicates among tracks: copies, of which the best is kept, and related tracks, which share a side of the split.
 
-How two fingerprints are compared is in audio/fingerprint/; which tracks are compared at all is found with sketch_index.py. Of
+Which copy is the best is decided in better_copy.py. How two fingerprints are compared is in audio/fingerprint/; which tracks are compared at all is found with sketch_index.py. Of
 many copies of one recording only a few are compared with each new one: see alike.py.
 """
 
@@ -48,12 +48,16 @@ class TrackPair(Entity):
 
     def in_words(self) -> str:
         """How the track differs from the other: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
-        words = ""
-        if abs(self.speed - 1) > 0.005:
-            words += f", at {self.speed:.2f} times the speed"
-        if abs(self.semitones) > 0.3:
-            words += f", {abs(self.semitones):.1f} semitones {'higher' if self.semitones > 0 else 'lower'}"
-        return words
+        return _difference_in_words(self.speed, self.semitones)
+
+
+def _difference_in_words(speed: float, semitones: float) -> str:
+    words = ""
+    if abs(speed - 1) > 0.005:
+        words += f", at {speed:.2f} times the speed"
+    if abs(semitones) > 0.3:
+        words += f", {abs(semitones):.1f} semitones {'higher' if semitones > 0 else 'lower'}"
+    return words
 
 
 class Comparisons(Entity):
@@ -81,11 +85,23 @@ class KnownGroups(Entity):
 
 @dataclass(frozen=True)
 class Copy:
-    """A track that is left out because an earlier one is the same recording."""
+    """A track that is left out because another one, the original, is the same recording."""
 
     track_id: str
     original: str
     pair: TrackPair
+    advantage: str = ""
+    """Why the original is the better copy; empty where it only was registered first."""
+
+    def in_words(self) -> str:
+        """What the original has better, and how this track differs from it: ", a better copy (lossless)"."""
+        if self.pair.track_id == self.track_id:
+            differs = self.pair.in_words()
+        else:
+            differs = _difference_in_words(1 / self.pair.speed, -self.pair.semitones)
+        if not self.advantage:
+            return differs
+        return f", a better copy ({self.advantage})" + (f"; this one{differs[1:]}" if differs else "")
 
 
 def load_comparisons(root: DataRoot) -> Comparisons:
@@ -135,7 +151,7 @@ def compare_tracks(
 
 def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Sequence[TrackPair]) -> None:
     """Of tracks that were compared with a few copies alone: those whose few are all made anew count as not compared."""
-    same = _SameRecordings.of(Comparisons(pairs=list(pairs)))
+    same = SameRecordings.of(Comparisons(pairs=list(pairs)))
     for track_id in alike:
         if track_id not in same.partners:
             compared.pop(track_id, None)
@@ -221,7 +237,7 @@ class _Search:
         recorded: Mapping[str, str],
     ) -> _Search:
         """A search that knows what was found before."""
-        same = _SameRecordings.of(Comparisons(pairs=list(pairs)))
+        same = SameRecordings.of(Comparisons(pairs=list(pairs)))
         return cls(root, index, workers, AlikeTracks.of(compared, same.partners, recorded))
 
     def pairs_among(self, by_track: Mapping[str, Sequence[Candidate]]) -> list[TrackPair]:
@@ -322,19 +338,21 @@ def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.Ma
     )
 
 
-def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy]:
-    """Which of the tracks are copies: those that are the same recording as one registered before and not a copy itself."""
-    same = _SameRecordings.of(found)
+def copies_among(
+    track_ids: Sequence[str], found: Comparisons, rank: Callable[[str], int] = track_number
+) -> dict[str, Copy]:
+    """Which of the tracks are copies: those that are the same recording as one of a lower rank that is not a copy itself."""
+    same = SameRecordings.of(found)
     copies: dict[str, Copy] = {}
     kept: set[str] = set()
     kept_of: dict[str, str] = {}
     """By group of many copies, the first track that is kept."""
-    for track_id in sorted(track_ids, key=track_number):
+    for track_id in sorted(track_ids, key=rank):
         group = found.alike.get(track_id)
         originals = same.partners[track_id] & kept
         originals |= {kept_of[group]} if group in kept_of else set()
         if originals:
-            original = min(originals, key=track_number)
+            original = min(originals, key=rank)
             copies[track_id] = Copy(track_id, original, same.pair(track_id, original))
         else:
             kept.add(track_id)
@@ -345,7 +363,7 @@ def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy
 
 def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]:
     """Every other track that is the same recording as one of `originals`, whichever was registered first."""
-    same = _SameRecordings.of(found)
+    same = SameRecordings.of(found)
     copies: dict[str, Copy] = {}
     for pair in found.same():
         for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
@@ -360,14 +378,14 @@ def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]
 
 
 @dataclass(frozen=True)
-class _SameRecordings:
+class SameRecordings:
     """The pairs that are the same recording, by both tracks, those included that follow from a group of many copies."""
 
     partners: defaultdict[str, set[str]]
     pairs: Mapping[frozenset[str], TrackPair]
 
     @classmethod
-    def of(cls, found: Comparisons) -> _SameRecordings:
+    def of(cls, found: Comparisons) -> SameRecordings:
         partners: defaultdict[str, set[str]] = defaultdict(set)
         pairs = {frozenset((pair.track_id, pair.other)): pair for pair in found.same()}
         for pair in pairs.values():
@@ -390,6 +408,11 @@ class _SameRecordings:
             semitones=one.semitones - two.semitones,
         )
         return _pair(track_id, other, likeness, audio.MatchType.SAME)
+
+    def speed_against(self, track_id: str, other: str) -> float:
+        """How many times as fast as the other a track is played."""
+        pair = self.pair(track_id, other)
+        return pair.speed if pair.track_id == track_id else 1 / pair.speed
 
     def _seen_from(self, track_id: str, between: str | None) -> audio.Likeness:
         """What was found of a track against another; without another, as if they were one."""
@@ -432,7 +455,7 @@ def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[s
 
 def _along_groups(track_ids: Collection[str], found: Comparisons) -> list[TrackPair]:
     """Of each group of many copies, pairs that tie those of the tracks together that are in it."""
-    same, before = _SameRecordings.of(found), dict[str, str]()
+    same, before = SameRecordings.of(found), dict[str, str]()
     pairs = []
     for track_id, group in found.alike.items():
         if track_id in track_ids:

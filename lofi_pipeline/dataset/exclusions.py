@@ -1,13 +1,14 @@
 """The files and tracks that are not in the data set, and why.
 
-Whether a source may be used on a day is decided in eligibility.py; which tracks are copies, in duplicates.py.
+Whether a source may be used on a day is decided in eligibility.py; which copy of a recording stays, in better_copy.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lofi_pipeline.dataset.duplicates import Comparisons, copies_among, copies_of, load_comparisons
+from lofi_pipeline.dataset.better_copy import worse_copies
+from lofi_pipeline.dataset.duplicates import Comparisons, copies_of, load_comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.entities import TrackRecord, TrackStatus
 from lofi_pipeline.ingest import load_record, load_registry, load_scan, withdrawn_reason
@@ -31,7 +32,8 @@ def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[Lef
     raw = f"{root.relative(root.raw)}/"
     scan = load_scan(root)
     found = [LeftOut(path.removeprefix(raw), reason) for path, reason in (scan.refusals() if scan else [])]
-    ready: dict[str, str] = {}
+    ready: dict[str, TrackRecord] = {}
+    names: dict[str, str] = {}
     compared = load_comparisons(root)
     barred = copies_of_withdrawn(root, eligibility, compared) if eligibility else {}
     for track in load_registry(root).tracks:
@@ -51,10 +53,10 @@ def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[Lef
         if reason:
             found.append(LeftOut(first, reason, track.track_id))
         elif record and record.origins == track.origins:
-            ready[track.track_id] = first
-    for copy in copies_among(list(ready), compared).values():
-        reason = f"the same recording as {ready[copy.original]} ({copy.original}){copy.pair.in_words()}"
-        found.append(LeftOut(ready[copy.track_id], reason, copy.track_id))
+            ready[track.track_id], names[track.track_id] = record, first
+    for copy in worse_copies(list(ready.values()), compared).values():
+        reason = f"the same recording as {names[copy.original]} ({copy.original}){copy.in_words()}"
+        found.append(LeftOut(names[copy.track_id], reason, copy.track_id))
     return found
 
 

@@ -79,12 +79,14 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str | None
     return path
 
 
-def write_av(path: Path, samples: np.ndarray, codec: str, rate: int = RATE) -> Path:
-    """Write float32 [2, n] with FFmpeg: m4a, aac, opus."""
+def write_av(
+    path: Path, samples: np.ndarray, codec: str, rate: int = RATE, *, bit_rate: int = 128_000
+) -> Path:
+    """Write float32 [2, n] with FFmpeg: m4a, aac, opus, MP3 of a bit rate."""
     with av.open(str(path), "w") as container:
         stream = cast(AudioStream, container.add_stream(codec, rate=rate))
         stream.codec_context.layout = "stereo"
-        stream.codec_context.bit_rate = 128_000
+        stream.codec_context.bit_rate = bit_rate
         for start in range(0, samples.shape[1], 960):
             block = np.ascontiguousarray(samples[:, start : start + 960], dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
