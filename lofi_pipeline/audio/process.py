@@ -24,7 +24,7 @@ from lofi_pipeline.audio.mastering.cut import cut
 from lofi_pipeline.audio.mastering.limiter import level
 from lofi_pipeline.audio.mastering.loudness import gated_loudness, k_weighted_power, true_peak_dbtp
 from lofi_pipeline.audio.mastering.overshoot import reduce_overshoot
-from lofi_pipeline.audio.mastering.trim import Trimmed, trim
+from lofi_pipeline.audio.mastering.trim import Trimmed, trim, trim_end
 from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import CutInfo, ProcessedFacts, QualityReport, TrackMeasurements
 from lofi_pipeline.storage import replacing
@@ -79,7 +79,7 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
     """
     keep_seconds = settings.max_seconds + _SPARE_SECONDS
     audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=keep_seconds)
-    trimmed = trim(audio.samples, at_end=audio.complete)
+    trimmed = trim(audio.samples, at_end=audio.complete, least_seconds=settings.min_seconds)
     samples, cut_info = _shortened(path, audio, trimmed, settings)
     found = _measured(path, samples, audio.lost_share)
     with replacing(destination) as temporary:
@@ -133,26 +133,36 @@ def _measured(path: Path, samples: np.ndarray, lost_share: float) -> _Measured:
 def _shortened(
     path: Path, audio: Audio, trimmed: Trimmed, settings: AudioSettings
 ) -> tuple[np.ndarray, CutInfo | None]:
-    """The samples to keep, and how they were cut if the track is too long."""
-    seconds = trimmed.samples.shape[1] / SAMPLE_RATE
-    if seconds < settings.min_seconds:
-        lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
-        silence = trimmed.start_seconds + trimmed.end_seconds
-        without = f" without {spoken_seconds(silence)} of silence at the ends" if silence else ""
-        raise TooShort(
-            f"{path.name} is too short: {spoken_seconds(seconds)} of audio{without}{lost}, at least"
-            f" {spoken_seconds(settings.min_seconds)} are needed"
-        )
-    if seconds <= settings.max_seconds and audio.complete:
-        return trimmed.samples, None
+    """The samples to keep, and how they were cut if the track is too long, or more than music."""
+    _require_long_enough(path, audio, trimmed, settings)
     whole = audio.seconds if audio.complete else max(audio.declared_seconds or 0.0, audio.seconds)
-    shortened = cut(
-        trimmed.samples,
-        min_seconds=settings.min_seconds,
-        max_seconds=settings.max_seconds,
-        source_seconds=whole,
+    kept, reasons = trimmed.samples, [trimmed.reason] if trimmed.reason else []
+    may_go_on = not (audio.complete or trimmed.ends_early)
+    if may_go_on or kept.shape[1] > settings.max_seconds * SAMPLE_RATE:
+        shortened = cut(kept, min_seconds=settings.min_seconds, max_seconds=settings.max_seconds)
+        ended = trim_end(shortened.samples)
+        _require_long_enough(path, audio, ended, settings)
+        kept = ended.samples
+        reasons.append(shortened.reason)
+    if not reasons:
+        return kept, None
+    seconds = kept.shape[1] / SAMPLE_RATE
+    info = CutInfo(source_seconds=round(whole, 3), kept_seconds=seconds, reason="; ".join(reasons))
+    return kept, info
+
+
+def _require_long_enough(path: Path, audio: Audio, trimmed: Trimmed, settings: AudioSettings) -> None:
+    seconds = trimmed.samples.shape[1] / SAMPLE_RATE
+    if seconds >= settings.min_seconds:
+        return
+    lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
+    silence = trimmed.start_seconds + trimmed.end_seconds
+    where = "around them" if trimmed.reason else "at the ends"
+    without = f" without {spoken_seconds(silence)} of silence {where}" if silence else ""
+    raise TooShort(
+        f"{path.name} is too short: {spoken_seconds(seconds)} of audio{without}{lost}, at least"
+        f" {spoken_seconds(settings.min_seconds)} are needed"
     )
-    return shortened.samples, shortened.info
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,64 @@ def test_silence_before_a_long_track_costs_no_music(tmp_path: Path) -> None:
     assert audio.process(held, tmp_path / "b.mp3", settings).cut is None
 
 
+def _in_a_row(*parts: np.ndarray | float) -> np.ndarray:
+    """Music, and seconds of silence."""
+    return np.concatenate([_silent(part) if isinstance(part, float) else part for part in parts], axis=1)
+
+
+MUSIC_OF_SOME_LENGTH = {
+    "behind the music": ((loop(34.0), 60.0, loop(31.0, seed=3)), 34.0, "ended where 6", ""),
+    "before the music": ((loop(6.0), 20.0, loop(34.0)), 34.0, "", "begun after 20 s"),
+    "on both sides": (
+        (loop(6.0), 20.0, loop(34.0), 15.0, loop(31.0, seed=3)),
+        34.0,
+        "ended where 1",
+        "begun after 20 s",
+    ),
+    "behind it until far beyond what is read": (
+        (loop(34.0), 90.0, loop(31.0, seed=3)),
+        34.0,
+        "ended where ",
+        "",
+    ),
+}
+"""By where the long silence is: what is in the file, how much is kept, and what is said of its end and its beginning."""
+
+
+@pytest.mark.parametrize("name", MUSIC_OF_SOME_LENGTH)
+def test_the_music_ends_where_a_long_silence_begins(tmp_path: Path, name: str) -> None:
+    parts, seconds, end, begin = MUSIC_OF_SOME_LENGTH[name]
+    source = write(tmp_path / "a.wav", _in_a_row(*parts), subtype="PCM_16")
+    done = audio.process(source, tmp_path / "a.mp3", AudioSettings(max_seconds=80))
+    assert done.duration == pytest.approx(seconds + 0.5, abs=0.6)
+    assert "silence" not in {part.name for part in done.quality.parts}
+    assert done.cut is not None and done.cut.kept_seconds == done.duration
+    assert done.cut.source_seconds == pytest.approx(_in_a_row(*parts).shape[1] / 48_000)
+    assert end in done.cut.reason and begin in done.cut.reason, done.cut.reason
+
+
+@pytest.mark.parametrize("dither", [0.0, 1e-5, 1e-4])
+def test_some_seconds_of_music_and_minutes_of_silence_are_too_short(tmp_path: Path, dither: float) -> None:
+    samples = np.concatenate([loop(11.0), _silent(229.0, dither), 0.1 * loop(1.0)], axis=1)
+    source = write(tmp_path / "a.flac", samples, subtype="PCM_24")
+    said = _refused(source, audio.TooShort, "11.", "3.8 min", "30.0 s")
+    assert "of silence around them" in said
+
+
+def test_a_pause_is_part_of_the_music(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.flac", _in_a_row(loop(20.0), 8.0, loop(20.0, seed=3)))
+    done = audio.process(source, tmp_path / "a.mp3", SETTINGS)
+    assert (done.duration, done.cut) == (48.0, None)
+    assert "silence" in {part.name for part in done.quality.parts}
+
+
+def test_no_silence_is_left_where_a_long_track_is_cut(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.flac", _in_a_row(loop(36.0), 8.0, loop(36.0, seed=3)))
+    done = audio.process(source, tmp_path / "a.mp3", AudioSettings(max_seconds=40))
+    assert done.duration <= 37.0
+    assert done.cut is not None and done.cut.kept_seconds == done.duration
+
+
 def test_a_truncated_track_is_salvaged_when_enough_is_left(tmp_path: Path) -> None:
     source = truncate(write(tmp_path / "a.flac", loop(46.0)), 0.7)
     done = audio.process(source, tmp_path / "a.mp3", SETTINGS)

@@ -69,6 +69,14 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize("dither", [0.0, 1e-5, 1e-4])
+def test_what_is_nearly_all_silence_is_told_from_a_quiet_track(music: np.ndarray, dither: float) -> None:
+    quiet = dither * np.random.default_rng(2).standard_normal(music.shape)
+    quiet[:, :38_400] += music[:, :38_400]
+    silence = next(part for part in _score(quiet).parts if part.name == "silence")
+    assert silence.penalty == 35
+
+
 @pytest.mark.parametrize("fault", DAMAGE)
 def test_each_fault_is_named_and_costs(music: np.ndarray, fault: str) -> None:
     treat, at_most = DAMAGE[fault]

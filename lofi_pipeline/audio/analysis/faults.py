@@ -208,7 +208,12 @@ def near_peak_share(moment_peaks: np.ndarray) -> float:
 
 def silence(power_db: np.ndarray) -> tuple[float, float]:
     """(share of silent blocks, seconds of the longest gap)."""
-    threshold = min(_SILENCE_DB, float(np.percentile(power_db, 95)) + _SILENCE_BELOW_LOUD_DB)
+    loud = float(np.percentile(power_db, 95))
+    if (
+        loud < _SILENCE_DB < float(power_db.max())
+    ):  # nearly all of it is silence: what is loud, the rest tells
+        loud = float(np.percentile(power_db[power_db > _SILENCE_DB], 95))
+    threshold = min(_SILENCE_DB, loud + _SILENCE_BELOW_LOUD_DB)
     audible = np.flatnonzero(np.concatenate(([True], power_db > threshold, [True])))
     return float((power_db <= threshold).mean()), float(np.diff(audible).max() - 1) / 10
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from lofi_pipeline.audio.analysis.rhythm import beat_times, onset_strength, tempo_of
 from lofi_pipeline.audio.analysis.spectrum import mono_at
-from lofi_pipeline.entities import CutInfo
 
 _RATE = 48_000
 _WINDOW_SECONDS = 60.0
@@ -28,14 +27,11 @@ class Cut:
     """The samples that are kept, float32 [2, n] at 48 kHz, and why they end where they do."""
 
     samples: np.ndarray
-    info: CutInfo
+    reason: str
 
 
-def cut(samples: np.ndarray, *, min_seconds: float, max_seconds: float, source_seconds: float) -> Cut:
-    """Shorten float32 [2, n] to at most `max_seconds`, with a short fade at the end; the beginning stays.
-
-    `source_seconds` is how long the whole file is, for the record.
-    """
+def cut(samples: np.ndarray, *, min_seconds: float, max_seconds: float) -> Cut:
+    """Shorten float32 [2, n] to at most `max_seconds`, with a short fade at the end; the beginning stays."""
     limit = min(int(max_seconds * _RATE), samples.shape[1])
     start = max(0, limit - int(_WINDOW_SECONDS * _RATE))
     window = samples[:, start:limit]
@@ -57,7 +53,7 @@ def cut(samples: np.ndarray, *, min_seconds: float, max_seconds: float, source_s
     kept[:, end - len(slope) :] *= slope
     seconds = end / _RATE
     reason = f"longer than {max_seconds:g} s; ended {where} at {seconds:.2f} s with a fade of {fade:.2f} s"
-    return Cut(kept, CutInfo(source_seconds=round(source_seconds, 3), kept_seconds=seconds, reason=reason))
+    return Cut(kept, reason)
 
 
 def _bar_lines(mono: np.ndarray, strength: np.ndarray, bpm: float) -> np.ndarray:
