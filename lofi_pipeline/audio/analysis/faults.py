@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
-from lofi_pipeline.audio.mastering.loudness import decibel, decibels
+from lofi_pipeline.audio.mastering.loudness import decibel, decibels, loud_level
 
 RATE = 48_000
 _SIZE = 4096
@@ -208,11 +208,7 @@ def near_peak_share(moment_peaks: np.ndarray) -> float:
 
 def silence(power_db: np.ndarray) -> tuple[float, float]:
     """(share of silent blocks, seconds of the longest gap)."""
-    loud = float(np.percentile(power_db, 95))
-    if (
-        loud < _SILENCE_DB < float(power_db.max())
-    ):  # nearly all of it is silence: what is loud, the rest tells
-        loud = float(np.percentile(power_db[power_db > _SILENCE_DB], 95))
+    loud = loud_level(power_db, silent_db=_SILENCE_DB, span_db=-_SILENCE_BELOW_LOUD_DB)
     threshold = min(_SILENCE_DB, loud + _SILENCE_BELOW_LOUD_DB)
     audible = np.flatnonzero(np.concatenate(([True], power_db > threshold, [True])))
     return float((power_db <= threshold).mean()), float(np.diff(audible).max() - 1) / 10

@@ -38,6 +38,17 @@ def decibel(power: float) -> float:
     return 10 * math.log10(max(power, 1e-20))
 
 
+def loud_level(levels: np.ndarray, *, silent_db: float, span_db: float) -> float:
+    """The level of the loud passages, from those of all blocks, in dB: their 95th percentile.
+
+    Where nearly all is silence (below `silent_db`, and more than `span_db` below the loudest), that of the other blocks.
+    """
+    loud, loudest = float(np.percentile(levels, 95)), float(levels.max())
+    if loud < min(silent_db, loudest - span_db):
+        loud = float(np.percentile(levels[levels > min(silent_db, loudest - span_db)], 95))
+    return loud
+
+
 def k_weighted_power(samples: np.ndarray) -> np.ndarray:
     """Summed channel power of the K-weighted signal in blocks of 100 ms: float64 [n // 4800].
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lofi_pipeline.audio.mastering.loudness import decibels
+from lofi_pipeline.audio.mastering.loudness import decibels, loud_level
 
 _RATE = 48_000
 _BLOCK = _RATE // 100
@@ -96,9 +96,7 @@ def _audible(samples: np.ndarray) -> np.ndarray:
     something = level[level > _NOTHING_DB]
     if not len(something):
         return np.zeros(0, dtype=np.int64)
-    loud = float(np.percentile(something, 95))
-    if (
-        loud < _SILENT_DB < float(something.max())
-    ):  # nearly all of it is silence: what is loud, the rest tells
-        loud = float(np.percentile(something[something > _SILENT_DB], 95))
-    return np.flatnonzero(level > min(_SILENT_DB, loud - _BELOW_LOUD_DB))
+    threshold = min(
+        _SILENT_DB, loud_level(something, silent_db=_SILENT_DB, span_db=_BELOW_LOUD_DB) - _BELOW_LOUD_DB
+    )
+    return np.flatnonzero(level > threshold)
