@@ -6,6 +6,7 @@ fingerprint/; process.py puts them in order. What the other packages use is impo
 
 from lofi_pipeline.audio.analysis.features import measure
 from lofi_pipeline.audio.analysis.spectrum import mono_at
+from lofi_pipeline.audio.analysis.stem import STEM
 from lofi_pipeline.audio.errors import (
     AudioError,
     DamagedAudio,
@@ -41,6 +42,7 @@ __all__ = [
     "SAMPLE_RATE",
     "SKETCH_SCALE",
     "SKETCH_VERSION",
+    "STEM",
     "Audio",
     "AudioError",
     "DamagedAudio",

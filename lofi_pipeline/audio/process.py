@@ -15,6 +15,7 @@ import numpy as np
 from lofi_pipeline.audio.analysis.features import measure
 from lofi_pipeline.audio.analysis.quality import score
 from lofi_pipeline.audio.analysis.spectrum import mono_at
+from lofi_pipeline.audio.analysis.stem import stem_of
 from lofi_pipeline.audio.analysis.thumbnail import waveform_png
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
 from lofi_pipeline.audio.fingerprint.extract import fingerprint
@@ -127,6 +128,9 @@ def _measured(path: Path, samples: np.ndarray, lost_share: float) -> _Measured:
     peak = true_peak_dbtp(samples)
     quality = score(samples, lufs=lufs, peak_dbtp=peak, lost_share=lost_share)
     mono = mono_at(samples, 22_050)
+    stem = stem_of(mono)
+    if stem:
+        quality = quality.model_copy(update={"parts": [*quality.parts, stem]})
     return _Measured(power, lufs, peak, quality, measure(mono), fingerprint(mono))
 
 

@@ -107,6 +107,10 @@ class DropFile(Entity):
     lyrics: DropFileName | None = Field(default=None, description="A text file in the drop")
     language: str | None = Field(default=None, max_length=40)
     vocals: bool | None = Field(default=None, description="Whether somebody sings")
+    stems: bool | None = Field(
+        default=None,
+        description="True: one part of a recording alone (drums, a bass) is meant to be trained on",
+    )
     url: str | None = Field(default=None, max_length=2_000, pattern=r"^https?://\S+$")
 
     def over(self, defaults: DropFile) -> DropFile:

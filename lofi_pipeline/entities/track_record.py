@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lofi_pipeline.entities.base import (
     Entity,
@@ -43,10 +43,16 @@ class TrackOrigin(Entity):
     language: str | None = None
     vocals: bool | None = None
     url: str | None = None
+    stems: bool | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Stems where they are declared alone, so that hashes of earlier records stay what they are."""
+        return {name: value for name, value in dump(self).items() if name != "stems" or value is not None}
 
 
 class QualityPart(Entity):
-    """One deduction from the quality score, with a sentence for people."""
+    """One deduction from the quality score, with a sentence for people. Without a penalty it is a mark alone."""
 
     name: str
     penalty: float = Field(ge=0, le=100)

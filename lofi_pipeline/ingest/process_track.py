@@ -284,7 +284,7 @@ class Steps:
         return paths
 
     def _checked_quality(self, record: TrackRecord) -> TrackRecord:
-        """Ready for training, or rejected with the fault that cost most."""
+        """Ready for training, or rejected with the fault that cost most, or as one part of a recording alone."""
         assert record.processed is not None
         least, quality = self.context.config.quality.min_score, record.processed.quality
         if quality.score < least:
@@ -292,6 +292,9 @@ class Steps:
             because = f": {worst.sentence}" if worst else ""
             reason = f"quality score {quality.score} is below {least}{because}"
             return _ended(record, TrackStatus.REJECTED, "tagged_prompts", reason)
+        stem = next((part for part in quality.parts if part.name == audio.STEM), None)
+        if stem and not record.origins[0].stems:
+            return _ended(record, TrackStatus.REJECTED, "tagged_prompts", stem.sentence)
         if record.human_verified:
             record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})
         return record.model_copy(

@@ -238,6 +238,7 @@ def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
         lyrics_path=f"{drop.folder}/{facts.lyrics}" if facts.lyrics else None,
         language=facts.language,
         vocals=facts.vocals,
+        stems=facts.stems,
         url=facts.url or drop.manifest.url,
     )
 

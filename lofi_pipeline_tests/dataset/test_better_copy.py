@@ -102,7 +102,7 @@ def test_a_better_copy_that_comes_later_takes_the_place_on_the_same_side(
 ) -> None:
     """The next version has the better copy under its own id; a worse one that comes then changes nothing."""
     config = settings(dataset={"validation_ratio": 0.34})
-    side = Split.VALIDATION
+    side = Split.TRAIN
     samples = {name: piece(seed) for seed, name in enumerate("abc")}
     make_drop(
         root, "one", {f"{it}.mp3": mp3(tmp_path / f"{it}.mp3", samples[it], 96) for it in samples}, facts()
@@ -112,6 +112,7 @@ def test_a_better_copy_that_comes_later_takes_the_place_on_the_same_side(
     (worse, *_) = before.side(side)
     name = worse.track.filename.removesuffix(".mp3")
     kept = root.dataset_version(before.dataset.hash).read_bytes()
+    config = settings(dataset={"validation_ratio": 0.67})  # now what is new would go to the other side
 
     better = write(tmp_path / "better.wav", samples[name])
     make_drop(root, "later", {"better.wav": better}, facts(source_id="later"))
