@@ -34,13 +34,21 @@ class Worth:
     def advantage_over(self, other: Worth) -> str:
         """Why this one is the better copy, in words; empty where only the order of registration decides."""
         if self.missing < other.missing:
-            lacking = f"{other.missing:.0%} of this one is missing"
-            return f"whole: {lacking}" if not self.missing else f"{lacking}, {self.missing:.0%} of that one"
+            lacking = f"{_percent(other.missing)} of this one is missing"
+            return (
+                f"whole: {lacking}"
+                if not self.missing
+                else f"{lacking}, {_percent(self.missing)} of that one"
+            )
         if self.lossy < other.lossy:
             return "lossless"
         if self.below_best < other.below_best:
             return f"score {100 - self.below_best} instead of {100 - other.below_best}"
         return ""
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.1%}"
 
 
 def worse_copies(records: Sequence[TrackRecord], found: Comparisons) -> dict[str, Copy]:
