@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from lofi_pipeline import audio
 from lofi_pipeline.dataset import build_dataset, dataset_is_current
 from lofi_pipeline.entities import Split

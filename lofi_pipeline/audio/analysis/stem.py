@@ -23,7 +23,7 @@ _STANDS_OUT = 20.0
 """Times as much power as the bins around it."""
 _AROUND = 25
 _FEWEST_TONES = 0.1
-_BASS_HZ = 300
+_LOW_HZ, _BASS_HZ = 150, 300
 _LEAST_ABOVE_BASS = 0.01
 
 
@@ -32,7 +32,9 @@ def stem_of(mono: np.ndarray) -> QualityPart | None:
     power = np.square(magnitudes(mono, _SIZE, _HOP), dtype=np.float64)
     hertz = frequencies(_SIZE, _RATE)
     tones = power[:, (hertz > _TONES_HZ[0]) & (hertz < _TONES_HZ[1])]
-    if power[:, hertz > _BASS_HZ].sum() < _LEAST_ABOVE_BASS * power.sum():
+    by_bin = power.sum(axis=0)
+    low, high = by_bin[hertz < _LOW_HZ].sum(), by_bin[hertz > _BASS_HZ].sum()
+    if high < _LEAST_ABOVE_BASS * by_bin.sum() and low > by_bin.sum() / 2:
         what = "There is hardly anything but bass"
     elif tone_share(tones) < _FEWEST_TONES:
         what = "No tone is held, as if drums, speech or noise were alone"
