@@ -41,6 +41,7 @@ OTHER_FACTS: dict[str, Any] = {
     "lyrics_path": None,
     "language": "en",
     "vocals": False,
+    "stems": True,
     "url": "https://example.org/a",
 }
 
