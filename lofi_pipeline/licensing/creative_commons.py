@@ -36,7 +36,7 @@ _TOOL_PATHS = {
     "licenses/publicdomain": "pddc",
 }
 _TOOL_FILE = re.compile(r"/(?:deed|legalcode|rdf)(?:-plain)?(?:[._][a-z_-]+)*$")
-_PUNCTUATION = re.compile(r"[\s\-_.,;:/|()\[\]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u30fb\u3001\u3002\uff65&]+")
+_PUNCTUATION = re.compile(r"[\s\-_.,;:/|()\[\]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u30fb\u3001\u3002\uff65\u05be&]+")
 _DECIMAL = re.compile(r"(?<![\d.,])(\d)[_,](\d)(?![\d.,_])")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _GLUED = re.compile(r"(?<![^\W_])(cc)?[ ]?by(nc)?(nd|sa)?(?![^\W\d_])")
@@ -110,9 +110,9 @@ def _address(match: re.Match[str]) -> CommonsName:
     units, version, port = named["units"], named["version"], named["port"]
     if port in ("deed", "legalcode", "rdf"):
         port = None
-    ordered = "by-nc-nd" if units == "by-nd-nc" and version == "1.0" else units
-    ordered = "nc-nd" if units == "nd-nc" else ordered
-    name = CommonsName(ordered, version, port)
+    if units.endswith("nd-nc") and (version == "1.0" or port == "jp"):
+        units = units.replace("nd-nc", "nc-nd")
+    name = CommonsName(units, version, port)
     if not _exists(name):
         raise UnreadableLicence(f"Creative Commons never published a licence at {match[0]}")
     return name
@@ -153,19 +153,25 @@ def _tokens(text: str) -> list[Token] | None:
 
 
 def _token_at(text: str, place: int, before: list[Token]) -> tuple[Token | None, int]:
-    after_version = bool(before) and before[-1].kind in (Kind.VERSION, Kind.WORLDWIDE)
-    if after_version and (port := _ports().match(text, place)):
-        token = Token(Kind.PORT, _port_codes()[port[0].replace(" ", "")])
-        versions = [seen.value for seen in before if seen.kind is Kind.VERSION]
-        word = _vocabulary()[0].match(text, place)
-        if any(_exists(CommonsName("by", version, token.value)) for version in versions) or not word:
-            return token, len(port[0])
-    if word := _vocabulary()[0].match(text, place):
+    """The word at a place of the text, and its length. After a version, a country goes before a word that is no longer."""
+    word = _vocabulary()[0].match(text, place)
+    if before and before[-1].kind in (Kind.VERSION, Kind.WORLDWIDE):
+        port = _ports().match(text, place)
+        if port and (word is None or _goes_before(port[0], word[0], before)):
+            return Token(Kind.PORT, _port_codes()[port[0].replace(" ", "")]), len(port[0])
+    if word:
         return _vocabulary()[1][word[0].replace(" ", "")], len(word[0])
     if number := _NUMBER.match(text, place):
         version = number[1].replace("\x00", ".")
         return Token(Kind.VERSION, f"{version}.0" if "." not in version else version), len(number[0])
     return None, 0
+
+
+def _goes_before(port: str, word: str, before: list[Token]) -> bool:
+    """Whether "de" after a version is Germany: where there is such a port, and no longer word as in "no adaptada"."""
+    code = _port_codes()[port.replace(" ", "")]
+    versions = [token.value for token in before if token.kind is Kind.VERSION]
+    return len(port) >= len(word) and any(_exists(CommonsName("by", version, code)) for version in versions)
 
 
 @cache
@@ -250,7 +256,10 @@ def _units(tokens: list[Token]) -> list[str]:
     tools = {token.value for token in tokens if token.kind is Kind.TOOL}
     if len(tools) > 1:
         tools.discard("pd")
-    return list(dict.fromkeys(["-".join(sorted(run, key=("by", "nc", "nd", "sa").index)) for run in runs])) + sorted(tools)
+    named = ["-".join(sorted(run, key=("by", "nc", "nd", "sa").index)) for run in runs]
+    if tools == {"sampling+"} and named == ["nc"]:
+        return ["nc-sampling+"]
+    return [*dict.fromkeys(named), *sorted(tools)]
 
 
 def _is_meant(tokens: list[Token], address: bool) -> bool:

@@ -45,10 +45,11 @@ ASK = {
     SourceType.CREATIVE_COMMONS: "ask the author for AI training rights, or choose CC0 or CC BY music",
     SourceType.PARTNERSHIP: "write AI training rights into the agreement",
 }
-EVIDENCE = (
-    "put the contract into the drop and name it in source.json, such as "
+NAMED = (
+    "into the drop and name it in source.json, such as "
     '"grant": {"uses": {"train": "allowed"}, "evidence": [{"document": "contract.pdf"}]}'
 )
+EVIDENCE = f"put the contract {NAMED}"
 UNPROVED = f"A grant counts only with evidence: {EVIDENCE}."
 
 
@@ -271,7 +272,7 @@ class _Judging:
         if self.commercial and not rule.commercial_use:
             return f"{rule.reason} The configuration says commercial: true."
         if need is Need.EVIDENCE and not (self.evidenced or self.grant):
-            return f"{rule.name}: it counts only with evidence: {EVIDENCE}."
+            return f"{rule.reason} It counts only with evidence: put the document that shows it {NAMED}."
         if need is Need.GRANT and not self.grant:
             if self.granted_in_text or rule.id == AI_TRAINING_RIGHTS:
                 return f"The AI training rights count only where the grant says so outright, with evidence: {EVIDENCE}."

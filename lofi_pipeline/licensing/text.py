@@ -73,7 +73,7 @@ def _script(char: str) -> str:
 
 
 def _refuse_odd(text: str) -> None:
-    odd = {char for char in text if _is_odd(char)} | _look_alikes(unicodedata.normalize("NFKC", text))
+    odd = {char for char in text if _is_odd(char)} | _look_alikes(unicodedata.normalize("NFKC", text).casefold())
     if odd:
         names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in sorted(odd)[:3])
         raise UnreadableLicence(
