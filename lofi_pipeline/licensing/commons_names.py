@@ -71,7 +71,7 @@ TOOLS = {
     | Public Domain Dedication | Transfert dans le Domaine Public | Dedicación de Dominio Público | Cessione al Pubblico Dominio
     """,
     "pdm": """
-    Public Domain Mark | PDM | CC PDM | Public Domain-Kennzeichnung | Etiqueta de Dominio Público | Marca de dominio público | Marca de Domini Públic
+    Public Domain Mark | PDM | CC PDM | CC PD Mark | PD Mark | Public Domain-Kennzeichnung | Etiqueta de Dominio Público | Marca de dominio público | Marca de Domini Públic
     | Marcação de Domínio Público | Marca de Domínio Público | Marchio di pubblico dominio | Marque du domaine public | Oznaczenie domeny publicznej
     | Oznaka javnog dobra | Public Domain-merkki | Public Domain markeret | Public Domain-merket | Publikaĵa Marko | Σήμα Δημόσιου Τομέα
     | パブリック・ドメイン・マーク | パブリックドメインマーク | 公共領域標誌 | 公眾領域標誌 | 公有领域标志 | 공개 마크 | Kamuya Açık Eser İşareti
@@ -88,10 +88,10 @@ TOOLS = {
     """,
     "sampling": "Sampling | CC Sampling | Recombinação | Licença de Recombinação | サンプリング | 取樣 | 取样使用 | 샘플링 | Échantillonnage | Sämpläys | Семплирование",
     "sampling+": """
-    Sampling Plus | Sampling+ | Deutsche Sampling Plus | Licença de Recombinação Plus | サンプリング・プラス | 特別取樣 | 샘플링 플러스
+    Sampling Plus | Sampling+ | CC Sampling Plus | CC Sampling+ | Deutsche Sampling Plus | Licença de Recombinação Plus | サンプリング・プラス | 特別取樣 | 샘플링 플러스
     """,
     "nc-sampling+": """
-    NonCommercial Sampling Plus | NC Sampling+ | NC Sampling Plus | NonCommercial Sampling+ | Nicht-kommerziell Sampling Plus | 非商業性特別取樣
+    NonCommercial Sampling Plus | NC Sampling+ | NC Sampling Plus | CC NC Sampling+ | CC NC Sampling Plus | NonCommercial Sampling+ | Nicht-kommerziell Sampling Plus | 非商業性特別取樣
     """,
     "devnations": "Developing Nations | DevNations",
 }
@@ -142,65 +142,215 @@ SENTENCES = """
 """What the sentences are made of that say under which licence a work is. None of these words limits anything."""
 
 PORTS: dict[str, tuple[str, str]] = {
-    "ar": ("2.5", "Argentina | Argentinien | Argentine | Argentinië | アルゼンチン | Argentyna | 阿根廷 | Аргентина | Argentiina | Αργεντινή | Arjantin | Аржентина"),
-    "at": ("2.0 3.0", "Austria | Österreich | Autriche | Áustria | Oostenrijk | オーストリア | Österrike | 奥地利 | 奧地利 | 오스트리아 | Австрия | Østrig | Østerrike | Itävalta | Rakousko | Ausztria | Αυστρία | Austrija | Avusturya"),
-    "au": ("2.0 2.1 2.5 3.0", "Australia | Australien | Australie | オーストラリア | 澳大利亚 | 澳大利亞 | Австралия | Ausztrália | Αυστραλία | Australija | Avustralya"),
-    "be": ("2.0", "Belgium | Belgien | Belgique | Bélgica | Belgio | België | ベルギー | Belgia | 比利时 | 比利時 | 벨기에 | Бельгия | Βέλγιο | Belgija | Belçika | Белгия | Бельгія"),
-    "bg": ("2.5", "Bulgaria | Bulgarien | Bulgarie | Bulgarije | ブルガリア | Bułgaria | 保加利亚 | 保加利亞 | 불가리아 | Болгария | Bulharsko | Βουλγαρία | Bugarska | Bulgaristan | България | Болгарія"),
-    "br": ("2.0 2.5 3.0", "Brazil | Brasilien | Brésil | Brasil | Brasile | Brazilië | ブラジル | Brazylia | 巴西 | 브라질 | Бразилия | Brasilia | Brazília | Βραζιλία | Brezilya | Бразилія"),
+    "ar": (
+        "2.5",
+        "Argentina | Argentinien | Argentine | Argentinië | アルゼンチン | Argentyna | 阿根廷 | Аргентина | Argentiina | Αργεντινή | Arjantin | Аржентина",
+    ),
+    "at": (
+        "2.0 3.0",
+        "Austria | Österreich | Autriche | Áustria | Oostenrijk | オーストリア | Österrike | 奥地利 | 奧地利 | 오스트리아 | Австрия | Østrig | Østerrike | Itävalta | Rakousko | Ausztria | Αυστρία | Austrija | Avusturya",
+    ),
+    "au": (
+        "2.0 2.1 2.5 3.0",
+        "Australia | Australien | Australie | オーストラリア | 澳大利亚 | 澳大利亞 | Австралия | Ausztrália | Αυστραλία | Australija | Avustralya",
+    ),
+    "be": (
+        "2.0",
+        "Belgium | Belgien | Belgique | Bélgica | Belgio | België | ベルギー | Belgia | 比利时 | 比利時 | 벨기에 | Бельгия | Βέλγιο | Belgija | Belçika | Белгия | Бельгія",
+    ),
+    "bg": (
+        "2.5",
+        "Bulgaria | Bulgarien | Bulgarie | Bulgarije | ブルガリア | Bułgaria | 保加利亚 | 保加利亞 | 불가리아 | Болгария | Bulharsko | Βουλγαρία | Bugarska | Bulgaristan | България | Болгарія",
+    ),
+    "br": (
+        "2.0 2.5 3.0",
+        "Brazil | Brasilien | Brésil | Brasil | Brasile | Brazilië | ブラジル | Brazylia | 巴西 | 브라질 | Бразилия | Brasilia | Brazília | Βραζιλία | Brezilya | Бразилія",
+    ),
     "ca": ("2.0 2.5", "Canada | Kanada | カナダ | 加拿大 | 캐나다 | Канада | Καναδάς"),
-    "ch": ("2.5 3.0", "Switzerland | Schweiz | Suisse | Suiza | Suíça | Zwitserland | スイス | Szwajcaria | 瑞士 | 스위스 | Швейцария | Sveits | Sveitsi | Švýcarsko | Svájc | Ελβετία | Suïssa | Elveţia | Švicarska | İsviçre | Швейцарія"),
+    "ch": (
+        "2.5 3.0",
+        "Switzerland | Schweiz | Suisse | Suiza | Suíça | Zwitserland | スイス | Szwajcaria | 瑞士 | 스위스 | Швейцария | Sveits | Sveitsi | Švýcarsko | Svájc | Ελβετία | Suïssa | Elveţia | Švicarska | İsviçre | Швейцарія",
+    ),
     "cl": ("2.0 3.0", "Chile | Chili | Cile | チリ | 智利 | 칠레 | Чили | Χιλή | Xile | Şili"),
-    "cn": ("2.5 3.0", "China Mainland | Mainland China | China | Volksrepublik China | Chine continentale | China continental | Cina | China (vasteland) | 中華人民共和国 | Chiny | Kina | 中国大陆 | 中國大陸 | 중국 본토 | Материковый Китай | China | Kiina | Kontinentální Čína | Κίνα | Xina | China continentală | Çin Halk Cumhuriyeti | Китай (континентален) | Континентальний Китай"),
-    "co": ("2.5", "Colombia | Kolumbien | Colombie | コロンビア | Kolumbia | Columbia | 哥伦比亚 | 哥倫比亞 | 콜롬비아 | Колумбия | Kolumbie | Κολομβία | Kolumbija | Kolombiya"),
-    "cr": ("3.0", "Costa Rica | コスタ・リカ | Kostaryka | 哥斯大黎加 | 코스타리카 | Коста-Рика | Κόστα Ρίκα | Kostarika"),
-    "cz": ("3.0", "Czech Republic | Czechia | Tschechische Republik | République Tchèque | República Checa | Tjechië | チェコ共和国 | Czechy | Tjeckien | 捷克共和国 | 捷克 | 체코 | Чехия | Tjekkiet | Tjekkia | Tsekki | Česko | Cseh Köztársaság | Δημοκρατία της Τσεχίας | República Txeca | Cehia | Češka | Çek Cumhuriyeti"),
-    "de": ("2.0 3.0", "Germany | Deutschland | Allemagne | Alemania | Germania | Alemanha | Duitsland | ドイツ | Niemcy | Tyskland | 德国 | 德國 | 독일 | Германия | Saksa | Německo | Németország | Γερμανία | Alemanya | Njemačka | Almanya"),
-    "dk": ("2.5", "Denmark | Dänemark | Dinamarca | Denemarken | デンマーク | Dania | Danmark | 丹麦 | 丹麥 | 덴마크 | Дания | Tanska | Dánsko | Δανία | Danemarca | Danska | Danimarka"),
-    "ec": ("3.0", "Ecuador | Équateur | Equador | エクアドル | Ekwador | 厄瓜多爾 | 에콰도르 | Эквадор | Ekvádor | Εκουαδόρ"),
-    "ee": ("3.0", "Estonia | Estland | Estonie | エストニア | 에스토니아 | Эстония | estisk | Viro | Εσθονία | Estonija | Estonya | Eesti | 愛沙尼亞"),
+    "cn": (
+        "2.5 3.0",
+        "China Mainland | Mainland China | China | Volksrepublik China | Chine continentale | China continental | Cina | China (vasteland) | 中華人民共和国 | Chiny | Kina | 中国大陆 | 中國大陸 | 중국 본토 | Материковый Китай | China | Kiina | Kontinentální Čína | Κίνα | Xina | China continentală | Çin Halk Cumhuriyeti | Китай (континентален) | Континентальний Китай",
+    ),
+    "co": (
+        "2.5",
+        "Colombia | Kolumbien | Colombie | コロンビア | Kolumbia | Columbia | 哥伦比亚 | 哥倫比亞 | 콜롬비아 | Колумбия | Kolumbie | Κολομβία | Kolumbija | Kolombiya",
+    ),
+    "cr": (
+        "3.0",
+        "Costa Rica | コスタ・リカ | Kostaryka | 哥斯大黎加 | 코스타리카 | Коста-Рика | Κόστα Ρίκα | Kostarika",
+    ),
+    "cz": (
+        "3.0",
+        "Czech Republic | Czechia | Tschechische Republik | République Tchèque | República Checa | Tjechië | チェコ共和国 | Czechy | Tjeckien | 捷克共和国 | 捷克 | 체코 | Чехия | Tjekkiet | Tjekkia | Tsekki | Česko | Cseh Köztársaság | Δημοκρατία της Τσεχίας | República Txeca | Cehia | Češka | Çek Cumhuriyeti",
+    ),
+    "de": (
+        "2.0 3.0",
+        "Germany | Deutschland | Allemagne | Alemania | Germania | Alemanha | Duitsland | ドイツ | Niemcy | Tyskland | 德国 | 德國 | 독일 | Германия | Saksa | Německo | Németország | Γερμανία | Alemanya | Njemačka | Almanya",
+    ),
+    "dk": (
+        "2.5",
+        "Denmark | Dänemark | Dinamarca | Denemarken | デンマーク | Dania | Danmark | 丹麦 | 丹麥 | 덴마크 | Дания | Tanska | Dánsko | Δανία | Danemarca | Danska | Danimarka",
+    ),
+    "ec": (
+        "3.0",
+        "Ecuador | Équateur | Equador | エクアドル | Ekwador | 厄瓜多爾 | 에콰도르 | Эквадор | Ekvádor | Εκουαδόρ",
+    ),
+    "ee": (
+        "3.0",
+        "Estonia | Estland | Estonie | エストニア | 에스토니아 | Эстония | estisk | Viro | Εσθονία | Estonija | Estonya | Eesti | 愛沙尼亞",
+    ),
     "eg": ("3.0", "Egypt | Ägypten | Égypte | Egipto | Egitto | مصر"),
-    "es": ("2.0 2.1 2.5 3.0", "Spain | Spanien | Espagne | España | Spagna | Espanha | Spanje | スペイン | Hiszpania | 西班牙 | 스페인 | Испания | Spania | Espanja | Španělsko | Spanyolország | Ισπανία | Espanya | Španjolska | İspanya | Espainia"),
-    "fi": ("1.0", "Finland | Finnland | Finlande | Finlandia | フィンランド | 芬兰 | 芬蘭 | 핀란드 | Финляндия | Suomi | Finsko | Finnország | Φιλανδία | Finlanda | Finska | Finlandiya | Финландия"),
-    "fr": ("2.0 3.0", "France | Frankreich | Francia | França | Frankrijk | フランス | Francja | Frankrike | 法国 | 法國 | 프랑스 | Франция | Frankrig | Ranska | Francie | Franciaország | Γαλλία | Franţa | Francuska | Fransa"),
-    "gr": ("3.0", "Greece | Griechenland | Grèce | Grecia | Griekenland | ギリシャ | Grecja | Grekland | 希腊 | 希臘 | 그리스 | Греция | Grækenland | Hellas | Kreikka | Řecko | Görögország | Ελλάδα | Grčka | Yunanistan | Гърция | Греція"),
+    "es": (
+        "2.0 2.1 2.5 3.0",
+        "Spain | Spanien | Espagne | España | Spagna | Espanha | Spanje | スペイン | Hiszpania | 西班牙 | 스페인 | Испания | Spania | Espanja | Španělsko | Spanyolország | Ισπανία | Espanya | Španjolska | İspanya | Espainia",
+    ),
+    "fi": (
+        "1.0",
+        "Finland | Finnland | Finlande | Finlandia | フィンランド | 芬兰 | 芬蘭 | 핀란드 | Финляндия | Suomi | Finsko | Finnország | Φιλανδία | Finlanda | Finska | Finlandiya | Финландия",
+    ),
+    "fr": (
+        "2.0 3.0",
+        "France | Frankreich | Francia | França | Frankrijk | フランス | Francja | Frankrike | 法国 | 法國 | 프랑스 | Франция | Frankrig | Ranska | Francie | Franciaország | Γαλλία | Franţa | Francuska | Fransa",
+    ),
+    "gr": (
+        "3.0",
+        "Greece | Griechenland | Grèce | Grecia | Griekenland | ギリシャ | Grecja | Grekland | 希腊 | 希臘 | 그리스 | Греция | Grækenland | Hellas | Kreikka | Řecko | Görögország | Ελλάδα | Grčka | Yunanistan | Гърция | Греція",
+    ),
     "gt": ("3.0", "Guatemala | ガテマラ | Gwatemala | 과테말라 | Гватемала | Γουατεμάλα | 瓜地馬拉"),
     "hk": ("3.0", "Hong Kong | 香港 | 홍콩 | Гонконг | Χονγκ Κονγκ"),
-    "hr": ("2.0 2.5 3.0", "Croatia | Kroatien | Croatie | Croacia | Croazia | Kroatië | クロアチア | Chorwacja | 克罗地亚 | 克羅埃西亞 | 크로아티아 | Хорватия | Kroatia | Chorvatsko | Horvátország | Κροατία | Hrvatska | Hırvatistan | Хърватска"),
-    "hu": ("2.5", "Hungary | Ungarn | Hongrie | Hungría | Ungheria | Hongarije | ハンガリー | Węgry | Ungern | 匈牙利 | 헝가리 | Венгрия | Unkari | Maďarsko | Magyarország | Ουγγαρία | Hongria | Ungaria | Mađarska | Macaristan | Унгария"),
-    "ie": ("3.0", "Ireland | Irland | Irlande | Irlanda | Ierland | アイルランド | Irlandia | 爱尔兰 | 愛爾蘭 | 아일랜드 | Ирландия | Irlanti | Irsko | Írország | Ιρλανδία | Irska"),
+    "hr": (
+        "2.0 2.5 3.0",
+        "Croatia | Kroatien | Croatie | Croacia | Croazia | Kroatië | クロアチア | Chorwacja | 克罗地亚 | 克羅埃西亞 | 크로아티아 | Хорватия | Kroatia | Chorvatsko | Horvátország | Κροατία | Hrvatska | Hırvatistan | Хърватска",
+    ),
+    "hu": (
+        "2.5",
+        "Hungary | Ungarn | Hongrie | Hungría | Ungheria | Hongarije | ハンガリー | Węgry | Ungern | 匈牙利 | 헝가리 | Венгрия | Unkari | Maďarsko | Magyarország | Ουγγαρία | Hongria | Ungaria | Mađarska | Macaristan | Унгария",
+    ),
+    "ie": (
+        "3.0",
+        "Ireland | Irland | Irlande | Irlanda | Ierland | アイルランド | Irlandia | 爱尔兰 | 愛爾蘭 | 아일랜드 | Ирландия | Irlanti | Irsko | Írország | Ιρλανδία | Irska",
+    ),
     "igo": ("3.0", "IGO"),
-    "il": ("1.0 2.5", "Israel | Israele | イスラエル | Izrael | 以色列 | 이스라엘 | Израиль | Ισραήλ | İsrail | Израел | ישראל"),
-    "in": ("2.5", "India | Indien | Inde | インド | Indie | 印度 | 인디아 | Индия | Intia | Ινδία | Indija | Hindistan | भारत"),
-    "it": ("2.0 2.5 3.0", "Italy | Italien | Italie | Italia | イタリア | Włochy | 意大利 | 義大利 | 이탈리아 | Италия | Olaszország | Ιταλία | Italija | İtalya"),
-    "jp": ("2.0 2.1", "Japan | Japon | Japón | Giappone | Japão | 日本 | Japonia | 일본 | Япония | Japani | Japonsko | Japán | Ιαπωνία | Japó | Japonya | Япония | Японія"),
-    "kr": ("2.0", "South Korea | Korea | Corea del Sur | Süd-Korea | Corée du Sud | Korea Del Sud | Coreia do Sul | Zuid Korea | 大韓民国 | Korea Południowa | 南韓 | 대한민국 | Южная Корея | Sydkorea | Sør-Korea | Corea del Sud | Güney Kore"),
-    "lu": ("3.0", "Luxembourg | Luxemburg | Luxemburgo | Lussemburgo | ルクセンブルグ | Luksemburg | 卢森堡 | 盧森堡 | 룩셈부르크 | Люксембург | Luxemborg | Lucembursko | Λουξεμβούργο"),
-    "mk": ("2.5", "Macedonia | Mazedonien | Macédoine | Macedonië | マセドニア | Makedonien | 马其顿 | 馬其頓 | Македония | Makedonia | Makedonie | Πρώην Γιουγκοσλαβική Δημοκρατία της Μακεδονίας | Makedonija | Makedonya | Македонија"),
+    "il": (
+        "1.0 2.5",
+        "Israel | Israele | イスラエル | Izrael | 以色列 | 이스라엘 | Израиль | Ισραήλ | İsrail | Израел | ישראל",
+    ),
+    "in": (
+        "2.5",
+        "India | Indien | Inde | インド | Indie | 印度 | 인디아 | Индия | Intia | Ινδία | Indija | Hindistan | भारत",
+    ),
+    "it": (
+        "2.0 2.5 3.0",
+        "Italy | Italien | Italie | Italia | イタリア | Włochy | 意大利 | 義大利 | 이탈리아 | Италия | Olaszország | Ιταλία | Italija | İtalya",
+    ),
+    "jp": (
+        "2.0 2.1",
+        "Japan | Japon | Japón | Giappone | Japão | 日本 | Japonia | 일본 | Япония | Japani | Japonsko | Japán | Ιαπωνία | Japó | Japonya | Япония | Японія",
+    ),
+    "kr": (
+        "2.0",
+        "South Korea | Korea | Corea del Sur | Süd-Korea | Corée du Sud | Korea Del Sud | Coreia do Sul | Zuid Korea | 大韓民国 | Korea Południowa | 南韓 | 대한민국 | Южная Корея | Sydkorea | Sør-Korea | Corea del Sud | Güney Kore",
+    ),
+    "lu": (
+        "3.0",
+        "Luxembourg | Luxemburg | Luxemburgo | Lussemburgo | ルクセンブルグ | Luksemburg | 卢森堡 | 盧森堡 | 룩셈부르크 | Люксембург | Luxemborg | Lucembursko | Λουξεμβούργο",
+    ),
+    "mk": (
+        "2.5",
+        "Macedonia | Mazedonien | Macédoine | Macedonië | マセドニア | Makedonien | 马其顿 | 馬其頓 | Македония | Makedonia | Makedonie | Πρώην Γιουγκοσλαβική Δημοκρατία της Μακεδονίας | Makedonija | Makedonya | Македонија",
+    ),
     "mt": ("2.5", "Malta | Malte | マルタ | 马耳他 | 馬爾他 | 몰타 | Мальта | Μάλτα | Малта"),
-    "mx": ("2.5", "Mexico | Mexiko | Mexique | Messico | メキシコ | Meksyk | 墨西哥 | 멕시코 | Мексика | Meksiko | Μεξικό | Mèxic | Meksika | Мексико"),
-    "my": ("2.5", "Malaysia | Malaisie | Malasia | Malesia | Maleisië | マレーシア | Malezja | 马来西亚 | 馬來西亞 | 말레이시아 | Малайзия | Malajsie | Malajzia | Μαλαισία | Malàisia | Malaiezia | Malezija | Malezya"),
-    "nl": ("1.0 2.0 2.5 3.0", "Netherlands | Niederlande | Pays-Bas | Holanda | Olanda | Nederland | オランダ | Holandia | Nederländerna | 荷兰 | 荷蘭 | 네덜란드 | Нидерланды | Holland | Hollanti | Nizozemí | Hollandia | Ολλανδία | Nizozemska | Hollanda | Холандия"),
-    "no": ("3.0", "Norway | Norwegen | Norvège | Noruega | ノルウェー | Norwegia | Norge | 挪威 | 노르웨이 | Норвегия | Norja | Norsko | Norvégia | Νορβηγία | Norveška | Norveç"),
-    "nz": ("3.0", "New Zealand | Neuseeland | Nouvelle-Zélande | Nueva Zelanda | Nuova Zelanda | Nova Zelândia | Nieuw Zeeland | ニュージーランド | Nowa Zelandia | Nya Zeeland | 新西兰 | 紐西蘭 | 뉴질랜드 | Новая Зеландия | Uusi-Seelanti | Nový Zéland | Új-Zéland | Νέα Ζηλανδία | Nova Zelanda | Noua Zeelandă | Novi Zeland | Yeni Zellanda | Нова Зеландия | Нова Зеландія"),
+    "mx": (
+        "2.5",
+        "Mexico | Mexiko | Mexique | Messico | メキシコ | Meksyk | 墨西哥 | 멕시코 | Мексика | Meksiko | Μεξικό | Mèxic | Meksika | Мексико",
+    ),
+    "my": (
+        "2.5",
+        "Malaysia | Malaisie | Malasia | Malesia | Maleisië | マレーシア | Malezja | 马来西亚 | 馬來西亞 | 말레이시아 | Малайзия | Malajsie | Malajzia | Μαλαισία | Malàisia | Malaiezia | Malezija | Malezya",
+    ),
+    "nl": (
+        "1.0 2.0 2.5 3.0",
+        "Netherlands | Niederlande | Pays-Bas | Holanda | Olanda | Nederland | オランダ | Holandia | Nederländerna | 荷兰 | 荷蘭 | 네덜란드 | Нидерланды | Holland | Hollanti | Nizozemí | Hollandia | Ολλανδία | Nizozemska | Hollanda | Холандия",
+    ),
+    "no": (
+        "3.0",
+        "Norway | Norwegen | Norvège | Noruega | ノルウェー | Norwegia | Norge | 挪威 | 노르웨이 | Норвегия | Norja | Norsko | Norvégia | Νορβηγία | Norveška | Norveç",
+    ),
+    "nz": (
+        "3.0",
+        "New Zealand | Neuseeland | Nouvelle-Zélande | Nueva Zelanda | Nuova Zelanda | Nova Zelândia | Nieuw Zeeland | ニュージーランド | Nowa Zelandia | Nya Zeeland | 新西兰 | 紐西蘭 | 뉴질랜드 | Новая Зеландия | Uusi-Seelanti | Nový Zéland | Új-Zéland | Νέα Ζηλανδία | Nova Zelanda | Noua Zeelandă | Novi Zeland | Yeni Zellanda | Нова Зеландия | Нова Зеландія",
+    ),
     "pe": ("2.5", "Peru | Pérou | ペルー | 秘鲁 | 秘魯 | 페루 | Перу | Περού"),
-    "ph": ("3.0", "Philippines | Philippinen | Filipinas | Filippine | Filipijnen | フィリピン | Filipiny | Filippinerna | 菲律宾 | 菲律賓 | 필리핀 | Филиппины | Filippinerne | Filippinene | Filippiinit | Fülöp-szigetek | Φιλιππίνες | Filipines | Filipine | Filipini | Filipinler | Филипини"),
-    "pl": ("2.0 2.5 3.0", "Poland | Polen | Pologne | Polonia | ポーランド | Polska | 波兰 | 波蘭 | 폴란드 | Польша | Puola | Polsko | Lengyelország | Πολωνία | Poljska | Polonya | Полша"),
-    "pr": ("3.0", "Puerto Rico | Porto Rico | プエルトリコ | Portoryko | 波多黎各 | 푸에르토리코 | Пуэрто-Рико | Πουέρτο Ρίκο | Porto Riko | Пуерто Рико"),
-    "pt": ("2.5 3.0", "Portugal | Portogallo | ポルトガル | Portugalia | 葡萄牙 | 포르투갈 | Португалия | Portugali | Portugalsko | Πορτογαλία | Portekiz"),
-    "ro": ("3.0", "Romania | Rumänien | Roumanie | Rumanía | Roménia | Roemenië | ルーマニア | Rumunia | 罗马尼亚 | 羅馬尼亞 | 루마니아 | Румыния | Romænien | Rumunsko | Ρουμανία | Rumunjska | Romence | Румъния"),
-    "rs": ("3.0", "Serbia | Serbien | Serbie | Sérvia | Servië | セルビア | 塞尔维亚 | 塞爾維亞 | 세르비아 | Сербия | Srbsko | Szerbia | Σερβία | Srbija | Sırbistan | Сърбия | Србија"),
-    "scotland": ("2.5", "UK: Scotland | Scotland | Schottland | Royaume-Uni : Ecosse | Escocia | Reino Unido: Escócia | Schotland | スコットランド（英） | UK: Szkocja | UK: Skottland | 英国：苏格兰 | 英國: 蘇格蘭 | 영국 : 스코틀란드 | Великобритания: Шотландия | Skotland | Iso-Britannia: Scotland | Skotsko | UK: Skócia | Ηνωμένο Βασίλειο: Σκωτία | Marea Britanie: Scoţia | VB: Škotska | UK: İngiltere | Обединено кралство: Шотландия"),
-    "se": ("2.5", "Sweden | Schweden | Suède | Suecia | Zweden | スエーデン | Szwecja | Sverige | 瑞典 | 스웨덴 | Швеция | Ruotsi | Švédsko | Svédország | Σουηδία | Suedia | Švedska | İsveç"),
-    "sg": ("3.0", "Singapore | Singapur | Singapour | Singapura | シンガポール | 新加坡 | 싱가포르 | Сингапур | Szingapúr | Σιγκαπούρη"),
-    "si": ("2.5", "Slovenia | Slowenien | Slovénie | Eslovenia | スロベニア | Słowenia | Slovenien | 斯洛文尼亚 | 斯洛維尼亞 | 슬로베니아 | Словения | Slovinsko | Szlovénia | Σλοβενία | Slovenija | Slovenya"),
-    "th": ("3.0", "Thailand | Thailande | Tailandia | Thailandia | タイ | Tajlandia | 泰國 | 태국 | Таиланд | Thaimaa | Thajsko | Thaiföld | Ταϋλάνδη | Thailanda | Tajland | Tayland | ประเทศไทย"),
-    "tw": ("2.0 2.5 3.0", "Taiwan | 台湾（中華民国） | Tajwan | 台湾 | 台灣 | 대만 | Тайвань | Tchaj-van | Tajvan | Ταϊβάν | Tayvan | Тайван"),
+    "ph": (
+        "3.0",
+        "Philippines | Philippinen | Filipinas | Filippine | Filipijnen | フィリピン | Filipiny | Filippinerna | 菲律宾 | 菲律賓 | 필리핀 | Филиппины | Filippinerne | Filippinene | Filippiinit | Fülöp-szigetek | Φιλιππίνες | Filipines | Filipine | Filipini | Filipinler | Филипини",
+    ),
+    "pl": (
+        "2.0 2.5 3.0",
+        "Poland | Polen | Pologne | Polonia | ポーランド | Polska | 波兰 | 波蘭 | 폴란드 | Польша | Puola | Polsko | Lengyelország | Πολωνία | Poljska | Polonya | Полша",
+    ),
+    "pr": (
+        "3.0",
+        "Puerto Rico | Porto Rico | プエルトリコ | Portoryko | 波多黎各 | 푸에르토리코 | Пуэрто-Рико | Πουέρτο Ρίκο | Porto Riko | Пуерто Рико",
+    ),
+    "pt": (
+        "2.5 3.0",
+        "Portugal | Portogallo | ポルトガル | Portugalia | 葡萄牙 | 포르투갈 | Португалия | Portugali | Portugalsko | Πορτογαλία | Portekiz",
+    ),
+    "ro": (
+        "3.0",
+        "Romania | Rumänien | Roumanie | Rumanía | Roménia | Roemenië | ルーマニア | Rumunia | 罗马尼亚 | 羅馬尼亞 | 루마니아 | Румыния | Romænien | Rumunsko | Ρουμανία | Rumunjska | Romence | Румъния",
+    ),
+    "rs": (
+        "3.0",
+        "Serbia | Serbien | Serbie | Sérvia | Servië | セルビア | 塞尔维亚 | 塞爾維亞 | 세르비아 | Сербия | Srbsko | Szerbia | Σερβία | Srbija | Sırbistan | Сърбия | Србија",
+    ),
+    "scotland": (
+        "2.5",
+        "UK: Scotland | Scotland | Schottland | Royaume-Uni : Ecosse | Escocia | Reino Unido: Escócia | Schotland | スコットランド（英） | UK: Szkocja | UK: Skottland | 英国：苏格兰 | 英國: 蘇格蘭 | 영국 : 스코틀란드 | Великобритания: Шотландия | Skotland | Iso-Britannia: Scotland | Skotsko | UK: Skócia | Ηνωμένο Βασίλειο: Σκωτία | Marea Britanie: Scoţia | VB: Škotska | UK: İngiltere | Обединено кралство: Шотландия",
+    ),
+    "se": (
+        "2.5",
+        "Sweden | Schweden | Suède | Suecia | Zweden | スエーデン | Szwecja | Sverige | 瑞典 | 스웨덴 | Швеция | Ruotsi | Švédsko | Svédország | Σουηδία | Suedia | Švedska | İsveç",
+    ),
+    "sg": (
+        "3.0",
+        "Singapore | Singapur | Singapour | Singapura | シンガポール | 新加坡 | 싱가포르 | Сингапур | Szingapúr | Σιγκαπούρη",
+    ),
+    "si": (
+        "2.5",
+        "Slovenia | Slowenien | Slovénie | Eslovenia | スロベニア | Słowenia | Slovenien | 斯洛文尼亚 | 斯洛維尼亞 | 슬로베니아 | Словения | Slovinsko | Szlovénia | Σλοβενία | Slovenija | Slovenya",
+    ),
+    "th": (
+        "3.0",
+        "Thailand | Thailande | Tailandia | Thailandia | タイ | Tajlandia | 泰國 | 태국 | Таиланд | Thaimaa | Thajsko | Thaiföld | Ταϋλάνδη | Thailanda | Tajland | Tayland | ประเทศไทย",
+    ),
+    "tw": (
+        "2.0 2.5 3.0",
+        "Taiwan | 台湾（中華民国） | Tajwan | 台湾 | 台灣 | 대만 | Тайвань | Tchaj-van | Tajvan | Ταϊβάν | Tayvan | Тайван",
+    ),
     "ug": ("3.0", "Uganda"),
-    "uk": ("2.0", "UK: England & Wales | UK: England and Wales | England and Wales | England & Wales | Royaume-Uni : Angleterre & Pays de Galles | Inglaterra y País de Gales | Inghilterra & Galles | Reino Unido: Inglaterra e País de Gales | Engeland & Wales | イングランド＆ウェールズ（英） | UK: Anglia i Walia | 英国：英格兰和威尔士 | 英國: 英格蘭及威爾斯 | 영국: 잉글랜드 | Англия и Уэльс | England og Wales | Englanti ja Wales | Anglie a Wales | UK: Anglia és Wales | Ηνωμένο Βασίλειο: Αγγλία & Ουαλία | Anglaterra i País de Gales | Marea Britanie: Anglia&Ţara Galilor | VB: Engleska i Wales | UK: İngiltere & Galler | Обединено кралство: Англия и Уелс"),
-    "us": ("3.0", "United States | United States of America | USA | Stati Uniti d'America | Vereinigte Staaten von Amerika | États-Unis | États-Unis d'Amérique | Estados Unidos de América | Stati Uniti | Estados Unidos | Verenigde Staten | アメリカ合衆国 | Stany Zjednoczone | Förenta Staterna | 美国 | 美國 | 미국 | США | USA | Yhdysvallat | Spojené státy americké | Egyesült Államok | Ηνωμένες Πολιτείες | Estats Units d'Amèrica | Statele Unite ale Americii | SAD | Birleşik Devletler | САЩ"),
+    "uk": (
+        "2.0",
+        "UK: England & Wales | UK: England and Wales | England and Wales | England & Wales | Royaume-Uni : Angleterre & Pays de Galles | Inglaterra y País de Gales | Inghilterra & Galles | Reino Unido: Inglaterra e País de Gales | Engeland & Wales | イングランド＆ウェールズ（英） | UK: Anglia i Walia | 英国：英格兰和威尔士 | 英國: 英格蘭及威爾斯 | 영국: 잉글랜드 | Англия и Уэльс | England og Wales | Englanti ja Wales | Anglie a Wales | UK: Anglia és Wales | Ηνωμένο Βασίλειο: Αγγλία & Ουαλία | Anglaterra i País de Gales | Marea Britanie: Anglia&Ţara Galilor | VB: Engleska i Wales | UK: İngiltere & Galler | Обединено кралство: Англия и Уелс",
+    ),
+    "us": (
+        "3.0",
+        "United States | United States of America | USA | Stati Uniti d'America | Vereinigte Staaten von Amerika | États-Unis | États-Unis d'Amérique | Estados Unidos de América | Stati Uniti | Estados Unidos | Verenigde Staten | アメリカ合衆国 | Stany Zjednoczone | Förenta Staterna | 美国 | 美國 | 미국 | США | USA | Yhdysvallat | Spojené státy americké | Egyesült Államok | Ηνωμένες Πολιτείες | Estats Units d'Amèrica | Statele Unite ale Americii | SAD | Birleşik Devletler | САЩ",
+    ),
     "ve": ("3.0", "Venezuela"),
-    "vn": ("3.0", "Vietnam | Vietname | ベトナム | wietnamski | 越南 | 베트남 | Вьетнам | Βιετνάμ | Vijetnam"),
-    "za": ("2.0 2.5 3.0", "South Africa | Südafrika | Afrique du Sud | Sudáfrica | África do Sul | Zuid-Afrika | 南アフリカ | Południowa Afryka | Sydafrika | 南非 | 남아프리카 공화국 | ЮАР | Suráfrica | Sør-afrika | Etelä-Afrikka | Jižní Afrika | Dél-Afrika | Νότια Αφρική | Africa de Sud | Južna Afrika | Южна Африка | Suid-Afrika"),
+    "vn": (
+        "3.0",
+        "Vietnam | Vietname | ベトナム | wietnamski | 越南 | 베트남 | Вьетнам | Βιετνάμ | Vijetnam",
+    ),
+    "za": (
+        "2.0 2.5 3.0",
+        "South Africa | Südafrika | Afrique du Sud | Sudáfrica | África do Sul | Zuid-Afrika | 南アフリカ | Południowa Afryka | Sydafrika | 南非 | 남아프리카 공화국 | ЮАР | Suráfrica | Sør-afrika | Etelä-Afrikka | Jižní Afrika | Dél-Afrika | Νότια Αφρική | Africa de Sud | Južna Afrika | Южна Африка | Suid-Afrika",
+    ),
 }
 """By the code in the licence's address: its versions, and its names."""

@@ -36,7 +36,9 @@ _TOOL_PATHS = {
     "licenses/publicdomain": "pddc",
 }
 _TOOL_FILE = re.compile(r"/(?:deed|legalcode|rdf)(?:-plain)?(?:[._][a-z_-]+)*$")
-_PUNCTUATION = re.compile(r"[\s\-_.,;:/|()\[\]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u30fb\u3001\u3002\uff65\u05be&]+")
+_PUNCTUATION = re.compile(
+    r"[\s\-_.,;:/|()\[\]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u30fb\u3001\u3002\uff65\u05be&]+"
+)
 _DECIMAL = re.compile(r"(?<![\d.,])(\d)[_,](\d)(?![\d.,_])")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _GLUED = re.compile(r"(?<![^\W_])(cc)?[ ]?by(nc)?(nd|sa)?(?![^\W\d_])")
@@ -129,7 +131,11 @@ def _exists(name: CommonsName) -> bool:
         return False
     versions = names.PORTS[name.port][0].split() if name.port else names.UNPORTED
     if name.units in RETIRED:
-        versions = [version for version in versions if version in ("1.0", "2.0") and (name.port == "jp" or version == "1.0")]
+        versions = [
+            version
+            for version in versions
+            if version in ("1.0", "2.0") and (name.port == "jp" or version == "1.0")
+        ]
     return name.version is None or name.version in versions
 
 
@@ -137,7 +143,9 @@ def _tokens(text: str) -> list[Token] | None:
     """The text as words that are understood, or None."""
     text = _DECIMAL.sub(r"\1.\2", fold(text))
     text = _AFTER_LETTER.sub(" ", _LONE_PLUS.sub(" ", _POINT.sub("\x00", text)))
-    text = _GLUED.sub(lambda match: " ".join(["", *filter(None, [match[1], "by", match[2], match[3]]), ""]), text)
+    text = _GLUED.sub(
+        lambda match: " ".join(["", *filter(None, [match[1], "by", match[2], match[3]]), ""]), text
+    )
     text = _PUNCTUATION.sub(" ", text).strip()
     found: list[Token] = []
     place = 0
@@ -208,7 +216,9 @@ def _port_codes() -> dict[str, str]:
 
 @cache
 def _ports() -> re.Pattern[str]:
-    return _longest_first([p for code, (_, listed) in names.PORTS.items() for p in _phrases(f"{listed} | {code}")])
+    return _longest_first(
+        [p for code, (_, listed) in names.PORTS.items() for p in _phrases(f"{listed} | {code}")]
+    )
 
 
 def _phrases(listed: str) -> Iterator[str]:

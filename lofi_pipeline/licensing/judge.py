@@ -236,11 +236,7 @@ class _Judging:
         return _all_of([v for v in verdicts if v]) if all(verdicts) else None
 
     def _is_training_rights(self, side: Node) -> bool:
-        found = (
-            self.policy.find(side.text)
-            if isinstance(side, License) and not side.addition
-            else None
-        )
+        found = self.policy.find(side.text) if isinstance(side, License) and not side.addition else None
         return found is not None and found.rule.id == AI_TRAINING_RIGHTS
 
     def _rule(self, found: Found) -> Verdict:

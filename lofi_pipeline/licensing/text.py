@@ -46,7 +46,9 @@ def readable(license_type: str) -> str:
         UnreadableLicence: it holds look-alikes or invisible signs, or is too long to be a name.
     """
     if len(license_type) > MOST:
-        raise UnreadableLicence(f"it is longer than {MOST} characters; name the licence, and put its text into a file")
+        raise UnreadableLicence(
+            f"it is longer than {MOST} characters; name the licence, and put its text into a file"
+        )
     _refuse_odd(" ".join(license_type.split()))
     text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
     text = " ".join(text.split())
@@ -73,7 +75,9 @@ def _script(char: str) -> str:
 
 
 def _refuse_odd(text: str) -> None:
-    odd = {char for char in text if _is_odd(char)} | _look_alikes(unicodedata.normalize("NFKC", text).casefold())
+    odd = {char for char in text if _is_odd(char)} | _look_alikes(
+        unicodedata.normalize("NFKC", text).casefold()
+    )
     if odd:
         names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in sorted(odd)[:3])
         raise UnreadableLicence(
