@@ -123,12 +123,13 @@ WORDS = """
     | Lizenzvertrag | licencia | licencia pública | licence publique | licenza | licenza pubblica | licença | licença pública | licentie | openbare licentie | ライセンス | パブリック・ライセンス
     | licencja | licens | lisens | lisenssi | licenc | llicència | licența | licenca | лицензия | лиценца | ліцензія | lisansı | 许可协议 | 許可協議 | 授权条款 | 授權條款
     | 라이선스 | 이용허락 | Άδεια | Lizentzia | International License | no rights reserved | some rights reserved | copyright waiver
+    | reuse allowed
 """
 """What may stand beside any name and says nothing more."""
 
 SENTENCES = """
     this | that | these | the | a | an | is | are | was | be | work | works | track | tracks | song | songs | music | audio | recording | recordings | sound | sounds | album | file | files | content
-    | under | with | via | of | terms | released | available | made | distributed | published | provided | shared | offered | marked | self | migrated | all versions
+    | under | with | via | of | terms | released | available | made | distributed | published | provided | shared | offered | marked | self | migrated | all versions | into | to | dedicated | placed
     | dieses | dieser | diese | Werk | ist | lizenziert | steht | unter | einer | der | den | die | eine | veröffentlicht | Inhalt | Musik
     | cette | ce | œuvre | oeuvre | est | mise à disposition | mis à disposition | selon | sous | les | termes | de | la | le | du | un | une | l | d | publiée | publié | sous les termes | disponible | musique
     | esta | este | obra | está | bajo | una | con | los | las | el | términos | licenciada | licenciado | publicada | publicado | música
@@ -337,7 +338,7 @@ PORTS: dict[str, tuple[str, str]] = {
     "ug": ("3.0", "Uganda"),
     "uk": (
         "2.0",
-        "UK: England & Wales | UK: England and Wales | England and Wales | England & Wales | Royaume-Uni : Angleterre & Pays de Galles | Inglaterra y País de Gales | Inghilterra & Galles | Reino Unido: Inglaterra e País de Gales | Engeland & Wales | イングランド＆ウェールズ（英） | UK: Anglia i Walia | 英国：英格兰和威尔士 | 英國: 英格蘭及威爾斯 | 영국: 잉글랜드 | Англия и Уэльс | England og Wales | Englanti ja Wales | Anglie a Wales | UK: Anglia és Wales | Ηνωμένο Βασίλειο: Αγγλία & Ουαλία | Anglaterra i País de Gales | Marea Britanie: Anglia&Ţara Galilor | VB: Engleska i Wales | UK: İngiltere & Galler | Обединено кралство: Англия и Уелс",
+        "UK: England & Wales | UK: England and Wales | United Kingdom | England and Wales | England & Wales | Royaume-Uni : Angleterre & Pays de Galles | Inglaterra y País de Gales | Inghilterra & Galles | Reino Unido: Inglaterra e País de Gales | Engeland & Wales | イングランド＆ウェールズ（英） | UK: Anglia i Walia | 英国：英格兰和威尔士 | 英國: 英格蘭及威爾斯 | 영국: 잉글랜드 | Англия и Уэльс | England og Wales | Englanti ja Wales | Anglie a Wales | UK: Anglia és Wales | Ηνωμένο Βασίλειο: Αγγλία & Ουαλία | Anglaterra i País de Gales | Marea Britanie: Anglia&Ţara Galilor | VB: Engleska i Wales | UK: İngiltere & Galler | Обединено кралство: Англия и Уелс",
     ),
     "us": (
         "3.0",

@@ -23,8 +23,8 @@ RETIRED = ("nc", "nc-nd", "nc-sa", "nd", "sa")
 
 _OPTIONAL_SPACE = "[ ]?"
 _ADDRESS = re.compile(
-    r"(?i)(?<![\w@./:?=&%-])(?:https?://)?(?:www\.)?creativecommons\.org(?![\w@:.-])"
-    r"(?P<path>/[\w./+-]*)?(?P<query>\?(?:ref|lang)=[\w-]*)?(?P<anchor>\#[\w-]*)?/?"
+    r"(?i)(?<![\w@./:?&%-])<?(?:https?://)?(?:www\.)?creativecommons\.org(?![\w@:.-])"
+    r"(?P<path>/[\w./+-]*)?(?P<query>\?(?:ref|lang)=[\w-]*)?(?P<anchor>\#[\w-]*)?/?>?"
 )
 _LICENCE_PATH = re.compile(
     r"licenses/(?P<units>[a-z+-]+)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]+))?(?:/(?:deed|legalcode|rdf)(?:-plain)?(?:[._][a-z_-]+)*)?"
@@ -37,14 +37,15 @@ _TOOL_PATHS = {
 }
 _TOOL_FILE = re.compile(r"/(?:deed|legalcode|rdf)(?:-plain)?(?:[._][a-z_-]+)*$")
 _PUNCTUATION = re.compile(
-    r"[\s\-_.,;:/|()\[\]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u30fb\u3001\u3002\uff65\u05be&]+"
+    r"[\s\-_.,;:/|()\[\]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u30fb\u3001\u3002\uff65\u05be&=]+"
 )
+_LISTS = re.compile(r"[,;|&]")
 _DECIMAL = re.compile(r"(?<![\d.,])(\d)[_,](\d)(?![\d.,_])")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _GLUED = re.compile(r"(?<![^\W_])(cc)?[ ]?by(nc)?(nd|sa)?(?![^\W\d_])")
 _AFTER_LETTER = re.compile(r"(?<=[^\W\d_])!")
 _LONE_PLUS = re.compile(r"(?<!\S)\+(?!\S)")
-_NUMBER = re.compile(r"v?(\d+(?:\x00\d+)*)(?![^\W_]|\x00)")
+_NUMBER = re.compile(r"v?(\d+(?:\x00\d+)*)(?!\x00|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]$")
 
 
@@ -80,8 +81,9 @@ class CommonsName:
     port: str | None = None
 
     def __str__(self) -> str:
-        parts = [self.units.upper(), self.version or "", (self.port or "").upper()]
-        return "CC " + " ".join(part for part in parts if part)
+        maker = "" if self.units in ("cc0", "pd", "pdm") else "CC"
+        parts = [maker, self.units.upper(), self.version or "", (self.port or "").upper()]
+        return " ".join(part for part in parts if part)
 
 
 def read_commons(text: str) -> CommonsName | None:
@@ -95,7 +97,7 @@ def read_commons(text: str) -> CommonsName | None:
     tokens = _tokens(rest)
     if tokens is None:
         return None
-    found = [*addresses, *_named(tokens)]
+    found = [*addresses, *_named(tokens, listed=bool(_LISTS.search(rest)))]
     if not found or not _is_meant(tokens, bool(addresses)) or not _codes_stand_right(tokens):
         return None
     return _one(found)
@@ -165,7 +167,7 @@ def _token_at(text: str, place: int, before: list[Token]) -> tuple[Token | None,
     word = _vocabulary()[0].match(text, place)
     if before and before[-1].kind in (Kind.VERSION, Kind.WORLDWIDE):
         port = _ports().match(text, place)
-        if port and (word is None or _goes_before(port[0], word[0], before)):
+        if port and (word is None or port.end() == len(text) or _goes_before(port[0], word[0], before)):
             return Token(Kind.PORT, _port_codes()[port[0].replace(" ", "")]), len(port[0])
     if word:
         return _vocabulary()[1][word[0].replace(" ", "")], len(word[0])
@@ -243,18 +245,18 @@ def _phrase(phrase: str) -> str:
     return written + (r"(?!\x00?\d)" if phrase[-1].isdigit() else r"(?![^\W\d_])")
 
 
-def _named(tokens: list[Token]) -> Iterator[CommonsName]:
+def _named(tokens: list[Token], *, listed: bool) -> Iterator[CommonsName]:
     """The licences that the words name, each with the version and the country that the text gives."""
     versions = list(dict.fromkeys(token.value for token in tokens if token.kind is Kind.VERSION)) or [None]
     ports = list(dict.fromkeys(token.value for token in tokens if token.kind is Kind.PORT)) or [None]
-    for units in _units(tokens):
+    for units in _units(tokens, listed=listed):
         for version in versions:
             for port in ports:
                 yield CommonsName(units, version, port)
 
 
-def _units(tokens: list[Token]) -> list[str]:
-    """Which licences are named: each run of elements, and each tool. `CC0 public domain` is CC0."""
+def _units(tokens: list[Token], *, listed: bool) -> list[str]:
+    """Which licences are named: each run of elements, and each tool. `CC0 public domain` is CC0; "CC0, public domain" is a list."""
     runs: list[list[str]] = []
     previous = None
     for token in tokens:
@@ -264,7 +266,7 @@ def _units(tokens: list[Token]) -> list[str]:
             runs[-1].append(token.value)
         previous = token.kind
     tools = {token.value for token in tokens if token.kind is Kind.TOOL}
-    if len(tools) > 1:
+    if len(tools) > 1 and not listed:
         tools.discard("pd")
     named = ["-".join(sorted(run, key=("by", "nc", "nd", "sa").index)) for run in runs]
     if tools == {"sampling+"} and named == ["nc"]:
@@ -295,8 +297,6 @@ def _codes_stand_right(tokens: list[Token]) -> bool:
 def _one(found: list[CommonsName]) -> CommonsName:
     """The one licence that all mentions name."""
     units = {name.units for name in found}
-    if units > {"pd"}:
-        units.discard("pd")
     versions = {name.version for name in found if name.version}
     ports = {name.port for name in found if name.port}
     if len(units) > 1 or len(versions) > 1 or len(ports) > 1:

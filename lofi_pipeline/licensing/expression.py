@@ -27,6 +27,7 @@ _ADDRESS = re.compile(r"(?i)(?:https?://|www\.|[a-z0-9\-]+\.(?:org|com|net)/)\S*
 _KEPT_SLASH = "\x01"
 _BARE_VERSION = re.compile(r"v?\d(?:\.\d)?")
 _LAST_VERSION = re.compile(r"\d(?:\.\d)?(?!.*\d)")
+_QUOTES = " .\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb[]{}"
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -62,6 +63,7 @@ def read_expression(text: str) -> Node | None:
 
     Where a side is free text, an OR is no choice: all sides hold.
     """
+    text = text.strip(_QUOTES)
     if not _OPERATOR.search(text):
         return None
     try:

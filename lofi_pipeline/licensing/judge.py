@@ -176,15 +176,15 @@ class _Judging:
 
     def whole(self, text: str) -> Verdict | None:
         """A readable text: an expression, one licence, or a list of several, all of which hold."""
-        if (tree := read_expression(text)) is not None and (found := self.node(tree)):
-            return found
         listed = read_list(text)
         try:
-            found = self.text(text)
+            if found := self.text(text):
+                return found
         except UnreadableLicence:
             if listed is None or _contradicts_itself(listed, text):
                 raise
-            found = None
+        tree = read_expression(text)
+        found = self.node(tree) if tree else None
         return found or (self.node(listed) if listed else None)
 
     def text(self, text: str) -> Verdict | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from lofi_pipeline.licensing.errors import UnreadableLicence
 
@@ -21,8 +22,9 @@ _SEPARATORS = re.compile(r"[\s\-_/,;+|]+")
 _DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u05be"}
 _DROPPED = str.maketrans("", "", "()[]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb")
 _CLOSING_WORD = re.compile(r"(?<=.) licen[cs]e$")
-_SPDX = re.compile(
-    r"(?i)(?:spdx-license-identifier:\s*|(?:https?://)?(?:www\.)?spdx\.org/licenses/)(\S+?)(?:\.html|\.json)?/?$"
+_SPDX_TAG = re.compile(r"(?i)^([^\w\s]*)spdx-license-identifier:\s*")
+_SPDX_PAGE = re.compile(
+    r"(?i)(?<![\w@./:-])(?:https?://)?(?:www\.)?spdx\.org/licenses/([\w.+-]+?)(?:\.html|\.json)?(?![\w/+-]|\.\w)"
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 _OF_EAST_ASIA = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL"}
@@ -51,10 +53,7 @@ def readable(license_type: str) -> str:
         )
     _refuse_odd(" ".join(license_type.split()))
     text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
-    text = " ".join(text.split())
-    if named := _SPDX.match(text):
-        return named[1]
-    return text
+    return _SPDX_PAGE.sub(r"\1", _SPDX_TAG.sub(r"\1", " ".join(text.split())))
 
 
 def fold(text: str) -> str:
@@ -105,7 +104,7 @@ def _look_alikes(text: str) -> set[str]:
         others = {char for char, script in scripts.items() if script not in {"LATIN", *_OF_EAST_ASIA}}
         if others and (any(char.isascii() for char in word) or "LATIN" in scripts.values()):
             found |= others
-    for before, mark in zip(text, text[1:]):
+    for before, mark in pairwise(text):
         if unicodedata.category(mark).startswith("M") and (before.isascii() or _script(before) == "LATIN"):
             found.add(mark)
     return found

@@ -12,12 +12,13 @@ from functools import cache
 from lofi_pipeline.licensing import commons_names as names
 from lofi_pipeline.licensing.text import fold
 
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CLOSING_WORD = re.compile(r"(?<=.) licen[cs]e$")
 
 _ABOUT_AI = (
     # English, and what is written alike elsewhere
     r"ai|a i|agi|gen ?ai|(?:no)?ai|aiml|artificial intelligence|machine ?learn\w*|ml|deep learning|neural|llms?|language models?|models?|train\w*|fine ?tun\w*"
-    r"|tdm\w*|data ?min\w*|datamining|text ?mining|data ?sets?|scrap(?:e|es|ed|ing|er|ers)|crawl\w*|generative|synthetic|synthesi[sz]\w*|robots?|bots?|algorithm\w*|spawning|noimageai|cawg|c2pa"
+    r"|tdm\w*|data ?min\w*|datamining|text ?mining|data ?sets?|scrap(?:e|es|ed|ing|er|ers)|crawl\w*|generative|synthetic|synthesi[sz]\w*|robots?|bots?|algorithm\w*|spawning|noimageai|cawg|c2pa|aiml\w*"
     # German, Dutch, Scandinavian
     r"|ki|kuenstliche\w* intelligenz|kunstliche\w* intelligenz|maschinell\w* lern\w*|trainier\w*|anlern\w*|44b|60d|kunstmatige intelligentie|machinaal leren"
     r"|artificiell intelligens|kunstig intelligens|kunstig intelligens|maskin(?:inlarning|laering|laring)|traening\w*|traning\w*|opplaering|trene|trene\w*|tekoaly\w*|koneoppimi\w*|kouluttami\w*|koulutu\w*|opettami\w*"
@@ -36,7 +37,7 @@ _ABOUT_AI_ANYWHERE = re.compile(
 _DENIES = (
     r"no|not|non|nor|none|never|nope|without|w o|excl(?:ud\w*|usion\w*|u|us|ue|ues)?|except\w*|exempt\w*|prohibit\w*|prohibi\w*|forbid\w*|forbad\w*|ban|bans|banned|banning|den(?:y|ied|ies|ial)|disallow\w*|disclaim\w*"
     r"|reserv\w*|withh(?:eld|old\w*)|withdr\w*|revok\w*|revoc\w*|rescind\w*|terminat\w*|suspend\w*|opt(?:s|ed|ing)? ?out|optout|refus\w*|restrict\w*|unauthori[sz]\w*|unlicen[sc]ed|unpermitted|impermissible"
-    r"|illegal|unlawful|off ?limits|barred|bar|bars|declin\w*|block\w*|don'?t|dont|doesn'?t|cannot|can'?t|cant|mustn'?t|won'?t|shan'?t|isn'?t|aren'?t|may not|object\w*|oppos\w*|stop|veto\w*|excluded|omit\w*|minus|lacks?|lacking|absent|outside|free of|free from|ruled out|human\w* only|only (?:for )?human\w*|void|nullif\w*|negat\w*|null|nil|false|zero|off|anti"
+    r"|illegal|unlawful|off ?limits|barred|bar|bars|declin\w*|block\w*|don'?t|dont|doesn'?t|cannot|can'?t|cant|mustn'?t|won'?t|shan'?t|isn'?t|aren'?t|may not|object\w*|oppos\w*|stop|veto\w*|excluded|omit\w*|minus|lacks?|lacking|absent|outside|free of|free from|ruled out|human\w* only|only (?:for )?human\w*|void|nullif\w*|negat\w*|null|nil|false|zero|off|anti|expired|lapsed|cancel\w*|invalid\w*|dmi prohibited"
     r"|kein\w*|nicht|ohne|nie|niemals|verbot\w*|verbiet\w*|untersag\w*|ausgeschlossen|ausgenommen|ausschlu\w*|vorbehalt\w*|nutzungsvorbehalt|widerruf\w*|widersproch\w*|widersprech\w*|widerspruch\w*|ausser|verweiger\w*|unzulassig|unzulaessig|unerlaubt|gesperrt"
     r"|pas|aucun\w*|sans|interdi\w*|jamais|sauf|prohib\w*|hormis|oppos\w*|refus\w*|retire\w*|ni"
     r"|sin|nunca|excepto|excluid\w*|salvo|ningun\w*|vetad\w*|deneg\w*|revocad\w*|prohibid\w*|queda fuera|nao|sem|proib\w*|exceto|exclui\w*|vedad\w*|nenhum\w*|negad\w*|revogad\w*"
@@ -80,7 +81,7 @@ def _plain(text: str) -> str:
     """Words with one space between them, without case, accents and punctuation."""
     kept = (
         char if char.isalnum() or char == "'" or unicodedata.category(char).startswith("M") else " "
-        for char in fold(text).replace("\u2019", "'")
+        for char in fold(_HUMP.sub(" ", text)).replace("\u2019", "'")
     )
     return " ".join("".join(kept).split())
 

@@ -66,7 +66,7 @@ SETTINGS = (
 
 def judged(text: str, settings: LicensingSettings = SETTINGS[0], proof: str = "nothing") -> Verdict:
     grant = PROOFS[proof]
-    said = {
+    said: dict[str, Any] = {
         "source_id": "s",
         "source_type": "creative_commons",
         "provider": "Somebody",
