@@ -82,6 +82,9 @@ def read_list(text: str) -> And | None:
     """
     if not _balanced(text):
         return None
+    text = text.strip(_QUOTES)
+    while text.startswith("(") and text.endswith(")") and _balanced(text[1:-1]):
+        text = text[1:-1].strip()
     kept = _ADDRESS.sub(lambda match: match[0].replace("/", _KEPT_SLASH), text)
     parts = [part.strip().replace(_KEPT_SLASH, "/") for part in _BETWEEN.split(kept)]
     if len(parts) < 2 or not all(parts):
