@@ -25,7 +25,8 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.ingest.judging_day import judging_day
 from lofi_pipeline.licensing.grants import expired
-from lofi_pipeline.licensing.judge import judge_source, stricter
+from lofi_pipeline.licensing.judge import stricter
+from lofi_pipeline.licensing.judge_source import judge_source
 from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources
 from lofi_pipeline.storage import DataRoot
 

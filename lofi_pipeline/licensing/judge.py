@@ -1,27 +1,15 @@
 """May this music be trained on? A working tool driven by a policy file, not legal advice.
 
-The policy is read in licensing/policy.py, what a grant adds is in licensing/grants.py. Withdrawn sources are not known here.
+The policy is read in licensing/policy.py. A source with its grant is judged in licensing/judge_source.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import lru_cache
 
-from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import (
-    DropManifest,
-    EvidenceFile,
-    Grant,
-    Obligation,
-    SourceRecord,
-    SourceType,
-    Use,
-    Verdict,
-)
-from lofi_pipeline.licensing import grants
+from lofi_pipeline.entities import Obligation, SourceType, Verdict
 from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.expression import And, License, Node, read_expression
 from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
@@ -44,7 +32,6 @@ EVIDENCE = (
     "put the contract into the drop and name it in source.json, such as "
     '"grant": {"uses": {"train": "allowed"}, "evidence": [{"document": "contract.pdf"}]}'
 )
-UNPROVED = f"A grant counts only with evidence: {EVIDENCE}."
 
 
 def judge(
@@ -81,68 +68,13 @@ def _judged(judging: _Judging, license_type: str) -> Verdict:
     try:
         text = normalize_license(license_type)
         if bans_training(text):
-            return _banned(f'"{_printable(license_type):.200}" excludes AI training.')
+            return banned(f'"{_printable(license_type):.200}" excludes AI training.')
         found = judging.text(text)
         tree = None if found else read_expression(license_type)
         found = found or (judging.node(tree) if tree is not None else None)
     except UnreadableLicence as error:
         return _unknown(license_type, str(error))
     return found or _unknown(license_type, "the policy does not know it; " + ASK[judging.source_type])
-
-
-def judge_source(
-    source: SourceRecord | DropManifest,
-    settings: LicensingSettings,
-    *,
-    grant: Grant | None = None,
-    evidence: Sequence[EvidenceFile] = (),
-    day: date | None = None,
-    base: str | None = None,
-    policy: Policy | None = None,
-) -> Verdict:
-    """Judge a source.json or a source's record under the configured profile, for a day (default: today).
-
-    Args:
-        grant: what was granted beside the licence; a source.json brings its own.
-        evidence: the documents of the grant that are there; nothing else is evidence.
-        base: the base model to be trained on, by name: a grant may be limited to others.
-    """
-    policy, day = policy or load_policy(), day or date.today()
-    if grant is None and isinstance(source, DropManifest):
-        grant = source.grant
-    verdict = _by_licence(source, settings, grant, policy, proved=bool(evidence))
-    if grant is not None:
-        if (
-            not (evidence or verdict.permitted)
-            and _by_licence(source, settings, grant, policy, proved=True).permitted
-        ):
-            verdict = verdict.model_copy(update={"reason": UNPROVED})
-        verdict = grants.limited(verdict, grant, base=base)
-        refusal = grants.expired(grant, day) or grants.forbids(grant, commercial=settings.commercial)
-        if verdict.permitted and refusal:
-            verdict = verdict.model_copy(update={"permitted": False, "reason": refusal})
-    return verdict.model_copy(update={"policy": policy.hash_with(settings), "day": day})
-
-
-def _by_licence(
-    source: SourceRecord | DropManifest,
-    settings: LicensingSettings,
-    grant: Grant | None,
-    policy: Policy,
-    *,
-    proved: bool,
-) -> Verdict:
-    """What the licence comes to with what a grant adds to it; a grant that is not proved adds nothing."""
-    return judge(
-        source.license_type,
-        source.source_type,
-        profile=settings.profile,
-        commercial=settings.commercial,
-        grant=proved and grants.gives(grant, Use.TRAIN),
-        commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
-        evidenced=proved,
-        policy=policy,
-    )
 
 
 def stricter(one: Verdict, other: Verdict) -> bool:
@@ -207,7 +139,7 @@ class _Judging:
         rights = [side for side in node.sides if self._is_training_rights(side)]
         judging = replace(self, granted_in_text=True) if 0 < len(rights) < len(node.sides) else self
         verdicts = [(self if side in rights else judging).node(side) for side in node.sides]
-        return _all_of([v for v in verdicts if v]) if all(verdicts) else None
+        return all_of([v for v in verdicts if v]) if all(verdicts) else None
 
     def _is_training_rights(self, side: Node) -> bool:
         found = (
@@ -253,14 +185,14 @@ class _Judging:
         return None
 
 
-def _all_of(verdicts: list[Verdict]) -> Verdict:
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
     """Every side holds: the strictest speaks, what any asks for is asked for."""
     first = max(verdicts, key=lambda verdict: (not verdict.permitted, verdict.strictness))
-    parts = [part for verdict in verdicts for part in _parts(verdict.licence)]
+    sides = [part for verdict in verdicts for part in parts(verdict.licence)]
     return first.model_copy(
         update={
             "permitted": all(verdict.permitted for verdict in verdicts),
-            "licence": " AND ".join(dict.fromkeys(parts)),
+            "licence": " AND ".join(dict.fromkeys(sides)),
             "obligations": tuple(dict.fromkeys(o for verdict in verdicts for o in verdict.obligations)),
             "strictness": max(verdict.strictness for verdict in verdicts),
             "commercial_use": all(verdict.commercial_use for verdict in verdicts),
@@ -268,7 +200,8 @@ def _all_of(verdicts: list[Verdict]) -> Verdict:
     )
 
 
-def _parts(licence: str) -> list[str]:
+def parts(licence: str) -> list[str]:
+    """The sides of a canonical expression that all hold."""
     return [f"({licence})"] if " OR " in licence else licence.split(" AND ")
 
 
@@ -283,7 +216,8 @@ def _choice(verdicts: list[Verdict]) -> Verdict:
     return best.model_copy(update={"licence": " OR ".join(dict.fromkeys(sides))})
 
 
-def _banned(reason: str) -> Verdict:
+def banned(reason: str) -> Verdict:
+    """The verdict on words that exclude AI training."""
     return Verdict(
         permitted=False,
         licence=AI_TRAINING_BAN,
