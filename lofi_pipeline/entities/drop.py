@@ -95,6 +95,9 @@ class Scan(Entity):
     )
     withdrawals: Sha256 | None = Field(default=None, description="Of the withdrawals in force on that day")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was scanned")
+    base: str | None = Field(
+        default=None, description="The base model that was to be trained on: a grant may be limited to others"
+    )
     sources: Sha256 | None = Field(default=None, description="Of sources.json, which was compiled from it")
 
     def refusals(self) -> list[tuple[str, str]]:

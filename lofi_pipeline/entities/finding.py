@@ -115,6 +115,11 @@ class FindingCode(StrEnum):
         "A quoted clause of a grant denies what the grant says.",
         "Read the document; quote the clause that grants the training, or withdraw the source.",
     )
+    EVIDENCE_IS_NONE = (
+        "evidence-is-none",
+        "A document that a grant rests on is empty, blank, something else, or does not open as what it says it is.",
+        "Put the document itself into the drop, and name it under `grant.evidence`; else withdraw the source.",
+    )
     EVIDENCE_DENIES = (
         "evidence-denies",
         "A document of evidence holds words against training.",

@@ -16,8 +16,8 @@ from lofi_pipeline.entities import (
     DropManifest,
     EvidenceFile,
     FindingCode,
-    RecordError,
     Remark,
+    Verdict,
     few,
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
@@ -45,23 +45,15 @@ def facts_of_documents(
     manifest: DropManifest,
     evidence: Sequence[EvidenceFile],
     known: Iterable[DocumentFacts],
-    *,
-    where: str,
 ) -> list[DocumentFacts]:
-    """What stands in each document of a drop; one that was read before is not read again.
-
-    Raises:
-        RecordError: one is no evidence; `where` names the source.json in the message.
-    """
+    """What stands in each document of a drop, or why it is no evidence; one that was read before is not read again."""
     former = {(item.sha256, item.name, item.licensor, item.rules): item for item in known}
     found: list[DocumentFacts] = []
     for item in evidence:
         name, licensor = item.evidence.document, licensor_of(manifest, item)
-        if fault := _not_about_rights(folder, manifest, item):
-            raise RecordError(f"{where}: grant.evidence: {name}: {fault}")
         facts = former.get((item.sha256, name, licensor, DOCUMENT_RULES)) or _read(folder, item, licensor)
-        if facts.fault:
-            raise RecordError(f"{where}: grant.evidence: {name}: {facts.fault}")
+        if fault := _not_about_rights(folder, manifest, item):
+            facts = facts.model_copy(update={"fault": fault})
         found.append(facts)
     return found
 
@@ -128,6 +120,13 @@ def remarks_on_documents(drop: Drop) -> list[Remark]:
             )
             found.append(Remark(code=FindingCode.EVIDENCE_WITHOUT_LICENSOR, sentence=sentence))
     return found
+
+
+def with_remarks_on_documents(verdict: Verdict, drop: Drop) -> Verdict:
+    """A verdict with what the last scan said of the documents of its drop."""
+    said = drop.verdict.remarks if drop.verdict else ()
+    kept = [remark for remark in said if remark.code in ABOUT_DOCUMENTS]
+    return verdict.model_copy(update={"remarks": tuple(dict.fromkeys([*verdict.remarks, *kept]))})
 
 
 def shared_documents(drops: Iterable[Drop]) -> dict[str, list[Remark]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import (
     Drop,
     DropAudio,
@@ -113,7 +113,7 @@ def register_sources(
             known=known,
             record=record,
             day=day,
-            base=config.training.base,
+            base=base_name(config),
             progress=progress,
         )
         require_no_doubt(days, scan.drops)

@@ -130,6 +130,7 @@ def scan_drops(
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
         ledger=read_ledger(root).mark(known.ledger if known else None),
+        base=base if any(_limited_to_bases(drop) for drop in drops) else None,
     )
 
 
@@ -185,9 +186,10 @@ def changed_drops(
     style_ids: set[str],
     licensing: LicensingSettings,
     day: date | None = None,
+    base: str | None = None,
 ) -> list[str]:
     """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise."""
-    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day))
+    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day, base=base))
 
 
 def changed_signatures(
@@ -197,10 +199,11 @@ def changed_signatures(
     style_ids: set[str],
     licensing: LicensingSettings,
     day: date | None = None,
+    base: str | None = None,
 ) -> dict[str, str | None]:
     """The changed drops in order, each with its signature now; None: it is gone.
 
-    Judged otherwise: by other rules, other withdrawals, or because a grant began or ended since.
+    Judged otherwise: by other rules, other withdrawals, because a grant began or ended since, or for another base model.
     """
     day = judging_day(scan, day)
     same_rules = (
@@ -220,6 +223,7 @@ def changed_signatures(
         or name not in scanned
         or scanned[name].signature != signature
         or _grant_changed(scanned[name], scan.day if scan else None, day)
+        or (scan and base not in (None, scan.base) and _limited_to_bases(scanned[name]))
     }
     return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
 
@@ -236,6 +240,10 @@ def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
     return any(
         before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
     )
+
+
+def _limited_to_bases(drop: Drop) -> bool:
+    return any(grant.model_versions for grant in drop.grants())
 
 
 def _refuse_conflicting_sources(
@@ -344,10 +352,14 @@ class _Scanner:
             return found(status=DropStatus.INCOMPLETE, reason=reason)
         try:
             known = former.documents if former else []
-            documents = facts_of_documents(folder, manifest, evidence, known, where=where)
-        except (RecordError, OSError) as error:
-            return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
+            documents = facts_of_documents(folder, manifest, evidence, known)
+        except OSError as error:
+            reason = f"{where}: grant.evidence: cannot be read ({error.strerror}); check the documents' permissions"
+            return found(status=DropStatus.REFUSED, reason=reason)
         found = partial(found, documents=documents)
+        if faults := [f"{facts.name}: {facts.fault}" for facts in documents if facts.fault]:
+            reason = f"{where}: grant.evidence: {few(faults, between='; ')}"
+            return found(status=DropStatus.REFUSED, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
         absent = present.absent(manifest)
         if drop.status is DropStatus.ACCEPTED and absent:

@@ -6,14 +6,16 @@ Which of them bear on rights is found in ingest/said_by_tags.py; whether that is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from lofi_pipeline.entities import (
+    Acceptance,
     Drop,
     DropAudio,
     DropManifest,
     DropStatus,
     EvidenceFile,
+    Scan,
     Statement,
     Verdict,
 )
@@ -53,7 +55,7 @@ def _held(drop: Drop, judge: Judge) -> Drop:
     return with_verdict(drop, judge(manifest, evidence, statements_of_files(drop)))
 
 
-def statements_of_files(drop: Drop, *, only: set[str] | None = None) -> list[Statement]:
+def statements_of_files(drop: Drop, *, only: Set[str] | None = None) -> list[Statement]:
     """What the files of a drop that are taken say of their rights; the same words once, with how many say so.
 
     Args:
@@ -70,6 +72,15 @@ def statements_of_files(drop: Drop, *, only: set[str] | None = None) -> list[Sta
         )
         for (place, text), paths in files.items()
     ]
+
+
+def accepted_of(scan: Scan | None) -> dict[str, list[Acceptance]]:
+    """By source id, who accepted which of its terms, as the source.json files of the last scan say."""
+    found: defaultdict[str, list[Acceptance]] = defaultdict(list)
+    for drop in scan.drops if scan else []:
+        if drop.manifest is not None:
+            found[drop.manifest.source_id] += drop.manifest.accepted
+    return found
 
 
 def _said(drop: Drop, file: DropAudio) -> list[Statement]:

@@ -133,7 +133,13 @@ def forbids(grant: Grant, *, commercial: bool, base: str | None = None) -> str |
 
 
 def _is_among(base: str, names: Sequence[str]) -> bool:
-    return not names or base.casefold() in {name.casefold() for name in names}
+    """Whether a base model is among those named; a folder or hub id by its last part alone, too."""
+    return not names or any(_spellings(base) & _spellings(name) for name in names)
+
+
+def _spellings(name: str) -> set[str]:
+    whole = name.strip().casefold().rstrip("/")
+    return {whole, whole.rsplit("/", 1)[-1]}
 
 
 def limits_of(
