@@ -71,7 +71,9 @@ def mail(text: str = WORDS) -> bytes:
 
 def page(text: str = WORDS) -> bytes:
     """A page of HTML."""
-    return f"<!doctype html><html><head><style>p {{}}</style></head><body><p>{text}</p></body></html>".encode()
+    return (
+        f"<!doctype html><html><head><style>p {{}}</style></head><body><p>{text}</p></body></html>".encode()
+    )
 
 
 def office(member: str, text: str = WORDS) -> bytes:

@@ -23,7 +23,9 @@ class Acceptance(Entity):
     accepted_by: Name = Field(description="Who accepted them")
     date: datetime.date = Field(description="On which day")
     reason: Reason = Field(description="Why they are met, or do not stand against the training")
-    terms: list[TermHash] = Field(min_length=1, description="The hashes that the refusal or the audit named")
+    terms: tuple[TermHash, ...] = Field(
+        min_length=1, description="The hashes that the refusal or the audit named"
+    )
 
     @field_validator("date")
     @classmethod

@@ -105,26 +105,27 @@ class _Case:
         """By the licence and the grant."""
         if self.grant is None:
             return self.by_licence(None, proved=False)
-        verdict = self.by_licence(grants.met(self.grant, self.acceptances), proved=self.proved)
-        if not verdict.permitted and (lacking := self._lacking(self.grant)):
+        grant = self.grant
+        verdict = self.by_licence(grants.met(grant, self.acceptances), proved=self.proved)
+        # What the licence would come to with a grant that is whole
+        spoken = grant.model_copy(update={"uses": dict.fromkeys(Use, Permission.ALLOWED)})
+        winnable = self.by_licence(spoken, proved=True).permitted
+        if winnable and not verdict.permitted and (lacking := self._lacking(grant)):
             verdict = verdict.model_copy(update={"reason": lacking})
-        verdict = self._within_limits(self.grant, verdict)
-        refusal = grants.expired(self.grant, day) or grants.forbids(
-            self.grant, commercial=self.settings.commercial, base=base
+        verdict = self._within_limits(grant, verdict)
+        refusal = grants.expired(grant, day) or grants.forbids(
+            grant, commercial=self.settings.commercial, base=base
         )
-        if refusal and (verdict.permitted or verdict.to_accept):
+        if refusal and (verdict.permitted or (winnable and self.proved)):
             verdict = verdict.model_copy(update={"permitted": False, "reason": refusal})
         return verdict
 
     def _lacking(self, grant: Grant) -> str | None:
         """What a grant lacks that would let the music in: its document, or the word."""
-        whole = grants.met(grant)
-        if not self.proved and self.by_licence(whole, proved=True).permitted:
+        if not self.proved and self.by_licence(grants.met(grant), proved=True).permitted:
             return UNPROVED
-        if self.proved and Use.TRAIN not in grant.uses:
-            spoken = whole.model_copy(update={"uses": {**whole.uses, Use.TRAIN: Permission.ALLOWED}})
-            return OUTRIGHT if self.by_licence(spoken, proved=True).permitted else None
-        return None
+        said = any(use in grant.uses for use in grants.TRAINING)
+        return OUTRIGHT if self.proved and not said else None
 
     def _within_limits(self, grant: Grant, verdict: Verdict) -> Verdict:
         """A verdict with the limits of a grant: those at its core refuse the music until somebody accepts them."""
