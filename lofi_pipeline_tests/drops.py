@@ -28,6 +28,7 @@ GRANT: dict[str, Any] = {
     "evidence": [{"document": "contract.txt", "clause": "We grant AI training rights"}],
 }
 
+
 def acceptance_of(source_id: str, *term: object) -> dict[str, Any]:
     """An entry of `accepted` in source.json, for one term of a grant."""
     found = Acceptances(source_id).term(*term, sentence="")  # pyright: ignore[reportArgumentType]

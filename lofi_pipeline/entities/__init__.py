@@ -36,6 +36,7 @@ from lofi_pipeline.entities.drop import (
     Scan,
 )
 from lofi_pipeline.entities.errors import RecordError
+from lofi_pipeline.entities.file_tags import Credits, FileTags
 from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.grant import (
     Evidence,
@@ -100,6 +101,7 @@ __all__ = [
     "Captions",
     "Checkpoint",
     "CheckpointRecord",
+    "Credits",
     "CutInfo",
     "Dataset",
     "DatasetVersion",
@@ -112,6 +114,7 @@ __all__ = [
     "Entity",
     "Evidence",
     "EvidenceFile",
+    "FileTags",
     "Finding",
     "FindingCode",
     "Grant",

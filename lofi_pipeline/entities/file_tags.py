@@ -10,7 +10,7 @@ CREDITED = ("title", "artist", "album", "isrc", "language", "copyright")
 
 
 class FileTags(Entity):
-    """Of one file, as its tags have it; texts are cut, and hold no control characters."""
+    """Of one file: as its tags have it, cut and without control characters; or as source.json does."""
 
     title: str | None = None
     artist: str | None = None
@@ -21,6 +21,8 @@ class FileTags(Entity):
 
 
 class Credits(FileTags):
-    """How a track is credited: by source.json, and by the file's tags where that is silent."""
+    """How a track is credited beside the title and artist of its source.json: by more of that, and by tags where it is silent."""
 
-    from_tags: list[str] = Field(default_factory=list, description="The fields that only the tags say")
+    from_tags: list[str] = Field(
+        default_factory=list, description="The fields that stand in the file's tags and not in source.json"
+    )

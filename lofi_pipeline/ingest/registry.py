@@ -14,6 +14,7 @@ from lofi_pipeline.entities import (
     DropAudio,
     DropManifest,
     DropStatus,
+    FileTags,
     RegisteredTrack,
     Registry,
     Scan,
@@ -228,6 +229,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
 def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
     facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
+    credited = FileTags(album=facts.album, isrc=facts.isrc, copyright=facts.copyright)
     return TrackOrigin(
         source_id=drop.manifest.source_id,
         path=file.path,
@@ -239,6 +241,7 @@ def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
         language=facts.language,
         vocals=facts.vocals,
         url=facts.url or drop.manifest.url,
+        credited=credited if any(credited.model_dump().values()) else None,
     )
 
 
