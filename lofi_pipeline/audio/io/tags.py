@@ -113,7 +113,12 @@ def _fields(file: Any, name: str) -> dict[str, list[str]]:
     except Exception:  # whatever is made of bytes that anybody may have written
         return {}
     texts = {key: value if isinstance(value, list) else [str(value)] for key, value in tag.as_dict().items()}
-    return {key: [str(text) for text in value] for key, value in texts.items() if key not in _OF_THE_FILE}
+    # A free field whose name is that of a known one has a "_" before it
+    found: dict[str, list[str]] = {}
+    for key, value in texts.items():
+        if key not in _OF_THE_FILE:
+            found.setdefault(key.lstrip("_"), []).extend(str(text) for text in value)
+    return found
 
 
 _OF_THE_FILE = ("filename", "filesize", "mime_type")
