@@ -186,7 +186,7 @@ def _denying(grant: Grant) -> Iterator[tuple[Evidence, str]]:
 
 def _constrained(grant: Grant, use: Use, acceptances: Acceptances, *, refuses: bool = False) -> Term:
     constraints = (grant.constraints or "").strip()
-    sentence = f"Constrained ({_in_words(use)}): {constraints}"
+    sentence = f"Constrained ({_in_words(use)}): {constraints.rstrip('.')}."
     return acceptances.term("constrained", use, constraints, sentence=sentence, refuses=refuses)
 
 
