@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 
 def text_frame(name: str, text: str) -> bytes:
     """A text frame in UTF-16."""
@@ -45,3 +47,9 @@ def stuffed(*frames: bytes) -> bytes:
     """A tag with unsynchronisation: a zero after each 0xFF."""
     body = b"".join(frames).replace(b"\xff", b"\xff\x00")
     return b"ID3\x03\x00\x80" + bytes(len(body) >> shift & 0x7F for shift in (21, 14, 7, 0)) + body
+
+
+def in_wav(wav: bytes, tag: bytes) -> bytes:
+    """A WAV file with a tag in a chunk of its own at its end."""
+    chunk = b"id3 " + struct.pack("<I", len(tag)) + tag + b"\0" * (len(tag) % 2)
+    return wav[:4] + struct.pack("<I", len(wav) - 8 + len(chunk)) + wav[8:] + chunk

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,11 +197,8 @@ WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\0\x77\x01\0\x02
 
 
 def with_tag(tag: bytes) -> bytes:
-    """A WAV file with an ID3 tag in a chunk of its own."""
-    if not tag:
-        return WAV
-    chunk = b"id3 " + struct.pack("<I", len(tag)) + tag + b"\0" * (len(tag) % 2)
-    return WAV[:4] + struct.pack("<I", len(WAV) - 8 + len(chunk)) + WAV[8:] + chunk
+    """A WAV file, with an ID3 tag if there is one."""
+    return id3.in_wav(WAV, tag) if tag else WAV
 
 
 def dropped(root: DataRoot, attack: Attack, **more: Any) -> Path:
