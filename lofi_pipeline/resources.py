@@ -4,8 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from lofi_pipeline.config import PipelineConfig, load_config
-from lofi_pipeline.environment import Environment
+from lofi_pipeline.config import PipelineConfig, base_name, load_config
 from lofi_pipeline.storage import DataRoot
 
 
@@ -23,11 +22,6 @@ class Workspace(dg.ConfigurableResource):
     def config(self) -> PipelineConfig:
         """The pipeline's configuration, validated."""
         return load_config()
-
-
-def base_name(config: PipelineConfig) -> str:
-    """The base model asked for: LOFI_BASE (what `lofi run --base` sets), else the configuration's."""
-    return Environment.read().base or config.training.base
 
 
 def base_licence(config: PipelineConfig) -> str | None:

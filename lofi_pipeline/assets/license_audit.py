@@ -33,6 +33,7 @@ NOT_IN_FORCE = {
     FindingCode.NOT_PERMITTED_NOW,
     FindingCode.NOT_COMMERCIAL_NOW,
     FindingCode.SOURCE_UNKNOWN,
+    FindingCode.GRANT_NOT_ACCEPTED,
     FindingCode.BASE_NOT_COMMERCIAL,
 }
 WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT}

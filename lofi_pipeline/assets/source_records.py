@@ -121,6 +121,7 @@ def _log(
             "and take that day back: see `lofi judging-day`"
         )
     _warn(context, root, [drop.edited for drop in scan.drops if drop.edited])
+    _warn(context, root, [f"{drop.folder}: {known}" for drop in scan.drops if (known := _to_know(drop))])
     changes = [
         f"{change.folder}: judged anew: was {change.before}; is {change.after}"
         for change in found.verdict_changes
@@ -185,7 +186,18 @@ def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResu
 def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
     """One row for each drop: what came of it, what its licence asks for, and what proves it."""
     return table(
-        ["drop", "source", "verdict", "licence", "obligations", "evidence", "provider", "files", "reason"],
+        [
+            "drop",
+            "source",
+            "verdict",
+            "licence",
+            "obligations",
+            "to know",
+            "evidence",
+            "provider",
+            "files",
+            "reason",
+        ],
         [
             (
                 drop.folder,
@@ -193,6 +205,7 @@ def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
                 drop.status,
                 drop.licence or "",
                 ", ".join([*drop.verdict.obligations, *drop.verdict.terms]) if drop.verdict else "",
+                _to_know(drop),
                 _evidence(drop),
                 drop.manifest.provider if drop.manifest else "",
                 len(drop.files),
@@ -201,6 +214,14 @@ def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
             for drop in drops
         ],
     )
+
+
+def _to_know(drop: Drop) -> str:
+    """Terms that nobody has accepted, and what was found beside the licence."""
+    if drop.verdict is None:
+        return ""
+    terms = [f"to accept: {term.sentence}" for term in drop.verdict.to_accept]
+    return " ".join([*terms, *(remark.sentence for remark in drop.verdict.remarks)])
 
 
 def _evidence(drop: Drop) -> str:

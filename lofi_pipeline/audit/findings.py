@@ -27,11 +27,22 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.ingest.judging_day import doubt, judging_days
+from lofi_pipeline.licensing.grants import how_to_accept
 from lofi_pipeline.licensing.withdrawals import Withdrawal
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 VERSIONLESS = re.compile(r"LicenseRef-CC-(?:BY|NC|ND|SA|-)+(?![\w-])")
 """Ids of licences of Creative Commons where nobody said which version."""
+REMARKS: tuple[tuple[FindingCode, Severity], ...] = (
+    (FindingCode.CLAUSE_DENIES, WARNING),
+    (FindingCode.EVIDENCE_DENIES, WARNING),
+    (FindingCode.EVIDENCE_WITHOUT_LICENSOR, WARNING),
+    (FindingCode.EVIDENCE_UNREADABLE, INFO),
+    (FindingCode.EVIDENCE_SHARED, WARNING),
+    (FindingCode.LICENCE_CONTRADICTED, WARNING),
+    (FindingCode.CREDENTIALS_NOT_READ, WARNING),
+)
+"""How much each remark of a verdict weighs."""
 
 
 def licence_findings(
@@ -86,6 +97,7 @@ def _finding(severity: Severity, code: FindingCode, where: str, sentence: str) -
 
 def _source(row: SourceRow) -> Iterable[Finding]:
     yield from _verdicts(row)
+    yield from _terms(row)
     source_id = row.record.source_id
     if not row.then_recorded:
         sentence = f"The version keeps no verdict for {source_id}: what stands for the day of training was judged by today's policy."
@@ -122,6 +134,23 @@ def _verdicts(row: SourceRow) -> Iterable[Finding]:
     elif row.then_recorded and then.policy != today.policy and then.policy and today.policy:
         changes = _changes(then, today) or "the verdict is the same"
         yield _finding(INFO, FindingCode.POLICY_CHANGED, source_id, f"The policy changed since: {changes}.")
+
+
+def _terms(row: SourceRow) -> Iterable[Finding]:
+    """What the grant limits, who accepted that, and what else was found in and beside its documents."""
+    source_id, then, today = row.record.source_id, row.verdict_then, row.verdict_now
+    if today.permitted and today.to_accept:
+        told = " ".join(term.sentence for term in today.to_accept)
+        sentence = f"{source_id}: {told} Nobody has accepted that. {how_to_accept(today.to_accept)}"
+        yield _finding(ERROR, FindingCode.GRANT_NOT_ACCEPTED, source_id, sentence)
+    for accepted in today.accepted:
+        sentence = (
+            f"{accepted.accepted_by} accepted terms of {source_id} on {accepted.date}: {accepted.reason.rstrip('.')}. Terms: "
+            f"{', '.join(accepted.terms)}."
+        )
+        yield _finding(INFO, FindingCode.TERMS_ACCEPTED, source_id, sentence)
+    for remark in dict.fromkeys([*then.remarks, *today.remarks]):
+        yield _finding(dict(REMARKS)[remark.code], remark.code, source_id, remark.sentence)
 
 
 def _changes(then: Verdict, today: Verdict) -> str:

@@ -172,7 +172,7 @@ def _tracks(items: Iterable[VersionTrack]) -> list[AffectedTrack]:
     """Each track once, as the newest version has it."""
     tracks = {item.track.track_id: item for item in items}
     return [
-        AffectedTrack(track_id=key, sha256=item.sha256, title=item.title, named_by=item.source_ids)
+        AffectedTrack(track_id=key, sha256=item.sha256, title=item.credited_title, named_by=item.source_ids)
         for key, item in sorted(tracks.items(), key=lambda pair: (len(pair[0]), pair[0]))
     ]
 

@@ -12,8 +12,10 @@ from typing import Generic, TypeVar
 
 from lofi_pipeline.checkpoints.folder import CheckpointFolder, all_checkpoints
 from lofi_pipeline.entities import (
+    Acceptance,
     Dataset,
     DatasetVersion,
+    Drop,
     DropManifest,
     DropStatus,
     Entity,
@@ -21,12 +23,14 @@ from lofi_pipeline.entities import (
     Registry,
     Scan,
 )
+from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.day_changes import DayChange, load_day_changes
 from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
     Ledger,
     parse_json,
+    read_json,
     read_ledger,
     read_versions,
     version_files,
@@ -111,14 +115,34 @@ class AuditInputs:
         return ReadVersions(tuple(read_versions(self.root, unreadable=unreadable)), tuple(unreadable))
 
     @cached_property
+    def _drops(self) -> dict[str, list[Drop]]:
+        """By source id, its drops that were judged by the last scan; nothing where the scan can't be read."""
+        found: dict[str, list[Drop]] = {}
+        for drop in self.scan.value.drops if self.scan.value else []:
+            if drop.manifest is not None and drop.status in (DropStatus.ACCEPTED, DropStatus.FORBIDDEN):
+                found.setdefault(drop.manifest.source_id, []).append(drop)
+        return found
+
+    def drops_of(self, source_id: str) -> list[Drop]:
+        """The drops of a source that were judged by the last scan."""
+        return self._drops.get(source_id, [])
+
+    @cached_property
     def manifests(self) -> dict[str, DropManifest]:
-        """What each source's drop says by the last scan; nothing where the scan can't be read."""
-        drops = self.scan.value.drops if self.scan.value else []
-        return {
-            drop.manifest.source_id: drop.manifest
-            for drop in reversed(drops)
-            if drop.manifest is not None and drop.status in (DropStatus.ACCEPTED, DropStatus.FORBIDDEN)
-        }
+        """What each source's first drop says by the last scan; nothing where the scan can't be read."""
+        return {source_id: drops[0].manifest for source_id, drops in self._drops.items() if drops[0].manifest}
+
+    def accepted_since(self, source_id: str) -> list[Acceptance]:
+        """Who accepted terms of a source, as its source.json files say now: an audit needs no scan before it."""
+        found: list[Acceptance] = []
+        for drop in self.drops_of(source_id):
+            path = self.root.path / drop.folder / SOURCE_JSON
+            try:
+                manifest = DropManifest.parse(read_json(path), where=str(path))
+            except (OSError, RecordError):
+                continue  # audit/integrity/ says that it can't be read
+            found += manifest.accepted if manifest.source_id == source_id else []
+        return found
 
 
 def _read(root: DataRoot, path: Path, model: type[Record]) -> ReadRecord[Record]:

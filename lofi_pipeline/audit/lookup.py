@@ -124,7 +124,7 @@ def _in_version(where: str, version: DatasetVersion, sha256: str) -> Iterator[Ma
         kind = MatchKind.ORIGINAL if item.sha256 == sha256 else MatchKind.PROCESSED
         what = "the original" if kind is MatchKind.ORIGINAL else "the processed music"
         sentence = (
-            f"It is {what} of {item.track.track_id} ({item.title or item.track.filename}) in {version.dataset.dataset_id}, under "
+            f"It is {what} of {item.track.track_id} ({item.credited_title or item.track.filename}) in {version.dataset.dataset_id}, under "
             f"{item.licence} from {', '.join(item.source_ids)}."
         )
         yield Match(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -10,7 +11,15 @@ from rich.table import Table
 
 from lofi_pipeline.cli.console import folding, sanitize
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, TrackStatus, few
+from lofi_pipeline.entities import (
+    CheckpointRecord,
+    DropStatus,
+    Entity,
+    RecordError,
+    ScoreKey,
+    TrackStatus,
+    few,
+)
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -35,6 +44,14 @@ class RefusedLine(Entity):
 
     file: str
     reason: str
+
+
+class NotedLine(Entity):
+    """Something to be known of a source that is trained on: a term to be accepted, or a warning."""
+
+    source_id: str
+    sentence: str
+    to_accept: bool = Field(description="Whether an audit is not clean until somebody accepts it")
 
 
 class DatasetLine(Entity):
@@ -73,6 +90,7 @@ class Summary(Entity):
 
     tracks: list[TrackLine] = []
     refused: list[RefusedLine] = []
+    noted: list[NotedLine] = []
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
@@ -101,6 +119,7 @@ def summarize(
             RefusedLine(file=item.file, reason=item.reason)
             for item in left_out(root, eligibility_of(root, config))
         ],
+        "noted": list(_noted(root)),
         "seconds": seconds,
         "dagster_runs": runs,
     }
@@ -129,6 +148,22 @@ def _tracks(root: DataRoot) -> list[TrackLine]:
                 )
             )
     return lines
+
+
+def _noted(root: DataRoot) -> Iterator[NotedLine]:
+    """What is to be known of the sources that give tracks, as the last scan found it."""
+    from lofi_pipeline.ingest import load_scan
+    from lofi_pipeline.licensing.grants import how_to_accept
+
+    scan = load_scan(root)
+    for drop in scan.drops if scan else []:
+        if drop.verdict is None or drop.manifest is None or drop.status is not DropStatus.ACCEPTED:
+            continue
+        if terms := drop.verdict.to_accept:
+            told = f"{' '.join(term.sentence for term in terms)} {how_to_accept(terms)}"
+            yield NotedLine(source_id=drop.manifest.source_id, sentence=told, to_accept=True)
+        for remark in drop.verdict.remarks:
+            yield NotedLine(source_id=drop.manifest.source_id, sentence=remark.sentence, to_accept=False)
 
 
 def _dataset(root: DataRoot) -> dict[str, object]:
@@ -213,6 +248,13 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
             table.add_row(sanitize(line.file), sanitize(line.reason))
         if len(summary.refused) > MOST_ROWS:
             table.add_row(f"and {len(summary.refused) - MOST_ROWS} more", "--json FILE writes them all")
+        console.print(table)
+    if summary.noted:
+        table = folding("source", "what is to be known", title="Terms to accept, and warnings")
+        for line in summary.noted[:MOST_ROWS]:
+            table.add_row(sanitize(line.source_id), sanitize(line.sentence))
+        if len(summary.noted) > MOST_ROWS:
+            table.add_row(f"and {len(summary.noted) - MOST_ROWS} more", "--json FILE writes them all")
         console.print(table)
     if summary.dataset:
         found = summary.dataset

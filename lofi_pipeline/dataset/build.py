@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -232,9 +232,18 @@ def _inputs(
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    said = [record.model_dump(mode="json", exclude={"kept_files"}) for record in records]
+    said = [_said(record) for record in records]
     content = [said, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
     return content_sha256([*content, *([sorted(barred)] if barred else [])])
+
+
+def _said(record: TrackRecord) -> dict[str, Any]:
+    """What a record says of its track; what is unknown of the fields that came later is left out."""
+    said = record.model_dump(mode="json", exclude={"kept_files", *(() if record.tags else ("tags",))})
+    for origin in said["origins"]:
+        if origin["credited"] is None:
+            del origin["credited"]
+    return said
 
 
 def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord]:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack, Registry
 from lofi_pipeline.ingest import load_scan, withdrawn_reason
+from lofi_pipeline.ingest.documents import with_remarks_on_documents
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
+from lofi_pipeline.ingest.tag_statements import statements_of_files
 from lofi_pipeline.licensing import (
     Withdrawal,
     judge_source,
@@ -71,9 +73,11 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
             drop.manifest,
             config.licensing,
             evidence=drop.evidence,
+            said=statements_of_files(drop),
             day=judged_for,
-            base=config.training.base,
+            base=base_name(config),
         )
+        verdict = with_remarks_on_documents(verdict, drop)
         verdict = with_remedy(verdict, drop.manifest.grant, judged=judged_for, clock=clock)
         ended = expired(drop.also, judged_for) if drop.also else None
         if ended and verdict.permitted:

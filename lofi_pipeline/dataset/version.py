@@ -98,6 +98,7 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
         title=first.title,
         artist=first.artist,
         url=first.url,
+        credits=record.credits,
     )
 
 

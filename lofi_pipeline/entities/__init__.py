@@ -26,8 +26,17 @@ from lofi_pipeline.entities.checkpoint import (
 )
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.dataset_version import Captions, DatasetVersion, VersionTrack
-from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
+from lofi_pipeline.entities.drop import (
+    DocumentFacts,
+    Drop,
+    DropAudio,
+    DropStatus,
+    RegisteredTrack,
+    Registry,
+    Scan,
+)
 from lofi_pipeline.entities.errors import RecordError
+from lofi_pipeline.entities.file_tags import Credits, FileTags
 from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.grant import (
     Evidence,
@@ -59,6 +68,7 @@ from lofi_pipeline.entities.source import (
     SourceType,
 )
 from lofi_pipeline.entities.style import StyleCategory, StylePreset, TagCategory, TagKind, category_of_style
+from lofi_pipeline.entities.terms import Acceptance, Remark, Statement, Term
 from lofi_pipeline.entities.track import Split, Track, TrackState
 from lofi_pipeline.entities.track_record import (
     CutInfo,
@@ -79,6 +89,7 @@ __all__ = [
     "RAW_FOLDER",
     "SCORES_RECORD",
     "SOURCE_TYPE_OF_FOLDER",
+    "Acceptance",
     "Attribution",
     "AuditReport",
     "AuditSubject",
@@ -90,9 +101,11 @@ __all__ = [
     "Captions",
     "Checkpoint",
     "CheckpointRecord",
+    "Credits",
     "CutInfo",
     "Dataset",
     "DatasetVersion",
+    "DocumentFacts",
     "Drop",
     "DropAudio",
     "DropFile",
@@ -101,6 +114,7 @@ __all__ = [
     "Entity",
     "Evidence",
     "EvidenceFile",
+    "FileTags",
     "Finding",
     "FindingCode",
     "Grant",
@@ -120,6 +134,7 @@ __all__ = [
     "RecordError",
     "RegisteredTrack",
     "Registry",
+    "Remark",
     "Right",
     "Sample",
     "Scan",
@@ -130,6 +145,7 @@ __all__ = [
     "SourceRow",
     "SourceType",
     "Split",
+    "Statement",
     "StyleCategory",
     "StyleOutcome",
     "StylePreset",
@@ -137,6 +153,7 @@ __all__ = [
     "TagCategory",
     "TagKind",
     "TaggedFacts",
+    "Term",
     "Track",
     "TrackMeasurements",
     "TrackOrigin",

@@ -105,6 +105,13 @@ class TrackRow(Entity):
     track_id: TrackId
     title: str | None = None
     artist: str | None = None
+    album: str | None = None
+    isrc: str | None = None
+    language: str | None = None
+    copyright: str | None = Field(default=None, description="The copyright notice, where one is known")
+    from_tags: list[str] = Field(
+        default_factory=list, description="Which of these stand in the file's tags and not in source.json"
+    )
     filename: str = Field(description="Of the original")
     split: Split
     style_ids: list[StyleId]
@@ -138,6 +145,12 @@ class Attribution(Entity):
     track_id: TrackId
     title: str = Field(description="The file's name where no title is known")
     artist: str = Field(description="The provider where no artist is known")
+    album: str | None = None
+    isrc: str | None = None
+    copyright: str | None = Field(default=None, description="The copyright notice, where one is known")
+    from_tags: list[str] = Field(
+        default_factory=list, description="Which of these stand in the file's tags and not in source.json"
+    )
     source_id: Identifier
     provider: str
     licence: str

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
+from lofi_pipeline.entities.drop_file import DropFileName
 from lofi_pipeline.entities.grant import EvidenceFile, Grant
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.source import DropManifest
@@ -33,6 +34,24 @@ class DropAudio(Entity):
     modified_ns: int
     sha256: Sha256 | None = Field(default=None, description="None: a file that cannot be taken")
     refusal: str | None = None
+    said: dict[str, str] | None = Field(
+        default=None,
+        description="What its tags say of its rights, by tag; none where they name no licence and deny nothing; null: not read",
+    )
+
+
+class DocumentFacts(Entity):
+    """What was found in a document of evidence when it was read; kept, so that it is read once."""
+
+    sha256: Sha256
+    name: DropFileName
+    kind: str = Field(description='Such as "PDF"')
+    fault: str | None = Field(default=None, description="Why it is no evidence")
+    readable: bool = Field(default=True, description="Whether there is text in it that could be searched")
+    denials: list[str] = Field(default_factory=list, description="What it says against training, quoted")
+    licensor: str | None = Field(default=None, description="Whom its text was searched for")
+    names_licensor: bool = False
+    rules: int = Field(description="With which edition of the rules it was read")
 
 
 class Drop(Entity):
@@ -49,6 +68,7 @@ class Drop(Entity):
     strictness: int = 0
     verdict: Verdict | None = Field(default=None, description="What the policy said when it was scanned")
     evidence: list[EvidenceFile] = Field(default_factory=list)
+    documents: list[DocumentFacts] = Field(default_factory=list, description="What stands in the evidence")
     edited: str | None = Field(
         default=None, description="How source.json differs from what was ingested, and which of the two holds"
     )
@@ -75,6 +95,9 @@ class Scan(Entity):
     )
     withdrawals: Sha256 | None = Field(default=None, description="Of the withdrawals in force on that day")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was scanned")
+    base: str | None = Field(
+        default=None, description="The base model that was to be trained on: a grant may be limited to others"
+    )
     sources: Sha256 | None = Field(default=None, description="Of sources.json, which was compiled from it")
 
     def refusals(self) -> list[tuple[str, str]]:

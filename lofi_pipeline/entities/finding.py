@@ -100,6 +100,56 @@ class FindingCode(StrEnum):
         "Several sources with different licences brought the same track; the strictest licence was taken.",
         "Look which of them may license it, and withdraw the other.",
     )
+    GRANT_NOT_ACCEPTED = (
+        "grant-not-accepted",
+        "A grant limits what may be done, or something written beside a licence contradicts it, and nobody has accepted that.",
+        "Read the term; if it is met, accept it by name in source.json under `accepted`, else withdraw the source.",
+    )
+    TERMS_ACCEPTED = (
+        "terms-accepted",
+        "A named person accepted terms of a source.",
+        "Nothing; the sentence says who, when and why.",
+    )
+    CLAUSE_DENIES = (
+        "clause-denies",
+        "A quoted clause of a grant denies what the grant says.",
+        "Read the document; quote the clause that grants the training, or withdraw the source.",
+    )
+    EVIDENCE_IS_NONE = (
+        "evidence-is-none",
+        "A document that a grant rests on is empty, blank, something else, or does not open as what it says it is.",
+        "Put the document itself into the drop, and name it under `grant.evidence`; else withdraw the source.",
+    )
+    EVIDENCE_DENIES = (
+        "evidence-denies",
+        "A document of evidence holds words against training.",
+        "Read the sentence in the document; withdraw the source if it means what is done here.",
+    )
+    EVIDENCE_WITHOUT_LICENSOR = (
+        "evidence-without-licensor",
+        "The licensor's name does not stand in the document of evidence.",
+        "Check that it is the right document; write the name as it stands there into grant.evidence.licensor.",
+    )
+    EVIDENCE_UNREADABLE = (
+        "evidence-unreadable",
+        "The text of a document of evidence could not be read, such as that of a scanned page or an encrypted PDF.",
+        "Read it yourself; a copy with text can be searched.",
+    )
+    EVIDENCE_SHARED = (
+        "evidence-shared",
+        "The same document is the evidence of two licensors.",
+        "Check that it names both; give each source its own document.",
+    )
+    LICENCE_CONTRADICTED = (
+        "licence-contradicted",
+        "Something else names another licence than `license_type`: url, notes, or a tag of a file.",
+        "Find out which holds, and correct source.json; until then the stricter holds.",
+    )
+    CREDENTIALS_NOT_READ = (
+        "credentials-not-read",
+        "A file holds content credentials (C2PA), which are not read here; they may say what its use for training is.",
+        "Look at them with `c2patool` or at https://contentcredentials.org/verify.",
+    )
     # Checkpoint and base model
     BASE_LICENCE_UNKNOWN = (
         "base-licence-unknown",

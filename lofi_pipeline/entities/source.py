@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, few
 from lofi_pipeline.entities.drop_file import DropFileName
 from lofi_pipeline.entities.grant import Grant
+from lofi_pipeline.entities.terms import Acceptance
 
 
 class SourceType(StrEnum):
@@ -108,6 +109,9 @@ class DropFile(Entity):
     language: str | None = Field(default=None, max_length=40)
     vocals: bool | None = Field(default=None, description="Whether somebody sings")
     url: str | None = Field(default=None, max_length=2_000, pattern=r"^https?://\S+$")
+    album: str | None = Field(default=None, max_length=500)
+    isrc: str | None = Field(default=None, max_length=40)
+    copyright: str | None = Field(default=None, max_length=500, description="The copyright notice")
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
@@ -135,6 +139,9 @@ class DropManifest(_Licensed):
         default=None,
         pattern=r"^[0-9a-f]{12,64}$",
         description="The claims on record that these replace, by their hash: a change that is meant",
+    )
+    accepted: list[Acceptance] = Field(
+        default_factory=list, description="Who answers for terms that would keep the music out"
     )
 
     @model_validator(mode="after")

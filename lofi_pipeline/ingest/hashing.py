@@ -1,4 +1,4 @@
-"""The hashes of many files at once, in threads; a file that changes meanwhile gets none.
+"""The hashes of many files at once, and what their tags say of their rights, in threads; a file that changes meanwhile gets none.
 
 What is in a drop is listed in listing.py, and what becomes of it is decided in scan.py.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lofi_pipeline.entities import DropAudio
 from lofi_pipeline.ingest.errors import ChangedMeanwhile
+from lofi_pipeline.ingest.said_by_tags import said_by_tags
 from lofi_pipeline.storage import DataRoot, sparse_reason
 
 MOST_THREADS = 8
@@ -87,7 +88,8 @@ def _hash(path: Path, file: DropAudio) -> DropAudio:
     try:
         if fault := sparse_reason(path):
             return file.model_copy(update={"refusal": f"{file.path}: {fault}"})
-        return file.model_copy(update={"sha256": settled_sha256(path, file.size, file.modified_ns)})
+        sha256 = file.sha256 or settled_sha256(path, file.size, file.modified_ns)
+        return file.model_copy(update={"sha256": sha256, "said": said_by_tags(path)})
     except ChangedMeanwhile as error:
         return file.model_copy(update={"refusal": f"{file.path}: {error}"})
     except OSError as error:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import (
     Drop,
     DropAudio,
     DropManifest,
     DropStatus,
+    FileTags,
     RegisteredTrack,
     Registry,
     Scan,
@@ -113,7 +114,7 @@ def register_sources(
             known=known,
             record=record,
             day=day,
-            base=config.training.base,
+            base=base_name(config),
             progress=progress,
         )
         require_no_doubt(days, scan.drops)
@@ -228,6 +229,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
 def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
     facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
+    credited = FileTags(album=facts.album, isrc=facts.isrc, copyright=facts.copyright)
     return TrackOrigin(
         source_id=drop.manifest.source_id,
         path=file.path,
@@ -239,6 +241,7 @@ def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
         language=facts.language,
         vocals=facts.vocals,
         url=facts.url or drop.manifest.url,
+        credited=credited if any(credited.model_dump().values()) else None,
     )
 
 

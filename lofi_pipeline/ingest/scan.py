@@ -28,19 +28,29 @@ from lofi_pipeline.entities import (
     EvidenceFile,
     RecordError,
     Scan,
+    Statement,
     Verdict,
     few,
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
+from lofi_pipeline.ingest.documents import (
+    DOCUMENT_RULES,
+    facts_of_documents,
+    remarks_on_documents,
+    shared_documents,
+)
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
 from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
+from lofi_pipeline.ingest.said_by_tags import TAG_RULES
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
+from lofi_pipeline.ingest.tag_statements import hold_to_tags
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.grants import expired
+from lofi_pipeline.licensing.judge_source import SOURCE_RULES
 from lofi_pipeline.licensing.policy import Policy
 from lofi_pipeline.licensing.withdrawals import in_force
 from lofi_pipeline.storage import (
@@ -97,7 +107,9 @@ def scan_drops(
     clock = day or clock_day()
     day = judging_day(known, clock)
     former = {drop.folder: drop for drop in (known.drops if known else [])}
-    scanner = _Scanner(root, style_ids, licensing, former, day, clock, base)
+    rules = judging_hash(style_ids, licensing)
+    same_rules = known is not None and known.judged_with == rules
+    scanner = _Scanner(root, style_ids, licensing, former, day, clock, base, same_rules)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops: list[Drop] = []
     folders = drop_folders(root)
@@ -107,27 +119,30 @@ def scan_drops(
     drops = _with_hashes(root, drops, progress)
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
+    drops = hold_to_tags(drops, scanner.judge)
+    drops = _with_remarks(drops)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
         drops=[either(drop, former.get(drop.folder)) for drop in sorted(drops, key=lambda drop: drop.folder)],
-        judged_with=judging_hash(style_ids, licensing),
+        judged_with=rules,
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
         ledger=read_ledger(root).mark(known.ledger if known else None),
+        base=base if any(_limited_to_bases(drop) for drop in drops) else None,
     )
 
 
 def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> list[Drop]:
     """The drops with the hashes of the files that have none yet and can be taken."""
-    missing = [file for drop in drops for file in drop.files if _to_be_hashed(file)]
+    missing = [file for drop in drops for file in drop.files if _to_be_read(file)]
     total = sum(file.size for file in missing)
     files, size = 0, 0
     found = []
     with closing(hashed(root, missing)) as done:
         for drop in drops:
-            new = [next(done) if _to_be_hashed(file) else file for file in drop.files]
+            new = [next(done) if _to_be_read(file) else file for file in drop.files]
             found.append(drop.model_copy(update={"files": new}))
             if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
                 files, size = files + len(read), size + sum(file.size for file in read)
@@ -135,13 +150,28 @@ def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> l
     return found
 
 
-def _to_be_hashed(file: DropAudio) -> bool:
-    return file.sha256 is None and file.refusal is None
+def _to_be_read(file: DropAudio) -> bool:
+    """Whether its bytes, or its tags, are still to be read."""
+    return file.refusal is None and (file.sha256 is None or file.said is None)
+
+
+def _with_remarks(drops: Sequence[Drop]) -> list[Drop]:
+    """The drops with what is to be known of their documents, written into their verdicts."""
+    shared = shared_documents(drops)
+    found = []
+    for drop in drops:
+        more = [*remarks_on_documents(drop), *shared.get(drop.folder, [])]
+        if more and drop.verdict is not None:
+            verdict = drop.verdict.model_copy(update={"remarks": (*drop.verdict.remarks, *more)})
+            drop = drop.model_copy(update={"verdict": verdict})
+        found.append(drop)
+    return found
 
 
 def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
     """Hash of what a drop is judged with beside its own content: when it changes, all drops are judged anew."""
-    return content_sha256([sorted(style_ids), load_policy().hash_with(licensing)])
+    rules = [SOURCE_RULES, DOCUMENT_RULES, TAG_RULES]
+    return content_sha256([sorted(style_ids), load_policy().hash_with(licensing), rules])
 
 
 def _withdrawals_hash(withdrawals: list[Withdrawal], day: date) -> str | None:
@@ -156,9 +186,10 @@ def changed_drops(
     style_ids: set[str],
     licensing: LicensingSettings,
     day: date | None = None,
+    base: str | None = None,
 ) -> list[str]:
     """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise."""
-    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day))
+    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day, base=base))
 
 
 def changed_signatures(
@@ -168,10 +199,11 @@ def changed_signatures(
     style_ids: set[str],
     licensing: LicensingSettings,
     day: date | None = None,
+    base: str | None = None,
 ) -> dict[str, str | None]:
     """The changed drops in order, each with its signature now; None: it is gone.
 
-    Judged otherwise: by other rules, other withdrawals, or because a grant began or ended since.
+    Judged otherwise: by other rules, other withdrawals, because a grant began or ended since, or for another base model.
     """
     day = judging_day(scan, day)
     same_rules = (
@@ -191,6 +223,7 @@ def changed_signatures(
         or name not in scanned
         or scanned[name].signature != signature
         or _grant_changed(scanned[name], scan.day if scan else None, day)
+        or (scan and base not in (None, scan.base) and _limited_to_bases(scanned[name]))
     }
     return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
 
@@ -207,6 +240,10 @@ def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
     return any(
         before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
     )
+
+
+def _limited_to_bases(drop: Drop) -> bool:
+    return any(grant.model_versions for grant in drop.grants())
 
 
 def _refuse_conflicting_sources(
@@ -278,6 +315,8 @@ class _Scanner:
     day: date
     clock: date
     base: str | None
+    same_rules: bool = False
+    """Whether the last scan was judged with the rules of today."""
     policy: Policy = field(default_factory=load_policy)
 
     def scan(self, folder: Path) -> Drop:
@@ -311,6 +350,16 @@ class _Scanner:
         if missing := missing_documents(folder, manifest.grant):
             reason = f"{where}: grant.evidence: named but not in the drop: {few(missing)}"
             return found(status=DropStatus.INCOMPLETE, reason=reason)
+        try:
+            known = former.documents if former else []
+            documents = facts_of_documents(folder, manifest, evidence, known)
+        except OSError as error:
+            reason = f"{where}: grant.evidence: cannot be read ({error.strerror}); check the documents' permissions"
+            return found(status=DropStatus.REFUSED, reason=reason)
+        found = partial(found, documents=documents)
+        if faults := [f"{facts.name}: {facts.fault}" for facts in documents if facts.fault]:
+            reason = f"{where}: grant.evidence: {few(faults, between='; ')}"
+            return found(status=DropStatus.REFUSED, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
         absent = present.absent(manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
@@ -336,10 +385,18 @@ class _Scanner:
             files=files,
         )
 
-    def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
-        """The verdict of the policy on a source.json with these documents."""
+    def judge(
+        self, manifest: DropManifest, evidence: Sequence[EvidenceFile], said: Sequence[Statement] = ()
+    ) -> Verdict:
+        """The verdict of the policy on a source.json with these documents; `said`: by tags of its files."""
         verdict = judge_source(
-            manifest, self.licensing, evidence=evidence, day=self.day, base=self.base, policy=self.policy
+            manifest,
+            self.licensing,
+            evidence=evidence,
+            said=said,
+            day=self.day,
+            base=self.base,
+            policy=self.policy,
         )
         return with_remedy(verdict, manifest.grant, judged=self.day, clock=self.clock)
 
@@ -385,9 +442,13 @@ class _Scanner:
     def _audio_files(self, folder: Path, entries: Sequence[Entry], former: Drop | None) -> list[DropAudio]:
         exact = folder.relative_to(self.root.path).as_posix()
         known = {file.path: file for file in former.files} if former else {}
-        return [
+        found = [
             _audio(f"{exact}/{entry.name}", entry, known) for entry in entries if entry.is_named_like_audio
         ]
+        if self.same_rules:
+            return found
+        # Which tags bear on rights is told by the rules: they are read anew
+        return [file.model_copy(update={"said": None}) if file.said is not None else file for file in found]
 
     def _not_audio(self, drop: str, manifest: DropManifest, present: _Present) -> Iterator[DropAudio]:
         """Files that source.json lists although their format is not supported."""

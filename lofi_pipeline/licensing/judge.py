@@ -1,6 +1,6 @@
 """May this music be trained on? A working tool driven by a policy file, not legal advice.
 
-The policy is read in licensing/policy.py, what a grant adds is in licensing/grants.py. Withdrawn sources are not known here.
+The policy is read in licensing/policy.py. A source with its grant is judged in licensing/judge_source.py.
 """
 
 from __future__ import annotations
@@ -8,21 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import lru_cache
 
-from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import (
-    DropManifest,
-    EvidenceFile,
-    Grant,
-    Obligation,
-    SourceRecord,
-    SourceType,
-    Use,
-    Verdict,
-)
-from lofi_pipeline.licensing import grants
+from lofi_pipeline.entities import Obligation, SourceType, Verdict
 from lofi_pipeline.licensing.creative_commons import read_commons
 from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.expression import And, License, Node, read_expression, read_list
@@ -50,7 +38,6 @@ NAMED = (
     '"grant": {"uses": {"train": "allowed"}, "evidence": [{"document": "contract.pdf"}]}'
 )
 EVIDENCE = f"put the contract {NAMED}"
-UNPROVED = f"A grant counts only with evidence: {EVIDENCE}."
 
 
 def judge(
@@ -87,66 +74,11 @@ def _judged(judging: _Judging, license_type: str) -> Verdict:
     try:
         text = readable(license_type)
         if bans_training(text):
-            return _banned(f'"{_printable(license_type):.200}" excludes AI training.')
+            return banned(f'"{_printable(license_type):.200}" excludes AI training.')
         found = judging.whole(text)
     except UnreadableLicence as error:
         return _unknown(license_type, str(error))
     return found or _unknown(license_type, f"the policy does not know it; {judging.what_to_do()}")
-
-
-def judge_source(
-    source: SourceRecord | DropManifest,
-    settings: LicensingSettings,
-    *,
-    grant: Grant | None = None,
-    evidence: Sequence[EvidenceFile] = (),
-    day: date | None = None,
-    base: str | None = None,
-    policy: Policy | None = None,
-) -> Verdict:
-    """Judge a source.json or a source's record under the configured profile, for a day (default: today).
-
-    Args:
-        grant: what was granted beside the licence; a source.json brings its own.
-        evidence: the documents of the grant that are there; nothing else is evidence.
-        base: the base model to be trained on, by name: a grant may be limited to others.
-    """
-    policy, day = policy or load_policy(), day or date.today()
-    if grant is None and isinstance(source, DropManifest):
-        grant = source.grant
-    verdict = _by_licence(source, settings, grant, policy, proved=bool(evidence))
-    if grant is not None:
-        if (
-            not (evidence or verdict.permitted)
-            and _by_licence(source, settings, grant, policy, proved=True).permitted
-        ):
-            verdict = verdict.model_copy(update={"reason": UNPROVED})
-        verdict = grants.limited(verdict, grant, base=base)
-        refusal = grants.expired(grant, day) or grants.forbids(grant, commercial=settings.commercial)
-        if verdict.permitted and refusal:
-            verdict = verdict.model_copy(update={"permitted": False, "reason": refusal})
-    return verdict.model_copy(update={"policy": policy.hash_with(settings), "day": day})
-
-
-def _by_licence(
-    source: SourceRecord | DropManifest,
-    settings: LicensingSettings,
-    grant: Grant | None,
-    policy: Policy,
-    *,
-    proved: bool,
-) -> Verdict:
-    """What the licence comes to with what a grant adds to it; a grant that is not proved adds nothing."""
-    return judge(
-        source.license_type,
-        source.source_type,
-        profile=settings.profile,
-        commercial=settings.commercial,
-        grant=proved and grants.gives(grant, Use.TRAIN),
-        commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
-        evidenced=proved,
-        policy=policy,
-    )
 
 
 def stricter(one: Verdict, other: Verdict) -> bool:
@@ -233,7 +165,7 @@ class _Judging:
         rights = [side for side in node.sides if self._is_training_rights(side)]
         judging = replace(self, granted_in_text=True) if 0 < len(rights) < len(node.sides) else self
         verdicts = [(self if side in rights else judging).node(side) for side in node.sides]
-        return _all_of([v for v in verdicts if v]) if all(verdicts) else None
+        return all_of([v for v in verdicts if v]) if all(verdicts) else None
 
     def _is_training_rights(self, side: Node) -> bool:
         found = self.policy.find(side.text) if isinstance(side, License) and not side.addition else None
@@ -276,14 +208,14 @@ class _Judging:
         return None
 
 
-def _all_of(verdicts: list[Verdict]) -> Verdict:
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
     """Every side holds: the strictest speaks, what any asks for is asked for."""
     first = max(verdicts, key=lambda verdict: (not verdict.permitted, verdict.strictness))
-    parts = [part for verdict in verdicts for part in _parts(verdict.licence)]
+    sides = [part for verdict in verdicts for part in parts(verdict.licence)]
     return first.model_copy(
         update={
             "permitted": all(verdict.permitted for verdict in verdicts),
-            "licence": " AND ".join(dict.fromkeys(parts)),
+            "licence": " AND ".join(dict.fromkeys(sides)),
             "obligations": tuple(dict.fromkeys(o for verdict in verdicts for o in verdict.obligations)),
             "strictness": max(verdict.strictness for verdict in verdicts),
             "commercial_use": all(verdict.commercial_use for verdict in verdicts),
@@ -291,7 +223,8 @@ def _all_of(verdicts: list[Verdict]) -> Verdict:
     )
 
 
-def _parts(licence: str) -> list[str]:
+def parts(licence: str) -> list[str]:
+    """The sides of a canonical expression that all hold."""
     return [f"({licence})"] if " OR " in licence else licence.split(" AND ")
 
 
@@ -312,7 +245,8 @@ def _contradicts_itself(listed: And, text: str) -> bool:
     return len({name.units for name in names if name}) == 1 and not _VERSIONS_LISTED.search(text)
 
 
-def _banned(reason: str) -> Verdict:
+def banned(reason: str) -> Verdict:
+    """The verdict on words that exclude AI training."""
     return Verdict(
         permitted=False,
         licence=AI_TRAINING_BAN,

@@ -9,6 +9,8 @@ from lofi_pipeline.storage.atomic import content_sha256
 
 NOT_HASHED_OF_A_TRACK = ("audio_sha256",)
 """Encoders round differently on different processors; the bytes of the original do not."""
+HASHED_WHERE_KNOWN = ("credits",)
+"""Fields of tracks that came later: where there is nothing in them, a version is the one that it was before."""
 NOT_HASHED_OF_A_SOURCE = ("verdict",)
 """The policy's verdict is not part of a source: rewording a reason must not make another version."""
 
@@ -25,4 +27,11 @@ def version_hash(version: Mapping[str, Any]) -> str:
 
 
 def _without(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in item.items() if name not in names} for item in items]
+    return [
+        {
+            name: value
+            for name, value in item.items()
+            if name not in names and not (value is None and name in HASHED_WHERE_KNOWN)
+        }
+        for item in items
+    ]

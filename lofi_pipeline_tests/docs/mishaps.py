@@ -21,6 +21,7 @@ from lofi_pipeline.entities import SourceType, Split
 from lofi_pipeline.ingest import register_sources
 from lofi_pipeline.storage import DataRoot, in_words, read_json
 from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.audio import id3
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
 
 Mishap = Callable[[DataRoot], str]
@@ -153,6 +154,37 @@ def _(root: DataRoot) -> str:
 @mishap("The document of evidence is missing")
 def _(root: DataRoot) -> str:
     return drop(root, facts(license_type="AI Training Rights", grant=GRANT))
+
+
+@mishap("The document of evidence is none")
+def _(root: DataRoot) -> str:
+    grant = {**GRANT, "evidence": [{"document": "contract.pdf"}]}
+    files = {"evening.wav": song(0), "contract.pdf": CONTRACT["contract.txt"]}
+    make_drop(root, "evening", files, facts(license_type="AI Training Rights", grant=grant))
+    return refusals(root)
+
+
+def _contract(root: DataRoot, **grant: object) -> str:
+    source = facts(license_type="AI Training Rights", grant={**GRANT, **grant})
+    make_drop(root, "evening", {"evening.wav": song(0), **CONTRACT}, source)
+    return refusals(root)
+
+
+@mishap("A contract does not say training outright")
+def _(root: DataRoot) -> str:
+    return _contract(root, uses={"commercial": "allowed"})
+
+
+@mishap("A grant has a condition")
+def _(root: DataRoot) -> str:
+    return _contract(root, uses={"train": "constrained"}, constraints="for jazz only")
+
+
+@mishap("A tag names another licence")
+def _(root: DataRoot) -> str:
+    said = id3.tag(id3.text_frame("TCOP", "licensed under CC BY-NC-ND 4.0"))
+    make_drop(root, "evening", {"evening.mp3": said}, facts(license_type="CC BY 4.0"))
+    return refusals(root)
 
 
 @mishap("The grant has ended")

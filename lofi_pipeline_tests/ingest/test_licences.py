@@ -21,11 +21,12 @@ from lofi_pipeline.ingest.source_history import declared_terms_json
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.documents import pdf
 from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
 
 STYLES = set(load_presets())
 DAY = date(2100, 6, 1)  # far off: what the fixtures register today comes before it
-CONTRACT = b"The label grants training.\n"
+CONTRACT = b"The label grants training. Signed: A label\n"
 GRANT: dict[str, Any] = {
     "uses": {"train": "allowed", "commercial": "allowed"},
     "validity": {"start": "2026-01-01", "end": "2100-12-31"},
@@ -112,10 +113,10 @@ def test_a_contract_without_its_document_is_refused_and_told_what_to_write(
     assert written, drop.reason
     given = json.loads(written[1])
     document = given["evidence"][0]["document"]
-    make_drop(root, "one", {document: CONTRACT}, said | {"grant": given})
+    make_drop(root, "one", {document: pdf(CONTRACT.decode())}, said | {"grant": given})
     drop = only(register(root, profile=profile))
     assert drop.status is DropStatus.ACCEPTED
-    assert [item.sha256 for item in drop.evidence] == [hashlib.sha256(CONTRACT).hexdigest()]
+    assert [item.sha256 for item in drop.evidence] == [hashlib.sha256(pdf(CONTRACT.decode())).hexdigest()]
 
 
 def test_another_profile_judges_every_drop_anew_and_says_what_changed(root: DataRoot) -> None:
@@ -185,7 +186,7 @@ def test_a_change_that_is_meant_says_what_it_amends_and_the_record_keeps_both(ro
 
 def test_another_document_is_no_evidence_until_it_is_meant(root: DataRoot) -> None:
     edit(root, granted(), a_mp3=b"A", contract_txt=CONTRACT)
-    drop = edit(root, granted(), contract_txt=b"something else")
+    drop = edit(root, granted(), contract_txt=b"Something else that somebody wrote.")
     assert drop.status is DropStatus.FORBIDDEN
     assert "document contract.txt" in (drop.reason or "")
     assert edit(root, granted(), contract_txt=CONTRACT).status is DropStatus.ACCEPTED

@@ -27,7 +27,10 @@ def attribution_text(report: AuditReport) -> str:
 def _entry(entry: Attribution) -> str:
     title = markdown_link(entry.title, entry.url)
     licence = markdown_link(entry.licence, entry.licence_url)
-    return f'- "{title}" by {markdown(entry.artist)} (source: {markdown(entry.provider)}), licensed under {licence}'
+    album = f" from {markdown(entry.album)}" if entry.album else ""
+    notice = f". {markdown(entry.copyright)}" if entry.copyright else ""
+    by_tags = f" ({', '.join(entry.from_tags)}: from the file's tags)" if entry.from_tags else ""
+    return f'- "{title}"{album} by {markdown(entry.artist)} (source: {markdown(entry.provider)}), licensed under {licence}{notice}{by_tags}'
 
 
 def _besides(report: AuditReport) -> str:

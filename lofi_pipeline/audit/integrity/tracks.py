@@ -241,6 +241,7 @@ def _differing(item: VersionTrack, record: TrackRecord) -> str:
         "licence": (record.origins[0].licence, item.licence),
         "title": (record.origins[0].title, item.title),
         "artist": (record.origins[0].artist, item.artist),
+        "credits": (record.credits, item.credits),
         "audio_sha256": (record.processed.audio_sha256 if record.processed else None, item.audio_sha256),
         "prompt": (record.tagged.prompt if record.tagged else None, item.prompt),
         "lyrics": (record.tagged.lyrics if record.tagged else None, item.lyrics),
