@@ -18,7 +18,15 @@ from lofi_pipeline.audio.errors import (
     UndecodableAudio,
 )
 from lofi_pipeline.audio.fingerprint.extract import BANDS, fingerprint
-from lofi_pipeline.audio.fingerprint.match import Hint, Likeness, MatchType, compare, compare_at, hints_of
+from lofi_pipeline.audio.fingerprint.match import (
+    Hint,
+    Likeness,
+    MatchType,
+    compare,
+    compare_at,
+    hints_of,
+    shared_part,
+)
 from lofi_pipeline.audio.fingerprint.sketch import (
     DIMENSIONS,
     SKETCH_SCALE,
@@ -65,6 +73,7 @@ __all__ = [
     "process",
     "query_sketches",
     "read",
+    "shared_part",
     "sketch",
     "sketch_starts",
     "true_peak_dbtp",

@@ -37,6 +37,7 @@ from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
+from lofi_pipeline.ingest.remembered import Memory, apply_memory, updated, with_replaced
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
@@ -79,6 +80,7 @@ def scan_drops(
     licensing: LicensingSettings,
     known: Scan | None = None,
     record: DeclaredTermsRecord | None = None,
+    memory: Memory | None = None,
     day: date | None = None,
     base: str | None = None,
     progress: Progress = lambda _done, _total, _what: None,
@@ -90,6 +92,7 @@ def scan_drops(
 
     Args:
         record: the terms that each source was ingested with; they may apply in place of those of an edited source.json.
+        memory: the terms of what was refused or removed; they may apply to the same files in any drop.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
         progress: told how many of how many drops were read, then how many of how many files were hashed.
@@ -107,6 +110,8 @@ def scan_drops(
     drops = _with_hashes(root, drops, progress)
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
+    remembered = updated(memory or Memory(), known, drops, day)
+    drops = apply_memory(drops, remembered, record, scanner.judge, day)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
@@ -312,6 +317,7 @@ class _Scanner:
             reason = f"{where}: grant.evidence: named but not in the drop: {few(missing)}"
             return found(status=DropStatus.INCOMPLETE, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
+        drop = with_replaced(self.root, drop)
         absent = present.absent(manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
             reason = f"{where}: files: named but not in the drop: {few(absent)}"
