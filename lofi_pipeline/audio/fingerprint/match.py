@@ -38,7 +38,7 @@ PART_CONTRADICTION = 0.05
 """Of a part, the notes of one side count alone: what was mixed over a recording adds notes, and takes few away."""
 RELATED = 0.67
 LEAST_SIMILARITY = 0.4
-_LEAST_SECONDS = 15.0
+LEAST_SECONDS = 15.0
 _STANDS_OUT, _ABSENT = 1.5, 0.5
 _LOWEST_BAND = 16
 _MOST_SEMITONES = 5
@@ -209,7 +209,7 @@ def shared_part(first: np.ndarray, second: np.ndarray, hints: Sequence[Hint]) ->
 def _longest_stretch(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> Likeness:
     """The longest run of windows in each of which the notes of one are found in the other."""
     here, there, axis, bands = _aligned(first, second, alignment, None)
-    size = round(_LEAST_SECONDS * FRAMES_PER_SECOND)
+    size = round(LEAST_SECONDS * FRAMES_PER_SECOND)
     if len(axis) < size:
         return NOTHING
     low = max(0, _LOWEST_BAND - bands.start)
@@ -432,7 +432,7 @@ def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, flo
 
 def _likeness(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> Likeness:
     here, there, axis, bands = _aligned(first, second, alignment, None)
-    if len(axis) < _LEAST_SECONDS * FRAMES_PER_SECOND:
+    if len(axis) < LEAST_SECONDS * FRAMES_PER_SECOND:
         return NOTHING
     shorter = min(len(first), len(second) / alignment.speed)
     low = max(0, _LOWEST_BAND - bands.start)
