@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from lofi_pipeline.checkpoints.folder import CheckpointFolder, all_checkpoints
+from lofi_pipeline.dataset.duplicates import Comparisons, load_comparisons
 from lofi_pipeline.entities import (
     Dataset,
     DatasetVersion,
@@ -88,6 +89,11 @@ class AuditInputs:
     def registry(self) -> ReadRecord[Registry]:
         """registry.json: every track id."""
         return _read(self.root, self.root.registry_json, Registry)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """duplicates.json: which recordings are the same, as far as they were compared."""
+        return load_comparisons(self.root)
 
     @cached_property
     def dataset(self) -> ReadRecord[Dataset]:

@@ -298,6 +298,10 @@ def _show_impact(affected: Impact) -> None:
     _show_source(affected)
     ids = [track.track_id for track in affected.tracks]
     _print(f"{len(ids)} tracks: {few(ids, most=MOST_TRACKS)}")
+    for track in affected.tracks:
+        if track.relation:
+            named = f"{track.track_id} of {few(track.named_by, most=MOST_TRACKS)}"
+            _print(f"[yellow]copy[/] {sanitize(named)}: {sanitize(track.relation)}")
     if affected.versions:
         console.print(_versions_table(affected.versions))
     for item in affected.checkpoints:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
 from lofi_pipeline.dataset.duplicates import Comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.recordings import Link, Recordings
-from lofi_pipeline.entities import RegisteredTrack, Verdict
+from lofi_pipeline.entities import RegisteredTrack, Registry, Verdict, recording_order
 from lofi_pipeline.ingest import (
     DeclaredTerms,
     DeclaredTermsRecord,
     Memory,
+    clock_day,
+    is_corrected,
     is_replaced,
     load_declared_terms,
     load_memory,
@@ -41,14 +42,13 @@ class Known:
     contents: Mapping[str, str]
     """SHA-256 by track or refused recording."""
     memory: Memory
-    day: date
 
     @classmethod
-    def of(cls, root: DataRoot, day: date) -> Known:
+    def of(cls, root: DataRoot, registry: Registry) -> Known:
         """All that a data root has on record."""
-        contents = {track.track_id: track.sha256 for track in load_registry(root).tracks}
+        contents = {track.track_id: track.sha256 for track in registry.tracks}
         contents |= {refused.recording_id: refused.sha256 for refused in load_refused(root)}
-        return cls(root, contents, load_memory(root), day)
+        return cls(root, contents, load_memory(root))
 
     def withdrawn(self, contents: Mapping[str, Withdrawal]) -> dict[str, Withdrawal]:
         """The recordings that were withdrawn."""
@@ -63,7 +63,7 @@ class Known:
     def declared(self) -> DeclaredTermsRecord:
         """The terms on record by source."""
         scan = load_scan(self.root)
-        return load_declared_terms(self.root, scan, day=self.day)
+        return load_declared_terms(self.root, scan, day=(scan.day if scan else None) or clock_day())
 
     def title(self, recording_id: str) -> str:
         """A recording with its title or file name, for people."""
@@ -90,55 +90,78 @@ def heard(root: DataRoot) -> dict[str, str]:
 
 def not_to_be_trained_on(root: DataRoot, eligibility: Eligibility) -> set[str]:
     """The recordings of which no part may be in a data set."""
-    known = Known.of(root, eligibility.day)
+    known = Known.of(root, load_registry(root))
     return {*known.withdrawn(eligibility.withdrawn_contents), *known.remembered}
 
 
 def barred_tracks(root: DataRoot, eligibility: Eligibility, found: Comparisons) -> dict[str, str]:
     """By track that may be used as far as its own terms go, and must stay out because of another recording: the reason."""
-    known = Known.of(root, eligibility.day)
-    tracks = {
-        it.track_id: it
-        for it in load_registry(root).tracks
-        if it.origins and eligibility.refusal_reason(it) is None
+    registry = load_registry(root)
+    tracks = [it for it in registry.tracks if it.origins and eligibility.refusal_reason(it) is None]
+    known = Known.of(root, registry)
+    reasons = {
+        it.recording_id: it.sentence
+        for it in copies_of_withdrawn(known, eligibility.withdrawn_contents, found)
     }
-    reasons = dict(_copies_of_withdrawn(known, eligibility, found, tracks))
-    for track_id, reason in _under_stricter_terms(known, eligibility, found, tracks):
-        reasons.setdefault(track_id, reason)
+    ids = {track.track_id for track in tracks}
+    return {
+        **under_stricter_terms(known, eligibility, found, tracks),
+        **{track_id: reason for track_id, reason in reasons.items() if track_id in ids},
+    }
+
+
+@dataclass(frozen=True)
+class WithdrawnCopy:
+    """A recording that is the same as a withdrawn one, or holds a part of it."""
+
+    recording_id: str
+    withdrawal: Withdrawal
+    relation: str
+    """In words, with how sure it is."""
+
+    @property
+    def sentence(self) -> str:
+        """Why it may not be trained on."""
+        return f"{self.relation}. {withdrawn_reason(self.withdrawal)}"
+
+
+def copies_of_withdrawn(
+    known: Known, contents: Mapping[str, Withdrawal], found: Comparisons
+) -> Iterator[WithdrawnCopy]:
+    """Every recording that hangs together with a withdrawn one; by SHA-256, what was withdrawn."""
+    withdrawn = known.withdrawn(contents)
+    for recording_id, link in Recordings(found).holding(withdrawn).items() if withdrawn else []:
+        named = f"the withdrawn {known.title(link.origin)}"
+        yield WithdrawnCopy(recording_id, withdrawn[link.origin], link.in_words(named))
+
+
+def under_stricter_terms(
+    known: Known, eligibility: Eligibility, found: Comparisons, tracks: Iterable[RegisteredTrack]
+) -> dict[str, str]:
+    """By track whose recording, or a part of it, came under stricter terms than its own, which were not replaced: the reason."""
+    by_id = {track.track_id: track for track in tracks}
+    recordings = Recordings(found)
+    twice = {it for group in recordings.groups(by_id.keys()) for it in group if it in by_id}
+    reasons: dict[str, str] = {}
+    for recording_id in sorted({*known.remembered, *twice}, key=recording_order):
+        links = {recording_id: Link(recording_id, recording_id, ()), **recordings.holding([recording_id])}
+        for track_id, link in links.items():
+            if track_id not in by_id or track_id in reasons:
+                continue
+            terms = _Terms(known, eligibility, by_id[track_id])
+            others = [*terms.remembered(recording_id), *terms.present(by_id.get(recording_id))]
+            against = terms.stricter_of(others)
+            if against is not None and not (link.is_part and against[1].permitted):
+                reasons[track_id] = _in_words(known, link, *against)
     return reasons
 
 
-def _copies_of_withdrawn(
-    known: Known, eligibility: Eligibility, found: Comparisons, tracks: Mapping[str, RegisteredTrack]
-) -> Iterator[tuple[str, str]]:
-    withdrawn = known.withdrawn(eligibility.withdrawn_contents)
-    for track_id, link in Recordings(found).holding(withdrawn).items() if withdrawn else []:
-        if track_id in tracks:
-            named = f"the withdrawn {known.title(link.origin)}"
-            yield track_id, f"{link.in_words(named)}. {withdrawn_reason(withdrawn[link.origin])}"
-
-
-def _under_stricter_terms(
-    known: Known, eligibility: Eligibility, found: Comparisons, tracks: Mapping[str, RegisteredTrack]
-) -> Iterator[tuple[str, str]]:
-    recordings = Recordings(found)
-    twice = {it for group in recordings.groups(tracks.keys()) for it in group if it in tracks}
-    for recording_id in sorted({*known.remembered, *twice}):
-        for track_id, link in recordings.holding([recording_id]).items():
-            if track_id not in tracks:
-                continue
-            terms = _Terms(known, eligibility, tracks[track_id])
-            there = tracks.get(recording_id)
-            against = terms.stricter_of([*terms.remembered(recording_id), *terms.present(there)])
-            if against is not None and not (link.is_part and against[1].permitted):
-                yield track_id, _in_words(known.title(recording_id), link, *against)
-
-
-def _in_words(named: str, link: Link, terms: DeclaredTerms, verdict: Verdict) -> str:
+def _in_words(known: Known, link: Link, terms: DeclaredTerms, verdict: Verdict) -> str:
     source = terms.source
+    relation = link.in_words(known.title(link.origin)) if link.pairs else "the same bytes"
     why = "the stricter terms hold" if verdict.permitted else verdict.reason.rstrip(".")
     return (
-        f"{link.in_words(named)}, which came as {source.license_type!r:.80} from the source {source.source_id!r:.80}: {why}. "
+        f"{relation}, which came as {source.license_type!r:.80} from the source {source.source_id!r:.80}: {why}. "
         f"If that was replaced, {replacing_hint(terms)}"
     )
 
@@ -164,7 +187,9 @@ class _Terms:
                 history = [item.claims for item in declared.sources.get(source_id, [])]
                 if entry.claims in history:
                     continue
-            yield entry.claims, self._verdict(entry.claims)
+            verdict = self._verdict(entry.claims)
+            if not is_corrected(entry.claims, verdict, self.eligibility.manifests[self._source_id]):
+                yield entry.claims, verdict
 
     def present(self, other: RegisteredTrack | None) -> Iterator[tuple[DeclaredTerms, Verdict]]:
         """The terms of another track that is there."""

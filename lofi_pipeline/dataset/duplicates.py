@@ -45,7 +45,9 @@ class TrackPair(Entity):
     )
     speed: float = Field(gt=0, description="How many times as fast as the other the track is")
     semitones: float = Field(description="How much higher than the other the track is")
-    share: float | None = Field(default=None, ge=0, le=1, description="Of the shorter one: how much is aligned")
+    share: float | None = Field(
+        default=None, ge=0, le=1, description="Of the shorter one: how much is aligned"
+    )
     offset_seconds: float | None = Field(default=None, description="Where in the other the track begins")
     shared_seconds: float | None = Field(default=None, ge=0, description="Of a part: how long it is")
 
@@ -358,7 +360,9 @@ class _Parts:
 
     def _look(self, track_id: str, candidates: Sequence[Candidate]) -> None:
         bands = load_fingerprint(self.root, track_id) if candidates else None
-        for candidate in candidates if bands is not None else []:
+        if bands is None:
+            return
+        for candidate in candidates:
             other = load_fingerprint(self.root, candidate.track_id)
             if other is None:
                 continue

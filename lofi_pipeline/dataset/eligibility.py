@@ -82,7 +82,9 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
         if drop.status is not DropStatus.ACCEPTED or drop.manifest is None:
             continue
         replaces.setdefault(drop.manifest.source_id, []).extend(drop.replaces)
-        verdict = with_remedy(judge(drop.manifest, drop.evidence), drop.manifest.grant, judged=judged_for, clock=clock)
+        verdict = with_remedy(
+            judge(drop.manifest, drop.evidence), drop.manifest.grant, judged=judged_for, clock=clock
+        )
         ended = expired(drop.also, judged_for) if drop.also else None
         if ended and verdict.permitted:
             verdict = verdict.model_copy(update={"permitted": False, "reason": ended})

@@ -73,7 +73,9 @@ class Recordings:
         """By recording, those that it was found to be the same as; of many copies, the first stands for the others."""
         found = {it: set(others) for it, others in self._same.partners.items()}
         first: dict[str, str] = {}
-        for recording_id, group in sorted(self.found.alike.items(), key=lambda item: recording_order(item[0])):
+        for recording_id, group in sorted(
+            self.found.alike.items(), key=lambda item: recording_order(item[0])
+        ):
             known = group if group in self.found.compared else first.setdefault(group, recording_id)
             if known != recording_id:
                 found.setdefault(recording_id, set()).add(known)
@@ -99,7 +101,9 @@ class Recordings:
         same = self._spread(seeds)
         holders: dict[str, Link] = {}
         for known, link in same.items():
-            for other, pair in sorted(self._parts.get(known, {}).items(), key=lambda item: recording_order(item[0])):
+            for other, pair in sorted(
+                self._parts.get(known, {}).items(), key=lambda item: recording_order(item[0])
+            ):
                 if other not in same:
                     holders.setdefault(other, Link(other, link.origin, (*link.pairs, pair)))
         return {it: link for it, link in {**self._spread(holders), **same}.items() if link.pairs}

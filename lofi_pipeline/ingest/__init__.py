@@ -33,7 +33,7 @@ from lofi_pipeline.ingest.registry import (
     register_sources,
     remember_day,
 )
-from lofi_pipeline.ingest.remembered import Memory, load_memory, verdict_under
+from lofi_pipeline.ingest.remembered import Memory, is_corrected, load_memory, verdict_under
 from lofi_pipeline.ingest.scan import (
     changed_drops,
     changed_signatures,
@@ -67,6 +67,7 @@ __all__ = [
     "drop_folders",
     "drop_signature",
     "incomplete_reason",
+    "is_corrected",
     "is_replaced",
     "judging_day",
     "listen_to_refused",

@@ -81,7 +81,9 @@ def refused_without_fingerprint(root: DataRoot, scan: Scan | None = None) -> dic
     }
     if not found:
         return {}
-    known = {it.sha256 for it in load_refused(root) if it.reason or root.fingerprint(it.recording_id).is_file()}
+    known = {
+        it.sha256 for it in load_refused(root) if it.reason or root.fingerprint(it.recording_id).is_file()
+    }
     known |= {it.sha256 for it in load_registry(root).tracks if root.fingerprint(it.track_id).is_file()}
     known |= {it.sha256 for it in load_registry(root).tracks if it.origins}
     return {sha256: path for sha256, path in sorted(found.items()) if sha256 not in known}
@@ -140,9 +142,7 @@ def _save(root: DataRoot, recordings: list[RefusedRecording]) -> None:
 Heard = tuple[np.ndarray | None, str | None]
 
 
-def _heard(
-    root: DataRoot, config: PipelineConfig, missing: Mapping[str, str]
-) -> Iterator[tuple[str, Heard]]:
+def _heard(root: DataRoot, config: PipelineConfig, missing: Mapping[str, str]) -> Iterator[tuple[str, Heard]]:
     """By SHA-256, the fingerprint of each file, or why there is none. Files are opened in worker processes alone."""
     left = dict(missing)
     try:
@@ -163,9 +163,7 @@ def _in_workers(
     workers = config.ingest.workers or -1
     with worker_processes(max(2, workers) if workers > 0 else workers):
         parallel = Parallel(return_as="generator_unordered", batch_size=1)  # pyright: ignore[reportArgumentType]
-        found = parallel(
-            delayed(_hear)(root, config, sha256, path) for sha256, path in list(missing.items())
-        )
+        found = parallel(delayed(_hear)(root, config, sha256, path) for sha256, path in list(missing.items()))
     yield from cast(Iterator[tuple[str, Heard]], found)
 
 

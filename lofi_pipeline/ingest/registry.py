@@ -160,7 +160,8 @@ def _memory(root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day
     found = [
         (terms, origin.path.rsplit("/", 1)[0], [before.sha256])
         for before in removed
-        for origin in (before.origins if before else [])
+        if before is not None
+        for origin in before.origins
         if (terms := record.on_record(origin.source_id)) is not None
     ]
     return memory.having(found, day)

@@ -56,7 +56,6 @@ from lofi_pipeline.storage import (
 )
 
 
-
 class RememberedTerms(Entity):
     """Terms under which some files came, and were refused or removed."""
 
@@ -76,7 +75,7 @@ class Remembered(Entity):
 class Memory:
     """The terms on record, by content."""
 
-    record: Remembered = Remembered()
+    record: Remembered
 
     @cached_property
     def by_content(self) -> Mapping[str, list[RememberedTerms]]:
@@ -98,6 +97,9 @@ class Memory:
                 for sha256 in new:
                     known.setdefault(sha256, []).append(claims)
         return Memory(Remembered(entries=entries))
+
+
+NOTHING_REMEMBERED = Memory(Remembered())
 
 
 def remembered_json(root: DataRoot) -> Path:
@@ -159,9 +161,7 @@ def updated(
     former = [drop for drop in (known.drops if known else []) if drop.status in JUDGED]
     present = {drop.folder: _contents(drop) for drop in drops}
     removed = [(drop, _contents(drop) - present.get(drop.folder, set())) for drop in former]
-    forbidden = [
-        (drop, _contents(drop)) for drop in [*former, *drops] if drop.status is DropStatus.FORBIDDEN
-    ]
+    forbidden = [(drop, _contents(drop)) for drop in [*former, *drops] if drop.status is DropStatus.FORBIDDEN]
     found = [
         (DeclaredTerms.of(drop.manifest, drop.evidence), drop.folder, contents)
         for drop, contents in [*removed, *forbidden]
@@ -208,6 +208,11 @@ def verdict_under(
     )
     grant = before if denied else manifest.grant
     return judge(terms.over(manifest).model_copy(update={"grant": grant}), evidence)
+
+
+def is_corrected(terms: DeclaredTerms, verdict: Verdict, manifest: DropManifest) -> bool:
+    """Whether a licence that nobody knows, such as a misspelt one, was corrected by name: that needs no document."""
+    return verdict.licence == UNKNOWN and amends(manifest, terms)
 
 
 @dataclass(frozen=True)
@@ -276,9 +281,7 @@ class _Remembering:
         result = with_verdict(
             drop.model_copy(update={"manifest": manifest, "edited": edited}), strictest.verdict
         )
-        return (
-            result if strictest.verdict.permitted else result.model_copy(update={"reason": edited})
-        )
+        return result if strictest.verdict.permitted else result.model_copy(update={"reason": edited})
 
     def _refused(self, file: DropAudio, found: _Stricter | None) -> DropAudio:
         if found is None:
@@ -295,7 +298,7 @@ class _Remembering:
             if self._is_settled(entry, sha256):
                 continue
             verdict = verdict_under(entry.claims, drop.manifest, drop.evidence, self.judge, self.day)
-            if stricter(verdict, least) and not self._is_corrected(entry, verdict):
+            if stricter(verdict, least) and not is_corrected(entry.claims, verdict, drop.manifest):
                 best, least = _Stricter(entry, verdict), verdict
         return best
 
@@ -312,8 +315,3 @@ class _Remembering:
             if entry.claims in history[:-1] or declared == self.record.on_record(source_id):
                 return True
         return is_replaced(entry.claims, drop.replaces)
-
-    def _is_corrected(self, entry: RememberedTerms, verdict: Verdict) -> bool:
-        """Whether a licence that nobody knows, such as a misspelt one, was corrected by name: that needs no document."""
-        manifest = self.drop.manifest
-        return verdict.licence == UNKNOWN and manifest is not None and amends(manifest, entry.claims)

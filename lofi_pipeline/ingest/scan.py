@@ -37,7 +37,13 @@ from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
-from lofi_pipeline.ingest.remembered import Memory, apply_memory, updated, with_replaced
+from lofi_pipeline.ingest.remembered import (
+    NOTHING_REMEMBERED,
+    Memory,
+    apply_memory,
+    updated,
+    with_replaced,
+)
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
 from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
@@ -110,7 +116,7 @@ def scan_drops(
     drops = _with_hashes(root, drops, progress)
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
-    remembered = updated(memory or Memory(), known, drops, day)
+    remembered = updated(memory or NOTHING_REMEMBERED, known, drops, day)
     drops = apply_memory(drops, remembered, record, scanner.judge, day)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)

@@ -214,7 +214,9 @@ def _longest_stretch(first: np.ndarray, second: np.ndarray, alignment: _Alignmen
         return NOTHING
     low = max(0, _LOWEST_BAND - bands.start)
     similar = _window_means(_cosines(here, there), size)
-    contradiction = np.minimum(_absent_by_window(here, there, low, size), _absent_by_window(there, here, low, size))
+    contradiction = np.minimum(
+        _absent_by_window(here, there, low, size), _absent_by_window(there, here, low, size)
+    )
     plain = Likeness(1.0, 0.0, 1.0, alignment.speed, alignment.semitones)
     if plain.match_type is not MatchType.SAME:
         return NOTHING
