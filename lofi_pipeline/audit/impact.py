@@ -94,6 +94,9 @@ class Impact(Entity):
         default_factory=list,
         description="Encodings of its tracks that lie in the cache, relative to the data root",
     )
+    contents: list[Sha256] = Field(
+        default_factory=list, description="Of every original that it ever brought, sorted"
+    )
     unreadable: list[str] = Field(
         default_factory=list, description="Records that could not be read: what they hold is not known"
     )
@@ -133,6 +136,7 @@ def trace(inputs: AuditInputs, source_id: str, settings: LicensingSettings, toda
         versions=_versions(inputs, affected),
         checkpoints=[_checkpoint(inputs, folder, record) for folder, record in checkpoints],
         retrain=_retraining([record for _, record in checkpoints]),
+        contents=sorted(contents),
         caches=_cached(inputs.root, {item.audio_sha256 for _, items in affected for item in items}),
         unreadable=[
             *inputs.versions.unreadable,
@@ -149,6 +153,8 @@ def _record(inputs: AuditInputs, source_id: str, versions: list[DatasetVersion])
                 return record
     if source_id in inputs.manifests:
         return inputs.manifests[source_id].record([])
+    if (declared := inputs.declared.on_record(source_id)) is not None:
+        return declared.source  # it was removed, and is in no version
     known = {record.source_id for version in versions for record in version.sources} | set(inputs.manifests)
     there_are = ", ".join(sorted(known)[:20])
     raise UnknownSubject(
@@ -163,6 +169,9 @@ def _contents(
     found = set(withdrawal.sha256s) if withdrawal else set()
     for version in versions:
         found |= {item.sha256 for item in version.tracks if source_id in item.source_ids}
+    for entry in inputs.memory.record.entries:
+        if entry.claims.source.source_id == source_id:
+            found |= set(entry.contents)
     # Without registry and scan, what the versions say is enough to trace by
     for track in inputs.registry.value.tracks if inputs.registry.value else []:
         if any(origin.source_id == source_id for origin in track.origins):

@@ -22,6 +22,7 @@ from lofi_pipeline.entities import (
     Registry,
     Scan,
 )
+from lofi_pipeline.ingest import DeclaredTermsRecord, Memory, clock_day, load_declared_terms, load_memory
 from lofi_pipeline.ingest.day_changes import DayChange, load_day_changes
 from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
@@ -94,6 +95,16 @@ class AuditInputs:
     def comparisons(self) -> Comparisons:
         """duplicates.json: which recordings are the same, as far as they were compared."""
         return load_comparisons(self.root)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """remembered.json: the terms of what was refused or removed; raises RecordError when it was damaged."""
+        return load_memory(self.root)
+
+    @cached_property
+    def declared(self) -> DeclaredTermsRecord:
+        """claims.json: the terms that each source was ingested with; raises RecordError when it was damaged."""
+        return load_declared_terms(self.root, self.scan.value, day=clock_day())
 
     @cached_property
     def dataset(self) -> ReadRecord[Dataset]:

@@ -283,7 +283,14 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
 
     # First: should the clock be wrong and be set back, the withdrawal holds none the less
     remember_day(root, in_doubt=True)
-    withdraw(root, affected.source_id, reason=reason, day=clock_day())
+    withdraw(
+        root,
+        affected.source_id,
+        reason=reason,
+        day=clock_day(),
+        provider=affected.provider,
+        contents=affected.contents,
+    )
     with headless(root) as runner, bars():
         runner.run("dataset_manifest")
         outcome = runner.audit([item.partition_key for item in affected.checkpoints])
