@@ -45,7 +45,7 @@ from lofi_pipeline.ingest.remembered import (
     with_replaced,
 )
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
-from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
+from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord, is_replaced
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.grants import expired
 from lofi_pipeline.licensing.policy import Policy
@@ -253,18 +253,17 @@ def _refuse_conflicting_sources(
 
 
 def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
-    """Refuse files whose bytes also lie in a drop whose licence forbids training."""
-    forbidden = {
-        file.sha256: drop
-        for drop in drops
-        if drop.status is DropStatus.FORBIDDEN
-        for file in drop.files
-        if file.sha256
-    }
+    """Refuse files whose bytes also lie in a drop whose licence forbids training, unless their drop supersedes it."""
+    forbidden: dict[str, list[Drop]] = {}
+    for drop in drops:
+        if drop.status is DropStatus.FORBIDDEN:
+            for file in drop.files:
+                forbidden.setdefault(file.sha256 or "", []).append(drop)
 
-    def judged(file: DropAudio) -> DropAudio:
-        other = forbidden.get(file.sha256 or "")
-        if other is None or file.refusal:
+    def judged(drop: Drop, file: DropAudio) -> DropAudio:
+        others = forbidden.get(file.sha256, []) if file.sha256 and not file.refusal else []
+        other = next((other for other in others if not _supersedes(drop, other)), None)
+        if other is None:
             return file
         reason = (
             f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
@@ -272,11 +271,17 @@ def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
         return file.model_copy(update={"refusal": reason})
 
     return [
-        drop.model_copy(update={"files": [judged(file) for file in drop.files]})
+        drop.model_copy(update={"files": [judged(drop, file) for file in drop.files]})
         if drop.status is DropStatus.ACCEPTED
         else drop
         for drop in drops
     ]
+
+
+def _supersedes(drop: Drop, other: Drop) -> bool:
+    return other.manifest is not None and is_replaced(
+        DeclaredTerms.of(other.manifest, other.evidence), drop.replaces
+    )
 
 
 @dataclass(frozen=True)
