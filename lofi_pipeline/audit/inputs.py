@@ -22,7 +22,15 @@ from lofi_pipeline.entities import (
     Registry,
     Scan,
 )
-from lofi_pipeline.ingest import DeclaredTermsRecord, Memory, clock_day, load_declared_terms, load_memory
+from lofi_pipeline.ingest import (
+    DeclaredTermsRecord,
+    Memory,
+    RefusedRecording,
+    clock_day,
+    load_declared_terms,
+    load_memory,
+    load_refused,
+)
 from lofi_pipeline.ingest.day_changes import DayChange, load_day_changes
 from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
@@ -100,6 +108,11 @@ class AuditInputs:
     def memory(self) -> Memory:
         """remembered.json: the terms of what was refused or removed; raises RecordError when it was damaged."""
         return load_memory(self.root)
+
+    @cached_property
+    def refused(self) -> list[RefusedRecording]:
+        """refused.json: what was listened to so that it is known again; raises RecordError when it was damaged."""
+        return load_refused(self.root)
 
     @cached_property
     def declared(self) -> DeclaredTermsRecord:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from lofi_pipeline.dataset.duplicates import Comparisons
+from lofi_pipeline.dataset.duplicates import Comparisons, load_comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.recordings import Link, Recordings
 from lofi_pipeline.entities import RegisteredTrack, Registry, Verdict, recording_order
@@ -133,6 +133,12 @@ def copies_of_withdrawn(
     for recording_id, link in Recordings(found).holding(withdrawn).items() if withdrawn else []:
         named = f"the withdrawn {known.title(link.origin)}"
         yield WithdrawnCopy(recording_id, withdrawn[link.origin], link.in_words(named))
+
+
+def withdrawn_recordings(root: DataRoot, contents: Mapping[str, Withdrawal]) -> set[str]:
+    """Every recording that hangs together with a withdrawn one, by all that was compared."""
+    known = Known.of(root, load_registry(root))
+    return {it.recording_id for it in copies_of_withdrawn(known, contents, load_comparisons(root))}
 
 
 def under_stricter_terms(

@@ -108,7 +108,10 @@ ATTACKS: dict[str, tuple[dict[str, object], Callable[[DataRoot, Path], None]]] =
     "ND after drops.json was deleted": (ND, forgetting("drops.json", MILD)),
     "ND after registry.json was deleted": (ND, forgetting("registry.json", MILD)),
     "NC in a new drop": ({**ND, "license_type": "CC BY-NC 4.0"}, again(MILD)),
-    "all rights reserved": ({**ND, "license_type": "All rights reserved"}, edited({**ND, "license_type": "CC0"})),
+    "all rights reserved": (
+        {**ND, "license_type": "All rights reserved"},
+        edited({**ND, "license_type": "CC0"}),
+    ),
     "no AI training": ({**ND, "license_type": "CC BY 4.0, no AI training"}, again(MILD)),
     "a contract that was not proved": ({**ND, "license_type": "AI Training Rights"}, again(MILD)),
     "a grant that says no": (
@@ -137,12 +140,17 @@ def test_terms_that_were_refused_or_removed_hold(root: DataRoot, name: str) -> N
         found = register(root)
         taken = licences(found)
         expected = set() if before is not BY else {"CC-BY-4.0"}
-        assert {taken[file] for file in ("a.mp3", "b.mp3", "c.mp3") if file in taken and file != "c.mp3"} <= expected
+        assert {
+            taken[file] for file in ("a.mp3", "b.mp3", "c.mp3") if file in taken and file != "c.mp3"
+        } <= expected
         if "one file more" in name:
             assert taken["c.mp3"] == "CC0-1.0"
         else:
             assert "c.mp3" not in taken
-        said = [*(drop.edited or "" for drop in found.scan.drops), *(reason for _, reason in found.scan.refusals())]
+        said = [
+            *(drop.edited or "" for drop in found.scan.drops),
+            *(reason for _, reason in found.scan.refusals()),
+        ]
         named = str(before["license_type"])
         assert any(named in text for text in said) or first == taken, said
 

@@ -199,10 +199,13 @@ def shared_part(first: np.ndarray, second: np.ndarray, hints: Sequence[Hint]) ->
         alignment = _align_window(first, second, hint)
         if alignment is None:
             continue
-        for seconds in (20.0, 60.0):
-            alignment = _refine(first, second, alignment, seconds)
-        found = _longest_stretch(first, second, _exact_pitch(first, second, alignment))
-        best = max(best, found, key=lambda item: item.shared_seconds)
+        # Loops match at many offsets, and the window alone may lie at another one than the part
+        whole = replace(_align_whole(first, second, alignment), anchor=alignment.anchor)
+        for start in (alignment, whole):
+            for seconds in (20.0, 60.0):
+                start = _refine(first, second, start, seconds)
+            found = _longest_stretch(first, second, _exact_pitch(first, second, start))
+            best = max(best, found, key=lambda item: item.shared_seconds)
     return best
 
 
