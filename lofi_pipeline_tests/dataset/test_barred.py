@@ -8,48 +8,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-import soxr
 
 from lofi_pipeline.dataset import BuiltDataset, build_dataset, dataset_is_current
-from lofi_pipeline.demo.synth import RATE, SongSpec, render
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.ingest import load_refused, pending_tracks
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.dataset.pieces import at_speed, mixed, piece, seconds, write
 from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
-
-BAND = ("rhodes", "vibraphone", "upright bass", "boom bap drums")
-PIECES = {
-    "rain": SongSpec(seed=3, bpm=82.0, key="A", mode="minor", seconds=34.0, instruments=BAND),
-    "snow": SongSpec(seed=50, bpm=71.0, key="D", mode="major", seconds=34.0, instruments=BAND),
-    "fog": SongSpec(seed=51, bpm=93.0, key="F", mode="minor", seconds=34.0, instruments=BAND),
-}
-
-
-@cache
-def piece(name: str) -> np.ndarray:
-    """A synthetic piece, float32 [2, n]."""
-    return render(PIECES[name]).samples
-
-
-def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
-    return np.asarray(soxr.resample(samples.T, RATE * speed, RATE)).T
-
-
-def mixed(one: str, other: str, level: float) -> np.ndarray:
-    length = min(piece(one).shape[1], piece(other).shape[1])
-    return piece(one)[:, :length] + level * piece(other)[:, :length]
-
-
-def seconds(samples: np.ndarray, start: float, end: float) -> np.ndarray:
-    return samples[:, int(start * RATE) : int(end * RATE)]
-
 
 COPIES: dict[str, tuple[str, Callable[[], np.ndarray], str]] = {
     "quieter.ogg": ("rain", lambda: 0.4 * piece("rain"), "the same recording as"),
@@ -67,12 +37,6 @@ COPIES: dict[str, tuple[str, Callable[[], np.ndarray], str]] = {
 }
 """By file name: what it is a copy of, its samples, and how it is told."""
 FORMER = {"rain": "CC BY-NC-ND 4.0", "snow": "CC BY 4.0"}
-
-
-def write(folder: Path, name: str, samples: np.ndarray) -> Path:
-    path = folder / name
-    soundfile.write(path, samples.T, RATE)
-    return path
 
 
 @pytest.fixture(scope="module")

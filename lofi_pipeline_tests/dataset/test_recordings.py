@@ -100,6 +100,6 @@ def test_copies_that_were_compared_with_a_few_alone_belong_together_too() -> Non
     known = [(IDS[one], IDS[other]) for one in range(4) for other in range(one)]
     found = related(known).model_copy(update={"alike": {"track_005": "track_001", "track_006": "track_001"}})
     assert set(Recordings(found).same_as(["track_006"])) == set(IDS[:5])
-    gone = {it: "0" * 64 for it in IDS[4:]}
+    gone = dict.fromkeys(IDS[4:], "0" * 64)
     without_the_first = found.model_copy(update={"compared": gone, "pairs": []})
     assert set(Recordings(without_the_first).same_as(["track_006"])) == {"track_005"}
