@@ -77,7 +77,9 @@ def test_the_copies_of_a_withdrawn_copy_are_found_in_the_old_version_and_kept_ou
     withdraw(root, "owner", reason="she never agreed", day=TODAY)
     code, said, found = audit(root, before.dataset.hash)
     assert code == 1
-    copies = {item["where"]: item["sentence"] for item in found["findings"] if item["code"] == "withdrawn-copy"}
+    copies = {
+        item["where"]: item["sentence"] for item in found["findings"] if item["code"] == "withdrawn-copy"
+    }
     assert copies.keys() == {"track_001", "track_003"}
     for sentence in copies.values():
         assert "the same recording as the withdrawn track_002 (fog.mp3)" in sentence
@@ -88,8 +90,12 @@ def test_the_copies_of_a_withdrawn_copy_are_found_in_the_old_version_and_kept_ou
     assert names(after) == {"x.wav", "y.wav"}
     assert audit(root, after.dataset.hash)[0] == 0
     code, said, found = audit(root, before.dataset.hash)
-    copies = {item["where"]: item["sentence"] for item in found["findings"] if item["code"] == "withdrawn-copy"}
-    assert copies.keys() == {"track_001", "track_003", "track_004"}, "the medley too, once parts were looked for"
+    copies = {
+        item["where"]: item["sentence"] for item in found["findings"] if item["code"] == "withdrawn-copy"
+    }
+    assert copies.keys() == {"track_001", "track_003", "track_004"}, (
+        "the medley too, once parts were looked for"
+    )
     assert "holds a part of the withdrawn track_002" in copies["track_004"]
     code, said, found = audit(root, "source", "owner")
     assert code == 1
@@ -126,9 +132,7 @@ def test_a_source_that_was_removed_before_it_was_withdrawn_reaches_its_copies(ro
     register(root)
     code, _, found = audit(root, "source", "owner")
     assert code == 0 and {item["track_id"] for item in found["tracks"]} == {"track_001", "track_003"}
-    withdraw(
-        root, "owner", reason="late", day=TODAY, provider=found["provider"], contents=found["contents"]
-    )
+    withdraw(root, "owner", reason="late", day=TODAY, provider=found["provider"], contents=found["contents"])
     code, _, found = audit(root, load_version(root).dataset.hash)
     assert code == 1
     assert {it["where"] for it in found["findings"] if it["code"] == "withdrawn-copy"} == {
