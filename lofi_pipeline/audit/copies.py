@@ -25,6 +25,7 @@ from lofi_pipeline.entities import (
     Verdict,
     VersionTrack,
 )
+from lofi_pipeline.ingest import DeclaredTerms
 from lofi_pipeline.licensing import Withdrawal, judge_source
 
 
@@ -88,7 +89,7 @@ def _as_the_version_says(
         )
 
     behind = {item.source_id: item for item in version.provenance}
-    manifests = {it.source_id: _manifest(it, behind.get(it.source_id)) for it in version.sources}
+    manifests = {it.source_id: _terms(it, behind.get(it.source_id)).manifest() for it in version.sources}
     provenance = {
         source_id: behind.get(source_id) or Provenance(source_id=source_id, verdict=judge(manifest, []))
         for source_id, manifest in manifests.items()
@@ -98,7 +99,9 @@ def _as_the_version_says(
     return Eligibility(today, provenance, manifests, replaces=replaces, judge=judge)
 
 
-def _manifest(source: SourceRecord, behind: Provenance | None) -> DropManifest:
-    fields = {name: getattr(source, name) for name in SourceRecord.model_fields if name != "track_ids"}
+def _terms(source: SourceRecord, behind: Provenance | None) -> DeclaredTerms:
     grant, url = (behind.grant, behind.url) if behind else (None, None)
-    return DropManifest.model_construct(**fields, grant=grant, url=url)
+    documents = {item.evidence.document: item.sha256 for item in (behind.evidence if behind else [])}
+    return DeclaredTerms(
+        source=source.model_copy(update={"track_ids": []}), grant=grant, url=url, documents=documents
+    )

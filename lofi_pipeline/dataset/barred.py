@@ -70,15 +70,22 @@ class Known:
         record = load_record(self.root, recording_id) if recording_id.startswith("track_") else None
         if record is not None:
             return f"{recording_id} ({record.origins[0].title or record.filename})"
-        refused = {it.recording_id: it.path for it in load_refused(self.root)}
-        return f"{recording_id} ({refused[recording_id]})" if recording_id in refused else recording_id
+        path = self._refused.get(recording_id)
+        return f"{recording_id} ({path})" if path else recording_id
+
+    @cached_property
+    def _refused(self) -> Mapping[str, str]:
+        return {it.recording_id: it.path for it in load_refused(self.root)}
 
 
-def heard(root: DataRoot) -> dict[str, str]:
-    """By recording that ever got a fingerprint, present or not, the hash of what made it: every new one is compared with these."""
-    found = {}
+def heard(root: DataRoot, ready: Mapping[str, str]) -> dict[str, str]:
+    """By recording that ever got a fingerprint, present or not, the hash of what made it: every new one is compared with these.
+
+    `ready`: those of the tracks that are ready.
+    """
+    found = dict(ready)
     for track in load_registry(root).tracks:
-        if root.fingerprint(track.track_id).is_file():
+        if track.track_id not in ready and root.fingerprint(track.track_id).is_file():
             record = load_record(root, track.track_id)
             made_by = record.inputs.get("processed") if record else None
             found[track.track_id] = made_by or file_sha256(root.fingerprint(track.track_id))
@@ -89,13 +96,24 @@ def heard(root: DataRoot) -> dict[str, str]:
 
 
 def not_to_be_trained_on(root: DataRoot, eligibility: Eligibility) -> set[str]:
-    """The recordings of which no part may be in a data set."""
+    """The recordings of which no part may be in a data set: withdrawn, or refused by the terms that they came under."""
     known = Known.of(root, load_registry(root))
-    return {*known.withdrawn(eligibility.withdrawn_contents), *known.remembered}
+    refused = {
+        sha256
+        for entry in known.memory.record.entries
+        if not eligibility.judge(entry.claims.manifest(), entry.claims.evidence()).permitted
+        for sha256 in entry.contents
+    }
+    return {
+        *known.withdrawn(eligibility.withdrawn_contents),
+        *(it for it, sha256 in known.contents.items() if sha256 in refused),
+    }
 
 
 def barred_tracks(root: DataRoot, eligibility: Eligibility, found: Comparisons) -> dict[str, str]:
     """By track that may be used as far as its own terms go, and must stay out because of another recording: the reason."""
+    if not (eligibility.withdrawn_contents or found.pairs or load_memory(root).by_content):
+        return {}
     registry = load_registry(root)
     tracks = [it for it in registry.tracks if it.origins and eligibility.refusal_reason(it) is None]
     known = Known.of(root, registry)

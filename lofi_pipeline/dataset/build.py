@@ -126,7 +126,7 @@ def build_dataset(
         processing = {record.track_id: record.inputs["processed"] for record in ready}
         compared = compare_tracks(
             root,
-            {**heard(root), **processing},
+            heard(root, processing),
             progress,
             workers=config.ingest.workers,
             barred=not_to_be_trained_on(root, eligibility),
@@ -166,9 +166,9 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     path = root.built_from_json
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False
-    if refused_without_fingerprint(root):
-        return False
     eligibility = eligibility_of(root, config, day=day)
+    if refused_without_fingerprint(root, eligibility.scan):
+        return False
     ready = _ready_records(root, eligibility)
     chosen = _choose(root, ready, eligibility, load_comparisons(root))
     built_from = BuiltFrom.parse(read_json(path), where=str(path))

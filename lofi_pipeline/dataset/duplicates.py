@@ -135,7 +135,7 @@ def compare_tracks(
         _forget_lonely(compared, known.alike, pairs)
         _update_index(root, index, compared)
         search = _Search.of(root, index, workers, compared, pairs, known.alike)
-        parts = _Parts.of(root, index, known, compared, barred)
+        parts = _Parts.of(root, index, known, compared, barred, workers)
         fresh = sorted(set(processing) - set(compared), key=recording_order)
         for start in range(0, len(fresh), _SAVE_EVERY):
             candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
@@ -322,6 +322,7 @@ class _Parts:
     pairs: dict[tuple[str, str], TrackPair]
     searched: dict[str, str]
     """By barred recording, the key of the fingerprint that was looked for in every other."""
+    workers: int = 1
 
     @classmethod
     def of(
@@ -331,6 +332,7 @@ class _Parts:
         known: Comparisons,
         compared: Mapping[str, str],
         barred: Collection[str],
+        workers: int,
     ) -> _Parts:
         """What was found before, of tracks that were not made anew since."""
         pairs = {
@@ -339,37 +341,57 @@ class _Parts:
             if pair.track_id in compared and pair.other in compared
         }
         searched = {it: key for it, key in known.searched.items() if compared.get(it) == key}
-        return cls(root, index, frozenset(barred), compared, pairs, searched)
+        return cls(root, index, frozenset(barred), compared, pairs, searched, workers)
 
     def look_in(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
         """Look for parts of barred recordings in new tracks; of a new one that is barred, in all before it."""
-        for track_id, candidates in by_track.items():
-            if track_id not in self.barred:
-                candidates = [it for it in candidates if it.track_id in self.barred]
-            self._look(track_id, candidates)
+        self._look(
+            {
+                track_id: candidates
+                if track_id in self.barred
+                else [it for it in candidates if it.track_id in self.barred]
+                for track_id, candidates in by_track.items()
+            }
+        )
 
     def look_for_new_ones(self) -> None:
         """Look in all tracks for parts of the recordings that were barred since the last time."""
-        for track_id in sorted(set(self.barred) & set(self.compared), key=recording_order):
-            key = self.compared[track_id]
-            bands = load_fingerprint(self.root, track_id) if self.searched.get(track_id) != key else None
+        new = {
+            it: key for it, key in self.compared.items() if it in self.barred and self.searched.get(it) != key
+        }
+        work: dict[str, list[Candidate]] = {}
+        for track_id in sorted(new, key=recording_order):
+            bands = load_fingerprint(self.root, track_id)
             if bands is not None:
-                queries = audio.query_sketches(bands)
-                self._look(track_id, self.index.likely(queries, len(bands), without=track_id))
-                self.searched[track_id] = key
+                work[track_id] = self.index.likely(audio.query_sketches(bands), len(bands), without=track_id)
+        self._look(work)
+        self.searched |= {track_id: new[track_id] for track_id in work}
 
-    def _look(self, track_id: str, candidates: Sequence[Candidate]) -> None:
-        bands = load_fingerprint(self.root, track_id) if candidates else None
-        if bands is None:
+    def _look(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
+        work = [(track_id, candidates) for track_id, candidates in by_track.items() if candidates]
+        if not work:
             return
-        for candidate in candidates:
-            other = load_fingerprint(self.root, candidate.track_id)
-            if other is None:
-                continue
-            found = audio.shared_part(bands, other, candidate.hints)
-            if found.shared_seconds:
-                pair = _pair(track_id, candidate.track_id, found, audio.MatchType.PART)
-                self.pairs.setdefault((pair.track_id, pair.other), pair)
+        few = sum(len(candidates) for _, candidates in work) < _WORTH_WORKERS
+        with worker_processes(1 if few else self.workers or -1), Parallel() as parallel:
+            found = cast(
+                list[list[TrackPair]], parallel(delayed(_parts_of)(self.root, *item) for item in work)
+            )
+        for pair in chain.from_iterable(found):
+            self.pairs.setdefault((pair.track_id, pair.other), pair)
+
+
+def _parts_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) -> list[TrackPair]:
+    """The pairs of a recording with those that hold a part of it, or of which it holds one."""
+    bands = load_fingerprint(root, track_id)
+    if bands is None:
+        return []
+    pairs = []
+    for candidate in candidates:
+        other = load_fingerprint(root, candidate.track_id)
+        found = audio.shared_part(bands, other, candidate.hints) if other is not None else None
+        if found is not None and found.shared_seconds:
+            pairs.append(_pair(track_id, candidate.track_id, found, audio.MatchType.PART))
+    return pairs
 
 
 def _same_as(track_id: str, pairs: Sequence[TrackPair]) -> set[str]:

@@ -16,6 +16,7 @@ from lofi_pipeline.entities import (
     EvidenceFile,
     Provenance,
     RegisteredTrack,
+    Scan,
     Verdict,
 )
 from lofi_pipeline.ingest import Judge, load_scan, withdrawn_reason
@@ -48,6 +49,7 @@ class Eligibility:
     """By source id, the records that it supersedes with evidence."""
     judge: Judge = _nobody_judges
     """What the policy says of a source.json with these documents on the day."""
+    scan: Scan | None = None
 
     def refusal_reason(self, track: RegisteredTrack) -> str | None:
         """Why a track may not enter a data set on that day, or None."""
@@ -106,4 +108,5 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
         withdrawn_contents(withdrawals, judged_for),
         replaces,
         judge,
+        scan,
     )

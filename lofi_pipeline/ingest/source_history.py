@@ -12,7 +12,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lofi_pipeline.entities import DropManifest, DropStatus, Entity, EvidenceFile, Grant, Scan, SourceRecord
+from lofi_pipeline.entities import (
+    DropManifest,
+    DropStatus,
+    Entity,
+    Evidence,
+    EvidenceFile,
+    Grant,
+    Scan,
+    SourceRecord,
+)
 from lofi_pipeline.entities.base import Identifier, Sha256
 from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_json_atomic
 
@@ -40,6 +49,20 @@ class DeclaredTerms(Entity):
     def sha256(self) -> str:
         """The hash by which `amends` names the terms that it replaces."""
         return content_sha256(self)
+
+    def manifest(self) -> DropManifest:
+        """A source.json that declares these terms, and says nothing of files."""
+        record = {
+            name: getattr(self.source, name) for name in SourceRecord.model_fields if name != "track_ids"
+        }
+        return DropManifest.model_construct(**record, grant=self.grant, url=self.url)
+
+    def evidence(self) -> list[EvidenceFile]:
+        """The documents as they were then, wherever they are now."""
+        return [
+            EvidenceFile(evidence=Evidence(document=name), path=f"raw/{name}", sha256=sha256, size=0)
+            for name, sha256 in self.documents.items()
+        ]
 
     def over(self, manifest: DropManifest) -> DropManifest:
         """A source.json with these terms in place of its own; the facts on its files stay."""
