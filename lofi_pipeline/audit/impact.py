@@ -153,8 +153,12 @@ def _record(inputs: AuditInputs, source_id: str, versions: list[DatasetVersion])
                 return record
     if source_id in inputs.manifests:
         return inputs.manifests[source_id].record([])
-    if (declared := inputs.declared.on_record(source_id)) is not None:
-        return declared.source  # it was removed, and is in no version
+    # It was removed, and is in no version
+    remembered = [entry.claims for entry in inputs.memory.record.entries]
+    declared = [inputs.declared.on_record(source_id), *reversed(remembered)]
+    for terms in declared:
+        if terms is not None and terms.source.source_id == source_id:
+            return terms.source
     known = {record.source_id for version in versions for record in version.sources} | set(inputs.manifests)
     there_are = ", ".join(sorted(known)[:20])
     raise UnknownSubject(

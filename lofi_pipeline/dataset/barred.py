@@ -87,7 +87,7 @@ def heard(root: DataRoot, ready: Mapping[str, str]) -> dict[str, str]:
     for track in load_registry(root).tracks:
         if track.track_id not in ready and root.fingerprint(track.track_id).is_file():
             record = load_record(root, track.track_id)
-            made_by = record.inputs.get("processed") if record else None
+            made_by = record.inputs.get("processed") if record and record.processed else None
             found[track.track_id] = made_by or file_sha256(root.fingerprint(track.track_id))
     for refused in load_refused(root):
         if refused.fingerprint and root.fingerprint(refused.recording_id).is_file():
