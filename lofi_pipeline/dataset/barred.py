@@ -206,14 +206,16 @@ class _Terms:
     def remembered(self, recording_id: str) -> Iterator[tuple[DeclaredTerms, Verdict]]:
         """The terms on record for another recording's bytes, which were not undone or amended, with what they come to."""
         for entry in self.known.memory.by_content.get(self.known.contents[recording_id], []):
-            source_id, declared = entry.claims.source.source_id, self.known.declared
-            if source_id in {origin.source_id for origin in self.track.origins}:
-                history = [item.claims for item in declared.sources.get(source_id, [])]
-                if entry.claims in history:
-                    continue
+            own = (self._declared(origin.source_id) for origin in self.track.origins)
+            if any(self.known.declared.is_past(entry.claims, declared) for declared in own):
+                continue
             verdict = self._verdict(entry.claims)
             if not is_corrected(entry.claims, verdict, self.eligibility.manifests[self._source_id]):
                 yield entry.claims, verdict
+
+    def _declared(self, source_id: str) -> DeclaredTerms:
+        eligibility = self.eligibility
+        return DeclaredTerms.of(eligibility.manifests[source_id], eligibility.provenance[source_id].evidence)
 
     def present(self, other: RegisteredTrack | None) -> Iterator[tuple[DeclaredTerms, Verdict]]:
         """The terms of another track that is there."""

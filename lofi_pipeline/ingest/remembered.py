@@ -306,12 +306,10 @@ class _Remembering:
         """Whether the terms are those of this drop or of another one with the file, were undone, amended or replaced."""
         drop = self.drop
         assert drop.manifest is not None
-        source_id = drop.manifest.source_id
         declared = DeclaredTerms.of(drop.manifest, drop.evidence)
-        if declared == entry.claims or (entry.claims.sha256, sha256) in self.present:
-            return True
-        if entry.claims.source.source_id == source_id:
-            history = [item.claims for item in self.record.sources.get(source_id, [])]
-            if entry.claims in history[:-1] or declared == self.record.on_record(source_id):
-                return True
-        return is_replaced(entry.claims, drop.replaces)
+        return (
+            declared == entry.claims
+            or (entry.claims.sha256, sha256) in self.present
+            or self.record.is_past(entry.claims, declared)
+            or is_replaced(entry.claims, drop.replaces)
+        )

@@ -106,6 +106,14 @@ class DeclaredTermsRecord(Entity):
         history = self.sources.get(source_id)
         return history[-1].claims if history else None
 
+    def is_past(self, terms: DeclaredTerms, declared: DeclaredTerms) -> bool:
+        """Whether terms that a source once declared were amended since; or undone, as it declares what is on record."""
+        source_id = terms.source.source_id
+        if declared.source.source_id != source_id:
+            return False
+        history = [item.claims for item in self.sources.get(source_id, [])]
+        return terms in history[:-1] or declared == self.on_record(source_id)
+
     def with_accepted(
         self, accepted: Mapping[str, tuple[DropManifest, DeclaredTerms, Sequence[str]]], day: date
     ) -> DeclaredTermsRecord:

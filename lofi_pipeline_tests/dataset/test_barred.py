@@ -198,3 +198,10 @@ def test_a_refused_file_that_is_no_music_is_recorded_with_the_reason_and_not_tri
     *_, last = load_refused(root)
     assert last.fingerprint is None and "no decodable audio" in (last.reason or "")
     assert dataset_is_current(root, settings())
+
+
+def test_a_stricter_edit_that_was_undone_bars_nothing(root: DataRoot) -> None:
+    for licence in ("CC BY-NC 4.0", "CC0 1.0"):
+        make_drop(root, "others", {}, facts(source_id="others", license_type=licence))
+        register(root)
+    assert names(build_dataset(root, settings())) == {"x.wav", "y.wav"}
