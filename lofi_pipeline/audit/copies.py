@@ -67,7 +67,8 @@ def _known(inputs: AuditInputs, versions: Iterable[DatasetVersion]) -> Known:
     known = registry.by_id()
     lost = {item.track.track_id: item for version in versions for item in version.tracks}
     tracks = [_registered(item) for track_id, item in lost.items() if track_id not in known]
-    return Known.of(inputs.root, Registry(tracks=[*registry.tracks, *tracks]))
+    everything = Registry(tracks=[*registry.tracks, *tracks])
+    return Known.among(inputs.root, everything, inputs.refused, inputs.memory)
 
 
 def _registered(item: VersionTrack) -> RegisteredTrack:

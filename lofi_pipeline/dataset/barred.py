@@ -5,7 +5,7 @@ The relation "the same recording" is in recordings.py, what was refused or remov
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from lofi_pipeline.ingest import (
     DeclaredTerms,
     DeclaredTermsRecord,
     Memory,
+    RefusedRecording,
     clock_day,
     is_corrected,
     is_replaced,
@@ -42,13 +43,22 @@ class Known:
     contents: Mapping[str, str]
     """SHA-256 by track or refused recording."""
     memory: Memory
+    refused: Mapping[str, str]
+    """Where each refused recording lay, by its id."""
 
     @classmethod
     def of(cls, root: DataRoot, registry: Registry) -> Known:
         """All that a data root has on record."""
+        return cls.among(root, registry, load_refused(root), load_memory(root))
+
+    @classmethod
+    def among(
+        cls, root: DataRoot, registry: Registry, refused: Sequence[RefusedRecording], memory: Memory
+    ) -> Known:
+        """What these records say, which were read before."""
         contents = {track.track_id: track.sha256 for track in registry.tracks}
-        contents |= {refused.recording_id: refused.sha256 for refused in load_refused(root)}
-        return cls(root, contents, load_memory(root))
+        contents |= {it.recording_id: it.sha256 for it in refused}
+        return cls(root, contents, memory, {it.recording_id: it.path for it in refused})
 
     def withdrawn(self, contents: Mapping[str, Withdrawal]) -> dict[str, Withdrawal]:
         """The recordings that were withdrawn."""
@@ -70,12 +80,8 @@ class Known:
         record = load_record(self.root, recording_id) if recording_id.startswith("track_") else None
         if record is not None:
             return f"{recording_id} ({record.origins[0].title or record.filename})"
-        path = self._refused.get(recording_id)
+        path = self.refused.get(recording_id)
         return f"{recording_id} ({path})" if path else recording_id
-
-    @cached_property
-    def _refused(self) -> Mapping[str, str]:
-        return {it.recording_id: it.path for it in load_refused(self.root)}
 
 
 def heard(root: DataRoot, ready: Mapping[str, str]) -> dict[str, str]:
