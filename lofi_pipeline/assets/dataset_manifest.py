@@ -217,21 +217,25 @@ def evidence_is_intact(workspace: Workspace) -> dg.AssetCheckResult:
 
 @_check(
     "no_withdrawn_source_in_the_newest_version",
-    "Neither a withdrawn source nor the bytes of its tracks are in the newest version.",
+    "Neither a withdrawn source, nor the bytes of its tracks, nor a copy of one are in the newest version.",
 )
 def no_withdrawn_source_in_the_newest_version(workspace: Workspace) -> dg.AssetCheckResult:
-    """Look each source and each original up in the ledger of withdrawals."""
+    """Look each source, each original and whatever is the same recording up in the ledger of withdrawals."""
+    from lofi_pipeline.dataset import withdrawn_recordings
     from lofi_pipeline.ingest import judging_day, load_scan
     from lofi_pipeline.licensing import load_withdrawals, withdrawn_contents, withdrawn_sources
 
     root = workspace.root
     day, withdrawals = judging_day(load_scan(root)), load_withdrawals(root)
     sources, contents = withdrawn_sources(withdrawals, day), withdrawn_contents(withdrawals, day)
+    copies = withdrawn_recordings(root, contents)
     return _result(
         [
             item.track.track_id
             for item in _current(workspace).tracks
-            if item.sha256 in contents or not sources.keys().isdisjoint(item.source_ids)
+            if item.sha256 in contents
+            or item.track.track_id in copies
+            or not sources.keys().isdisjoint(item.source_ids)
         ]
     )
 

@@ -34,9 +34,10 @@ NOT_IN_FORCE = {
     FindingCode.NOT_COMMERCIAL_NOW,
     FindingCode.SOURCE_UNKNOWN,
     FindingCode.GRANT_NOT_ACCEPTED,
+    FindingCode.STRICTER_TERMS,
     FindingCode.BASE_NOT_COMMERCIAL,
 }
-WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT}
+WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT, FindingCode.WITHDRAWN_COPY}
 
 
 class AuditOptions(dg.Config):
@@ -67,7 +68,7 @@ class AuditOptions(dg.Config):
         dg.AssetCheckSpec(
             NOT_WITHDRAWN,
             asset="license_audit",
-            description="No source that fed the checkpoint was withdrawn since.",
+            description="No source that fed the checkpoint was withdrawn since, nor one with the same recordings.",
         ),
         dg.AssetCheckSpec(
             LISTED,

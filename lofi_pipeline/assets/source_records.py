@@ -49,7 +49,7 @@ CHECKS = {
 @failing_in_words()
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
-    from lofi_pipeline.ingest import register_sources
+    from lofi_pipeline.ingest import listen_to_refused, register_sources
     from lofi_pipeline.styles import load_presets
 
     found = register_sources(
@@ -58,6 +58,7 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         style_ids=set(load_presets()),
         progress=_telling(context),
     )
+    listen_to_refused(workspace.root, workspace.config, context.log.info)
     damage = _ledger_damage(workspace.root, found.scan)
     add_partitions(context.instance, TRACKS, (track.track_id for track in found.registry.tracks))
     _log(context, workspace.root, found, damage)

@@ -18,6 +18,7 @@ from lofi_pipeline.audio.analysis.spectrum import mono_at
 from lofi_pipeline.audio.analysis.thumbnail import waveform_png
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
 from lofi_pipeline.audio.fingerprint.extract import fingerprint
+from lofi_pipeline.audio.fingerprint.match import LEAST_SECONDS
 from lofi_pipeline.audio.io.decode import SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3
 from lofi_pipeline.audio.mastering.cut import cut
@@ -104,6 +105,22 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         fingerprint=found.fingerprint,
         thumbnail=waveform_png(samples),
     )
+
+
+def fingerprint_of(path: Path, settings: AudioSettings) -> np.ndarray:
+    """The fingerprint, uint8 [frames, 60], of music that is not taken, of any length, so that it is known again.
+
+    Raises:
+        RefusedAudio: there is nothing to be known again, with the reason.
+        OSError: the file is not readable.
+    """
+    keep_seconds = settings.max_seconds + _SPARE_SECONDS
+    audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=keep_seconds)
+    samples = trim(audio.samples, at_end=audio.complete).samples
+    seconds = samples.shape[1] / SAMPLE_RATE
+    if seconds < LEAST_SECONDS:
+        raise TooShort(f"{path.name}: {spoken_seconds(seconds)} of sound are too short to be known again")
+    return fingerprint(mono_at(samples, 22_050))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.judged import JudgedSubject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.training_facts import forbids_commercial_use
+from lofi_pipeline.dataset.barred import WithdrawnCopy
 from lofi_pipeline.entities import (
     BaseModelRow,
     DatasetVersion,
@@ -45,13 +47,25 @@ REMARKS: tuple[tuple[FindingCode, Severity], ...] = (
 """How much each remark of a verdict weighs."""
 
 
+@dataclass(frozen=True)
+class OtherRecordings:
+    """What other recordings say of the tracks of a version."""
+
+    withdrawn: Mapping[str, Withdrawal]
+    """By the SHA-256 of original bytes."""
+    copies: Mapping[str, WithdrawnCopy]
+    """By track that hangs together with a withdrawn recording."""
+    stricter: Mapping[str, str]
+    """By track whose recording came under stricter terms, the reason."""
+
+
 def licence_findings(
-    judged: JudgedSubject, withdrawn: Mapping[str, Withdrawal], made: datetime, *, commercial: bool
+    judged: JudgedSubject, others: OtherRecordings, made: datetime, *, commercial: bool
 ) -> Iterable[Finding]:
     """All of them, sources first.
 
     Args:
-        withdrawn: withdrawals by the SHA-256 of original bytes.
+        others: what other recordings say of the version's tracks.
         made: when the audit is made.
         commercial: whether the project means to use results commercially.
     """
@@ -59,7 +73,7 @@ def licence_findings(
     for row in sources:
         yield from _source(row)
     yield from _unknown_sources(version, sources)
-    yield from _under_other_names(tracks, withdrawn)
+    yield from _of_other_recordings(tracks, sources, others)
     yield from _attribution(tracks)
     yield from _claimed_twice(tracks, sources)
     yield from _checkpoint(judged.subject)
@@ -175,9 +189,20 @@ def _unknown_sources(version: DatasetVersion, sources: Sequence[SourceRow]) -> I
         yield _finding(ERROR, FindingCode.SOURCE_UNKNOWN, source_id, sentence)
 
 
-def _under_other_names(tracks: Iterable[TrackRow], withdrawn: Mapping[str, Withdrawal]) -> Iterable[Finding]:
+def _of_other_recordings(
+    tracks: Iterable[TrackRow], sources: Sequence[SourceRow], others: OtherRecordings
+) -> Iterable[Finding]:
+    """What was withdrawn, or came under stricter terms, under other names: the same bytes, or the same recording."""
+    gone = {row.record.source_id for row in sources if row.withdrawn}
     for track in tracks:
-        known = withdrawn.get(track.original_sha256)
+        known, copy = others.withdrawn.get(track.original_sha256), others.copies.get(track.track_id)
+        if known is None and copy is not None and gone.isdisjoint(track.source_ids):
+            named = f"{track.track_id} ({track.title or track.filename})"
+            sentence = f"{named} is in here: {copy.sentence.rstrip('.')}. Retrain without it."
+            yield _finding(ERROR, FindingCode.WITHDRAWN_COPY, track.track_id, sentence)
+        elif known is None and (reason := others.stricter.get(track.track_id)):
+            sentence = f"{track.track_id} ({track.title or track.filename}) is in here: {reason}; else retrain without it."
+            yield _finding(ERROR, FindingCode.STRICTER_TERMS, track.track_id, sentence)
         if known is not None and known.source_id not in track.source_ids:
             sentence = (
                 f"{track.track_id} holds the bytes of a track of {known.source_id}, withdrawn on {known.day}, under the name of "

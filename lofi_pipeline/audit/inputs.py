@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from lofi_pipeline.checkpoints.folder import CheckpointFolder, all_checkpoints
+from lofi_pipeline.dataset.duplicates import Comparisons, load_comparisons
 from lofi_pipeline.entities import (
     Acceptance,
     Dataset,
@@ -24,6 +25,15 @@ from lofi_pipeline.entities import (
     Scan,
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
+from lofi_pipeline.ingest import (
+    DeclaredTermsRecord,
+    Memory,
+    RefusedRecording,
+    clock_day,
+    load_declared_terms,
+    load_memory,
+    load_refused,
+)
 from lofi_pipeline.ingest.day_changes import DayChange, load_day_changes
 from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
@@ -92,6 +102,26 @@ class AuditInputs:
     def registry(self) -> ReadRecord[Registry]:
         """registry.json: every track id."""
         return _read(self.root, self.root.registry_json, Registry)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """duplicates.json: which recordings are the same, as far as they were compared."""
+        return load_comparisons(self.root)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """remembered.json: the terms of what was refused or removed; raises RecordError when it was damaged."""
+        return load_memory(self.root)
+
+    @cached_property
+    def refused(self) -> list[RefusedRecording]:
+        """refused.json: what was listened to so that it is known again; raises RecordError when it was damaged."""
+        return load_refused(self.root)
+
+    @cached_property
+    def declared(self) -> DeclaredTermsRecord:
+        """claims.json: the terms that each source was ingested with; raises RecordError when it was damaged."""
+        return load_declared_terms(self.root, self.scan.value, day=clock_day())
 
     @cached_property
     def dataset(self) -> ReadRecord[Dataset]:

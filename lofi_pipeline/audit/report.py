@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 
 from lofi_pipeline.audit.base_model import BaseAtHand
-from lofi_pipeline.audit.findings import day_findings, licence_findings
+from lofi_pipeline.audit.copies import tracks_under_stricter_terms, withdrawn_copies
+from lofi_pipeline.audit.findings import OtherRecordings, day_findings, licence_findings
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion, verify_version
 from lofi_pipeline.audit.integrity.verify import verify_files
@@ -67,12 +68,16 @@ def build_report(
     verified = verify_version(inputs.root, subject.dataset_hash, inputs.ledger)
     judged = judge_subject(inputs, subject, verified.version, config, base, today)
     files = verify_files(inputs, subject, verified.version, quick=quick, progress=progress)
-    withdrawn = withdrawn_contents(inputs.withdrawals, today)
+    others = OtherRecordings(
+        withdrawn_contents(inputs.withdrawals, today),
+        withdrawn_copies(inputs, verified.version, withdrawn_contents(inputs.withdrawals, today)),
+        tracks_under_stricter_terms(inputs, verified.version, config, today),
+    )
     findings = [
         *verified.findings,
         *files.findings,
         *day_findings(inputs, clock_day()),
-        *licence_findings(judged, withdrawn, made, commercial=config.licensing.commercial),
+        *licence_findings(judged, others, made, commercial=config.licensing.commercial),
     ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     audited = _audited(inputs.root, subject, verified)

@@ -283,7 +283,14 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
 
     # First: should the clock be wrong and be set back, the withdrawal holds none the less
     remember_day(root, in_doubt=True)
-    withdraw(root, affected.source_id, reason=reason, day=clock_day())
+    withdraw(
+        root,
+        affected.source_id,
+        reason=reason,
+        day=clock_day(),
+        provider=affected.provider,
+        contents=affected.contents,
+    )
     with headless(root) as runner, bars():
         runner.run("dataset_manifest")
         outcome = runner.audit([item.partition_key for item in affected.checkpoints])
@@ -298,6 +305,10 @@ def _show_impact(affected: Impact) -> None:
     _show_source(affected)
     ids = [track.track_id for track in affected.tracks]
     _print(f"{len(ids)} tracks: {few(ids, most=MOST_TRACKS)}")
+    for track in affected.tracks:
+        if track.relation:
+            named = f"{track.track_id} of {few(track.named_by, most=MOST_TRACKS)}"
+            _print(f"[yellow]copy[/] {sanitize(named)}: {sanitize(track.relation)}")
     if affected.versions:
         console.print(_versions_table(affected.versions))
     for item in affected.checkpoints:

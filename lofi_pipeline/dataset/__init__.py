@@ -3,6 +3,7 @@
 How track records are made is in ingest/.
 """
 
+from lofi_pipeline.dataset.barred import withdrawn_recordings
 from lofi_pipeline.dataset.build import (
     BuiltDataset,
     build_dataset,
@@ -29,4 +30,5 @@ __all__ = [
     "left_out",
     "load_version",
     "published_metadata",
+    "withdrawn_recordings",
 ]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset.barred import barred_tracks, heard, not_to_be_trained_on
 from lofi_pipeline.dataset.duplicates import (
     COMPARISON_VERSION,
     Comparisons,
@@ -27,7 +28,7 @@ from lofi_pipeline.dataset.duplicates import (
 )
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
-from lofi_pipeline.dataset.exclusions import LeftOut, copies_of_withdrawn, left_out, withdrawn_processing
+from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
@@ -47,10 +48,12 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
 from lofi_pipeline.ingest import (
     changed_files,
+    listen_to_refused,
     load_record,
     load_registry,
     looks_whole,
     published_files,
+    refused_without_fingerprint,
     remember_day,
 )
 from lofi_pipeline.storage import (
@@ -119,9 +122,15 @@ def build_dataset(
         remember_day(root, day)
         ready = _ready_records(root, eligibility)
         _require_whole(root, ready)
+        listen_to_refused(root, config, progress)
         processing = {record.track_id: record.inputs["processed"] for record in ready}
-        known = {**withdrawn_processing(root, eligibility), **processing}
-        compared = compare_tracks(root, known, progress, workers=config.ingest.workers)
+        compared = compare_tracks(
+            root,
+            heard(root, processing),
+            progress,
+            workers=config.ingest.workers,
+            barred=not_to_be_trained_on(root, eligibility),
+        )
         ready = [record for record in ready if record.track_id in compared.compared]
         chosen = _choose(root, ready, eligibility, compared)
         if not chosen.records:
@@ -158,6 +167,8 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False
     eligibility = eligibility_of(root, config, day=day)
+    if refused_without_fingerprint(root, eligibility.scan):
+        return False
     ready = _ready_records(root, eligibility)
     chosen = _choose(root, ready, eligibility, load_comparisons(root))
     built_from = BuiltFrom.parse(read_json(path), where=str(path))
@@ -200,13 +211,13 @@ class _Chosen:
     records: list[TrackRecord]
     copies: dict[str, Copy]
     barred: dict[str, str]
-    """Copies of withdrawn tracks, with the reason."""
+    """Tracks that stay out because of another recording, with the reason."""
 
 
 def _choose(
     root: DataRoot, ready: list[TrackRecord], eligibility: Eligibility, compared: Comparisons
 ) -> _Chosen:
-    barred = copies_of_withdrawn(root, eligibility, compared)
+    barred = barred_tracks(root, eligibility, compared)
     permitted = [record for record in ready if record.track_id not in barred]
     copies = copies_among([record.track_id for record in permitted], compared)
     return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)

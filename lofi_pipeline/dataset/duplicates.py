@@ -19,8 +19,8 @@ from pydantic import Field
 from lofi_pipeline import audio
 from lofi_pipeline.dataset.alike import REPRESENTATIVES, AlikeTracks
 from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
-from lofi_pipeline.entities import Entity, RecordError, track_number
-from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.entities import Entity, RecordError, recording_order
+from lofi_pipeline.entities.base import RecordingId, Sha256, TrackId
 from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
 
@@ -36,8 +36,8 @@ _WORTH_WORKERS = 500
 class TrackPair(Entity):
     """Two tracks that are near-duplicates."""
 
-    track_id: TrackId = Field(description="The one registered later")
-    other: TrackId
+    track_id: RecordingId = Field(description="The one registered later")
+    other: RecordingId
     kinship: audio.MatchType
     similarity: float = Field(ge=0, le=1, description="Mean cosine of the aligned fingerprints")
     contradiction: float = Field(
@@ -45,6 +45,11 @@ class TrackPair(Entity):
     )
     speed: float = Field(gt=0, description="How many times as fast as the other the track is")
     semitones: float = Field(description="How much higher than the other the track is")
+    share: float | None = Field(
+        default=None, ge=0, le=1, description="Of the shorter one: how much is aligned"
+    )
+    offset_seconds: float | None = Field(default=None, description="Where in the other the track begins")
+    shared_seconds: float | None = Field(default=None, ge=0, description="Of a part: how long it is")
 
     def in_words(self) -> str:
         """How the track differs from the other: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
@@ -60,12 +65,18 @@ class Comparisons(Entity):
     """metadata/duplicates.json: which fingerprints were compared with all others, and the pairs that came out."""
 
     version: int = COMPARISON_VERSION
-    compared: dict[TrackId, Sha256] = {}
+    compared: dict[RecordingId, Sha256] = {}
     pairs: list[TrackPair] = []
-    alike: dict[TrackId, TrackId] = Field(
+    alike: dict[RecordingId, RecordingId] = Field(
         default_factory=dict,
         description="By track that was compared with a few of its many copies alone, the first of these: all tracks under one name "
         "are the same recording",
+    )
+    parts: list[TrackPair] = Field(
+        default_factory=list, description="Tracks that hold a part of a recording which may not be trained on"
+    )
+    searched: dict[RecordingId, Sha256] = Field(
+        default_factory=dict, description="The recordings of which parts were looked for in all others"
     )
 
     def same(self) -> list[TrackPair]:
@@ -104,11 +115,13 @@ def compare_tracks(
     progress: Callable[[str], None] = lambda message: None,
     *,
     workers: int = 1,
+    barred: Collection[str] = (),
 ) -> Comparisons:
     """Compare each track that is new, or was processed anew, with all others. A second run at the same time waits.
 
     Args:
         processing: by track id, the hash of the processing that wrote its fingerprint.
+        barred: recordings that may not be trained on: whoever holds a part of one is looked for as well.
         workers: processes that compare, if there is enough to do; 0 for one a core.
 
     A fingerprint that cannot be read is removed, and its track is not compared: the next work on the track makes a new one.
@@ -122,20 +135,23 @@ def compare_tracks(
         _forget_lonely(compared, known.alike, pairs)
         _update_index(root, index, compared)
         search = _Search.of(root, index, workers, compared, pairs, known.alike)
-        fresh = sorted(set(processing) - set(compared), key=track_number)
+        parts = _Parts.of(root, index, known, compared, barred, workers)
+        fresh = sorted(set(processing) - set(compared), key=recording_order)
         for start in range(0, len(fresh), _SAVE_EVERY):
             candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
             compared |= {track_id: keys[track_id] for track_id in candidates}
             pairs += search.pairs_among(candidates)
+            parts.look_in(candidates)
             if start + _SAVE_EVERY < len(fresh):
-                _save(root, index, compared, pairs, search.alike.recorded())
+                _save(root, index, compared, pairs, search.alike.recorded(), parts)
                 progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
-        return _save(root, index, compared, pairs, search.alike.recorded())
+        parts.look_for_new_ones()
+        return _save(root, index, compared, pairs, search.alike.recorded(), parts)
 
 
 def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Sequence[TrackPair]) -> None:
     """Of tracks that were compared with a few copies alone: those whose few are all made anew count as not compared."""
-    same = _SameRecordings.of(Comparisons(pairs=list(pairs)))
+    same = SameRecordings.of(Comparisons(pairs=list(pairs)))
     for track_id in alike:
         if track_id not in same.partners:
             compared.pop(track_id, None)
@@ -147,7 +163,7 @@ def _update_index(root: DataRoot, index: SketchIndex, compared: dict[str, str]) 
     A track that is missing is added again from its fingerprint; if that cannot be read, it counts as not compared. A track that
     was not compared is removed, so that it is compared like a new one: which pairs are found depends on that order alone.
     """
-    for track_id in sorted(set(compared) - set(index.keys), key=track_number):
+    for track_id in sorted(set(compared) - set(index.keys), key=recording_order):
         bands = load_fingerprint(root, track_id)
         if bands is None:
             del compared[track_id]
@@ -174,16 +190,23 @@ def _save(
     compared: Mapping[str, str],
     pairs: Sequence[TrackPair],
     alike: Mapping[str, str],
+    parts: _Parts,
 ) -> Comparisons:
     kept = [pair for pair in pairs if pair.track_id in compared and pair.other in compared]
     result = Comparisons(
-        compared=dict(sorted(compared.items(), key=lambda item: track_number(item[0]))),
-        pairs=sorted(kept, key=lambda pair: (track_number(pair.track_id), track_number(pair.other))),
+        compared=dict(sorted(compared.items(), key=lambda item: recording_order(item[0]))),
+        pairs=sorted(kept, key=_order),
         alike={track_id: first for track_id, first in alike.items() if track_id in compared},
+        parts=sorted(parts.pairs.values(), key=_order),
+        searched=dict(sorted(parts.searched.items(), key=lambda item: recording_order(item[0]))),
     )
     index.save()
     write_json_atomic(root.metadata / "duplicates.json", result)
     return result
+
+
+def _order(pair: TrackPair) -> tuple[tuple[bool, int], tuple[bool, int]]:
+    return recording_order(pair.track_id), recording_order(pair.other)
 
 
 def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
@@ -221,7 +244,7 @@ class _Search:
         recorded: Mapping[str, str],
     ) -> _Search:
         """A search that knows what was found before."""
-        same = _SameRecordings.of(Comparisons(pairs=list(pairs)))
+        same = SameRecordings.of(Comparisons(pairs=list(pairs)))
         return cls(root, index, workers, AlikeTracks.of(compared, same.partners, recorded))
 
     def pairs_among(self, by_track: Mapping[str, Sequence[Candidate]]) -> list[TrackPair]:
@@ -279,13 +302,96 @@ class _Search:
         if bands is None:
             return []
         queries = audio.query_sketches(bands)
-        return [self.index.candidate(it, queries, len(bands)) for it in sorted(others, key=track_number)]
+        return [self.index.candidate(it, queries, len(bands)) for it in sorted(others, key=recording_order)]
 
     def _compare(
         self, parallel: Parallel, work: Sequence[tuple[str, Sequence[Candidate]]]
     ) -> list[list[TrackPair]]:
         """The near-duplicates of each track among some candidates."""
         return cast(list[list[TrackPair]], parallel(delayed(_pairs_of)(self.root, *item) for item in work))
+
+
+@dataclass
+class _Parts:
+    """Finds what holds a part of a recording that may not be trained on."""
+
+    root: DataRoot
+    index: SketchIndex
+    barred: Collection[str]
+    compared: Mapping[str, str]
+    pairs: dict[tuple[str, str], TrackPair]
+    searched: dict[str, str]
+    """By barred recording, the key of the fingerprint that was looked for in every other."""
+    workers: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        root: DataRoot,
+        index: SketchIndex,
+        known: Comparisons,
+        compared: Mapping[str, str],
+        barred: Collection[str],
+        workers: int,
+    ) -> _Parts:
+        """What was found before, of tracks that were not made anew since."""
+        pairs = {
+            (pair.track_id, pair.other): pair
+            for pair in known.parts
+            if pair.track_id in compared and pair.other in compared
+        }
+        searched = {it: key for it, key in known.searched.items() if compared.get(it) == key}
+        return cls(root, index, frozenset(barred), compared, pairs, searched, workers)
+
+    def look_in(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
+        """Look for parts of barred recordings in new tracks; of a new one that is barred, in all before it."""
+        self._look(
+            {
+                track_id: candidates
+                if track_id in self.barred
+                else [it for it in candidates if it.track_id in self.barred]
+                for track_id, candidates in by_track.items()
+            }
+        )
+
+    def look_for_new_ones(self) -> None:
+        """Look in all tracks for parts of the recordings that were barred since the last time."""
+        new = {
+            it: key for it, key in self.compared.items() if it in self.barred and self.searched.get(it) != key
+        }
+        work: dict[str, list[Candidate]] = {}
+        for track_id in sorted(new, key=recording_order):
+            bands = load_fingerprint(self.root, track_id)
+            if bands is not None:
+                work[track_id] = self.index.likely(audio.query_sketches(bands), len(bands), without=track_id)
+        self._look(work)
+        self.searched |= {track_id: new[track_id] for track_id in work}
+
+    def _look(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
+        work = [(track_id, candidates) for track_id, candidates in by_track.items() if candidates]
+        if not work:
+            return
+        few = sum(len(candidates) for _, candidates in work) < _WORTH_WORKERS
+        with worker_processes(1 if few else self.workers or -1), Parallel() as parallel:
+            found = cast(
+                list[list[TrackPair]], parallel(delayed(_parts_of)(self.root, *item) for item in work)
+            )
+        for pair in chain.from_iterable(found):
+            self.pairs.setdefault((pair.track_id, pair.other), pair)
+
+
+def _parts_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) -> list[TrackPair]:
+    """The pairs of a recording with those that hold a part of it, or of which it holds one."""
+    bands = load_fingerprint(root, track_id)
+    if bands is None:
+        return []
+    pairs = []
+    for candidate in candidates:
+        other = load_fingerprint(root, candidate.track_id)
+        found = audio.shared_part(bands, other, candidate.hints) if other is not None else None
+        if found is not None and found.shared_seconds:
+            pairs.append(_pair(track_id, candidate.track_id, found, audio.MatchType.PART))
+    return pairs
 
 
 def _same_as(track_id: str, pairs: Sequence[TrackPair]) -> set[str]:
@@ -309,7 +415,7 @@ def _pairs_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) ->
 
 
 def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.MatchType) -> TrackPair:
-    if track_number(track_id) < track_number(other):
+    if recording_order(track_id) < recording_order(other):
         track_id, other, likeness = other, track_id, likeness.swapped()
     return TrackPair(
         track_id=track_id,
@@ -319,22 +425,25 @@ def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.Ma
         contradiction=round(likeness.contradiction, 4),
         speed=round(likeness.speed, 4),
         semitones=round(likeness.semitones, 2),
+        share=round(likeness.overlap, 4),
+        offset_seconds=round(likeness.offset_seconds, 2),
+        shared_seconds=round(likeness.shared_seconds, 1) or None,
     )
 
 
 def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy]:
     """Which of the tracks are copies: those that are the same recording as one registered before and not a copy itself."""
-    same = _SameRecordings.of(found)
+    same = SameRecordings.of(found)
     copies: dict[str, Copy] = {}
     kept: set[str] = set()
     kept_of: dict[str, str] = {}
     """By group of many copies, the first track that is kept."""
-    for track_id in sorted(track_ids, key=track_number):
+    for track_id in sorted(track_ids, key=recording_order):
         group = found.alike.get(track_id)
         originals = same.partners[track_id] & kept
         originals |= {kept_of[group]} if group in kept_of else set()
         if originals:
-            original = min(originals, key=track_number)
+            original = min(originals, key=recording_order)
             copies[track_id] = Copy(track_id, original, same.pair(track_id, original))
         else:
             kept.add(track_id)
@@ -343,31 +452,15 @@ def copies_among(track_ids: Sequence[str], found: Comparisons) -> dict[str, Copy
     return copies
 
 
-def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]:
-    """Every other track that is the same recording as one of `originals`, whichever was registered first."""
-    same = _SameRecordings.of(found)
-    copies: dict[str, Copy] = {}
-    for pair in found.same():
-        for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
-            if original in originals and track_id not in originals:
-                copies.setdefault(track_id, Copy(track_id, original, pair))
-    of_group = {group: it for it, group in reversed(found.alike.items()) if it in originals}
-    for track_id, group in found.alike.items():
-        if group in of_group and track_id not in originals:
-            pair = same.pair(track_id, of_group[group])
-            copies.setdefault(track_id, Copy(track_id, of_group[group], pair))
-    return copies
-
-
 @dataclass(frozen=True)
-class _SameRecordings:
+class SameRecordings:
     """The pairs that are the same recording, by both tracks, those included that follow from a group of many copies."""
 
     partners: defaultdict[str, set[str]]
     pairs: Mapping[frozenset[str], TrackPair]
 
     @classmethod
-    def of(cls, found: Comparisons) -> _SameRecordings:
+    def of(cls, found: Comparisons) -> SameRecordings:
         partners: defaultdict[str, set[str]] = defaultdict(set)
         pairs = {frozenset((pair.track_id, pair.other)): pair for pair in found.same()}
         for pair in pairs.values():
@@ -380,7 +473,7 @@ class _SameRecordings:
         known = self.pairs.get(frozenset((track_id, other)))
         if known is not None:
             return known
-        between = min(self.partners[track_id] & self.partners[other], key=track_number, default=None)
+        between = min(self.partners[track_id] & self.partners[other], key=recording_order, default=None)
         one, two = self._seen_from(track_id, between), self._seen_from(other, between)
         likeness = audio.Likeness(
             similarity=min(one.similarity, two.similarity),
@@ -414,7 +507,7 @@ def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[s
 
     for pair in pairs:
         if pair.track_id in parent and pair.other in parent:
-            first, second = sorted((root_of(pair.track_id), root_of(pair.other)), key=track_number)
+            first, second = sorted((root_of(pair.track_id), root_of(pair.other)), key=recording_order)
             parent[second] = first
     joined: dict[str, tuple[float, str]] = {}
     for pair in pairs:
@@ -432,7 +525,7 @@ def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[s
 
 def _along_groups(track_ids: Collection[str], found: Comparisons) -> list[TrackPair]:
     """Of each group of many copies, pairs that tie those of the tracks together that are in it."""
-    same, before = _SameRecordings.of(found), dict[str, str]()
+    same, before = SameRecordings.of(found), dict[str, str]()
     pairs = []
     for track_id, group in found.alike.items():
         if track_id in track_ids:

@@ -16,7 +16,7 @@ from lofi_pipeline.entities.audit import (
     TrackRow,
     TrainingFacts,
 )
-from lofi_pipeline.entities.base import Entity, describe_errors, few, now, track_number
+from lofi_pipeline.entities.base import Entity, describe_errors, few, now, recording_order, track_number
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -66,6 +66,7 @@ from lofi_pipeline.entities.source import (
     DropManifest,
     SourceRecord,
     SourceType,
+    Superseded,
 )
 from lofi_pipeline.entities.style import StyleCategory, StylePreset, TagCategory, TagKind, category_of_style
 from lofi_pipeline.entities.terms import Acceptance, Remark, Statement, Term
@@ -150,6 +151,7 @@ __all__ = [
     "StyleOutcome",
     "StylePreset",
     "SubjectKind",
+    "Superseded",
     "TagCategory",
     "TagKind",
     "TaggedFacts",
@@ -171,5 +173,6 @@ __all__ = [
     "describe_errors",
     "few",
     "now",
+    "recording_order",
     "track_number",
 ]

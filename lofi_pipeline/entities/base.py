@@ -88,6 +88,8 @@ def _relative_path(value: str) -> str:
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 TrackId = Annotated[str, StringConstraints(pattern=r"^track_[0-9]{3,}$")]
+RecordingId = Annotated[str, StringConstraints(pattern=r"^(track|refused)_[0-9]{3,}$")]
+"""A track, or a file that was refused and is known again by its fingerprint."""
 StyleId = Annotated[str, StringConstraints(pattern=r"^(CORE|SEASON|THEME|INST|VOCAL)-[0-9]{2}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 RelativePath = Annotated[
@@ -101,6 +103,12 @@ Timestamp = AwareDatetime
 def track_number(track_id: str) -> int:
     """The number in a track id; sorting by it gives the order in which ids were given, 1000 after 999."""
     return int(track_id.removeprefix("track_"))
+
+
+def recording_order(recording_id: str) -> tuple[bool, int]:
+    """Sorting by it gives tracks in the order in which their ids were given, then what was refused."""
+    kind, _, number = recording_id.partition("_")
+    return kind != "track", int(number)
 
 
 def now() -> datetime:

@@ -76,6 +76,10 @@ class Drop(Entity):
         default=None,
         description="The grant that an edited source.json names while what it said before holds: it must be in force too",
     )
+    replaces: list[str] = Field(
+        default_factory=list,
+        description="The records that source.json supersedes, or amends, with a document that is there",
+    )
     files: list[DropAudio] = Field(default_factory=list)
 
     def grants(self) -> list[Grant]:

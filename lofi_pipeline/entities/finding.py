@@ -60,6 +60,16 @@ class FindingCode(StrEnum):
         "A track holds the bytes of a withdrawn source's track under another source's name.",
         "Train anew without the track.",
     )
+    WITHDRAWN_COPY = (
+        "withdrawn-copy",
+        "A track is the same recording as a withdrawn one, or holds a part of it.",
+        "Train anew without the track; the sentence names the recordings, and how sure it is that they are one.",
+    )
+    STRICTER_TERMS = (
+        "stricter-terms",
+        "A track's recording also came under stricter terms than those that it was taken under, refused ones among them.",
+        "Train anew without the track, or say in its source.json what it `supersedes`, with a document that proves it.",
+    )
     SOURCE_UNKNOWN = (
         "source-unknown",
         "Tracks name a source of which the data set version keeps no record.",

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 
 from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, few
 from lofi_pipeline.entities.drop_file import DropFileName
-from lofi_pipeline.entities.grant import Grant
+from lofi_pipeline.entities.grant import Evidence, Grant
 from lofi_pipeline.entities.terms import Acceptance
 
 
@@ -122,6 +122,16 @@ def _given(model: DropFile) -> dict[str, Any]:
     return {name: value for name in DropFile.model_fields if (value := getattr(model, name)) is not None}
 
 
+class Superseded(Entity):
+    """A record that other terms replace, and the documents that prove it."""
+
+    record: str = Field(
+        min_length=1, max_length=200, description="The source_id, or the hash of the terms, that is replaced"
+    )
+    evidence: list[Evidence] = Field(default_factory=list, description="Documents in the drop")
+    reason: str | None = Field(default=None, max_length=5_000)
+
+
 class DropManifest(_Licensed):
     """The source.json of a drop: a SourceRecord without track_ids, and facts about its files.
 
@@ -142,6 +152,10 @@ class DropManifest(_Licensed):
     )
     accepted: list[Acceptance] = Field(
         default_factory=list, description="Who answers for terms that would keep the music out"
+    )
+    supersedes: list[Superseded] = Field(
+        default_factory=list,
+        description="Stricter terms on record for this music that these replace, with what proves it",
     )
 
     @model_validator(mode="after")

@@ -23,9 +23,23 @@ from lofi_pipeline.entities import (
     track_number,
 )
 from lofi_pipeline.ingest.judging_day import days_of, require_no_doubt, with_days
+from lofi_pipeline.ingest.process_track import load_record
+from lofi_pipeline.ingest.remembered import (
+    Memory,
+    enter_memory,
+    load_memory,
+    remembered_json,
+    save_memory,
+    updated,
+)
 from lofi_pipeline.ingest.scan import Progress, either, scan_drops
-from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
-from lofi_pipeline.licensing import enter_withdrawals
+from lofi_pipeline.ingest.source_history import (
+    DeclaredTerms,
+    DeclaredTermsRecord,
+    load_declared_terms,
+    save_declared_terms,
+)
+from lofi_pipeline.licensing import enter_withdrawals, load_withdrawals, withdrawn_sources
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
@@ -103,25 +117,30 @@ def register_sources(
     root.create()
     remove_temporary_files(root)
     enter_withdrawals(root)
+    enter_memory(root)
     with locked(root.registry_json):
         known = load_scan(root)
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)
+        before = load_registry(root)
+        memory = _memory(root, before, record, days.judged)
         scan = scan_drops(
             root,
             style_ids=style_ids,
             licensing=config.licensing,
             known=known,
             record=record,
+            memory=memory,
             day=day,
             base=base_name(config),
             progress=progress,
         )
         require_no_doubt(days, scan.drops)
         scan = with_days(scan, days)
-        before = load_registry(root)
         registry = _assign(root, before, scan)
         sources = _compile_sources(scan, registry)
+        withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
+        save_memory(root, updated(memory, known, scan.drops, days.judged, without=withdrawn))
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
         write_json_atomic(root.registry_json, registry)
         write_json_atomic(root.sources_json, sources)
@@ -133,14 +152,30 @@ def register_sources(
     return Registration(scan, registry, sources, new, _verdict_changes(known, scan))
 
 
-def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
+def _memory(root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day: date) -> Memory:
+    """What is remembered. In a data root that is older than this record: the terms of tracks that were removed."""
+    memory = load_memory(root)
+    if remembered_json(root).is_file():
+        return memory
+    removed = [load_record(root, track.track_id) for track in registry.tracks if not track.origins]
+    found = [
+        (terms, origin.path.rsplit("/", 1)[0], [before.sha256])
+        for before in removed
+        if before is not None
+        for origin in before.origins
+        if (terms := record.on_record(origin.source_id)) is not None
+    ]
+    return memory.having(found, day)
+
+
+def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms, list[str]]]:
     """By source id, the manifest and terms of the drops that give tracks; of an edited one, the terms that apply."""
     first: dict[str, tuple[DropManifest, Drop]] = {}
     for drop, _ in _accepted(scan):
         if drop.manifest is not None:
             first.setdefault(drop.manifest.source_id, (drop.manifest, drop))
     return {
-        source_id: (manifest, DeclaredTerms.of(manifest, drop.evidence))
+        source_id: (manifest, DeclaredTerms.of(manifest, drop.evidence), drop.replaces)
         for source_id, (manifest, drop) in first.items()
     }
 

@@ -44,9 +44,16 @@ from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
 from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
+from lofi_pipeline.ingest.remembered import (
+    NOTHING_REMEMBERED,
+    Memory,
+    apply_memory,
+    updated,
+    with_replaced,
+)
 from lofi_pipeline.ingest.said_by_tags import TAG_RULES
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
-from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
+from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord, is_replaced
 from lofi_pipeline.ingest.tag_statements import hold_to_tags
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.grants import expired
@@ -89,6 +96,7 @@ def scan_drops(
     licensing: LicensingSettings,
     known: Scan | None = None,
     record: DeclaredTermsRecord | None = None,
+    memory: Memory | None = None,
     day: date | None = None,
     base: str | None = None,
     progress: Progress = lambda _done, _total, _what: None,
@@ -100,6 +108,7 @@ def scan_drops(
 
     Args:
         record: the terms that each source was ingested with; they may apply in place of those of an edited source.json.
+        memory: the terms of what was refused or removed; they may apply to the same files in any drop.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
         progress: told how many of how many drops were read, then how many of how many files were hashed.
@@ -121,6 +130,8 @@ def scan_drops(
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
     drops = hold_to_tags(drops, scanner.judge)
     drops = _with_remarks(drops)
+    remembered = updated(memory or NOTHING_REMEMBERED, known, drops, day)
+    drops = apply_memory(drops, remembered, record, scanner.judge, day)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)
     drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
@@ -279,18 +290,17 @@ def _refuse_conflicting_sources(
 
 
 def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
-    """Refuse files whose bytes also lie in a drop whose licence forbids training."""
-    forbidden = {
-        file.sha256: drop
-        for drop in drops
-        if drop.status is DropStatus.FORBIDDEN
-        for file in drop.files
-        if file.sha256
-    }
+    """Refuse files whose bytes also lie in a drop whose licence forbids training, unless their drop supersedes it."""
+    forbidden: dict[str, list[Drop]] = {}
+    for drop in drops:
+        if drop.status is DropStatus.FORBIDDEN:
+            for file in drop.files:
+                forbidden.setdefault(file.sha256 or "", []).append(drop)
 
-    def judged(file: DropAudio) -> DropAudio:
-        other = forbidden.get(file.sha256 or "")
-        if other is None or file.refusal:
+    def judged(drop: Drop, file: DropAudio) -> DropAudio:
+        others = forbidden.get(file.sha256, []) if file.sha256 and not file.refusal else []
+        other = next((other for other in others if not _supersedes(drop, other)), None)
+        if other is None:
             return file
         reason = (
             f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
@@ -298,11 +308,17 @@ def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
         return file.model_copy(update={"refusal": reason})
 
     return [
-        drop.model_copy(update={"files": [judged(file) for file in drop.files]})
+        drop.model_copy(update={"files": [judged(drop, file) for file in drop.files]})
         if drop.status is DropStatus.ACCEPTED
         else drop
         for drop in drops
     ]
+
+
+def _supersedes(drop: Drop, other: Drop) -> bool:
+    return other.manifest is not None and is_replaced(
+        DeclaredTerms.of(other.manifest, other.evidence), drop.replaces
+    )
 
 
 @dataclass(frozen=True)
@@ -361,6 +377,7 @@ class _Scanner:
             reason = f"{where}: grant.evidence: {few(faults, between='; ')}"
             return found(status=DropStatus.REFUSED, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
+        drop = with_replaced(self.root, drop)
         absent = present.absent(manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
             reason = f"{where}: files: named but not in the drop: {few(absent)}"

@@ -297,6 +297,20 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: withdraw(root, str(facts()["source_id"]), reason="again", day=TODAY))
 
 
+@mishap("The memory of what was refused was edited")
+def _(root: DataRoot) -> str:
+    drop(root, facts(license_type="CC BY-ND 4.0"))
+    path = root.metadata / "remembered.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("CC BY-ND 4.0", "CC BY 4.0"), encoding="utf-8")
+    return error_of(lambda: register(root))
+
+
+@mishap("The same music was refused, or came under stricter terms")
+def _(root: DataRoot) -> str:
+    drop(root, facts(license_type="CC BY-NC-ND 4.0"))
+    return drop(root, facts(license_type="CC BY 4.0"))
+
+
 @mishap("The stage is not known")
 def _(root: DataRoot) -> str:
     return lofi(root, "run", "--to", "training")

@@ -173,12 +173,21 @@ def test_facts_about_files_may_change_and_another_source_id_is_an_edit_too(root:
 
 def test_a_change_that_is_meant_says_what_it_amends_and_the_record_keeps_both(root: DataRoot) -> None:
     edit(root, facts(license_type="CC BY 4.0"), a_mp3=b"A")
+    told = edit(root, facts(license_type="CC BY 4.0", provider="Ann")).edited or ""
+    amended = told.split('"amends": "')[1].split('"')[0]
     told = edit(root, facts()).edited or ""
-    replaced = told.split('"amends": "')[1].split('"')[0]
-    assert edit(root, facts(amends="0" * 16)).licence == "CC-BY-4.0"
-    drop = edit(root, facts(amends=replaced))
+    replaced = told.split('"record": "')[1].split('"')[0]
+    assert replaced == amended
+    for unproved in (
+        facts(amends=replaced),
+        facts(supersedes=[{"record": replaced}]),
+        facts(supersedes=[{"record": "0" * 16, "evidence": [{"document": "letter.txt"}]}]),
+    ):
+        assert edit(root, unproved, letter_txt=b"CC0 from now on. Ann\n").licence == "CC-BY-4.0"
+    meant = facts(supersedes=[{"record": replaced, "evidence": [{"document": "letter.txt"}]}])
+    drop = edit(root, meant)
     assert (drop.licence, drop.edited) == ("CC0-1.0", None)
-    assert edit(root, facts(amends=replaced)).edited is None
+    assert edit(root, meant).edited is None
     history = read_json(declared_terms_json(root))["sources"]["tests-creative_commons"]
     assert [entry["claims"]["source"]["license_type"] for entry in history] == ["CC BY 4.0", "CC0 1.0"]
     assert edit(root, facts(license_type="CC BY 4.0", amends=replaced)).licence == "CC-BY-4.0"

@@ -322,4 +322,6 @@ def test_what_one_drop_forbids_no_other_allows(root: DataRoot) -> None:
     assert [track.origins[0].path for track in found.registry.tracks] == ["raw/creative-commons/open/b.mp3"]
     assert "does not permit AI training" in dict(found.scan.refusals())["raw/creative-commons/open/a.mp3"]
     (folder / "c.mp3").unlink()
-    assert len([track for track in register(root).registry.tracks if track.origins]) == 2
+    again = register(root)
+    assert len([track for track in again.registry.tracks if track.origins]) == 1
+    assert "came as 'CC BY-NC 4.0'" in dict(again.scan.refusals())["raw/creative-commons/open/a.mp3"]

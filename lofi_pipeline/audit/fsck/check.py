@@ -22,6 +22,7 @@ from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import verify_version
 from lofi_pipeline.audit.integrity.evidence import verify_evidence
 from lofi_pipeline.audit.integrity.ledger import verify_chain, verify_withdrawals
+from lofi_pipeline.audit.integrity.memory import verify_memory
 from lofi_pipeline.audit.integrity.verifier import Verifier
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.dataset import published_metadata
@@ -87,6 +88,7 @@ def _check_ledger(examination: Examination) -> None:
         verify_withdrawals(verifier, inputs)
     except (OSError, RecordError) as error:
         verifier.error(FindingCode.RECORD_BROKEN, "metadata/withdrawals.json", f"{error}; {BACKUP}.")
+    verify_memory(verifier, inputs)
     for digest in inputs.version_hashes:
         where = root.relative(root.dataset_version(digest))
         try:
