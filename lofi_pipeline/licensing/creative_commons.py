@@ -104,7 +104,7 @@ def read_commons(text: str) -> CommonsName | None:
 
 
 def _address(match: re.Match[str]) -> CommonsName:
-    """The licence at an address of creativecommons.org."""
+    """What an address of creativecommons.org names, whether it was published or not."""
     path = re.sub(r"/+$", "", (match["path"] or "").casefold().rstrip(".")).lstrip("/")
     if tool := _TOOL_PATHS.get(_TOOL_FILE.sub("", path)):
         return CommonsName(tool, "1.0" if tool in ("cc0", "pdm") else None)
@@ -116,10 +116,7 @@ def _address(match: re.Match[str]) -> CommonsName:
         port = None
     if units.endswith("nd-nc") and (version == "1.0" or port == "jp"):
         units = units.replace("nd-nc", "nc-nd")
-    name = CommonsName(units, version, port)
-    if not _exists(name):
-        raise UnreadableLicence(f"Creative Commons never published a licence at {match[0]}")
-    return name
+    return CommonsName(units, version, port)
 
 
 def _exists(name: CommonsName) -> bool:
