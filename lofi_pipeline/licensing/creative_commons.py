@@ -81,7 +81,7 @@ class CommonsName:
     port: str | None = None
 
     def __str__(self) -> str:
-        maker = "" if self.units in ("cc0", "pd", "pdm") else "CC"
+        maker = "" if self.units in ("cc0", "pd", "pdd", "pdm") else "CC"
         parts = [maker, self.units.upper(), self.version or "", (self.port or "").upper()]
         return " ".join(part for part in parts if part)
 
@@ -264,7 +264,9 @@ def _units(tokens: list[Token], *, listed: bool) -> list[str]:
         previous = token.kind
     tools = {token.value for token in tokens if token.kind is Kind.TOOL}
     if len(tools) > 1 and not listed:
-        tools.discard("pd")
+        tools -= {"pd"}
+    if len(tools) > 1:
+        tools -= {"pdd"}
     named = ["-".join(sorted(run, key=("by", "nc", "nd", "sa").index)) for run in runs]
     if tools == {"sampling+"} and named == ["nc"]:
         return ["nc-sampling+"]

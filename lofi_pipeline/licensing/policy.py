@@ -27,6 +27,7 @@ TOOL_IDS = {
     "cc0": "CC0-1.0",
     "pdm": "CC-PDM-1.0",
     "pd": "CC-PDM-1.0",
+    "pdd": "CC-PDDC",
     "pddc": "CC-PDDC",
     "sa": "CC-SA-1.0",
     "nc": "LicenseRef-CC-NC-1.0",
