@@ -93,6 +93,19 @@ def test_every_string_of_the_world_gets_its_verdict(row: Row) -> None:
         assert permitted == permitted_with, (settings.profile, settings.commercial)
 
 
+@pytest.mark.parametrize(
+    "licence", sorted({row.licence for row in ROWS if row.verdict not in ("ban", "unknown")})
+)
+def test_the_id_in_a_verdict_reads_back_as_the_same_licence(licence: str) -> None:
+    for settings in SETTINGS:
+        found = judged(licence, settings)
+        (like,) = {
+            (said.permitted, said.strictness, said.obligations)
+            for said in (judged(row.text, settings) for row in ROWS if row.licence == licence)
+        }
+        assert (found.licence, found.permitted, found.strictness, found.obligations) == (licence, *like)
+
+
 def test_the_table_is_large_and_says_where_each_form_comes_from() -> None:
     assert len({row.text for row in ROWS}) == len(ROWS) >= 300
     assert all(row.source and row.verdict in PERMITTED_WITH for row in ROWS)
