@@ -68,7 +68,9 @@ ELEMENTS = {
 TOOLS = {
     "cc0": """
     CC0 | CC 0 | CC Zero | CCZero | CC CC0 | Creative Commons 0 | Creative Commons Zero | Creative Commons CC0 | Creative Commons CC Zero
-    | Public Domain Dedication | Transfert dans le Domaine Public | Dedicación de Dominio Público | Cessione al Pubblico Dominio
+    """,
+    "pdd": """
+    Public Domain Dedication | Transfert dans le Domaine Public | Dedicación de Dominio Público | Cessione al Pubblico Dominio
     """,
     "pdm": """
     Public Domain Mark | PDM | CC PDM | CC PD Mark | PD Mark | Public Domain-Kennzeichnung | Etiqueta de Dominio Público | Marca de dominio público | Marca de Domini Públic
@@ -100,6 +102,7 @@ TOOL_VERSIONS = {
     "pdm": ("1.0",),
     "pddc": ("1.0", "3.0"),
     "pd": ("1.0",),
+    "pdd": ("1.0",),
     "sampling": ("1.0",),
     "sampling+": ("1.0",),
     "nc-sampling+": ("1.0",),

@@ -81,7 +81,7 @@ class CommonsName:
     port: str | None = None
 
     def __str__(self) -> str:
-        maker = "" if self.units in ("cc0", "pd", "pdm") else "CC"
+        maker = "" if self.units in ("cc0", "pd", "pdd", "pdm") else "CC"
         parts = [maker, self.units.upper(), self.version or "", (self.port or "").upper()]
         return " ".join(part for part in parts if part)
 
@@ -104,7 +104,7 @@ def read_commons(text: str) -> CommonsName | None:
 
 
 def _address(match: re.Match[str]) -> CommonsName:
-    """The licence at an address of creativecommons.org."""
+    """What an address of creativecommons.org names, whether it was published or not."""
     path = re.sub(r"/+$", "", (match["path"] or "").casefold().rstrip(".")).lstrip("/")
     if tool := _TOOL_PATHS.get(_TOOL_FILE.sub("", path)):
         return CommonsName(tool, "1.0" if tool in ("cc0", "pdm") else None)
@@ -116,10 +116,7 @@ def _address(match: re.Match[str]) -> CommonsName:
         port = None
     if units.endswith("nd-nc") and (version == "1.0" or port == "jp"):
         units = units.replace("nd-nc", "nc-nd")
-    name = CommonsName(units, version, port)
-    if not _exists(name):
-        raise UnreadableLicence(f"Creative Commons never published a licence at {match[0]}")
-    return name
+    return CommonsName(units, version, port)
 
 
 def _exists(name: CommonsName) -> bool:
@@ -267,7 +264,9 @@ def _units(tokens: list[Token], *, listed: bool) -> list[str]:
         previous = token.kind
     tools = {token.value for token in tokens if token.kind is Kind.TOOL}
     if len(tools) > 1 and not listed:
-        tools.discard("pd")
+        tools -= {"pd"}
+    if len(tools) > 1:
+        tools -= {"pdd"}
     named = ["-".join(sorted(run, key=("by", "nc", "nd", "sa").index)) for run in runs]
     if tools == {"sampling+"} and named == ["nc"]:
         return ["nc-sampling+"]

@@ -27,6 +27,7 @@ TOOL_IDS = {
     "cc0": "CC0-1.0",
     "pdm": "CC-PDM-1.0",
     "pd": "CC-PDM-1.0",
+    "pdd": "CC-PDDC",
     "pddc": "CC-PDDC",
     "sa": "CC-SA-1.0",
     "nc": "LicenseRef-CC-NC-1.0",
@@ -39,6 +40,8 @@ TOOL_IDS = {
     "devnations": "LicenseRef-CC-DevNations-2.0",
 }
 """The ids of what Creative Commons published beside its six licences; whose ids have a version."""
+_OWN_PORT = re.compile(r"(?i)^LicenseRef-(?=CC-[a-z\-]+-2\.1-[a-z]{2}$)")
+"""Before the ids that verdicts give to ports which SPDX has no id for: LicenseRef-CC-BY-2.1-ES."""
 Profile = Literal["cc", "strict"]
 
 
@@ -133,7 +136,7 @@ class Policy:
         Raises:
             UnreadableLicence: it names several licences of Creative Commons, or one that was never published.
         """
-        name = read_commons(text)
+        name = read_commons(_OWN_PORT.sub("", text))
         if name is not None and (rule := self._by_id.get(_id_of(name))):
             return Found(rule, name.version, name.port)
         plain = normalize_license(text)

@@ -38,16 +38,16 @@ _DENIES = (
     r"no|not|non|nor|none|never|nope|without|w o|excl(?:ud\w*|usion\w*|u|us|ue|ues)?|except\w*|exempt\w*|prohibit\w*|prohibi\w*|forbid\w*|forbad\w*|ban|bans|banned|banning|den(?:y|ied|ies|ial)|disallow\w*|disclaim\w*"
     r"|reserv\w*|withh(?:eld|old\w*)|withdr\w*|revok\w*|revoc\w*|rescind\w*|terminat\w*|suspend\w*|opt(?:s|ed|ing)? ?out|optout|refus\w*|restrict\w*|unauthori[sz]\w*|unlicen[sc]ed|unpermitted|impermissible"
     r"|illegal|unlawful|off ?limits|barred|bar|bars|declin\w*|block\w*|don'?t|dont|doesn'?t|cannot|can'?t|cant|mustn'?t|won'?t|shan'?t|isn'?t|aren'?t|may not|object\w*|oppos\w*|stop|veto\w*|excluded|omit\w*|minus|lacks?|lacking|absent|outside|free of|free from|ruled out|human\w* only|only (?:for )?human\w*|void|nullif\w*|negat\w*|null|nil|false|zero|off|anti|expired|lapsed|cancel\w*|invalid\w*|dmi prohibited"
-    r"|kein\w*|nicht|ohne|nie|niemals|verbot\w*|verbiet\w*|untersag\w*|ausgeschlossen|ausgenommen|ausschlu\w*|vorbehalt\w*|nutzungsvorbehalt|widerruf\w*|widersproch\w*|widersprech\w*|widerspruch\w*|ausser|verweiger\w*|unzulassig|unzulaessig|unerlaubt|gesperrt"
+    r"|kein\w*|nein|nicht|ohne|nie|niemals|verbot\w*|verbiet\w*|untersag\w*|ausgeschlossen|ausgenommen|ausschlu\w*|vorbehalt\w*|nutzungsvorbehalt|widerruf\w*|widersproch\w*|widersprech\w*|widerspruch\w*|ausser|verweiger\w*|unzulassig|unzulaessig|unerlaubt|gesperrt"
     r"|pas|aucun\w*|sans|interdi\w*|jamais|sauf|prohib\w*|hormis|oppos\w*|refus\w*|retire\w*|ni"
     r"|sin|nunca|excepto|excluid\w*|salvo|ningun\w*|vetad\w*|deneg\w*|revocad\w*|prohibid\w*|queda fuera|nao|sem|proib\w*|exceto|exclui\w*|vedad\w*|nenhum\w*|negad\w*|revogad\w*"
-    r"|senza|vieta\w*|divieto|mai|eccett\w*|esclus[oaie]|esclusione|riservat\w*|proibit\w*|nessun\w*|niente|tranne|revocat\w*|sense|cap|interzis\w*|fara|nu"
-    r"|geen|niet|zonder|verboden|verbod|nooit|behalve|uitgesloten|uitgezonderd|voorbehouden|inte|ingen|inget|inga|ej|utan|forbud\w*|forbju\w*|forbudt|ikke|uden|uten|kielletty|kielletaan|ilman|ei"
+    r"|senza|vieta\w*|divieto|mai|eccett\w*|esclus[oaie]|esclusione|riserv\w*|proibit\w*|nessun\w*|niente|tranne|revocat\w*|sense|cap|interzis\w*|fara|nu"
+    r"|geen|niet|zonder|verboden|verbod|nooit|behalve|uitgesloten|uitgezonderd|voorbehoud\w*|inte|ingen|inget|inga|ej|utan|forbud\w*|forbju\w*|forbudt|ikke|uden|uten|kielletty|kielletaan|ilman|ei"
     r"|nie|zakaz\w*|bez|zabron\w*|zastrz\w*|brak|zakaz|ne|vyhrazen\w*|tilos|nem|nelkul|yasak\w*|degil|hayir|yok|olmaz|izni yok|zabranj\w*|dilarang|tidak|tanpa|cam|khong"
     r"|запрещ\w*|запрет\w*|не|нельзя|без|кроме|заборон\w*|απαγορευ\w*|οχι|χωρις|δεν|μη"
 )
 _DENIES_ANYWHERE = re.compile(
-    r"禁止|不可|禁ず|禁じ|なし|無し|除く|除外|拒否|お断り|不許可|ません|しないで|ないで|遠慮|無断|ng|不得|不允许|不允許|请勿|請勿|勿|拒绝|拒絕|保留|嚴禁|严禁|禁|금지|불가|불허|제외|거부|אסור|ללא|אין|ممنوع|يحظر|بدون|ห้าม|ไม่"
+    r"禁止|不可|禁ず|禁じ|なし|無し|除く|除外|拒否|お断り|不許可|ません|しないで|ないで|遠慮|無断|ng|不得|不允许|不允許|请勿|請勿|勿|拒绝|拒絕|保留|嚴禁|严禁|禁|금지|불가|불허|제외|거부|없|아니|謝絕|谢绝|אסור|ללא|אין|ممنوع|يحظر|بدون|ห้าม|ไม่"
 )
 _ALONE = re.compile(
     r"\bno ?(?:gen)?ai\b|\bnoimageai\b|\btdm ?rep\b|\btdm reserv\w*|\b44b\b.*\burhg\b|\burhg\b.*\b44b\b|\bart(?:icle|ikel|icolo|iculo)? ?4 ?(?:3 )?.*\b(?:dsm|cdsm|2019 790|opt ?out)\b"

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
-from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import DropManifest, Evidence, EvidenceFile, Verdict
+from lofi_pipeline.config import LicensingSettings, config_root
+from lofi_pipeline.entities import DropManifest, DropStatus, Evidence, EvidenceFile, Verdict
+from lofi_pipeline.ingest import load_scan
 from lofi_pipeline.licensing import judge_source
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.cli.test_cli import lofi
+from lofi_pipeline_tests.drops import facts, make_drop
 
 
 class Row(NamedTuple):
@@ -87,6 +93,42 @@ def test_every_string_of_the_world_gets_its_verdict(row: Row) -> None:
         assert permitted == permitted_with, (settings.profile, settings.commercial)
 
 
+@pytest.mark.parametrize(
+    "licence", sorted({row.licence for row in ROWS if row.verdict not in ("ban", "unknown")})
+)
+def test_the_id_in_a_verdict_reads_back_as_the_same_licence(licence: str) -> None:
+    for settings in SETTINGS:
+        found = judged(licence, settings)
+        (like,) = {
+            (said.permitted, said.strictness, said.obligations)
+            for said in (judged(row.text, settings) for row in ROWS if row.licence == licence)
+        }
+        assert (found.licence, found.permitted, found.strictness, found.obligations) == (licence, *like)
+
+
 def test_the_table_is_large_and_says_where_each_form_comes_from() -> None:
     assert len({row.text for row in ROWS}) == len(ROWS) >= 300
     assert all(row.source and row.verdict in PERMITTED_WITH for row in ROWS)
+
+
+def test_the_command_line_takes_and_refuses_drops_by_these_verdicts(tmp_path: Path) -> None:
+    """One string of each group and verdict, as a drop of its own, through `lofi run` in profile strict."""
+    settings = LicensingSettings(profile="strict")
+    chosen = {(row.group, row.verdict): row for row in ROWS if len(row.text) <= 500}
+    root, config = DataRoot(tmp_path / "data"), tmp_path / "config"
+    shutil.copytree(config_root(), config)
+    pipeline = yaml.safe_load((config / "pipeline.yaml").read_text(encoding="utf-8"))
+    pipeline["licensing"]["profile"] = "strict"
+    (config / "pipeline.yaml").write_text(yaml.safe_dump(pipeline), encoding="utf-8")
+    for number, row in enumerate(chosen.values()):
+        said = facts(source_id=f"s{number}", license_type=row.text)
+        make_drop(root, f"d{number:02d}", {"a.mp3": f"{number}".encode()}, said)
+    done = lofi("run", "--to", "source_records", "--data", root.path, LOFI_CONFIG_ROOT=str(config))
+    scan = load_scan(root)
+    assert scan is not None, done.stdout + done.stderr
+    drops = {drop.folder[-3:]: drop for drop in scan.drops}
+    assert len(drops) == len(chosen), done.stdout + done.stderr
+    for number, row in enumerate(chosen.values()):
+        drop = drops[f"d{number:02d}"]
+        wanted = DropStatus.ACCEPTED if judged(row.text, settings).permitted else DropStatus.FORBIDDEN
+        assert (drop.status, drop.licence) == (wanted, row.licence), (row, drop.reason)
