@@ -155,7 +155,7 @@ def pick_device(wanted: str = "auto") -> str:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Switch off the loaders' progress bars, and diffusers' warnings about its own VAE and about any other codec."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
@@ -208,7 +208,7 @@ def load_base(
     chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     types: Any = chosen if vae_dtype in (None, chosen) else {"default": chosen, "vae": vae_dtype}
     try:
-        with _quietly():
+        with quietly():
             pipeline = AceStepPipeline.from_pretrained(
                 str(folder), dtype=types, use_safetensors=True, local_files_only=True
             )
