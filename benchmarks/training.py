@@ -6,7 +6,7 @@
 Runs the trainer's own step on a base model with random weights (nano: the shipped one) and a made-up cache of latents.
 Prints a row as soon as it is measured. `encode`: crops are encoded at every step instead of being read from the cache.
 `MFU`: model FLOPs of a step (nothing computed twice counts) against a matrix product that is timed first. `overhead`: the
-share of a step that is neither forward nor backward, `draw`: the part of it that reads and draws crops.
+share of a step that is neither forward nor backward, `draw`: what reading and drawing the next crops takes beside it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from benchmarks.training_step import (
     step_flops,
     synthetic_cache,
 )
-from lofi_pipeline.config import TrainingPreset, load_config
+from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import Split, Track, VersionTrack
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import load_base, quietly

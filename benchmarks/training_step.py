@@ -35,7 +35,7 @@ class Timing:
 
     step: float
     draw: float
-    """Reading and drawing the crops."""
+    """Reading and drawing crops, beside the step."""
     passes: float
     """Forward and backward."""
 
@@ -181,6 +181,8 @@ class MeasuredTrainer(Trainer):
                 found.append(timing)
             if found and time.monotonic() > until:
                 break
+        if self._next:
+            self._next[1].result()  # the crops of the step after the last: they would disturb what comes next
         return found
 
     def _watch(self, passes: _Watch, drawing: _Watch) -> None:

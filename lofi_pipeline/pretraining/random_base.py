@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,6 +20,7 @@ from lofi_pipeline.training.errors import BaseModelError, disk_faults
 
 SizeName = Literal["toy", "2b", "xl"]
 SILENCE_FRAMES = 15_000
+SLIDING_WINDOW = 128
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,13 @@ class Size:
     """Of the latents."""
     codec_multiples: tuple[int, ...]
 
-    @property
-    def attention(self) -> dict[str, int]:
-        """What transformer and condition encoder share."""
-        return {"head_dim": self.head, "sliding_window": 128}
-
 
 _2B = Size(
     hidden=2048, intermediate=6144, layers=24, heads=16, kv_heads=8, condition=2048, condition_intermediate=6144,
     condition_heads=16, condition_kv_heads=8, head=128, text=1024, text_intermediate=3072, text_layers=28,
     vocabulary=151_669, channels=64, codec_multiples=(1, 2, 4, 8, 16),
 )  # fmt: skip
-_XL = Size(**(vars(_2B) | {"hidden": 2560, "intermediate": 9728, "layers": 32, "heads": 32}))
+_XL = replace(_2B, hidden=2560, intermediate=9728, layers=32, heads=32)
 _TOY = Size(
     hidden=192, intermediate=576, layers=24, heads=4, kv_heads=2, condition=192, condition_intermediate=576,
     condition_heads=4, condition_kv_heads=2, head=48, text=96, text_intermediate=288, text_layers=28,
@@ -91,7 +87,8 @@ def random_transformer(size: Size, *, device: str = "cpu", dtype: torch.dtype = 
             in_channels=3 * size.channels,
             audio_acoustic_hidden_dim=size.channels,
             encoder_hidden_size=size.condition,
-            **size.attention,
+            head_dim=size.head,
+            sliding_window=SLIDING_WINDOW,
         ).eval()
 
 
@@ -107,7 +104,8 @@ def random_condition_encoder(size: Size, *, device: str = "cpu", dtype: torch.dt
             timbre_hidden_dim=size.channels,
             num_attention_heads=size.condition_heads,
             num_key_value_heads=size.condition_kv_heads,
-            **size.attention,
+            head_dim=size.head,
+            sliding_window=SLIDING_WINDOW,
         ).eval()
 
 

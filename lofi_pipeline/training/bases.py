@@ -10,7 +10,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 NANO = "nano"
 NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
 PIPELINE_CLASS = "AceStepPipeline"
+ENCODERS = ("vae", "text_encoder", "tokenizer")
+"""The components that make latents and conditions, beside the condition encoder: it holds silence and no prompt, too."""
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
@@ -185,7 +187,12 @@ def torch_threads() -> int:
 
 
 def load_base(
-    name: str, *, device: str = "cpu", dtype: torch.dtype | None = None, vae_dtype: torch.dtype | None = None
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    vae_dtype: torch.dtype | None = None,
+    without: Collection[str] = (),
 ) -> AceStepPipeline:
     """The base model, ready to use: eval mode, no progress bar, no gradients asked for.
 
@@ -194,6 +201,7 @@ def load_base(
         device: such as `cpu` or `cuda`.
         dtype: of the weights; by default float32 on the CPU and bfloat16 elsewhere.
         vae_dtype: another dtype for the codec alone, such as float32 to encode with.
+        without: components to leave out, such as ENCODERS where only the transformer has work to do: they cost memory.
 
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
@@ -210,7 +218,11 @@ def load_base(
     try:
         with quietly():
             pipeline = AceStepPipeline.from_pretrained(
-                str(folder), dtype=types, use_safetensors=True, local_files_only=True
+                str(folder),
+                dtype=types,
+                use_safetensors=True,
+                local_files_only=True,
+                **dict.fromkeys(without),
             )
     except Exception as error:  # whatever is wrong in there, the user needs the base's name and what to do
         raise BaseModelError(
