@@ -1,7 +1,8 @@
 """What a step of the LoRA training costs: seconds, tokens a second, share of the machine's matrix rate, memory, overhead.
 
     python -m benchmarks.training [--size nano|toy|2b|xl] [--device cpu|cuda] [--crops 30 60 240] [--batches 1 4 8]
-        [--variants plain encode checkpointing compile] [--budget-s 300] [--output FILE] [--profile FILE]
+        [--variants plain encode checkpointing compile] [--cases 60x8:plain 60x8:compile] [--budget-s 300] [--output FILE]
+        [--profile FILE]
 
 Runs the trainer's own step on a base model with random weights (nano: the shipped one) and a made-up cache of latents.
 Prints a row as soon as it is measured. `encode`: crops are encoded at every step instead of being read from the cache.
@@ -17,7 +18,6 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -229,12 +229,23 @@ def _write_profile(trainer: MeasuredTrainer, path: Path) -> None:
     path.write_text(found.key_averages().table(sort_by=order, row_limit=40, max_name_column_width=90))
 
 
-def cases(given: argparse.Namespace) -> Iterator[Case]:
-    """In the order in which they are measured: variant by variant, as they were named."""
-    for variant in given.variants:
-        for crop in given.crops:
-            for batch in given.batches:
-                yield Case(crop, batch, variant)
+def cases(given: argparse.Namespace) -> list[Case]:
+    """In the order in which they are measured: as they were named, else variant by variant."""
+    return given.cases or [
+        Case(crop, batch, variant)
+        for variant in given.variants
+        for crop in given.crops
+        for batch in given.batches
+    ]
+
+
+def _case(text: str) -> Case:
+    """A case such as 60x8:plain."""
+    size, _, variant = text.partition(":")
+    crop, _, batch = size.partition("x")
+    if variant not in VARIANTS:
+        raise ValueError(f"{text}: {variant!r} is none of {', '.join(VARIANTS)}")
+    return Case(float(crop), int(batch), variant)
 
 
 def main() -> int:
@@ -249,6 +260,7 @@ def main() -> int:
     parser.add_argument("--crops", type=float, nargs="+", default=[30.0, 60.0, 240.0], help="seconds")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["plain", "checkpointing"])
+    parser.add_argument("--cases", type=_case, nargs="+", help="instead of all of these: such as 60x8:plain")
     parser.add_argument("--precision", choices=("fp32", "bf16"), help="else as in the configuration's preset")
     parser.add_argument("--tokens", type=int, default=256, help="of each condition")
     parser.add_argument("--steps", type=int, default=5, help="that are measured for each row")

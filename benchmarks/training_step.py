@@ -199,8 +199,8 @@ class MeasuredTrainer(Trainer):
             passes.start()
             return loss(*given)
 
-        def timed_backward(*given: Any) -> None:
-            backward(*given)
+        def timed_backward(loss: torch.Tensor, **named: Any) -> None:
+            backward(loss, **named)
             passes.stop()
 
         flow.loss, reader.draw, accelerator.backward = timed_loss, timed_draw, timed_backward
@@ -225,7 +225,7 @@ def matrix_rate(device: str, dtype: torch.dtype, size: int, times: int = 10) -> 
     wait()
     began = time.perf_counter()
     for _ in range(times):
-        one @ other
+        torch.matmul(one, other)
     wait()
     return 2 * size**3 * times / (time.perf_counter() - began)
 
