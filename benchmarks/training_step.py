@@ -195,9 +195,9 @@ class MeasuredTrainer(Trainer):
             drawing.stop()
             return found
 
-        def timed_loss(*given: Any) -> torch.Tensor:
+        def timed_loss(transformer: Any, crops: list[Crop]) -> torch.Tensor:
             passes.start()
-            return loss(*given)
+            return loss(transformer, crops)
 
         def timed_backward(loss: torch.Tensor, **named: Any) -> None:
             backward(loss, **named)
@@ -220,7 +220,7 @@ def matrix_rate(device: str, dtype: torch.dtype, size: int, times: int = 10) -> 
     """Floating-point operations a second of a product of two random square matrices: what a step is held against."""
     one, other = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     for _ in range(3):
-        one @ other
+        torch.matmul(one, other)
     wait: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
     wait()
     began = time.perf_counter()
