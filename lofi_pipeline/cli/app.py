@@ -15,6 +15,7 @@ from rich.markup import escape
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
 from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors
+from lofi_pipeline.cli.dev import dev_app
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="Licensed lofi music in, scored ACE-Step LoRAs out, with the licence trail in between.",
 )
 app.add_typer(audit_app, name="audit")
+app.add_typer(dev_app, name="dev")
 Base = Annotated[
     str | None,
     typer.Option(

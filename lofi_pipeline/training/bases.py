@@ -10,7 +10,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 NANO = "nano"
 NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
 PIPELINE_CLASS = "AceStepPipeline"
+ENCODERS = ("vae", "text_encoder", "tokenizer")
+"""The components that make latents and conditions, beside the condition encoder: it holds silence and no prompt, too."""
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
@@ -155,7 +157,7 @@ def pick_device(wanted: str = "auto") -> str:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Switch off the loaders' progress bars, and diffusers' warnings about its own VAE and about any other codec."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
@@ -185,7 +187,12 @@ def torch_threads() -> int:
 
 
 def load_base(
-    name: str, *, device: str = "cpu", dtype: torch.dtype | None = None, vae_dtype: torch.dtype | None = None
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    vae_dtype: torch.dtype | None = None,
+    without: Collection[str] = (),
 ) -> AceStepPipeline:
     """The base model, ready to use: eval mode, no progress bar, no gradients asked for.
 
@@ -194,6 +201,7 @@ def load_base(
         device: such as `cpu` or `cuda`.
         dtype: of the weights; by default float32 on the CPU and bfloat16 elsewhere.
         vae_dtype: another dtype for the codec alone, such as float32 to encode with.
+        without: components to leave out, such as ENCODERS where only the transformer has work to do: they cost memory.
 
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
@@ -208,9 +216,13 @@ def load_base(
     chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     types: Any = chosen if vae_dtype in (None, chosen) else {"default": chosen, "vae": vae_dtype}
     try:
-        with _quietly():
+        with quietly():
             pipeline = AceStepPipeline.from_pretrained(
-                str(folder), dtype=types, use_safetensors=True, local_files_only=True
+                str(folder),
+                dtype=types,
+                use_safetensors=True,
+                local_files_only=True,
+                **dict.fromkeys(without),
             )
     except Exception as error:  # whatever is wrong in there, the user needs the base's name and what to do
         raise BaseModelError(

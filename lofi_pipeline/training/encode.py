@@ -109,7 +109,9 @@ class _LazyEncoder:
     def _encoder(self) -> Encoder:
         if self.pipeline is None:
             device = pick_device(self.device)
-            self.pipeline = load_base(self.base_name, device=device, vae_dtype=torch.float32)
+            self.pipeline = load_base(
+                self.base_name, device=device, vae_dtype=torch.float32, without=("transformer",)
+            )
         return Encoder(self.pipeline)
 
     def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
