@@ -49,18 +49,24 @@ from lofi_pipeline.ingest import (
     changed_files,
     load_record,
     load_registry,
+    load_scan,
     looks_whole,
     published_files,
     remember_day,
 )
+from lofi_pipeline.licensing import load_withdrawals
 from lofi_pipeline.storage import (
+    BrokenSeal,
     DataRoot,
+    compiled_anew,
     content_sha256,
     file_sha256,
     locked,
     looks_kept,
     read_json,
     read_ledger,
+    require_sealed,
+    seal_as_found,
     write_json_atomic,
 )
 from lofi_pipeline.styles import load_presets
@@ -113,15 +119,22 @@ def build_dataset(
         NoTracks: no track is ready.
         DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
         ChangedTracks: what was made of a track was changed since.
+        BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
     with locked(root.dataset_manifest_json):
+        require_sealed(root, _heads(root))
+        _require_fingerprints_of_withdrawn(root)
+        for name in seal_as_found(root, compiled_anew(root)):
+            progress(f"{name}: was not sealed yet, as in an earlier version; sealed as it stands")
         eligibility = eligibility_of(root, config, day=day)
         remember_day(root, day)
         ready = _ready_records(root, eligibility)
         _require_whole(root, ready)
         processing = {record.track_id: record.inputs["processed"] for record in ready}
         known = {**withdrawn_processing(root, eligibility), **processing}
-        compared = compare_tracks(root, known, progress, workers=config.ingest.workers)
+        compared = compare_tracks(
+            root, known, progress, workers=config.ingest.workers, fingerprints=_fingerprints(root, ready)
+        )
         ready = [record for record in ready if record.track_id in compared.compared]
         chosen = _choose(root, ready, eligibility, compared)
         if not chosen.records:
@@ -157,6 +170,10 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     path = root.built_from_json
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False
+    try:
+        require_sealed(root, _heads(root), versions_too=False)
+    except BrokenSeal:
+        return False  # the build says what is wrong
     eligibility = eligibility_of(root, config, day=day)
     ready = _ready_records(root, eligibility)
     chosen = _choose(root, ready, eligibility, load_comparisons(root))
@@ -185,12 +202,32 @@ def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:
     """
     suspects = [record for record in ready if not looks_whole(root, record)]
     changed = [
-        path for record in suspects for path in changed_files(root, record) if path in published_files(record)
+        path
+        for record in suspects
+        for path in changed_files(root, record)
+        if path in published_files(record) or root.path / path == root.fingerprint(record.track_id)
     ]
     if changed:
         raise ChangedTracks(
             f"{few(changed)}: not what was written there any more; `lofi run` makes it again from the original"
         )
+
+
+def _require_fingerprints_of_withdrawn(root: DataRoot) -> None:
+    """Refuse to build where a copy of a withdrawn track would not be known again.
+
+    Raises:
+        BrokenSeal: the fingerprint of a withdrawn track is not the one that was there when it was withdrawn.
+    """
+    for withdrawal in load_withdrawals(root):
+        for track_id, sha256 in withdrawal.fingerprints.items():
+            path = root.fingerprint(track_id)
+            if not path.is_file() or file_sha256(path) != sha256:
+                fate = "was changed" if path.is_file() else "is missing"
+                raise BrokenSeal(
+                    f"{root.relative(path)}: {fate}: by it copies of {track_id}, withdrawn with {withdrawal.source_id}, are known; "
+                    "take it back from a backup"
+                )
 
 
 @dataclass(frozen=True)
@@ -210,6 +247,24 @@ def _choose(
     permitted = [record for record in ready if record.track_id not in barred]
     copies = copies_among([record.track_id for record in permitted], compared)
     return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)
+
+
+def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
+    """How far the ledger went by the records that the next build rests on."""
+    scan = load_scan(root)
+    return [
+        (root.relative(root.drops_json), scan.ledger if scan else None),
+        (root.relative(root.built_from_json), _earlier_mark(root)),
+    ]
+
+
+def _fingerprints(root: DataRoot, records: list[TrackRecord]) -> dict[str, str]:
+    """By track, the SHA-256 of its fingerprint as it was written; none of records of an earlier version."""
+    kept = {
+        record.track_id: record.kept_files.get(root.relative(root.fingerprint(record.track_id)))
+        for record in records
+    }
+    return {track_id: item.sha256 for track_id, item in kept.items() if item is not None}
 
 
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
@@ -251,11 +306,7 @@ def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord
             record
             for record in records
             # A record that is older than the latest facts of its drop waits until the track is worked on again.
-            if record
-            and record.status is TrackStatus.OK
-            and record.origins == origins[record.track_id]
-            # Without a fingerprint it is unknown whether it is a copy; the next work on the track makes one.
-            and root.fingerprint(record.track_id).is_file()
+            if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
         ),
         key=lambda record: track_number(record.track_id),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -48,12 +48,20 @@ class SketchIndex:
     _unsaved: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, root: DataRoot) -> SketchIndex:
-        """The index of a data root as it was saved; empty where there is none."""
+    def open(cls, root: DataRoot, *, only: Collection[str] | None = None) -> SketchIndex:
+        """The index of a data root as it was saved; empty where there is none. Shards that are not in `only` are removed."""
         index = cls(root.cache / "fingerprints")
         for path in sorted(index.folder.glob("*.npz")):
-            index._load(path)
+            if only is None or path.stem in only:
+                index._load(path)
+            else:
+                path.unlink(missing_ok=True)
         return index
+
+    @property
+    def shards(self) -> list[str]:
+        """The names of the shards that were saved: the SHA-256 of each."""
+        return sorted(self._shards)
 
     def _load(self, path: Path) -> None:
         data = path.read_bytes()

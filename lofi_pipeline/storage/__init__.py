@@ -22,7 +22,7 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DataRoot
-from lofi_pipeline.storage.errors import UnreadableRecord
+from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
@@ -33,6 +33,16 @@ from lofi_pipeline.storage.ledger import (
     is_entered,
     ledger_path,
     read_ledger,
+)
+from lofi_pipeline.storage.sealed import (
+    compiled_anew,
+    fault_of,
+    remedy_of,
+    remove_sealed,
+    require_sealed,
+    seal_as_found,
+    sealed_names,
+    write_sealed,
 )
 from lofi_pipeline.storage.sparse import sparse_reason
 from lofi_pipeline.storage.temp_files import (
@@ -46,15 +56,18 @@ from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
     "TEMPORARY_PREFIX",
+    "BrokenSeal",
     "DataRoot",
     "Ledger",
     "UnreadableRecord",
     "append_to_ledger",
     "canonical_json",
     "commit_folder",
+    "compiled_anew",
     "content_sha256",
     "edited_by_hand",
     "enter_grown",
+    "fault_of",
     "file_sha256",
     "in_words",
     "is_entered",
@@ -75,9 +88,14 @@ __all__ = [
     "read_versions",
     "refreshed",
     "regular_stat",
+    "remedy_of",
     "remove_left_over",
+    "remove_sealed",
     "remove_temporary_files",
     "replacing",
+    "require_sealed",
+    "seal_as_found",
+    "sealed_names",
     "sparse_reason",
     "sync_folder",
     "temporary_files",
@@ -86,4 +104,5 @@ __all__ = [
     "version_hash",
     "write_bytes_atomic",
     "write_json_atomic",
+    "write_sealed",
 ]
