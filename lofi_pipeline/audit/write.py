@@ -28,6 +28,7 @@ NOT_INTACT = {
     FindingCode.PATH_OUTSIDE,
     FindingCode.RECORD_BROKEN,
     FindingCode.RECORD_CHANGED,
+    FindingCode.SEALED_TWICE,
     FindingCode.SEALS_BROKEN,
     FindingCode.SEALS_CUT,
     FindingCode.VERSION_CHANGED,

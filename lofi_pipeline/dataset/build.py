@@ -175,8 +175,10 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     except BrokenSeal:
         return False  # the build says what is wrong
     eligibility = eligibility_of(root, config, day=day)
-    ready = _ready_records(root, eligibility)
-    chosen = _choose(root, ready, eligibility, load_comparisons(root))
+    ready, compared = _ready_records(root, eligibility), load_comparisons(root)
+    if any(record.track_id not in compared.compared for record in ready):
+        return False
+    chosen = _choose(root, ready, eligibility, compared)
     built_from = BuiltFrom.parse(read_json(path), where=str(path))
     if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
         return False
@@ -251,7 +253,9 @@ def _choose(
 
 def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
     """How far the ledger went by the records that the next build rests on."""
-    scan = load_scan(root)
+    scan = None
+    with suppress(OSError, RecordError):  # it is not what was sealed, then
+        scan = load_scan(root)
     return [
         (root.relative(root.drops_json), scan.ledger if scan else None),
         (root.relative(root.built_from_json), _earlier_mark(root)),

@@ -26,6 +26,7 @@ from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
+    IMMUTABLE,
     Ledger,
     append_to_ledger,
     edited_by_hand,
@@ -55,6 +56,7 @@ from lofi_pipeline.storage.version_hash import version_hash
 from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
+    "IMMUTABLE",
     "TEMPORARY_PREFIX",
     "BrokenSeal",
     "DataRoot",

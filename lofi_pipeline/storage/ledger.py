@@ -158,10 +158,10 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
 
 
 def _refuse_second_seals(known: Ledger, hashes: Mapping[str, str]) -> None:
-    for name, sha256 in hashes.items():
-        if name.startswith(IMMUTABLE) and known.hashes.get(name, sha256) != sha256:
+    for name, digest in hashes.items():
+        if name.startswith(IMMUTABLE) and known.hashes.get(name, digest) != digest:
             raise BrokenSeal(
-                f"{name}: was sealed with the hash {known.hashes[name][:12]} and is never written again, but has {sha256[:12]} now; "
+                f"{name}: was sealed with the hash {known.hashes[name][:12]} and is never written again, but has {digest[:12]} now; "
                 "take it back from a backup"
             )
 

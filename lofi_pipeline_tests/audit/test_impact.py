@@ -13,7 +13,7 @@ from lofi_pipeline.audit.lookup import MatchKind
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import DataRoot, read_json, remove_sealed
 from lofi_pipeline_tests.audit.roots import land, lineage_for
 from lofi_pipeline_tests.drops import register, work
 
@@ -65,8 +65,8 @@ def test_the_same_bytes_under_another_name_are_tainted_too(data: DataRoot) -> No
     source = data.raw / "creative-commons" / "commons" / "source.json"
     data_of = read_json(source)
     data_of["source_id"] = "renamed"
-    (data.metadata / "claims.json").unlink()  # as if the drop had come under this name from the start
-    data.drops_json.unlink()
+    for path in (data.claims_json, data.drops_json):  # as if the drop had come under this name from the start
+        remove_sealed(data, path)
     source.write_text(json.dumps(data_of))
     work(data)
     renamed = build_dataset(data, load_config()).version

@@ -330,13 +330,17 @@ def test_lines_cut_off_the_end_of_the_seals_are_found_with_the_withdrawal_they_h
     withdraw(data, "session", reason="it ended", day=date.today())
     register(data)
     whole, withdrawals = ledger_path(data).read_bytes(), data.metadata / "withdrawals.json"
-    total = len(read_ledger(data).heads)
+    total, known = len(read_ledger(data).heads), read_json(data.drops_json)["ledger"]["lines"]
     withdrawals.unlink()
     for lines in range(1, total + 1):
         ledger_path(data).write_bytes(whole)
         cut(data, lines)
-        (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
-        assert f"it had {total} lines" in finding.sentence and "withdrawals" in finding.sentence
+        found = audit(data).findings
+        if lines <= total - known:  # no record tells of these, but they are of the scan itself
+            assert {"metadata/withdrawals.json", "metadata/drops.json"} & {each.where for each in found}
+            continue
+        (finding,) = [each for each in found if each.code == "seals-cut"]
+        assert f"it had {known} lines" in finding.sentence and "withdrawals" in finding.sentence
     register(data)  # a later scan does not make anybody forget
     append_to_ledger(data, {f"more-{number}": "0" * 64 for number in range(total + 5)})
     assert "seals-cut" in {finding.code for finding in audit(data).findings}
