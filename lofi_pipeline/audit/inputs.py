@@ -26,7 +26,7 @@ from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
     Ledger,
-    parse_json,
+    parsed,
     read_ledger,
     read_versions,
     version_files,
@@ -44,7 +44,7 @@ class ReadRecord(Generic[Record]):
     value: Record | None = None
     error: str | None = None
     data: bytes = b""
-    """The bytes that `value` was read from."""
+    """The bytes that `value` was read from, where they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class AuditInputs:
     @cached_property
     def dataset(self) -> ReadRecord[Dataset]:
         """dataset_manifest.json: the data set as it is now."""
-        return _read(self.root, self.root.dataset_manifest_json, Dataset)
+        return _read(self.root, self.root.dataset_manifest_json, Dataset, keep=True)
 
     @cached_property
     def checkpoints(self) -> list[CheckpointFolder]:
@@ -121,11 +121,11 @@ class AuditInputs:
         }
 
 
-def _read(root: DataRoot, path: Path, model: type[Record]) -> ReadRecord[Record]:
+def _read(root: DataRoot, path: Path, model: type[Record], *, keep: bool = False) -> ReadRecord[Record]:
     where = root.relative(path)
     try:
         data = path.read_bytes()
-        return ReadRecord(where, model.parse(parse_json(data, path), where=where), data=data)
+        return ReadRecord(where, parsed(model, data, path, where=where), data=data if keep else b"")
     except FileNotFoundError:
         return ReadRecord(where)
     except (OSError, RecordError) as error:

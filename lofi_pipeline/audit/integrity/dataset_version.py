@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
-from lofi_pipeline.storage import DataRoot, Ledger, version_hash
+from lofi_pipeline.storage import DataRoot, Ledger, parsed, version_hash
 
 ENTERED_LATER = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
@@ -46,9 +47,11 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     where = root.relative(root.dataset_version(dataset_hash))
     data = _bytes(root.dataset_version(dataset_hash), where)
     raw = _json(data, where)
-    version = _parsed(raw, where)
+    recomputed, as_written = version_hash(raw) if _is_hashable(raw) else None, is_as_written(data, raw)
+    del raw  # of 50,000 tracks as much as all that is kept of them
+    version = _parsed(data, where)
     entered = ledger.hashes.get(where)
-    faults = list(_faults(raw, data, version, dataset_hash))
+    faults = list(_faults(recomputed, as_written, version, dataset_hash))
     if not faults and entered not in (None, hashlib.sha256(data).hexdigest()):
         faults = [
             "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
@@ -90,10 +93,18 @@ def _json(data: bytes, where: str) -> Any:
         raise BrokenRecord(f"{where}: is not JSON ({error}); take the file back from a backup") from error
 
 
-def _parsed(raw: Any, where: str) -> DatasetVersion:
+def _is_hashable(raw: Any) -> bool:
+    """Whether it has the lists that a version's hash is taken of; one that has not can't be read as a version."""
+    lists = [raw.get(name) for name in ("tracks", "sources")] if isinstance(raw, dict) else [None]
+    lists += [raw.get("provenance") or []] if isinstance(raw, dict) else []
+    return all(isinstance(each, list) and all(isinstance(item, dict) for item in each) for each in lists)
+
+
+def _parsed(data: bytes, where: str) -> DatasetVersion:
     try:
-        return DatasetVersion.parse(raw, where=where)
+        return parsed(DatasetVersion, data, Path(where), where=where)
     except RecordError as error:
+        raw = json.loads(data)
         created = raw.get("dataset", {}).get("created") if isinstance(raw, dict) else None
         if isinstance(created, str) and created > now().isoformat() and "future" in str(error):
             raise BrokenRecord(
@@ -103,13 +114,14 @@ def _parsed(raw: Any, where: str) -> DatasetVersion:
         raise BrokenRecord(f"{error}; take the file back from a backup") from error
 
 
-def _faults(raw: dict[str, Any], data: bytes, version: DatasetVersion, dataset_hash: str):
+def _faults(
+    recomputed: str | None, as_written: bool, version: DatasetVersion, dataset_hash: str
+) -> Iterator[str]:
     """What is wrong, as the rest of a sentence; only the first that explains the others."""
-    recomputed = version_hash(raw)
     dataset = version.dataset
     if recomputed != dataset_hash:
         yield (
-            f"does not have the hash it is named by (its tracks and sources give {recomputed[:12]}): a track, prompt, "
+            f"does not have the hash it is named by (its tracks and sources give {recomputed or 'none':.12}): a track, prompt, "
             "licence or source was changed"
         )
         return
@@ -127,5 +139,5 @@ def _faults(raw: dict[str, Any], data: bytes, version: DatasetVersion, dataset_h
         style: dataset.style_distribution.get(style, 0) for style in StyleCategory
     }:
         yield "gives another style_distribution than its tracks have"
-    if not is_as_written(data, raw):
+    if not as_written:
         yield "was written by something else than this project"

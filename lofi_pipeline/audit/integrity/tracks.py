@@ -21,7 +21,7 @@ from lofi_pipeline.entities import (
     TrackRecord,
     VersionTrack,
 )
-from lofi_pipeline.storage import read_json
+from lofi_pipeline.storage import read_record
 
 FILES_OF_A_TRACK = 1
 """Steps of progress for each track."""
@@ -42,6 +42,7 @@ def verify_tracks(verifier: Verifier, version: DatasetVersion, inputs: AuditInpu
 class _TrackProof:
     def __init__(self, verifier: Verifier, version: DatasetVersion, inputs: AuditInputs) -> None:
         self.verifier, self.root, self.version, self.inputs = verifier, verifier.root, version, inputs
+        self.records = self.root.relative(self.root.track_records)
         self.is_current = self._is_current()
         self.registered = self._registry()
         self.replaced: Counter[str] = Counter()
@@ -124,10 +125,9 @@ class _TrackProof:
             self.verifier.error(FindingCode.FILE_CHANGED, path, sentence)
 
     def _record(self, item: VersionTrack) -> TrackRecord | None:
-        path = self.root.track_record(item.track.track_id)
-        where = self.root.relative(path)
+        path, where = self.root.track_record(item.track.track_id), self._record_of(item.track.track_id)
         try:
-            record = TrackRecord.parse(read_json(path), where=where)
+            record = read_record(TrackRecord, path, where=where)
         except FileNotFoundError:
             if self.is_current:
                 self.verifier.error(FindingCode.FILE_MISSING, where, f"{where} is missing: {REBUILD}.")
@@ -152,8 +152,11 @@ class _TrackProof:
             self.verifier.log(Severity.WARNING, FindingCode.RECORD_DIFFERS, where, sentence)
         return record
 
+    def _record_of(self, track_id: str) -> str:
+        return f"{self.records}/{track_id}.json"
+
     def _processed(self, item: VersionTrack, record: TrackRecord) -> None:
-        track_id, where = record.track_id, self.root.relative(self.root.track_record(record.track_id))
+        track_id, where = record.track_id, self._record_of(record.track_id)
         expected: list[tuple[str, str, str]] = []
         if record.processed and not self.verifier.quick:
             expected.append((record.processed.audio_path, record.processed.audio_sha256, "audio_sha256"))
