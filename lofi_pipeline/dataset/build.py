@@ -61,12 +61,14 @@ from lofi_pipeline.storage import (
     compiled_anew,
     content_sha256,
     file_sha256,
+    finish_seals,
     locked,
     looks_kept,
     read_json,
     read_ledger,
     require_sealed,
     seal_as_found,
+    unfinished_seals,
     write_json_atomic,
 )
 from lofi_pipeline.styles import load_presets
@@ -122,6 +124,7 @@ def build_dataset(
         BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
     with locked(root.dataset_manifest_json):
+        finish_seals(root)
         require_sealed(root, _heads(root))
         _require_fingerprints_of_withdrawn(root)
         for name in seal_as_found(root, compiled_anew(root)):
@@ -174,6 +177,8 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
         require_sealed(root, _heads(root), versions_too=False)
     except BrokenSeal:
         return False  # the build says what is wrong
+    if unfinished_seals(root):
+        return False
     eligibility = eligibility_of(root, config, day=day)
     ready, compared = _ready_records(root, eligibility), load_comparisons(root)
     if any(record.track_id not in compared.compared for record in ready):

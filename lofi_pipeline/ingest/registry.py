@@ -29,6 +29,7 @@ from lofi_pipeline.storage import (
     DataRoot,
     compiled_anew,
     file_sha256,
+    finish_seals,
     locked,
     read_json,
     read_record,
@@ -110,6 +111,7 @@ def register_sources(
     remove_temporary_files(root)
     enter_withdrawals(root)
     with locked(root.registry_json):
+        finish_seals(root)
         require_sealed(root, versions_too=False)
         newly_sealed = seal_as_found(root, compiled_anew(root))
         known = load_scan(root)

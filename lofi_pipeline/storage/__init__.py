@@ -36,15 +36,18 @@ from lofi_pipeline.storage.ledger import (
     is_entered,
     ledger_path,
     read_ledger,
+    read_ledger_file,
 )
 from lofi_pipeline.storage.sealed import (
     compiled_anew,
     fault_of,
+    finish_seals,
     remedy_of,
     remove_sealed,
     require_sealed,
     seal_as_found,
     sealed_names,
+    unfinished_seals,
     write_sealed,
 )
 from lofi_pipeline.storage.sparse import sparse_reason
@@ -73,6 +76,7 @@ __all__ = [
     "enter_grown",
     "fault_of",
     "file_sha256",
+    "finish_seals",
     "in_words",
     "is_entered",
     "is_json_file_of",
@@ -90,6 +94,7 @@ __all__ = [
     "parsed",
     "read_json",
     "read_ledger",
+    "read_ledger_file",
     "read_record",
     "read_versions",
     "refreshed",
@@ -106,6 +111,7 @@ __all__ = [
     "sync_folder",
     "temporary_files",
     "trouble_with",
+    "unfinished_seals",
     "version_files",
     "version_hash",
     "write_bytes_atomic",

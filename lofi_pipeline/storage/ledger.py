@@ -83,11 +83,15 @@ def ledger_path(root: DataRoot) -> Path:
 
 
 def read_ledger(root: DataRoot) -> Ledger:
+    """The ledger of a data root: see `read_ledger_file`."""
+    return read_ledger_file(ledger_path(root))
+
+
+def read_ledger_file(path: Path) -> Ledger:
     """All entries up to the first line that does not follow from the one before.
 
     A last line without its end is no entry and no tampering: whoever wrote it was killed, or found the disk full.
     """
-    path = ledger_path(root)
     hashes: dict[str, str] = {}
     heads: list[str] = []
     entries: set[tuple[str, str]] = set()

@@ -41,6 +41,27 @@ def write_sealed(root: DataRoot, path: Path, value: Any) -> None:
     append_to_ledger(root, {name: digest})
 
 
+def unfinished_seals(root: DataRoot) -> dict[str, str]:
+    """By name, the hash of each record that was announced and written, by somebody who was killed before it was sealed."""
+    known = read_ledger(root).hashes
+    announced = {
+        name.removeprefix(ANNOUNCED): digest for name, digest in known.items() if name.startswith(ANNOUNCED)
+    }
+    return {
+        name: digest
+        for name, digest in announced.items()
+        if known.get(name) != digest
+        and (root.path / name).is_file()
+        and file_sha256(root.path / name) == digest
+    }
+
+
+def finish_seals(root: DataRoot) -> None:
+    """Seal what was announced and written."""
+    if unfinished := unfinished_seals(root):
+        append_to_ledger(root, unfinished)
+
+
 def remove_sealed(root: DataRoot, path: Path) -> None:
     """Remove a record that is made anew by the next run, and say so in the ledger."""
     path.unlink(missing_ok=True)
@@ -125,6 +146,8 @@ def _faults_now(
     root: DataRoot, heads: Sequence[tuple[str, LedgerHead | None]], versions_too: bool
 ) -> list[str]:
     ledger = read_ledger(root)
+    if ledger.broken is not None:
+        return list(_faults(root, ledger, versions_too))
     cut = [
         f"{root.relative(ledger_path(root))}: was cut or written anew: when {witness} was written it had {head.lines} lines, now it "
         f"{fault}; {BACKUP}"
