@@ -30,7 +30,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
 from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
-from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, process
+from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, fingerprint_of, process
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -58,6 +58,7 @@ __all__ = [
     "compare_at",
     "encode_mp3",
     "fingerprint",
+    "fingerprint_of",
     "hints_of",
     "integrated_loudness",
     "measure",

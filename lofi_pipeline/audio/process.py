@@ -106,6 +106,21 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
     )
 
 
+def fingerprint_of(path: Path, settings: AudioSettings) -> np.ndarray:
+    """The fingerprint of any audio file, as `process` makes it, uint8 [frames, 60]; however short the file is.
+
+    Raises:
+        RefusedAudio: nothing in it can be heard, with the reason.
+        OSError: the file is not readable.
+    """
+    keep_seconds = settings.max_seconds + _SPARE_SECONDS
+    audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=keep_seconds)
+    samples = trim(audio.samples, at_end=audio.complete).samples[:, : int(settings.max_seconds * SAMPLE_RATE)]
+    if gated_loudness(k_weighted_power(samples)) is None:
+        raise Silent(f"{path.name} is silent")
+    return fingerprint(mono_at(samples, 22_050))
+
+
 @dataclass(frozen=True)
 class _Measured:
     """What is known of the samples before they are levelled."""

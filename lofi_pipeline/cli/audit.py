@@ -523,24 +523,30 @@ def file(
     data: Data = None,
     config_file: Config = None,
 ) -> None:
-    """Look up whose a file is: a checkpoint's, a sample, a track or a document, by its hash.
+    """Look up whose a file is: a checkpoint's, a sample, a track or a document by its hash, else a track by its sound.
 
-    Exit code 0: it is one of ours, 1: nothing on record has its hash.
+    A track is known again when it was converted, cut, levelled or tagged since, also one that was left out or withdrawn; how sure
+    that is, is said. Any file that can be decoded will do.
+
+    Exit code 0: it is one of ours, 1: nothing on record has its hash, and it sounds like no track.
     """
     from lofi_pipeline.audit import AuditInputs, look_up
+    from lofi_pipeline.config import load_config
 
-    found = look_up(AuditInputs(_root(context, data)), path)
+    found = look_up(AuditInputs(_root(context, data)), path, load_config().audio)
     _print(f"{sanitize(path)}: sha256 {found.sha256}")
     for match in found.matches:
-        _print(f"[green]{match.kind}[/] {sanitize(match.sentence)}")
+        colour = "yellow" if match.kind == "related music" else "green"
+        _print(f"[{colour}]{match.kind}[/] {sanitize(match.sentence)}")
     for sentence in found.unreadable:
         _print(f"[yellow]not searched[/] {sanitize(sentence)}")
     if json_file:
         write_json_atomic(json_file, found)
     if not found.matches:
-        console.print(
-            "Not one of ours, byte for byte: nothing on record has this hash. A file that was converted or tagged since has "
-            "another one.",
-            highlight=False,
+        by_sound = (
+            f"Its sound could not be compared: {found.not_heard}."
+            if found.not_heard
+            else "It sounds like no track either."
         )
+        _print(f"Not one of ours, byte for byte: nothing on record has this hash. {sanitize(by_sound)}")
         raise typer.Exit(1)

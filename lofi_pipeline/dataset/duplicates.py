@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -47,13 +48,18 @@ class TrackPair(Entity):
     semitones: float = Field(description="How much higher than the other the track is")
 
     def in_words(self) -> str:
-        """How the track differs from the other: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
-        words = ""
-        if abs(self.speed - 1) > 0.005:
-            words += f", at {self.speed:.2f} times the speed"
-        if abs(self.semitones) > 0.3:
-            words += f", {abs(self.semitones):.1f} semitones {'higher' if self.semitones > 0 else 'lower'}"
-        return words
+        """How the track differs from the other: see `in_words`."""
+        return in_words(self)
+
+
+def in_words(found: TrackPair | audio.Likeness) -> str:
+    """How the first differs from the second: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
+    words = ""
+    if abs(found.speed - 1) > 0.005:
+        words += f", at {found.speed:.2f} times the speed"
+    if abs(found.semitones) > 0.3:
+        words += f", {abs(found.semitones):.1f} semitones {'higher' if found.semitones > 0 else 'lower'}"
+    return words
 
 
 class Comparisons(Entity):
@@ -241,14 +247,23 @@ def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
     """The fingerprint of a track, uint8 [frames, 60]; None if there is none. A file that cannot be read is removed."""
     path = root.fingerprint(track_id)
     try:
-        bands = np.load(path, allow_pickle=False)
-        if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
-            raise ValueError("not a fingerprint")
+        return read_fingerprint(path)
     except FileNotFoundError:
         return None
     except (ValueError, EOFError):
         path.unlink(missing_ok=True)
         return None
+
+
+def read_fingerprint(path: Path) -> np.ndarray:
+    """The fingerprint in a file.
+
+    Raises:
+        ValueError, EOFError: it holds none.
+    """
+    bands = np.load(path, allow_pickle=False)
+    if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
+        raise ValueError("not a fingerprint")
     return bands
 
 

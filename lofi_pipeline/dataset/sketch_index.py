@@ -48,13 +48,17 @@ class SketchIndex:
     _unsaved: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, root: DataRoot, *, only: Collection[str] | None = None) -> SketchIndex:
-        """The index of a data root as it was saved; empty where there is none. Shards that are not in `only` are removed."""
+    def open(cls, root: DataRoot, *, only: Collection[str] | None = None, tidy: bool = True) -> SketchIndex:
+        """The index of a data root as it was saved; empty where there is none.
+
+        Args:
+            only: the names of the shards that are trusted; None: all.
+            tidy: remove shards that are damaged or not trusted; else they are only passed over.
+        """
         index = cls(root.cache / "fingerprints")
         for path in sorted(index.folder.glob("*.npz")):
-            if only is None or path.stem in only:
-                index._load(path)
-            else:
+            holds = (only is None or path.stem in only) and index._load(path)
+            if tidy and not holds:
                 path.unlink(missing_ok=True)
         return index
 
@@ -63,7 +67,7 @@ class SketchIndex:
         """The names of the shards that were saved: the SHA-256 of each."""
         return sorted(self._shards)
 
-    def _load(self, path: Path) -> None:
+    def _load(self, path: Path) -> bool:
         data = path.read_bytes()
         try:
             if hashlib.sha256(data).hexdigest() != path.stem:
@@ -73,14 +77,14 @@ class SketchIndex:
                 if int(shard["version"]) != audio.SKETCH_VERSION:
                     raise ValueError("of another version")
         except (ValueError, KeyError, OSError, BadZipFile):
-            path.unlink(missing_ok=True)
-            return
+            return False
         at = 0
         for track_id, key, count in zip(ids.tolist(), keys.tolist(), frames.tolist(), strict=True):
             windows = len(audio.sketch_starts(count))
             self._put(track_id, key, count, rows[at : at + windows])
             at += windows
         self._shards[path.stem] = ids.tolist()
+        return True
 
     def add(self, track_id: str, key: str, frames: int, sketch: np.ndarray) -> None:
         """Take in the sketch, int8 [windows, 64], of a fingerprint of that many frames."""

@@ -32,6 +32,7 @@ from lofi_pipeline.storage import (
     finish_seals,
     locked,
     read_json,
+    read_ledger,
     read_record,
     remove_temporary_files,
     require_sealed,
@@ -136,7 +137,9 @@ def register_sources(
         write_sealed(root, root.registry_json, registry)
         write_json_atomic(root.sources_json, sources)
         # The scan last: it says that the rest is there. Whatever kills a run before it, the next one scans again.
-        scan = _with_known_mark(scan.model_copy(update={"sources": file_sha256(root.sources_json)}), known)
+        mark = read_ledger(root).mark(known.ledger if known else None)
+        scan = scan.model_copy(update={"sources": file_sha256(root.sources_json), "ledger": mark})
+        scan = _with_known_mark(scan, known)
         write_sealed(root, root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]

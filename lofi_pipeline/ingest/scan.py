@@ -49,7 +49,6 @@ from lofi_pipeline.storage import (
     content_sha256,
     file_sha256,
     read_json,
-    read_ledger,
 )
 
 T = TypeVar("T")
@@ -115,7 +114,6 @@ def scan_drops(
         judged_with=judging_hash(style_ids, licensing),
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
-        ledger=read_ledger(root).mark(known.ledger if known else None),
     )
 
 

@@ -32,6 +32,10 @@ IMMUTABLE = "metadata/datasets/"
 """What the names of files begin with that are written once: a name has one hash for ever."""
 
 
+ANNOUNCED = "about to be written: "
+"""What the name of a file gets in front of it until the file is sealed: see storage/sealed.py."""
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The ledger as it was read: the latest hash of each name, the chain, and where it is broken."""
@@ -49,6 +53,8 @@ class Ledger:
     """The days on which something was entered, by the clock of then."""
     sealed_twice: Sequence[str] = ()
     """Names of immutable files for which another hash was entered later; `hashes` has the first."""
+    settled: int = 0
+    """Lines up to the last that does not only announce something: a mark says the same whether its writer was killed or not."""
 
     @property
     def head(self) -> str:
@@ -62,7 +68,9 @@ class Ledger:
         """
         if earlier is not None and self.contradiction(earlier):
             return earlier
-        return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
+        if not self.settled:
+            return None
+        return LedgerHead(first=self.heads[0], lines=self.settled, head=self.heads[self.settled - 1])
 
     def contradiction(self, head: LedgerHead) -> str | None:
         """How the ledger contradicts a head, as the rest of a sentence; None when it has grown from there."""
@@ -98,7 +106,7 @@ def read_ledger_file(path: Path) -> Ledger:
     days: set[date] = set()
     twice: dict[str, None] = {}
     broken: int | None = None
-    size = 0
+    size = settled = 0
     if not path.is_file():
         return Ledger(hashes, heads)
     with path.open("rb") as file:
@@ -124,8 +132,9 @@ def read_ledger_file(path: Path) -> Ledger:
             with suppress(ValueError, TypeError):  # no day, but the chain holds
                 days.add(datetime.fromisoformat(when).date())
             heads.append(chain)
+            settled = settled if name.startswith(ANNOUNCED) else len(heads)
             size += len(line)
-    return Ledger(hashes, heads, entries, broken, size, days, list(twice))
+    return Ledger(hashes, heads, entries, broken, size, days, list(twice), settled)
 
 
 def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool = True) -> list[str]:

@@ -16,11 +16,16 @@ from lofi_pipeline.entities import LedgerHead, few
 from lofi_pipeline.storage.atomic import file_sha256, json_file, write_json_atomic
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
-from lofi_pipeline.storage.ledger import IMMUTABLE, Ledger, append_to_ledger, ledger_path, read_ledger
+from lofi_pipeline.storage.ledger import (
+    ANNOUNCED,
+    IMMUTABLE,
+    Ledger,
+    append_to_ledger,
+    ledger_path,
+    read_ledger,
+)
 
 SEALED = "metadata/"
-ANNOUNCED = "about to be written: "
-"""What the name of a file gets in front of it in the ledger, until the file is sealed."""
 REMOVED = "0" * 64
 """The hash under which a file is entered that was removed to be made anew."""
 BACKUP = "take it back from a backup"

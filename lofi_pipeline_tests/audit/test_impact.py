@@ -121,7 +121,7 @@ def test_two_checkpoints_differ_in_their_facts(data: DataRoot) -> None:
 def test_a_file_of_ours_is_known_again(data: DataRoot, tmp_path: Path, file: str, kind: MatchKind) -> None:
     sent = tmp_path / "sent in.bin"
     sent.write_bytes((data.path / file).read_bytes())
-    found = look_up(AuditInputs(data), sent)
+    found = look_up(AuditInputs(data), sent, load_config().audio)
     assert {match.kind for match in found.matches} == {kind}
     version = load_version(data)
     for match in found.matches:
@@ -129,7 +129,7 @@ def test_a_file_of_ours_is_known_again(data: DataRoot, tmp_path: Path, file: str
         if kind in (MatchKind.CHECKPOINT_FILE, MatchKind.SAMPLE):
             assert match.lineage == lineage_for(version).lineage
     sent.write_bytes(sent.read_bytes() + b"\0")
-    assert not look_up(AuditInputs(data), sent).matches
+    assert not look_up(AuditInputs(data), sent, load_config().audio).matches
 
 
 def test_what_retention_removed_is_still_known(data: DataRoot, tmp_path: Path) -> None:
@@ -140,5 +140,5 @@ def test_what_retention_removed_is_still_known(data: DataRoot, tmp_path: Path) -
     sample.write_bytes((folder / "samples" / "01.flac").read_bytes())
     (folder / "adapter_model.safetensors").unlink()
     (folder / "samples" / "01.flac").unlink()
-    assert look_up(AuditInputs(data), sent).matches
-    assert look_up(AuditInputs(data), sample).matches
+    assert look_up(AuditInputs(data), sent, load_config().audio).matches
+    assert look_up(AuditInputs(data), sample, load_config().audio).matches

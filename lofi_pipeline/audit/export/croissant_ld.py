@@ -73,6 +73,8 @@ _RESPONSIBLE = {
 """Fields of the extension for responsible AI."""
 _REFERENCES = {"contained_in", "file_object", "file_set", "key"}
 """Fields that name other nodes by their ids."""
+_LISTS = {"distribution", "fields", "record_sets"}
+"""Fields that are lists also where they hold one node."""
 
 
 class DataType(StrEnum):
@@ -100,7 +102,7 @@ class Node:
         found: dict[str, Any] = {} if self.type is None else {"@type": self.type}
         for name, value in self.fields.items():
             if value is not None and value != []:
-                found[_name(name)] = _value(value, by_id=name in _REFERENCES)
+                found[_name(name)] = _value(value, by_id=name in _REFERENCES, as_list=name in _LISTS)
         return found
 
 
@@ -154,10 +156,10 @@ def _name(field: str) -> str:
     return f"rai:{plain}" if field in _RESPONSIBLE else plain
 
 
-def _value(value: Any, *, by_id: bool = False) -> Any:
+def _value(value: Any, *, by_id: bool = False, as_list: bool = False) -> Any:
     if isinstance(value, list | tuple):
         items = [_value(item, by_id=by_id) for item in value]
-        return items[0] if len(items) == 1 else items
+        return items[0] if len(items) == 1 and not as_list else items
     if isinstance(value, Node):
         return value.to_json()
     if isinstance(value, datetime):
