@@ -263,6 +263,20 @@ def test_a_tampering_is_found_by_the_build_and_by_an_audit(data: DataRoot, case:
     assert any(where in sentence for sentence in found), found
 
 
+@pytest.mark.parametrize("name", ["withdrawals", "claims", "drops", "registry"])
+def test_registering_refuses_too_and_changes_nothing(data: DataRoot, name: str) -> None:
+    """Else milder terms in claims.json and source.json together would be the terms on record from now on."""
+    edited(record(data, name), EDITS[name])
+    edited(
+        data.raw / "creative-commons" / "commons" / "source.json",
+        lambda value: value.update(license_type="CC0"),
+    )
+    before = {path: path.read_bytes() for path in data.metadata.glob("*.json*")}
+    with pytest.raises(RecordError, match=f"metadata/{name}.json"):
+        register(data)
+    assert {path: path.read_bytes() for path in data.metadata.glob("*.json*")} == before
+
+
 def test_there_are_at_least_thirty() -> None:
     assert len(CASES) >= 30
 
