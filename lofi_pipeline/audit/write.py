@@ -16,7 +16,7 @@ from lofi_pipeline.audit.report_file import REPORT
 from lofi_pipeline.audit.signing.bundle import forget_signature, sign_audit
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity
-from lofi_pipeline.storage import write_json_atomic
+from lofi_pipeline.storage import write_large_json_atomic
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,7 +87,7 @@ def write_audit(
     """
     folder = output or inputs.root.audits / subject.folder_name
     forget_signature(folder)
-    write_json_atomic(folder / REPORT, report)
+    write_large_json_atomic(folder / REPORT, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if output is None and is_intact(report):
         enter_subject(inputs, subject)

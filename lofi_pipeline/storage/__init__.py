@@ -14,6 +14,7 @@ from lofi_pipeline.storage.atomic import (
     link_or_copy,
     locked,
     naming,
+    nested_json,
     parse_json,
     parsed,
     read_json,
@@ -22,10 +23,12 @@ from lofi_pipeline.storage.atomic import (
     sync_folder,
     write_bytes_atomic,
     write_json_atomic,
+    write_large_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
+from lofi_pipeline.storage.json_items import last_member, list_items, without_items
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
@@ -85,11 +88,14 @@ __all__ = [
     "is_of_the_disk",
     "json_file",
     "kept_file",
+    "last_member",
     "ledger_path",
     "link_or_copy",
+    "list_items",
     "locked",
     "looks_kept",
     "naming",
+    "nested_json",
     "parse_json",
     "parsed",
     "read_json",
@@ -114,7 +120,9 @@ __all__ = [
     "unfinished_seals",
     "version_files",
     "version_hash",
+    "without_items",
     "write_bytes_atomic",
     "write_json_atomic",
+    "write_large_json_atomic",
     "write_sealed",
 ]

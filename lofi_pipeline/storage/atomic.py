@@ -161,6 +161,29 @@ def is_json_file_of(data: bytes, value: Any) -> bool:
     return data[at:] == b"\n"
 
 
+def nested_json(value: Any, *, depth: int) -> bytes:
+    """The text of a value where it stands so deep within a file that `write_json_atomic` writes."""
+    return _indented_json(value, "\n" + "  " * depth).encode()
+
+
+def write_large_json_atomic(path: Path, value: Any) -> None:
+    """What `write_json_atomic` writes, without having the whole text in memory."""
+    if path.is_file() and _holds(path, value):
+        return
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for piece in _json_pieces(value, "\n", levels=2):
+            file.write(piece.encode())
+        file.write(b"\n")
+
+
+def _holds(path: Path, value: Any) -> bool:
+    with path.open("rb") as file:
+        same = all(
+            file.read(len(text)) == text for text in map(str.encode, _json_pieces(value, "\n", levels=2))
+        )
+        return same and file.read() == b"\n"
+
+
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write a model, or a list or mapping of models, as indented JSON; a file that holds it already is left alone."""
     data = json_file(value)

@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lofi_pipeline.audit.errors import BrokenRecord
-from lofi_pipeline.audit.integrity.verifier import is_as_written
+from lofi_pipeline.audit.integrity.version_file import ReadVersion, read_version_file
 from lofi_pipeline.entities import (
     DatasetVersion,
     Finding,
@@ -22,7 +21,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
-from lofi_pipeline.storage import DataRoot, Ledger, parsed, version_hash
+from lofi_pipeline.storage import DataRoot, Ledger
 
 ENTERED_LATER = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
@@ -46,12 +45,10 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     """
     where = root.relative(root.dataset_version(dataset_hash))
     data = _bytes(root.dataset_version(dataset_hash), where)
-    raw = _json(data, where)
-    recomputed, as_written = version_hash(raw) if _is_hashable(raw) else None, is_as_written(data, raw)
-    del raw  # of 50,000 tracks as much as all that is kept of them
-    version = _parsed(data, where)
+    read = _read(data, where)
+    version = read.version or _parsed(data, where)
     entered = ledger.hashes.get(where)
-    faults = list(_faults(recomputed, as_written, version, dataset_hash))
+    faults = list(_faults(read.hash, read.as_written, version, dataset_hash))
     if not faults and entered not in (None, hashlib.sha256(data).hexdigest()):
         faults = [
             "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
@@ -86,25 +83,19 @@ def _bytes(path: Path, where: str) -> bytes:
         raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
 
 
-def _json(data: bytes, where: str) -> Any:
+def _read(data: bytes, where: str) -> ReadVersion:
     try:
-        return json.loads(data)
+        return read_version_file(data)
     except (ValueError, RecursionError) as error:
         raise BrokenRecord(f"{where}: is not JSON ({error}); take the file back from a backup") from error
 
 
-def _is_hashable(raw: Any) -> bool:
-    """Whether it has the lists that a version's hash is taken of; one that has not can't be read as a version."""
-    lists = [raw.get(name) for name in ("tracks", "sources")] if isinstance(raw, dict) else [None]
-    lists += [raw.get("provenance") or []] if isinstance(raw, dict) else []
-    return all(isinstance(each, list) and all(isinstance(item, dict) for item in each) for each in lists)
-
-
 def _parsed(data: bytes, where: str) -> DatasetVersion:
+    """Raises BrokenRecord with what is wrong; it was read before, and broke a rule."""
+    raw = json.loads(data)
     try:
-        return parsed(DatasetVersion, data, Path(where), where=where)
+        return DatasetVersion.parse(raw, where=where)
     except RecordError as error:
-        raw = json.loads(data)
         created = raw.get("dataset", {}).get("created") if isinstance(raw, dict) else None
         if isinstance(created, str) and created > now().isoformat() and "future" in str(error):
             raise BrokenRecord(

@@ -31,6 +31,7 @@ from lofi_pipeline.storage import (
     compiled_anew,
     fault_of,
     file_sha256,
+    last_member,
     ledger_path,
     read_json,
     read_ledger,
@@ -128,11 +129,10 @@ def _heads(
 def _head_in(path: Path, fields: list[str]) -> LedgerHead | None:
     """The ledger head in a record; a record that can't be read is named by whoever rests on it."""
     try:
-        found = read_json(path)
-        for name in fields:
-            found = found[name]
-        return LedgerHead.parse(found, where=str(path))
-    except (OSError, RecordError, KeyError, TypeError):
+        *above, name = fields
+        found = last_member(path, above[0]) if above else read_json(path)
+        return LedgerHead.parse(found[name], where=str(path))
+    except (OSError, RecordError, KeyError, TypeError, ValueError):
         return None
 
 

@@ -16,7 +16,6 @@ from lofi_pipeline.entities import (
     DatasetVersion,
     FindingCode,
     RecordError,
-    RegisteredTrack,
     Severity,
     TrackRecord,
     VersionTrack,
@@ -44,7 +43,7 @@ class _TrackProof:
         self.verifier, self.root, self.version, self.inputs = verifier, verifier.root, version, inputs
         self.records = self.root.relative(self.root.track_records)
         self.is_current = self._is_current()
-        self.registered = self._registry()
+        self.registered = self._registered()
         self.replaced: Counter[str] = Counter()
         self.unpublished = 0
 
@@ -66,19 +65,18 @@ class _TrackProof:
             self.verifier.error(FindingCode.RECORD_CHANGED, read.where, sentence)
         return current.hash == ours.hash
 
-    def _registry(self) -> dict[str, RegisteredTrack]:
-        read = self.inputs.registry
+    def _registered(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """By track id, the SHA-256 of its original and where that lies."""
+        read = self.inputs.registered
         if read.error is not None:
             sentence = f"{read.where} can't be read: {read.error}; take it back from a backup."
             self.verifier.error(FindingCode.RECORD_BROKEN, read.where, sentence)
-        return read.value.by_id() if read.value else {}
+        return read.tracks
 
     @cached_property
     def _paths_by_content(self) -> set[str]:
         """Where the registry says that originals lie now, with whose content."""
-        return {
-            f"{origin.path} {track.sha256}" for track in self.registered.values() for origin in track.origins
-        }
+        return {f"{path} {sha256}" for sha256, paths in self.registered.values() for path in paths}
 
     @cached_property
     def _elsewhere(self) -> dict[str, set[str]]:
@@ -186,17 +184,17 @@ class _TrackProof:
 
     def _originals(self, item: VersionTrack, record: TrackRecord | None) -> None:
         track_id = item.track.track_id
-        registered = self.registered.get(track_id)
-        if registered is not None and registered.sha256 != item.sha256:
+        registered, paths = self.registered.get(track_id, (item.sha256, ()))
+        if registered != item.sha256:
             where = self.root.relative(self.root.registry_json)
             sentence = (
-                f"{where} gives {track_id} to other content ({registered.sha256[:12]}) than the version has "
+                f"{where} gives {track_id} to other content ({registered[:12]}) than the version has "
                 f"({item.sha256[:12]}): an id is for life; take the file back from a backup."
             )
             self.verifier.error(FindingCode.RECORD_CHANGED, where, sentence)
-        origins = [*(record.origins if record else []), *(registered.origins if registered else [])]
         there = False
-        for path in dict.fromkeys(origin.path for origin in origins):
+        origins = [origin.path for origin in record.origins] if record else []
+        for path in dict.fromkeys([*origins, *paths]):
             if self.verifier.quick:
                 there = there or self.verifier.exists(path)
                 continue
