@@ -154,7 +154,7 @@ def test_music_that_was_converted_cut_and_tagged_since_is_known_by_its_sound(
     samples, rate = soundfile.read(data.raw / "creative-commons" / "commons" / "a.wav")
     original = find_track(data, "a.wav")
     for name, form in (
-        ("sent.aiff", "AIFF"),
+        ("sent.wav", "WAV"),
         ("sent.mp3", "MP3"),
         ("sent.ogg", "OGG"),
         ("sent.flac", "FLAC"),

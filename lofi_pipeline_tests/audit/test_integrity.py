@@ -28,6 +28,8 @@ from lofi_pipeline.storage import (
     ledger_path,
     read_json,
     read_ledger,
+    write_json_atomic,
+    write_sealed,
 )
 from lofi_pipeline_tests.audit.roots import land, lineage_for, other_lineage, score
 from lofi_pipeline_tests.drops import facts, make_drop, register, work
@@ -349,8 +351,8 @@ def test_lines_cut_off_the_end_of_the_seals_are_found_with_the_withdrawal_they_h
 def test_a_later_checkpoint_bears_witness_of_the_seals_before_it(data: DataRoot) -> None:
     before = len(read_ledger(data).heads)
     landed = land(data, lineage_for(load_version(data)), 120)
-    for path in (data.drops_json, data.built_from_json):
-        path.write_text(json.dumps({**read_json(path), "ledger": None}, indent=2, ensure_ascii=False) + "\n")
+    write_json_atomic(data.built_from_json, {**read_json(data.built_from_json), "ledger": None})
+    write_sealed(data, data.drops_json, {**read_json(data.drops_json), "ledger": None})
     assert audit(data).clean
     cut(data, len(read_ledger(data).heads) - before + 1)
     (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
