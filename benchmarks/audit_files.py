@@ -22,13 +22,13 @@ SIZES = ((500, 50), (50_000, 500))
 
 def measure(report: AuditReport) -> None:
     """Print seconds and bytes of each file, and of all of them on disk."""
-    table = tracks_table.tracks_table(report).encode()
+    table = tracks_table(report).encode()
     makers = {
         "audit.html": lambda: html.audit_page(report),
-        "tracks.csv": lambda: tracks_table.tracks_table(report),
+        "tracks.csv": lambda: tracks_table(report),
         "ATTRIBUTION.md": lambda: attribution.attribution_text(report),
         "MODEL_CARD.md": lambda: model_card.model_card(report),
-        "bom.cdx.json": lambda: cyclonedx.bill_of_cyclonedx(report),
+        "bom.cdx.json": lambda: cyclonedx.bill_of_materials(report),
         "croissant.json": lambda: croissant.croissant(report, table),
         "LICENSES/": lambda: b"".join(licences.source_licences(report).values()).decode(),
     }

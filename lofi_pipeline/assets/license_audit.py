@@ -98,7 +98,8 @@ def license_audit(
 def standing_audits(workspace: Workspace) -> Iterator[Standing]:
     """The last audit of every checkpoint."""
     from lofi_pipeline.audit import is_written
-    from lofi_pipeline.audit.write import PAGE, REPORT, read_report
+    from lofi_pipeline.audit.report_file import REPORT, read_report
+    from lofi_pipeline.audit.write import PAGE
 
     for _, record in known_checkpoints(workspace.root):
         folder = workspace.root.audits / record.partition_key

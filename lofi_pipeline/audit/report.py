@@ -64,6 +64,7 @@ def build_report(
         BrokenRecord: a record that everything rests on is missing or can't be read.
     """
     made = now()
+    _ = inputs.registered  # first: what reading it takes is free again for the version
     today = day_today or judging_day(inputs.scan.value, made.date())
     verified = verify_version(inputs.root, subject.dataset_hash, inputs.ledger)
     judged = judge_subject(inputs, subject, verified.version, config, base, today)

@@ -51,19 +51,27 @@ from lofi_pipeline.ingest import (
     listen_to_refused,
     load_record,
     load_registry,
+    load_scan,
     looks_whole,
     published_files,
     refused_without_fingerprint,
     remember_day,
 )
+from lofi_pipeline.licensing import load_withdrawals
 from lofi_pipeline.storage import (
+    BrokenSeal,
     DataRoot,
+    compiled_anew,
     content_sha256,
     file_sha256,
+    finish_seals,
     locked,
     looks_kept,
     read_json,
     read_ledger,
+    require_sealed,
+    seal_as_found,
+    unfinished_seals,
     write_json_atomic,
 )
 from lofi_pipeline.styles import load_presets
@@ -116,8 +124,14 @@ def build_dataset(
         NoTracks: no track is ready.
         DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
         ChangedTracks: what was made of a track was changed since.
+        BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
     with locked(root.dataset_manifest_json):
+        finish_seals(root)
+        require_sealed(root, _heads(root))
+        _require_fingerprints_of_withdrawn(root)
+        for name in seal_as_found(root, compiled_anew(root)):
+            progress(f"{name}: was not sealed yet, as in an earlier version; sealed as it stands")
         eligibility = eligibility_of(root, config, day=day)
         remember_day(root, day)
         ready = _ready_records(root, eligibility)
@@ -130,6 +144,7 @@ def build_dataset(
             progress,
             workers=config.ingest.workers,
             barred=not_to_be_trained_on(root, eligibility),
+            fingerprints=_fingerprints(root, ready),
         )
         ready = [record for record in ready if record.track_id in compared.compared]
         chosen = _choose(root, ready, eligibility, compared)
@@ -166,11 +181,19 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     path = root.built_from_json
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False
+    try:
+        require_sealed(root, _heads(root), versions_too=False)
+    except BrokenSeal:
+        return False  # the build says what is wrong
+    if unfinished_seals(root):
+        return False
     eligibility = eligibility_of(root, config, day=day)
     if refused_without_fingerprint(root, eligibility.scan):
         return False
-    ready = _ready_records(root, eligibility)
-    chosen = _choose(root, ready, eligibility, load_comparisons(root))
+    ready, compared = _ready_records(root, eligibility), load_comparisons(root)
+    if any(record.track_id not in compared.compared for record in ready):
+        return False
+    chosen = _choose(root, ready, eligibility, compared)
     built_from = BuiltFrom.parse(read_json(path), where=str(path))
     if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
         return False
@@ -196,12 +219,32 @@ def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:
     """
     suspects = [record for record in ready if not looks_whole(root, record)]
     changed = [
-        path for record in suspects for path in changed_files(root, record) if path in published_files(record)
+        path
+        for record in suspects
+        for path in changed_files(root, record)
+        if path in published_files(record) or root.path / path == root.fingerprint(record.track_id)
     ]
     if changed:
         raise ChangedTracks(
             f"{few(changed)}: not what was written there any more; `lofi run` makes it again from the original"
         )
+
+
+def _require_fingerprints_of_withdrawn(root: DataRoot) -> None:
+    """Refuse to build where a copy of a withdrawn track would not be known again.
+
+    Raises:
+        BrokenSeal: the fingerprint of a withdrawn track is not the one that was there when it was withdrawn.
+    """
+    for withdrawal in load_withdrawals(root):
+        for track_id, sha256 in withdrawal.fingerprints.items():
+            path = root.fingerprint(track_id)
+            if not path.is_file() or file_sha256(path) != sha256:
+                fate = "was changed" if path.is_file() else "is missing"
+                raise BrokenSeal(
+                    f"{root.relative(path)}: {fate}: by it copies of {track_id}, withdrawn with {withdrawal.source_id}, are known; "
+                    "take it back from a backup"
+                )
 
 
 @dataclass(frozen=True)
@@ -221,6 +264,26 @@ def _choose(
     permitted = [record for record in ready if record.track_id not in barred]
     copies = copies_among([record.track_id for record in permitted], compared)
     return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)
+
+
+def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
+    """How far the ledger went by the records that the next build rests on."""
+    scan = None
+    with suppress(OSError, RecordError):  # it is not what was sealed, then
+        scan = load_scan(root)
+    return [
+        (root.relative(root.drops_json), scan.ledger if scan else None),
+        (root.relative(root.built_from_json), _earlier_mark(root)),
+    ]
+
+
+def _fingerprints(root: DataRoot, records: list[TrackRecord]) -> dict[str, str]:
+    """By track, the SHA-256 of its fingerprint as it was written; none of records of an earlier version."""
+    kept = {
+        record.track_id: record.kept_files.get(root.relative(root.fingerprint(record.track_id)))
+        for record in records
+    }
+    return {track_id: item.sha256 for track_id, item in kept.items() if item is not None}
 
 
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
@@ -271,11 +334,7 @@ def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord
             record
             for record in records
             # A record that is older than the latest facts of its drop waits until the track is worked on again.
-            if record
-            and record.status is TrackStatus.OK
-            and record.origins == origins[record.track_id]
-            # Without a fingerprint it is unknown whether it is a copy; the next work on the track makes one.
-            and root.fingerprint(record.track_id).is_file()
+            if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
         ),
         key=lambda record: track_number(record.track_id),
     )

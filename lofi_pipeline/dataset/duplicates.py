@@ -7,9 +7,10 @@ many copies of one recording only a few are compared with each new one: see alik
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -22,7 +23,7 @@ from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, recording_order
 from lofi_pipeline.entities.base import RecordingId, Sha256, TrackId
 from lofi_pipeline.processes import worker_processes
-from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
+from lofi_pipeline.storage import BrokenSeal, DataRoot, file_sha256, locked, read_json, write_sealed
 
 COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
@@ -52,13 +53,18 @@ class TrackPair(Entity):
     shared_seconds: float | None = Field(default=None, ge=0, description="Of a part: how long it is")
 
     def in_words(self) -> str:
-        """How the track differs from the other: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
-        words = ""
-        if abs(self.speed - 1) > 0.005:
-            words += f", at {self.speed:.2f} times the speed"
-        if abs(self.semitones) > 0.3:
-            words += f", {abs(self.semitones):.1f} semitones {'higher' if self.semitones > 0 else 'lower'}"
-        return words
+        """How the track differs from the other: see `in_words`."""
+        return in_words(self)
+
+
+def in_words(found: TrackPair | audio.Likeness) -> str:
+    """How the first differs from the second: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
+    words = ""
+    if abs(found.speed - 1) > 0.005:
+        words += f", at {found.speed:.2f} times the speed"
+    if abs(found.semitones) > 0.3:
+        words += f", {abs(found.semitones):.1f} semitones {'higher' if found.semitones > 0 else 'lower'}"
+    return words
 
 
 class Comparisons(Entity):
@@ -78,6 +84,10 @@ class Comparisons(Entity):
     searched: dict[RecordingId, Sha256] = Field(
         default_factory=dict, description="The recordings of which parts were looked for in all others"
     )
+    fingerprints: dict[RecordingId, Sha256] = Field(
+        default_factory=dict, description="Of the fingerprint file of each track, as it was compared"
+    )
+    sketches: list[Sha256] = Field(default_factory=list, description="Names of the shards of the index")
 
     def same(self) -> list[TrackPair]:
         """The pairs that are the same recording."""
@@ -101,7 +111,7 @@ class Copy:
 
 def load_comparisons(root: DataRoot) -> Comparisons:
     """The comparisons so far; none when the file is missing, damaged or of another version."""
-    path = root.metadata / "duplicates.json"
+    path = root.duplicates_json
     try:
         found = Comparisons.parse(read_json(path), where=str(path))
     except (FileNotFoundError, RecordError):
@@ -116,6 +126,7 @@ def compare_tracks(
     *,
     workers: int = 1,
     barred: Collection[str] = (),
+    fingerprints: Mapping[str, str] | None = None,
 ) -> Comparisons:
     """Compare each track that is new, or was processed anew, with all others. A second run at the same time waits.
 
@@ -123,30 +134,47 @@ def compare_tracks(
         processing: by track id, the hash of the processing that wrote its fingerprint.
         barred: recordings that may not be trained on: whoever holds a part of one is looked for as well.
         workers: processes that compare, if there is enough to do; 0 for one a core.
+        fingerprints: by track id, the SHA-256 of its fingerprint as the work on the track wrote it.
 
-    A fingerprint that cannot be read is removed, and its track is not compared: the next work on the track makes a new one.
+    A fingerprint that cannot be read is removed, and its track is not compared: the next work on the track makes a new one. One
+    that was made again with other bytes is compared once more; what it was found to be the same recording as, it stays.
+
+    Raises:
+        BrokenSeal: the fingerprint of a track that was compared is gone, or another one, and a new track may be its copy.
     """
-    with locked(root.metadata / "duplicates.json"):
-        known, index = load_comparisons(root), SketchIndex.open(root)
+    with locked(root.duplicates_json):
+        known = load_comparisons(root)
+        index = SketchIndex.open(root, only=known.sketches if known.fingerprints else None)
+        sealed = dict(known.fingerprints)
         keys = known.compared | {track_id: index_key(value) for track_id, value in processing.items()}
+        made_again = {
+            track_id
+            for track_id, made in (fingerprints or {}).items()
+            if known.fingerprints.get(track_id, made) != made
+        }
         compared = {track_id: key for track_id, key in known.compared.items() if keys[track_id] == key}
         stale = set(known.compared) - set(compared)
+        compared = {track_id: key for track_id, key in compared.items() if track_id not in made_again}
+        for track_id in stale | made_again:
+            sealed.pop(track_id, None)
         pairs = [pair for pair in known.pairs if not {pair.track_id, pair.other} & stale]
         _forget_lonely(compared, known.alike, pairs)
-        _update_index(root, index, compared)
+        _update_index(root, index, compared, sealed)
         search = _Search.of(root, index, workers, compared, pairs, known.alike)
         parts = _Parts.of(root, index, known, compared, barred, workers)
         fresh = sorted(set(processing) - set(compared), key=recording_order)
         for start in range(0, len(fresh), _SAVE_EVERY):
             candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
             compared |= {track_id: keys[track_id] for track_id in candidates}
+            others = {it.track_id for found in candidates.values() for it in found}
+            _require_sealed(root, sorted(others & sealed.keys(), key=recording_order), sealed)
             pairs += search.pairs_among(candidates)
             parts.look_in(candidates)
             if start + _SAVE_EVERY < len(fresh):
-                _save(root, index, compared, pairs, search.alike.recorded(), parts)
+                _save(root, index, compared, pairs, search.alike.recorded(), parts, sealed)
                 progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
         parts.look_for_new_ones()
-        return _save(root, index, compared, pairs, search.alike.recorded(), parts)
+        return _save(root, index, compared, pairs, search.alike.recorded(), parts, sealed)
 
 
 def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Sequence[TrackPair]) -> None:
@@ -157,13 +185,29 @@ def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Se
             compared.pop(track_id, None)
 
 
-def _update_index(root: DataRoot, index: SketchIndex, compared: dict[str, str]) -> None:
+def _require_sealed(root: DataRoot, track_ids: Iterable[str], sealed: Mapping[str, str]) -> None:
+    """Refuse to compare with fingerprints that are not those that were compared before."""
+    for track_id in track_ids:
+        path = root.fingerprint(track_id)
+        if not path.is_file() or file_sha256(path) != sealed[track_id]:
+            fate = "was changed since it was compared" if path.is_file() else "is missing"
+            raise BrokenSeal(
+                f"{root.relative(path)}: {fate}, so that copies of {track_id} would not be known; take it back from a backup, or have "
+                "it made again: `lofi fsck --repair`, then `lofi run`"
+            )
+
+
+def _update_index(
+    root: DataRoot, index: SketchIndex, compared: dict[str, str], sealed: Mapping[str, str]
+) -> None:
     """Make the index hold exactly the tracks that were compared.
 
     A track that is missing is added again from its fingerprint; if that cannot be read, it counts as not compared. A track that
     was not compared is removed, so that it is compared like a new one: which pairs are found depends on that order alone.
     """
-    for track_id in sorted(set(compared) - set(index.keys), key=recording_order):
+    missing = sorted(set(compared) - set(index.keys), key=recording_order)
+    _require_sealed(root, [track_id for track_id in missing if track_id in sealed], sealed)
+    for track_id in missing:
         bands = load_fingerprint(root, track_id)
         if bands is None:
             del compared[track_id]
@@ -191,17 +235,30 @@ def _save(
     pairs: Sequence[TrackPair],
     alike: Mapping[str, str],
     parts: _Parts,
+    sealed: dict[str, str],
 ) -> Comparisons:
-    kept = [pair for pair in pairs if pair.track_id in compared and pair.other in compared]
+    kept: dict[frozenset[str], TrackPair] = {}
+    for pair in pairs:
+        tracks = frozenset((pair.track_id, pair.other))
+        if tracks <= compared.keys() and (tracks not in kept or pair.kinship is audio.MatchType.SAME):
+            kept[tracks] = pair
+    for track_id in compared.keys() - sealed.keys():
+        if root.fingerprint(track_id).is_file():
+            sealed[track_id] = file_sha256(root.fingerprint(track_id))
+    index.save()
     result = Comparisons(
         compared=dict(sorted(compared.items(), key=lambda item: recording_order(item[0]))),
-        pairs=sorted(kept, key=_order),
+        pairs=sorted(kept.values(), key=_order),
         alike={track_id: first for track_id, first in alike.items() if track_id in compared},
         parts=sorted(parts.pairs.values(), key=_order),
         searched=dict(sorted(parts.searched.items(), key=lambda item: recording_order(item[0]))),
+        fingerprints={
+            track_id: sealed[track_id]
+            for track_id in sorted(compared.keys() & sealed.keys(), key=recording_order)
+        },
+        sketches=index.shards,
     )
-    index.save()
-    write_json_atomic(root.metadata / "duplicates.json", result)
+    write_sealed(root, root.duplicates_json, result)
     return result
 
 
@@ -213,14 +270,23 @@ def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
     """The fingerprint of a track, uint8 [frames, 60]; None if there is none. A file that cannot be read is removed."""
     path = root.fingerprint(track_id)
     try:
-        bands = np.load(path, allow_pickle=False)
-        if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
-            raise ValueError("not a fingerprint")
+        return read_fingerprint(path)
     except FileNotFoundError:
         return None
     except (ValueError, EOFError):
         path.unlink(missing_ok=True)
         return None
+
+
+def read_fingerprint(path: Path) -> np.ndarray:
+    """The fingerprint in a file.
+
+    Raises:
+        ValueError, EOFError: it holds none.
+    """
+    bands = np.load(path, allow_pickle=False)
+    if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
+        raise ValueError("not a fingerprint")
     return bands
 
 

@@ -288,6 +288,11 @@ class FindingCode(StrEnum):
         "The ledger, seals.jsonl, is shorter or another one than a later record says.",
         "Take seals.jsonl and withdrawals.json back from a backup.",
     )
+    SEALED_TWICE = (
+        "sealed-twice",
+        "The ledger, seals.jsonl, holds two hashes of a file that is written once.",
+        "Somebody wrote to the ledger: take seals.jsonl and the file back from a backup.",
+    )
 
 
 class Finding(Entity):

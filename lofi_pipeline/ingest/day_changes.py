@@ -29,6 +29,7 @@ from lofi_pipeline.storage import (
     read_json,
     read_ledger,
     write_json_atomic,
+    write_sealed,
 )
 
 
@@ -114,7 +115,7 @@ def set_judging_day(root: DataRoot, *, reason: str, by: str) -> DayChange | None
         _keep_withdrawn(root, scan, day)
         write_json_atomic(path, _DayChanges(changes=[*load_day_changes(root), change]))
         append_to_ledger(root, {root.relative(path): file_sha256(path)})
-        write_json_atomic(root.drops_json, with_days(scan, Days(day, day)))
+        write_sealed(root, root.drops_json, with_days(scan, Days(day, day)))
     return change
 
 

@@ -5,7 +5,7 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from lofi_pipeline.config import PipelineConfig, base_name
@@ -42,12 +42,18 @@ from lofi_pipeline.ingest.source_history import (
 from lofi_pipeline.licensing import enter_withdrawals, load_withdrawals, withdrawn_sources
 from lofi_pipeline.storage import (
     DataRoot,
+    compiled_anew,
     file_sha256,
+    finish_seals,
     locked,
     read_json,
+    read_ledger,
     read_record,
     remove_temporary_files,
+    require_sealed,
+    seal_as_found,
     write_json_atomic,
+    write_sealed,
 )
 from lofi_pipeline.styles import MAX_LYRICS_BYTES
 
@@ -71,6 +77,8 @@ class Registration:
     sources: list[SourceRecord]
     new_track_ids: list[str]
     verdict_changes: list[VerdictChange]
+    newly_sealed: list[str] = field(default_factory=list)
+    """Records of an earlier version that were sealed now as they stood."""
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -113,12 +121,16 @@ def register_sources(
 
     Raises:
         DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
+        BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
     root.create()
     remove_temporary_files(root)
     enter_withdrawals(root)
     enter_memory(root)
     with locked(root.registry_json):
+        finish_seals(root)
+        require_sealed(root, versions_too=False)
+        newly_sealed = seal_as_found(root, compiled_anew(root))
         known = load_scan(root)
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)
@@ -142,14 +154,21 @@ def register_sources(
         withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
         save_memory(root, updated(memory, known, scan.drops, days.judged, without=withdrawn))
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
-        write_json_atomic(root.registry_json, registry)
+        write_sealed(root, root.registry_json, registry)
         write_json_atomic(root.sources_json, sources)
         # The scan last: it says that the rest is there. Whatever kills a run before it, the next one scans again.
-        scan = scan.model_copy(update={"sources": file_sha256(root.sources_json)})
-        write_json_atomic(root.drops_json, scan)
+        mark = read_ledger(root).mark(known.ledger if known else None)
+        scan = scan.model_copy(update={"sources": file_sha256(root.sources_json), "ledger": mark})
+        scan = _with_known_mark(scan, known)
+        write_sealed(root, root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
-    return Registration(scan, registry, sources, new, _verdict_changes(known, scan))
+    return Registration(scan, registry, sources, new, _verdict_changes(known, scan), newly_sealed)
+
+
+def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:
+    """The scan as it is known where it only tells of a longer ledger: its own seal makes that longer each time."""
+    return known if known is not None and scan.model_copy(update={"ledger": known.ledger}) == known else scan
 
 
 def _memory(root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day: date) -> Memory:
@@ -218,7 +237,7 @@ def remember_day(root: DataRoot, day: date | None = None, *, in_doubt: bool = Fa
         if not in_doubt:
             require_no_doubt(days, scan.drops)
         if (remembering := with_days(scan, days)) != scan:
-            write_json_atomic(root.drops_json, remembering)
+            write_sealed(root, root.drops_json, remembering)
 
 
 def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:

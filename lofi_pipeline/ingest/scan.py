@@ -66,7 +66,6 @@ from lofi_pipeline.storage import (
     content_sha256,
     file_sha256,
     read_json,
-    read_ledger,
 )
 
 T = TypeVar("T")
@@ -140,7 +139,6 @@ def scan_drops(
         judged_with=rules,
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
-        ledger=read_ledger(root).mark(known.ledger if known else None),
         base=base if any(_limited_to_bases(drop) for drop in drops) else None,
     )
 

@@ -23,7 +23,7 @@ from lofi_pipeline.entities import (
     SourceRecord,
 )
 from lofi_pipeline.entities.base import Identifier, Sha256
-from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_json_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_sealed
 
 SHORT_HASH = 16
 """Digits of the hash that people are asked to write as `amends`."""
@@ -154,7 +154,7 @@ def replacing_hint(terms: DeclaredTerms) -> str:
 
 def declared_terms_json(root: DataRoot) -> Path:
     """The path of the record."""
-    return root.metadata / "claims.json"
+    return root.claims_json
 
 
 def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> DeclaredTermsRecord:
@@ -177,5 +177,5 @@ def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> Dec
 
 
 def save_declared_terms(root: DataRoot, record: DeclaredTermsRecord) -> None:
-    """Write the record."""
-    write_json_atomic(declared_terms_json(root), record)
+    """Write the record, and seal it."""
+    write_sealed(root, declared_terms_json(root), record)

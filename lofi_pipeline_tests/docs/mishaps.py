@@ -286,6 +286,24 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: read_json(root.registry_json))
 
 
+@mishap("A record that protects was changed")
+def _(root: DataRoot) -> str:
+    drop(root, facts())
+    register(root)
+    root.claims_json.unlink()
+    return error_of(lambda: register(root))
+
+
+@mishap("A private key is open to others")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.audit.signing import make_key, read_private_key
+
+    path = root.path.parent / "audit-key"
+    make_key(path, root)
+    path.chmod(0o644)
+    return error_of(lambda: read_private_key(path, root))
+
+
 @mishap("The ledger of withdrawals was edited")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.licensing import withdraw

@@ -19,7 +19,7 @@ from lofi_pipeline.entities import Drop, DropStatus, SourceType
 from lofi_pipeline.ingest import Registration, changed_drops, incomplete_reason, load_scan, register_sources
 from lofi_pipeline.ingest.source_history import declared_terms_json
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, read_json, remove_sealed, write_json_atomic
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.documents import pdf
 from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
@@ -203,12 +203,12 @@ def test_another_document_is_no_evidence_until_it_is_meant(root: DataRoot) -> No
 
 def test_a_data_root_from_before_the_record_is_held_to_what_was_taken(root: DataRoot) -> None:
     edit(root, facts(license_type="CC BY 4.0"), a_mp3=b"A")
-    declared_terms_json(root).unlink()
+    remove_sealed(root, declared_terms_json(root))
     assert edit(root, facts()).licence == "CC-BY-4.0"
-    declared_terms_json(root).unlink()
-    root.drops_json.unlink()
+    remove_sealed(root, declared_terms_json(root))
+    remove_sealed(root, root.drops_json)
     edit(root, granted(), contract_txt=CONTRACT)
-    declared_terms_json(root).unlink()
+    remove_sealed(root, declared_terms_json(root))
     drop = edit(root, granted())
     assert (drop.status, drop.edited) == (DropStatus.ACCEPTED, None)
 

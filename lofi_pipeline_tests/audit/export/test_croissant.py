@@ -46,6 +46,14 @@ def test_no_error_and_no_warning(report: AuditReport, tmp_path: Path) -> None:
     assert found.version == f"1.0.0+{report.dataset.hash[:12]}"
 
 
+@pytest.mark.parametrize("report", [full(), bare(), full(tracks=1_500)], ids=["full", "bare", "large"])
+def test_it_is_what_mlcroissant_itself_would_write(report: AuditReport, tmp_path: Path) -> None:
+    found = written(report, tmp_path).metadata
+    assert json.loads((tmp_path / "croissant.json").read_text()) == json.loads(
+        json.dumps(found.to_json(), default=str)
+    )
+
+
 def test_licences_hashes_and_responsible_ai(tmp_path: Path) -> None:
     report = full()
     found = written(report, tmp_path).metadata
