@@ -17,6 +17,7 @@ from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.finding import Finding, Severity
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
+from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
 from lofi_pipeline.entities.verdict import Obligation, Provenance, Verdict
@@ -113,6 +114,7 @@ class TrackRow(Entity):
     source_ids: list[Identifier] = Field(description="The strictest first")
     provider: str
     url: str | None = None
+    copyright: str | None = Field(default=None, description="Copyright notice of the recording")
     original_sha256: Sha256
     audio_sha256: Sha256 = Field(description="Of the processed MP3")
     audio_path: RelativePath | None = Field(default=None, description="Of the processed MP3")
@@ -143,6 +145,7 @@ class Attribution(Entity):
     licence: str
     licence_url: str | None = None
     url: str | None = Field(default=None, description="Where the track, or else its source, can be found")
+    copyright: str | None = Field(default=None, description="Copyright notice of the recording")
 
 
 class BaseModelRow(Entity):
@@ -239,6 +242,10 @@ class AuditReport(Entity):
     )
     integrity: IntegrityFacts
     findings: list[Finding]
+    languages: dict[str, int] = Field(
+        default_factory=dict, description="Tracks with lyrics of their own, by language"
+    )
+    publication: Publication = Publication()
     disclaimer: str = DISCLAIMER
 
     @property

@@ -11,11 +11,11 @@ from collections import Counter
 from datetime import datetime, time
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from lofi_pipeline.audit.export.errors import AuditFileError
 from lofi_pipeline.audit.export.escape import safe_url
 from lofi_pipeline.audit.export.format import count, hours, money
+from lofi_pipeline.audit.export.surroundings import Surroundings
 from lofi_pipeline.audit.export.tracks_csv import COLUMNS
 from lofi_pipeline.entities import AuditReport, Verdict
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mlcroissant import Context, CreativeWork, FileObject, FileSet, Metadata, RecordSet
 
 TRACKS = "tracks.csv"
+PROCESSED = "processed"
+"""The folder of the audio, below the data root."""
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 MOST_FILES = 1_000
 """Beyond this many, audio files are one file set, and their hashes stand in tracks.csv: checking takes 1 ms for each."""
@@ -49,10 +51,11 @@ MAINTENANCE = (
 )
 
 
-def croissant(report: AuditReport, tracks_csv: bytes) -> str:
+def croissant(report: AuditReport, tracks_csv: bytes, around: Surroundings = Surroundings()) -> str:
     """The whole file as JSON in ASCII. `tracks_csv`: the table that lies beside it, which holds the records.
 
-    Paths of audio files are relative to the data root; `tracks.csv` lies beside the file.
+    Every address leads from the file's own folder to a file. The record set `tracks` is the table, `recordings` the audio: who
+    only reads the table opens no audio.
 
     Raises:
         AuditFileError: mlcroissant finds an error in what came out.
@@ -60,7 +63,7 @@ def croissant(report: AuditReport, tracks_csv: bytes) -> str:
     from mlcroissant import ValidationError
 
     try:
-        text = json.dumps(_metadata(report, tracks_csv).to_json(), indent=2, default=str) + "\n"
+        text = json.dumps(_metadata(report, tracks_csv, around).to_json(), indent=2, default=str) + "\n"
         check_croissant(text)
     except ValidationError as error:
         raise AuditFileError(f"croissant.json: {error}; this is a fault of the program: report it") from error
@@ -83,7 +86,7 @@ def check_croissant(text: str) -> None:
         raise AuditFileError(f"croissant.json: {issues.report()}; this is a fault of the program: report it")
 
 
-def _metadata(report: AuditReport, tracks_csv: bytes) -> Metadata:
+def _metadata(report: AuditReport, tracks_csv: bytes, around: Surroundings) -> Metadata:
     from mlcroissant import Context, Metadata
 
     context, dataset = Context(), report.dataset
@@ -100,8 +103,8 @@ def _metadata(report: AuditReport, tracks_csv: bytes) -> Metadata:
         "date_published": dataset.created,
         "keywords": ["lofi", "music", "text-to-music"],
         "license": _licences(report, context),
-        "distribution": _files(report, tracks_csv, context),
-        "record_sets": [_records(context)],
+        "distribution": [_table(tracks_csv, context), *_audio(report, around, context)],
+        "record_sets": [_records(context), _recordings(context)],
         **_responsible(report),
     }
     return Metadata(ctx=context, **fields)
@@ -116,10 +119,10 @@ def _licences(report: AuditReport, context: Context) -> list[str | CreativeWork]
     return [url or CreativeWork(ctx=context, name=licence) for licence, url in found.items()]
 
 
-def _files(report: AuditReport, tracks_csv: bytes, context: Context) -> list[FileObject | FileSet]:
-    from mlcroissant import FileObject, FileSet
+def _table(tracks_csv: bytes, context: Context) -> FileObject:
+    from mlcroissant import FileObject
 
-    table = FileObject(
+    return FileObject(
         ctx=context,
         id=TRACKS,
         name=TRACKS,
@@ -129,31 +132,47 @@ def _files(report: AuditReport, tracks_csv: bytes, context: Context) -> list[Fil
         encoding_formats=["text/csv"],
         sha256=hashlib.sha256(tracks_csv).hexdigest(),
     )
-    known = [track for track in report.tracks if track.audio_path]
-    if len(known) > MOST_FILES:
-        description = "Processed audio, relative to the data root; tracks.csv has the hash of each file."
-        audio = FileSet(
-            ctx=context,
-            id="audio",
-            name="audio",
-            description=description,
-            includes=["processed/*/*.mp3"],
-            encoding_formats=["audio/mpeg"],
-        )
-        return [table, audio]
+
+
+def _audio(report: AuditReport, around: Surroundings, context: Context) -> list[FileObject | FileSet]:
+    """The folder of the audio, the files of this version in it, and each of them with its hash where they are not too many."""
+    from mlcroissant import FileObject, FileSet
+
+    known = [(track, track.audio_path) for track in report.tracks if track.audio_path]
+    whole = len(known) <= MOST_FILES
+    folder = FileObject(
+        ctx=context,
+        id=PROCESSED,
+        name=PROCESSED,
+        description=f"The folder of the audio. Its SHA-256 is the data set version's, which holds the hash of every file; {TRACKS} "
+        "has them too.",
+        content_url=around.address(PROCESSED),
+        encoding_formats=["inode/directory"],
+        sha256=report.dataset.hash,
+    )
+    audio = FileSet(
+        ctx=context,
+        id="audio",
+        name="audio",
+        description="The recordings as they were trained on."
+        + ("" if whole else f" Other versions' may be among them: {TRACKS} has those of this one."),
+        contained_in=[PROCESSED],
+        includes=[path.removeprefix(f"{PROCESSED}/") for _, path in known] if whole and known else ["*/*.mp3"],
+        encoding_formats=["audio/mpeg"],
+    )
     files = [
         FileObject(
             ctx=context,
             id=f"audio/{track.track_id}",
             name=f"{track.track_id}.mp3",
-            description=f"{track.split} side, {track.licence}; the path is relative to the data root",
-            content_url=quote(track.audio_path or ""),
+            description=f"{track.split} side, {track.licence}",
+            content_url=around.address(path),
             encoding_formats=["audio/mpeg"],
             sha256=track.audio_sha256,
         )
-        for track in known
+        for track, path in (known if whole else [])
     ]
-    return [table, *files]
+    return [folder, audio, *files]
 
 
 def _records(context: Context) -> RecordSet:
@@ -181,6 +200,44 @@ def _records(context: Context) -> RecordSet:
     )
 
 
+def _recordings(context: Context) -> RecordSet:
+    from mlcroissant import DataType, Extract, Field, RecordSet, Source, Transform
+
+    track_id = Source(
+        ctx=context,
+        file_set="audio",
+        extract=Extract(ctx=context, file_property="fullpath"),
+        transforms=[Transform(ctx=context, regex=r".*?(track_[0-9]+)\.mp3$")],
+    )
+    content = Source(ctx=context, file_set="audio", extract=Extract(ctx=context, file_property="content"))
+    fields = [
+        Field(
+            ctx=context,
+            id="recordings/track_id",
+            name="track_id",
+            description="The track's id, as in tracks/track_id",
+            data_types=[DataType.TEXT],
+            source=track_id,
+        ),
+        Field(
+            ctx=context,
+            id="recordings/audio",
+            name="audio",
+            description="The processed MP3: 48 kHz, stereo",
+            data_types=[DataType.AUDIO_OBJECT],
+            source=content,
+        ),
+    ]
+    return RecordSet(
+        ctx=context,
+        id="recordings",
+        name="recordings",
+        description="The audio of the tracks, one file after the other.",
+        key=["recordings/track_id"],
+        fields=fields,
+    )
+
+
 def _responsible(report: AuditReport) -> dict[str, Any]:
     """The fields of Croissant's extension for responsible AI."""
     kinds = Counter(row.record.source_type.value for row in report.sources)
@@ -192,7 +249,7 @@ def _responsible(report: AuditReport) -> dict[str, Any]:
     return {
         "data_collection": (
             f"Music was acquired from {count(len(report.sources), 'source')} ({collected or 'none'}), at a known cost of "
-            f"{money(report.cost)}. Each source's licence and evidence is in LICENSES/."
+            f"{money(report.cost)}. Each source's licence and evidence is in sources/."
         ),
         "data_collection_type": sorted(kinds) or None,
         "data_collection_timeframe": [at_midnight(day) for day in dict.fromkeys([*days[:1], *days[-1:]])]
