@@ -29,9 +29,7 @@ def _entry(entry: Attribution) -> str:
     title = markdown_link(entry.title, entry.url)
     licence = markdown_link(entry.licence, entry.licence_url)
     notice = f", {markdown(entry.copyright)}" if entry.copyright else ""
-    return (
-        f'- "{title}" by {markdown(entry.artist)}{notice} (source: {markdown(entry.provider)}), licensed under {licence}'
-    )
+    return f'- "{title}" by {markdown(entry.artist)}{notice} (source: {markdown(entry.provider)}), licensed under {licence}'
 
 
 def _besides(report: AuditReport) -> str:

@@ -157,7 +157,9 @@ def _audio(report: AuditReport, around: Surroundings, context: Context) -> list[
         description="The recordings as they were trained on."
         + ("" if whole else f" Other versions' may be among them: {TRACKS} has those of this one."),
         contained_in=[PROCESSED],
-        includes=[path.removeprefix(f"{PROCESSED}/") for _, path in known] if whole and known else ["*/*.mp3"],
+        includes=[path.removeprefix(f"{PROCESSED}/") for _, path in known]
+        if whole and known
+        else ["*/*.mp3"],
         encoding_formats=["audio/mpeg"],
     )
     files = [

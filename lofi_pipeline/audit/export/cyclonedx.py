@@ -327,7 +327,9 @@ def _references(row: SourceRow, around: Surroundings) -> list[Json]:
     for file in provenance.evidence if provenance else []:
         there = around.holds(file.path)
         hashes = {"hashes": _hashes(file.sha256)} if there else {}
-        told = file.evidence.document + ("" if there else f" (not as recorded; its SHA-256 was {file.sha256})")
+        told = file.evidence.document + (
+            "" if there else f" (not as recorded; its SHA-256 was {file.sha256})"
+        )
         url = quote(around.address(file.path))
         references.append({"type": "evidence", "url": url, "comment": told, **hashes})
     return references

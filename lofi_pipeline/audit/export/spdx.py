@@ -48,7 +48,9 @@ class _Graph:
     def __post_init__(self) -> None:
         subject = self.report.subject
         self.namespace = uuid5(NAMESPACE_URL, f"spdx {subject.hash} {self.report.made.isoformat()}").urn
-        self.owner = self.agent(self.report.publication.provider or "left open: publication.provider is not set")
+        self.owner = self.agent(
+            self.report.publication.provider or "left open: publication.provider is not set"
+        )
 
     def add(self, kind: str, key: str, **facts: object) -> str:
         """Add an element once, and give its id."""

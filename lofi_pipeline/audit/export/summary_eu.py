@@ -23,7 +23,11 @@ AUDIO_RANGES = ((10_000, "less than 10,000 hours"), (1_000_000, "10,000 to 1,000
 MOST_AUDIO = "more than 1,000,000 hours"
 TEXT_RANGE = "less than 1 billion tokens"
 MOST_LISTED = 200
-PARTS = {"1.1": "1. General information", "2.1": "2. List of data sources", "3.1": "3. Aspects of data processing"}
+PARTS = {
+    "1.1": "1. General information",
+    "2.1": "2. List of data sources",
+    "3.1": "3. Aspects of data processing",
+}
 """The three parts of the template, before their first sections."""
 NOTE = (
     "A draft, made from the records of an audit. It is about what this LoRA was trained on and not about its base model, whose "
@@ -141,7 +145,9 @@ def _size(report: AuditReport) -> list[Answer]:
     styles = Counter(style for track in report.tracks for style in track.style_ids)
     lyrics = f"lyrics of {count(report.captions.with_lyrics, 'track')}"
     spread = ", ".join(f"{style} {styles[style]:,}" for style in sorted(styles))
-    recordings = f"{count(report.dataset.track_count, 'recording')} of lofi music, {hours(report.seconds)} (h:mm:ss)"
+    recordings = (
+        f"{count(report.dataset.track_count, 'recording')} of lofi music, {hours(report.seconds)} (h:mm:ss)"
+    )
     words = f"{TEXT_RANGE}: {count(report.captions.prompts, 'different caption')} and the {lyrics}"
     return [
         Answer("Modalities", "Audio, and text that describes it"),
@@ -165,7 +171,9 @@ def _sources(report: AuditReport) -> list[Section]:
     said = report.publication
     public = [row for row in report.sources if row.record.source_type is SourceType.CREATIVE_COMMONS]
     licensed = [row for row in report.sources if row.record.source_type is not SourceType.CREATIVE_COMMONS]
-    crawled = "The pipeline has no crawler: people put files into its folders. How they came by them it can't know."
+    crawled = (
+        "The pipeline has no crawler: people put files into its folders. How they came by them it can't know."
+    )
     return [
         _listing("2.1", "Publicly available datasets", "Music under a public licence, such as Creative Commons", public),
         _listing("2.2.1", "Datasets commercially licensed by rightsholders or their representatives", "Music that was commissioned, bought, or given by partners", licensed),
@@ -194,7 +202,9 @@ def _sources(report: AuditReport) -> list[Section]:
 
 def _listing(number: str, title: str, kind: str, rows: list[SourceRow]) -> Section:
     if not rows:
-        return Section(number, title, [Answer("Were such data used?", "No source on record is of this kind.")])
+        return Section(
+            number, title, [Answer("Were such data used?", "No source on record is of this kind.")]
+        )
     seconds, tracks = sum(row.seconds for row in rows), sum(row.tracks for row in rows)
     size = f"{count(len(rows), 'source')}, {count(tracks, 'track')}, {hours(seconds)} (h:mm:ss)"
     days = sorted(row.record.date_acquired.isoformat() for row in rows)
@@ -238,9 +248,7 @@ def _processing(report: AuditReport) -> list[Section]:
         "or says that it is reserved, is refused, and so is what can't be read. A source that is withdrawn leaves the next version, "
         "and audits name every model that it fed."
     )
-    illegal = (
-        "Files that can't be decoded, or are not music, are refused. The pipeline doesn't look for illegal content in the music."
-    )
+    illegal = "Files that can't be decoded, or are not music, are refused. The pipeline doesn't look for illegal content in the music."
     return [
         Section(
             "3.1",
@@ -272,4 +280,8 @@ def _set(question: str, value: str | None, setting: str) -> Answer:
 
 
 def _known(question: str, value: str, until: str) -> Answer:
-    return Answer(question, value) if visible(value).strip() else Answer(question, None, f"{LEFT_OPEN} until {until}.")
+    return (
+        Answer(question, value)
+        if visible(value).strip()
+        else Answer(question, None, f"{LEFT_OPEN} until {until}.")
+    )

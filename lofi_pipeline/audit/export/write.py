@@ -64,7 +64,8 @@ def write_files(
     written = [_written(folder / name, text.encode()) for name, text in texts.items()]
     written += _written_folder(folder / SHEETS, sheets)
     written += _written_folder(
-        folder / LICENCES, {name.removeprefix(f"{LICENCES}/"): text.encode() for name, text in licensing.items()}
+        folder / LICENCES,
+        {name.removeprefix(f"{LICENCES}/"): text.encode() for name, text in licensing.items()},
     )
     tracks = bill_of_tracks(report, around)
     written.append(_written(folder / TRACKS_BILL, tracks))
