@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from datetime import datetime, time
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lofi_pipeline.audit.export.errors import AuditFileError
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from mlcroissant import Context, CreativeWork, FileObject, FileSet, Metadata, RecordSet
 
 TRACKS = "tracks.csv"
-PROCESSED = "processed"
-"""The folder of the audio, below the data root."""
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 MOST_FILES = 1_000
 """Beyond this many, audio files are one file set, and their hashes stand in tracks.csv: checking takes 1 ms for each."""
@@ -90,6 +89,7 @@ def _metadata(report: AuditReport, tracks_csv: bytes, around: Surroundings) -> M
     from mlcroissant import Context, Metadata
 
     context, dataset = Context(), report.dataset
+    audio = _audio(report, around, context)
     fields: dict[str, Any] = {
         "conforms_to": CONFORMS_TO,
         "name": dataset.dataset_id,
@@ -103,8 +103,8 @@ def _metadata(report: AuditReport, tracks_csv: bytes, around: Surroundings) -> M
         "date_published": dataset.created,
         "keywords": ["lofi", "music", "text-to-music"],
         "license": _licences(report, context),
-        "distribution": [_table(tracks_csv, context), *_audio(report, around, context)],
-        "record_sets": [_records(context), _recordings(context)],
+        "distribution": [_table(tracks_csv, context), *audio],
+        "record_sets": [_records(context), *(_recordings(context) if audio else [])],
         **_responsible(report),
     }
     return Metadata(ctx=context, **fields)
@@ -135,31 +135,34 @@ def _table(tracks_csv: bytes, context: Context) -> FileObject:
 
 
 def _audio(report: AuditReport, around: Surroundings, context: Context) -> list[FileObject | FileSet]:
-    """The folder of the audio, the files of this version in it, and each of them with its hash where they are not too many."""
+    """The folders of the audio, the files of this version in them, and each with its hash where they are not too many."""
     from mlcroissant import FileObject, FileSet
 
     known = [(track, track.audio_path) for track in report.tracks if track.audio_path]
+    if not known:
+        return []
     whole = len(known) <= MOST_FILES
-    folder = FileObject(
-        ctx=context,
-        id=PROCESSED,
-        name=PROCESSED,
-        description=f"The folder of the audio. Its SHA-256 is the data set version's, which holds the hash of every file; {TRACKS} "
-        "has them too.",
-        content_url=around.address(PROCESSED),
-        encoding_formats=["inode/directory"],
-        sha256=report.dataset.hash,
-    )
+    parents = sorted({PurePosixPath(path).parent.as_posix() for _, path in known})
+    folders = [
+        FileObject(
+            ctx=context,
+            id=parent,
+            name=parent,
+            description="A folder of audio. Its SHA-256 is the data set version's, which holds the hash of every file; "
+            f"{TRACKS} has them too.",
+            content_url=around.address(parent),
+            encoding_formats=["inode/directory"],
+            sha256=report.dataset.hash,
+        )
+        for parent in parents
+    ]
     audio = FileSet(
         ctx=context,
         id="audio",
         name="audio",
-        description="The recordings as they were trained on."
-        + ("" if whole else f" Other versions' may be among them: {TRACKS} has those of this one."),
-        contained_in=[PROCESSED],
-        includes=[path.removeprefix(f"{PROCESSED}/") for _, path in known]
-        if whole and known
-        else ["*/*.mp3"],
+        description="The recordings as they were trained on.",
+        contained_in=parents,
+        includes=[PurePosixPath(path).name for _, path in known] if whole else ["*.mp3"],
         encoding_formats=["audio/mpeg"],
     )
     files = [
@@ -174,7 +177,7 @@ def _audio(report: AuditReport, around: Surroundings, context: Context) -> list[
         )
         for track, path in (known if whole else [])
     ]
-    return [folder, audio, *files]
+    return [*folders, audio, *files]
 
 
 def _records(context: Context) -> RecordSet:
@@ -202,16 +205,18 @@ def _records(context: Context) -> RecordSet:
     )
 
 
-def _recordings(context: Context) -> RecordSet:
+def _recordings(context: Context) -> list[RecordSet]:
     from mlcroissant import DataType, Extract, Field, RecordSet, Source, Transform
 
+    full_path: Any = "fullpath"  # the library's own type for these is refused by its check
+    whole: Any = "content"
     track_id = Source(
         ctx=context,
         file_set="audio",
-        extract=Extract(ctx=context, file_property="fullpath"),
+        extract=Extract(ctx=context, file_property=full_path),
         transforms=[Transform(ctx=context, regex=r".*?(track_[0-9]+)\.mp3$")],
     )
-    content = Source(ctx=context, file_set="audio", extract=Extract(ctx=context, file_property="content"))
+    content = Source(ctx=context, file_set="audio", extract=Extract(ctx=context, file_property=whole))
     fields = [
         Field(
             ctx=context,
@@ -230,7 +235,7 @@ def _recordings(context: Context) -> RecordSet:
             source=content,
         ),
     ]
-    return RecordSet(
+    recordings = RecordSet(
         ctx=context,
         id="recordings",
         name="recordings",
@@ -238,6 +243,7 @@ def _recordings(context: Context) -> RecordSet:
         key=["recordings/track_id"],
         fields=fields,
     )
+    return [recordings]
 
 
 def _responsible(report: AuditReport) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_licences_hashes_and_responsible_ai(tmp_path: Path) -> None:
     files = {file.name: file.sha256 for file in found.file_objects}
     table = (tmp_path / "tracks.csv").read_bytes()
     assert files.pop("tracks.csv") == hashlib.sha256(table).hexdigest()
-    assert files.pop("processed") == report.dataset.hash  # of a folder: what names every file in it
+    assert files.pop("processed/core") == report.dataset.hash  # of a folder: what names every file in it
     assert files == {f"{track.track_id}.mp3": track.audio_sha256 for track in report.tracks}
     assert found.data_collection is not None
     assert "4 sources (2 commissioned, 2 creative_commons)" in found.data_collection
@@ -90,12 +90,14 @@ def test_the_audio_can_be_read_beside_the_table(tmp_path: Path) -> None:
     audio = {track.track_id: f"MP3 of {track.track_id}".encode() for track in report.tracks}
     tracks = []
     for track in report.tracks:
+        side = {"audio_path": f"validation/{track.track_id}.mp3"} if track.track_id == "track_003" else {}
+        track = track.model_copy(update=side)
         path = tmp_path / "data" / (track.audio_path or "")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(audio[track.track_id])
         digest = hashlib.sha256(audio[track.track_id]).hexdigest()
         tracks.append(track.model_copy(update={"audio_sha256": digest}))
-    (path.parent / "track_999.mp3").write_bytes(b"of another version")
+    (tmp_path / "data/processed/core/track_999.mp3").write_bytes(b"of another version")
     folder = tmp_path / "data" / "audit" / "it"
     folder.mkdir(parents=True)
     found = written(report.model_copy(update={"tracks": tracks}), folder)
@@ -105,7 +107,7 @@ def test_the_audio_can_be_read_beside_the_table(tmp_path: Path) -> None:
     fields = {
         field.id: field.data_types for records in found.metadata.record_sets for field in records.fields
     }
-    assert mlcroissant.DataType.AUDIO_OBJECT in fields["recordings/audio"]
+    assert fields["recordings/audio"] == [mlcroissant.DataType.AUDIO_OBJECT]
 
 
 def test_every_address_leads_from_the_file_to_a_file(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_whatever_people_write_is_a_fact_and_nothing_else(name: str, tmp_path: P
 
 def test_many_files_are_one_file_set(tmp_path: Path) -> None:
     found = written(full(tracks=1_500), tmp_path).metadata
-    assert [file.name for file in found.file_objects] == ["tracks.csv", "processed"]
+    assert [file.name for file in found.file_objects] == ["tracks.csv", "processed/core"]
     assert [files.name for files in found.file_sets] == ["audio"]
     assert (tmp_path / "croissant.json").stat().st_size < 50_000
 

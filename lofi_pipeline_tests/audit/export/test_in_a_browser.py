@@ -95,7 +95,9 @@ def test_text_on_a_phone_is_large_enough_to_read(page: Page, tmp_path: Path) -> 
     shown(page, PAGES["full"], tmp_path, PHONE)
     smallest = "Math.min(...[...document.querySelectorAll('p, td, th, dd, li')].map(e => parseFloat(getComputedStyle(e).fontSize)))"
     assert page.ask(smallest) >= 12
-    narrowest = "Math.min(...[...document.querySelectorAll('.stacked td')].map(e => e.getBoundingClientRect().width))"
+    narrowest = (
+        "Math.min(...[...document.querySelectorAll('.stacked td')].map(e => e.getBoundingClientRect().width))"
+    )
     assert page.ask(narrowest) > 300
 
 
