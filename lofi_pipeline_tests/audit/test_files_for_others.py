@@ -13,7 +13,7 @@ import pytest
 from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
 from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import Publication
-from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, write_json_atomic
 from lofi_pipeline_tests.audit.export.test_cyclonedx import hashes
 from lofi_pipeline_tests.audit.export.test_reuse import lint
 
@@ -67,6 +67,22 @@ def test_a_file_that_is_gone_has_no_hash(data: DataRoot) -> None:
     text = (folder / "bom.cdx.json").read_text()
     assert was not in hashes(json.loads(text))
     assert was in text  # as what it was, among the properties
+
+
+def test_audio_that_a_newer_version_replaced_has_no_hash(data: DataRoot) -> None:
+    inputs = AuditInputs(data)
+    assert inputs.dataset.value is not None
+    [(_, version)] = inputs.versions.found
+    other, sha256 = content_sha256("newer"), content_sha256("other audio")
+    newer = inputs.dataset.value.model_copy(update={"hash": other})
+    first = version.tracks[0].model_copy(update={"audio_sha256": sha256})
+    tracks = [first, *version.tracks[1:]]
+    write_json_atomic(
+        data.dataset_version(other), version.model_copy(update={"dataset": newer, "tracks": tracks})
+    )
+    write_json_atomic(data.dataset_manifest_json, newer)
+    bill = json.loads((audited(data) / "tracks.cdx.json").read_bytes())
+    assert hashes(bill) == {item.audio_sha256 for item in version.tracks[1:]}
 
 
 def test_mlcroissant_reads_every_track_and_its_audio(data: DataRoot) -> None:

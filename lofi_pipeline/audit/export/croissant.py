@@ -161,7 +161,7 @@ def _audio(report: AuditReport, around: Surroundings, context: Context) -> list[
         id="audio",
         name="audio",
         description="The recordings as they were trained on.",
-        contained_in=parents,
+        contained_in=[*parents],
         includes=[PurePosixPath(path).name for _, path in known] if whole else ["*.mp3"],
         encoding_formats=["audio/mpeg"],
     )

@@ -139,7 +139,10 @@ def _general(report: AuditReport) -> list[Section]:
 
 def _size(report: AuditReport) -> list[Answer]:
     days = sorted(row.record.date_acquired for row in report.sources)
-    languages = ", ".join(f"{report.languages[name]:,} in {name}" for name in report.languages)
+    unsaid = {"unknown": "a language that is not on record"}
+    languages = ", ".join(
+        f"{tracks:,} in {unsaid.get(name, name)}" for name, tracks in report.languages.items()
+    )
     length = report.seconds / 3600
     audio = next((words for most, words in AUDIO_RANGES if length < most), MOST_AUDIO)
     styles = Counter(style for track in report.tracks for style in track.style_ids)

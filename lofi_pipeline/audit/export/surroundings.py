@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from lofi_pipeline.entities import AuditReport, FindingCode
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.entities import AuditReport, Dataset, DatasetVersion, FindingCode, RecordError
+from lofi_pipeline.storage import DataRoot, read_json
 
 NOT_AS_RECORDED = {
     FindingCode.FILE_CHANGED,
@@ -41,8 +41,27 @@ def surroundings_of(report: AuditReport, folder: Path, root: DataRoot | None) ->
     if root is None:
         return Surroundings(lacking=frozenset(lacking))
     lacking |= {path for path in _paths(report) if not (root.path / path).is_file()}
+    lacking |= _of_another_version(report, root)
     way = os.path.relpath(root.path.resolve(), folder.resolve())
     return Surroundings(PurePath(way).as_posix(), frozenset(lacking))
+
+
+def _of_another_version(report: AuditReport, root: DataRoot) -> set[str]:
+    """Paths of this version's audio where the version that is published now has other audio; all, where that can't be told."""
+    try:
+        published = Dataset.parse(read_json(root.dataset_manifest_json), where="the published data set").hash
+        if published == report.dataset.hash:
+            return set()
+        path = root.dataset_version(published)
+        version = DatasetVersion.parse(read_json(path), where=str(path))
+    except (OSError, RecordError):
+        return {track.audio_path for track in report.tracks if track.audio_path}
+    now = {item.track.audio_path: item.audio_sha256 for item in version.tracks}
+    return {
+        track.audio_path
+        for track in report.tracks
+        if track.audio_path and now.get(track.audio_path) != track.audio_sha256
+    }
 
 
 def checkpoint_file(report: AuditReport, name: str) -> str:

@@ -81,13 +81,13 @@ def test_sources_stand_in_the_section_of_their_kind() -> None:
 
 
 def test_size_languages_and_dates_follow_from_the_records() -> None:
-    report = full().model_copy(update={"languages": {"de": 3, "en": 1}})
+    report = full().model_copy(update={"languages": {"de": 3, "unknown": 1}})
     general = answers(report, "1.3")
     assert general["Size of the audio"] == (
         "less than 10,000 hours: 12 recordings of lofi music, 0:24:00 (h:mm:ss)"
     )
     assert general["Languages"] == (
-        "Captions are in English. Tracks with lyrics of their own: 3 in de, 1 in en."
+        "Captions are in English. Tracks with lyrics of their own: 3 in de, 1 in a language that is not on record."
     )
     latest = max(row.record.date_acquired for row in report.sources).isoformat()
     assert general["Latest date of acquisition"] == latest
