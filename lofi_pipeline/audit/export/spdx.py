@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from lofi_pipeline.audit.export.croissant import MAINTENANCE, PREPROCESSING, USE_CASES
@@ -149,7 +150,7 @@ def _model(graph: _Graph, dataset: str) -> str:
         summary=report.now.sentence,
         software_packageVersion=subject.name,
         software_primaryPurpose="model",
-        software_downloadLocation=graph.around.address(subject.path),
+        software_downloadLocation=quote(graph.around.address(subject.path)),
         software_copyrightText=owner_of(report),
         suppliedBy=graph.owner,
         builtTime=saved,
@@ -203,7 +204,7 @@ def _dataset(graph: _Graph, tracks_csv: bytes) -> str:
         summary=f"{count(facts.track_count, 'track')}, {hours(report.seconds)} (h:mm:ss), {held_out}.",
         software_packageVersion=facts.hash,
         software_primaryPurpose="data",
-        software_downloadLocation=graph.around.address(f"metadata/datasets/{facts.hash}.json"),
+        software_downloadLocation=quote(graph.around.address(f"metadata/datasets/{facts.hash}.json")),
         originatedBy=[graph.owner],
         builtTime=made,
         releaseTime=made,
