@@ -14,7 +14,7 @@ from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion, verif
 from lofi_pipeline.audit.integrity.verify import verify_files
 from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
-from lofi_pipeline.audit.tables import attributions, caption_facts, obligation_rows
+from lofi_pipeline.audit.tables import attributions, caption_facts, languages_of, obligation_rows
 from lofi_pipeline.audit.training_facts import (
     base_metrics,
     cache_facts,
@@ -124,6 +124,8 @@ def _report(
         reference=[track.track_id for track in held_out],
         integrity=integrity,
         findings=findings,
+        languages=languages_of(version),
+        publication=config.publication,
     )
 
 

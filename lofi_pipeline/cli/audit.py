@@ -72,7 +72,7 @@ def one(
         bool, typer.Option("--quick", help="Do not hash music and weights again; records and evidence are.")
     ] = False,
     documents: Annotated[
-        bool, typer.Option("--documents", help="Copy the documents of evidence into LICENSES/ too.")
+        bool, typer.Option("--documents", help="Copy the documents of evidence into sources/ too.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -99,7 +99,8 @@ def one(
 ) -> None:
     """Audit a checkpoint or a data set version: what `lofi audit ID` does.
 
-    Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/. A data root that
+    Writes data/audit/ID/: report.json, audit.html, summary-eu.html, tracks.csv, ATTRIBUTION.md, bills of materials, sources/
+    with a sheet for each source, and LICENSES/. A data root that
     can't be written to is audited all the same: what was found is shown, and is written where --output says.
     """
     from lofi_pipeline.audit import UnknownSubject

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities import Entity, Publication
 from lofi_pipeline.storage import content_sha256
 
 PREFIX, DELIMITER = "LOFI_", "__"
@@ -262,6 +262,7 @@ class PipelineConfig(Entity, BaseSettings):
     training: TrainingSettings
     evaluation: EvaluationSettings = EvaluationSettings()
     retention: RetentionSettings = RetentionSettings()
+    publication: Publication = Publication()
 
     @classmethod
     def settings_customise_sources(

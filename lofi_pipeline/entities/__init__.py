@@ -59,6 +59,7 @@ from lofi_pipeline.entities.lineage import (
     ScoreKey,
     Scores,
 )
+from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -129,6 +130,7 @@ __all__ = [
     "Permission",
     "ProcessedFacts",
     "Provenance",
+    "Publication",
     "QualityMetrics",
     "QualityPart",
     "QualityReport",

@@ -17,6 +17,7 @@ from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.finding import Finding, Severity
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
+from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
 from lofi_pipeline.entities.verdict import Obligation, Provenance, Verdict
@@ -252,6 +253,10 @@ class AuditReport(Entity):
     )
     integrity: IntegrityFacts
     findings: list[Finding]
+    languages: dict[str, int] = Field(
+        default_factory=dict, description="Tracks with lyrics of their own, by language"
+    )
+    publication: Publication = Publication()
     disclaimer: str = DISCLAIMER
 
     @property

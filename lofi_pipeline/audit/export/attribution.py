@@ -18,7 +18,8 @@ def attribution_text(report: AuditReport) -> str:
     )
     opening = (
         f"{made} the following {count(len(report.attribution), 'recording')}, changed in loudness and length. "
-        "That they are named here does not mean that their authors endorse it."
+        "That they are named here does not mean that their authors endorse it. Where no copyright notice stands, none is on "
+        "record. The licences disclaim warranties; their texts are in LICENSES/, or linked there."
     )
     entries = "\n".join(_entry(entry) for entry in report.attribution)
     return f"# Attribution for {name}\n\n{opening}\n\n{entries}\n{_besides(report)}"
