@@ -101,6 +101,8 @@ def listen_to_refused(
         OSError: the disk is full or cannot be written.
         RecordError: refused.json was edited, or lost, since it was entered.
     """
+    if is_entered(root, refused_json(root)) and not refused_without_fingerprint(root):
+        return 0
     with locked(refused_json(root)):
         _enter(root)
         missing = refused_without_fingerprint(root)
