@@ -30,6 +30,7 @@ from lofi_pipeline.storage import (
     edited_by_hand,
     enter_grown,
     file_sha256,
+    is_entered,
     json_file,
     locked,
     read_record,
@@ -100,7 +101,10 @@ def listen_to_refused(
         OSError: the disk is full or cannot be written.
         RecordError: refused.json was edited, or lost, since it was entered.
     """
+    if is_entered(root, refused_json(root)) and not refused_without_fingerprint(root):
+        return 0
     with locked(refused_json(root)):
+        _enter(root)
         missing = refused_without_fingerprint(root)
         if not missing:
             return 0
@@ -131,12 +135,19 @@ def _keep(root: DataRoot, recording_id: str, bands: np.ndarray) -> str:
 
 
 def _save(root: DataRoot, recordings: list[RefusedRecording]) -> None:
-    path, before = refused_json(root), load_refused(root)
-    earlier = (json_file(RefusedRecordings(recordings=before[:count])) for count in range(len(before)))
-    if not enter_grown(root, path, earlier):
-        raise edited_by_hand(path)
+    path = refused_json(root)
     write_json_atomic(path, RefusedRecordings(recordings=recordings))
     append_to_ledger(root, {root.relative(path): file_sha256(path)})
+
+
+def _enter(root: DataRoot) -> None:
+    """Enter the record into the ledger where whoever wrote it was killed before."""
+    path = refused_json(root)
+    if not is_entered(root, path):
+        known = load_refused(root)
+        earlier = (json_file(RefusedRecordings(recordings=known[:count])) for count in range(len(known)))
+        if not path.is_file() or not enter_grown(root, path, earlier):
+            raise edited_by_hand(path)
 
 
 Heard = tuple[np.ndarray | None, str | None]

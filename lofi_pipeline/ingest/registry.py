@@ -5,6 +5,7 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -135,7 +136,8 @@ def register_sources(
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)
         before = load_registry(root)
-        memory = _memory(root, before, record, days.judged)
+        withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
+        memory = _memory(root, before, record, days.judged, without=withdrawn)
         scan = scan_drops(
             root,
             style_ids=style_ids,
@@ -151,7 +153,6 @@ def register_sources(
         scan = with_days(scan, days)
         registry = _assign(root, before, scan)
         sources = _compile_sources(scan, registry)
-        withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
         save_memory(root, updated(memory, known, scan.drops, days.judged, without=withdrawn))
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
         write_sealed(root, root.registry_json, registry)
@@ -171,7 +172,9 @@ def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:
     return known if known is not None and scan.model_copy(update={"ledger": known.ledger}) == known else scan
 
 
-def _memory(root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day: date) -> Memory:
+def _memory(
+    root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day: date, *, without: Container[str]
+) -> Memory:
     """What is remembered. In a data root that is older than this record: the terms of tracks that were removed."""
     memory = load_memory(root)
     if remembered_json(root).is_file():
@@ -182,7 +185,7 @@ def _memory(root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day
         for before in removed
         if before is not None
         for origin in before.origins
-        if (terms := record.on_record(origin.source_id)) is not None
+        if origin.source_id not in without and (terms := record.on_record(origin.source_id)) is not None
     ]
     return memory.having(found, day)
 

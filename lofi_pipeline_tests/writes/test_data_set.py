@@ -80,6 +80,7 @@ def test_drops_that_come_change_and_go(built: DataRoot, tmp_path: Path, which: s
     make_drop(built, "third", {"again.wav": song(1)}, facts(source_id="third"))
     make_drop(built, "fourth", {"e.wav": song(1)}, "{")
     trial = Trial(built, run, tmp_path)
+    assert in_order(trial.changes, order_of("remember")) == []
     assert load_version(trial.undisturbed).dataset.style_distribution[StyleCategory.SEASONAL] == 3
     assert trial.unequal(which) == []
 
