@@ -5,6 +5,7 @@ Files and records that are not as they were written are found in audit/integrity
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -30,7 +31,8 @@ from lofi_pipeline.licensing.grants import how_to_accept
 from lofi_pipeline.licensing.withdrawals import Withdrawal
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
-VERSIONLESS = "LicenseRef-CC-"
+VERSIONLESS = re.compile(r"LicenseRef-CC-(?:BY|NC|ND|SA|-)+(?![\w-])")
+"""Ids of licences of Creative Commons where nobody said which version."""
 REMARKS: tuple[tuple[FindingCode, Severity], ...] = (
     (FindingCode.CLAUSE_DENIES, WARNING),
     (FindingCode.EVIDENCE_DENIES, WARNING),
@@ -105,7 +107,7 @@ def _source(row: SourceRow) -> Iterable[Finding]:
     if not (row.record.verified_by or "").strip():
         sentence = f"Nobody is named who verified the licence of {source_id}: say it in verified_by of its source.json."
         yield _finding(WARNING, FindingCode.NOT_VERIFIED, source_id, sentence)
-    if row.verdict_now.licence.startswith(VERSIONLESS):
+    if VERSIONLESS.match(row.verdict_now.licence):
         sentence = f'"{row.record.license_type}" of {source_id} does not say which version; attribution should name it.'
         yield _finding(WARNING, FindingCode.LICENCE_VERSION_UNKNOWN, source_id, sentence)
 
