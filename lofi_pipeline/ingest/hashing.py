@@ -6,12 +6,12 @@ What is in a drop is listed in listing.py, and what becomes of it is decided in 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from lofi_pipeline.entities import DropAudio
 from lofi_pipeline.ingest.errors import ChangedMeanwhile
@@ -38,7 +38,7 @@ def settled_sha256(path: Path, size: int, modified_ns: int) -> str:
         return _settled(file, size, modified_ns)
 
 
-def _settled(file: io.FileIO, size: int, modified_ns: int) -> str:
+def _settled(file: BinaryIO, size: int, modified_ns: int) -> str:
     digest = hashlib.sha256()
     before = _looks(file.fileno())
     while block := file.read(min(size + 1, _BLOCK)):
@@ -93,9 +93,9 @@ def _hash(path: Path, file: DropAudio) -> DropAudio:
     try:
         if fault := sparse_reason(path):
             return file.model_copy(update={"refusal": f"{file.path}: {fault}"})
-        with path.open("rb", buffering=0) as opened:
+        with path.open("rb") as opened:
             sha256 = file.sha256 or _settled(opened, file.size, file.modified_ns)
-            said = said_by_tags(io.BufferedReader(opened), path.name)
+            said = said_by_tags(opened, path.name)
         return file.model_copy(update={"sha256": sha256, "said": said})
     except ChangedMeanwhile as error:
         return file.model_copy(update={"refusal": f"{file.path}: {error}"})
