@@ -37,7 +37,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
 )
 from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
-from lofi_pipeline.audio.io.tags import read_tags
+from lofi_pipeline.audio.io.tags import read_tags, tags_in
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, fingerprint_of, process
 
@@ -79,6 +79,7 @@ __all__ = [
     "shared_part",
     "sketch",
     "sketch_starts",
+    "tags_in",
     "true_peak_dbtp",
     "write_wav",
 ]

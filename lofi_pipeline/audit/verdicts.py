@@ -91,10 +91,9 @@ class SourceJudge:
     ) -> Verdict:
         verdict = self._judge(record, provenance, self.today, accepted)
         manifest = self.inputs.manifests.get(record.source_id)
-        if manifest is not None and stricter(
-            other := self._judge(manifest, provenance, self.today, accepted), verdict
-        ):
-            verdict = other
+        if manifest is not None:
+            other = self._judge(manifest, provenance, self.today, accepted)
+            verdict = other if stricter(other, verdict) else verdict
         for drop in self.inputs.drops_of(record.source_id):
             verdict = with_remarks_on_documents(verdict, drop)
         return verdict

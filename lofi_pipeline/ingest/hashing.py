@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from lofi_pipeline.entities import DropAudio
 from lofi_pipeline.ingest.errors import ChangedMeanwhile
@@ -33,13 +34,17 @@ def settled_sha256(path: Path, size: int, modified_ns: int) -> str:
         ChangedMeanwhile: it has not; its bytes may be of two contents.
         OSError: it cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        before = _looks(file.fileno())
-        while block := file.read(min(size + 1, _BLOCK)):
-            digest.update(block)
-        if not (size, modified_ns) == before == _looks(file.fileno()):
-            raise ChangedMeanwhile
+        return _settled(file, size, modified_ns)
+
+
+def _settled(file: BinaryIO, size: int, modified_ns: int) -> str:
+    digest = hashlib.sha256()
+    before = _looks(file.fileno())
+    while block := file.read(min(size + 1, _BLOCK)):
+        digest.update(block)
+    if not (size, modified_ns) == before == _looks(file.fileno()):
+        raise ChangedMeanwhile
     return digest.hexdigest()
 
 
@@ -88,8 +93,10 @@ def _hash(path: Path, file: DropAudio) -> DropAudio:
     try:
         if fault := sparse_reason(path):
             return file.model_copy(update={"refusal": f"{file.path}: {fault}"})
-        sha256 = file.sha256 or settled_sha256(path, file.size, file.modified_ns)
-        return file.model_copy(update={"sha256": sha256, "said": said_by_tags(path)})
+        with path.open("rb") as opened:
+            sha256 = file.sha256 or _settled(opened, file.size, file.modified_ns)
+            said = said_by_tags(opened, path.name)
+        return file.model_copy(update={"sha256": sha256, "said": said})
     except ChangedMeanwhile as error:
         return file.model_copy(update={"refusal": f"{file.path}: {error}"})
     except OSError as error:

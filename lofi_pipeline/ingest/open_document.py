@@ -28,8 +28,8 @@ LONGEST_TEXT = 2_000_000
 MOST_PAGES = 500
 MOST_SECONDS = 20.0
 """For the text of one PDF."""
-LEAST_LETTERS = 20
-LEAST_DIFFERENT = 6
+LEAST_LETTERS = 8
+LEAST_DIFFERENT = 5
 """Letters that a text must have to say something: less is a blank, or a key that was held down."""
 LEAST_DRAWN = 2_000
 """Bytes of drawing on the pages of a PDF whose words are shapes."""

@@ -6,9 +6,9 @@ The tags are read in audio/io/tags.py. Which licence a text names, and what it d
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
+from typing import BinaryIO
 
-from lofi_pipeline.audio import read_tags
+from lofi_pipeline.audio import tags_in
 from lofi_pipeline.licensing import load_policy
 from lofi_pipeline.licensing.contradictions import CREDENTIALS, has_weight, named_licences
 from lofi_pipeline.licensing.denials import denials, quoted
@@ -21,13 +21,13 @@ NOTHING: dict[str, str] = {}
 """One for all files that say nothing: most do."""
 
 
-def said_by_tags(path: Path) -> dict[str, str]:
+def said_by_tags(file: BinaryIO, file_name: str) -> dict[str, str]:
     """What the tags of a file say that bears on its rights, by tag; empty where they name no licence and deny nothing.
 
     Raises:
         OSError: the file cannot be read.
     """
-    read = read_tags(path)
+    read = tags_in(file, file_name)
     policy = load_policy()
     said = {name: kept for name, text in read.said.items() if (kept := _kept(text, policy))}
     if read.credentials:

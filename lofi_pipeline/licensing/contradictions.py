@@ -13,7 +13,6 @@ from lofi_pipeline.entities import DropManifest, SourceRecord, Statement
 from lofi_pipeline.licensing.denials import denials
 from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.policy import Policy
-from lofi_pipeline.licensing.text import normalize_license
 
 MOST_SEARCHED = 20_000
 """Characters of a text that are searched for licences."""
@@ -96,7 +95,7 @@ def _by_name(text: str, policy: Policy) -> Iterator[str]:
 
 def _known(name: str, policy: Policy) -> bool:
     try:
-        return policy.find(normalize_license(name)) is not None
+        return policy.find(name) is not None
     except UnreadableLicence:
         return False
 

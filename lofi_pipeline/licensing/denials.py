@@ -15,6 +15,8 @@ from lofi_pipeline.licensing.training_words import bans_training
 LONGEST_SENTENCE = 600
 """Longer ones are searched in pieces."""
 MOST_QUOTED = 200
+AS_LONG_AS_A_NAME = 5
+"""Words of a phrase such as "TDM opt-out" in a tag, which is read as the name of a licence is: in doubt it is a ban."""
 
 _END = re.compile(r"(?<=[.!?;])\s+|[。！？；]|\n\s*\n|\n(?=\s*(?:\d+[.)]|[-*•]))")
 _QUOTES = str.maketrans(
@@ -113,7 +115,9 @@ def sentences(text: str) -> Iterator[str]:
 def _denies(sentence: str) -> bool:
     plain = unicodedata.normalize("NFKC", sentence).casefold().translate(_QUOTES)
     plain = " ".join(_HARMLESS.sub(" ", plain.replace("_", " ")).split())
-    return bool(bans_training(plain) or _LATIN_AND_CYRILLIC.search(plain) or _EAST_ASIAN.search(plain))
+    if _LATIN_AND_CYRILLIC.search(plain) or _EAST_ASIAN.search(plain):
+        return True
+    return len(plain.split()) <= AS_LONG_AS_A_NAME and bans_training(plain)
 
 
 def quoted(text: str, *, most: int = MOST_QUOTED) -> str:

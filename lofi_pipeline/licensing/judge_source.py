@@ -97,7 +97,7 @@ class _Case:
             commercial=self.settings.commercial,
             grant=outright,
             commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
-            evidenced=outright,
+            evidenced=proved,
             policy=self.policy,
         )
 

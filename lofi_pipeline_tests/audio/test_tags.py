@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -25,7 +26,7 @@ def encoded(path: Path, codec: str, **metadata: str) -> Path:
     """A second of noise with these tags, as FFmpeg writes them."""
     noise = np.random.default_rng(0).standard_normal((2, 48_000)).astype(np.float32) / 20
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=48_000)
+        stream: Any = container.add_stream(codec, rate=48_000)
         stream.layout = "stereo"
         container.metadata.update(metadata)
         frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")

@@ -21,7 +21,6 @@ from lofi_pipeline.entities import (
     FindingCode,
     Severity,
     SourceType,
-    Split,
     Track,
     VersionTrack,
 )
@@ -224,9 +223,7 @@ def built(root: DataRoot, found: Registration) -> DatasetVersion:
     """A data set version of what was registered, as if its tracks had been worked on."""
     version_tracks = [
         VersionTrack.model_construct(
-            track=Track.model_construct(
-                **GOOD["track"] | {"track_id": track.track_id, "source_id": "source"}, split=Split.TRAIN
-            ),
+            track=Track.model_validate(GOOD["track"] | {"track_id": track.track_id, "source_id": "source"}),
             sha256=track.sha256,
             audio_sha256=track.sha256,
             processing=track.sha256,

@@ -58,15 +58,20 @@ def read_tags(path: Path) -> ReadTags:
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        found = _fields(_without_stuffing(file), path.name)
-        said: dict[str, list[str]] = {}
-        for name, text in [*_about_rights(found), *_id3_texts(_Bounded(file))]:
-            cleaned = clean(text, LONGEST_SAID)
-            if cleaned and len(said) < MOST_SAID and cleaned not in said.setdefault(name, []):
-                said[name].append(cleaned)
-        return ReadTags(
-            _tags(found), {name: " | ".join(texts) for name, texts in said.items()}, _has_credentials(file)
-        )
+        return tags_in(file, path.name)
+
+
+def tags_in(file: BinaryIO, file_name: str) -> ReadTags:
+    """The tags of a file that is open."""
+    found = _fields(_without_stuffing(file), file_name)
+    said: dict[str, list[str]] = {}
+    for name, text in [*_about_rights(found), *_id3_texts(_Bounded(file))]:
+        cleaned = clean(text, LONGEST_SAID)
+        if cleaned and len(said) < MOST_SAID and cleaned not in said.setdefault(name, []):
+            said[name].append(cleaned)
+    return ReadTags(
+        _tags(found), {name: " | ".join(texts) for name, texts in said.items()}, _has_credentials(file)
+    )
 
 
 def clean(text: str, longest: int) -> str:
