@@ -107,6 +107,8 @@ def _log(
     from lofi_pipeline.ingest import clock_day
 
     scan = found.scan
+    for name in found.newly_sealed:
+        context.log.info(f"{name}: was not sealed yet, as in an earlier version; sealed as it stands")
     if damage:
         context.log.error(f"{ledger_path(root)} {damage}: take it and withdrawals.json back from a backup")
     not_taken = [drop for drop in scan.drops if drop.status is not DropStatus.ACCEPTED]
