@@ -34,8 +34,8 @@ AUDIO_SUFFIXES = frozenset(_SUFFIXES.split())
 """Of the names of files that are taken. What a file holds is found in itself."""
 
 _DEMUXERS = "wav,w64,flac,mp3,ogg,mov,aac,aiff,caf,au,wv,ape,asf,tta,matroska,webm,mpc,mpc8,tak,dsf,iff"
-_IN_CONTAINER = {"asf", "matroska,webm"}
-"""Demuxers that know the length of the file, and not of its streams."""
+_MATROSKA = "matroska,webm"
+"""A demuxer that knows the length of the file, and not of its streams."""
 _BUFFER_BYTES = 1 << 17
 _RATES = range(4_000, 768_001)
 _MAX_CHANNELS = 8
@@ -47,6 +47,7 @@ _TOLERATED_SECONDS_LOSSLESS = 0.01
 
 _PROTECTED = {"drms", "enca"}
 """Codec tags of encrypted audio in MP4."""
+_IS_PROTECTED = "{} is protected against copying (DRM); buy or ask for a copy without it, as WAV or FLAC"
 _SILENT_RANGE = 2 * 10 ** (-70 / 20)
 """Peak to peak: nothing sounds in a second that keeps within it."""
 _KEPT_SILENT_PARTS = 30
@@ -130,13 +131,6 @@ def _main_stream(container: Any, name: str) -> AudioStream:
     return (default or known)[0]
 
 
-def _refuse_protected(stream: AudioStream, name: str) -> None:
-    if stream.codec_context.codec_tag in _PROTECTED:
-        raise UndecodableAudio(
-            f"{name} is protected against copying (DRM); buy or ask for a copy without it, as WAV or FLAC"
-        )
-
-
 def _short_message(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)[:120]
 
@@ -155,7 +149,7 @@ def _declared_seconds(container: Any, stream: AudioStream, piece: Piece) -> floa
         return piece.seconds[kind]
     if stream.duration and stream.duration > 0 and stream.time_base:
         return max(0.0, float(stream.duration * stream.time_base) - piece.delay)
-    if kind in _IN_CONTAINER and container.duration and container.duration > 0:
+    if kind == _MATROSKA and container.duration and container.duration > 0:
         return container.duration / av.time_base
     return None
 
@@ -262,13 +256,16 @@ class _Decoder:
         """Decode a piece; once there is enough, only look what it declares.
 
         Raises:
-            UndecodableAudio: it cannot be opened.
+            UndecodableAudio: it cannot be opened, or is encrypted.
         """
+        if piece.protected:
+            raise UndecodableAudio(_IS_PROTECTED.format(self.name))
         self.file.show(piece)
         try:
             with _opened(self.file) as container:
                 stream = _main_stream(container, self.name)
-                _refuse_protected(stream, self.name)
+                if stream.codec_context.codec_tag in _PROTECTED:
+                    raise UndecodableAudio(_IS_PROTECTED.format(self.name))
                 self._declare(_declared_seconds(container, stream, piece))
                 if not self.complete:
                     return

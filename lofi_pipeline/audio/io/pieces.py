@@ -10,12 +10,20 @@ import struct
 from lofi_pipeline.audio.io.headers import mp3_seconds
 from lofi_pipeline.audio.io.ogg import ogg_pieces
 from lofi_pipeline.audio.io.regular_file import Piece, RegularFile
-from lofi_pipeline.audio.io.riff import aiff_piece, wav_piece
+from lofi_pipeline.audio.io.riff import aiff_piece, caf_piece, wav_piece
 
 _LARGE_TAG = 1 << 20
 _MOST_TAGS = 16
+_APE_HAS_HEADER = 1 << 31
 _MOST_BLOCKS = 4096
 _MOST_ATOMS = 4096
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_ENCRYPTION = (
+    bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),
+    bytes.fromhex("14e68a292226174cb935dae07ee9289c"),
+)
+_ASF_BROADCAST = 1
 _STREAMINFO, _VORBIS_COMMENT = 0, 4
 _MOST_COMMENT_BYTES = 1 << 20
 
@@ -28,8 +36,10 @@ def pieces(file: RegularFile) -> list[Piece]:
     return [
         wav_piece(file, start)
         or aiff_piece(file, start)
+        or caf_piece(file, start)
         or _flac_piece(file, start)
         or _mp4_piece(file, start)
+        or _asf_piece(file, start)
         or _other_piece(file, start)
     ]
 
@@ -58,9 +68,9 @@ def _before_ape_tag(file: RegularFile) -> int | None:
     at = tail.rfind(b"APETAGEX")
     if at < 0 or len(tail) - at not in (32, 160):
         return None
-    size = struct.unpack("<I", tail[at + 12 : at + 16])[0]
-    end = file.size - len(tail) + at + 32
-    return end - size - 32 if _LARGE_TAG < size < end - 32 else None
+    size, _, flags = struct.unpack("<III", tail[at + 12 : at + 24])
+    start = file.size - len(tail) + at + 32 - size - (32 if flags & _APE_HAS_HEADER else 0)
+    return start if size > _LARGE_TAG and start > 0 else None
 
 
 def _flac_piece(file: RegularFile, start: int) -> Piece | None:
@@ -86,6 +96,21 @@ def _flac_piece(file: RegularFile, start: int) -> Piece | None:
     blocks = [bytes([kind]) + len(data).to_bytes(3, "big") + data for kind, data in kept[:2]]
     blocks[-1] = bytes([blocks[-1][0] | 0x80]) + blocks[-1][1:]
     return Piece(place, prefix=b"fLaC" + b"".join(blocks))
+
+
+def _asf_piece(file: RegularFile, start: int) -> Piece | None:
+    """An ASF (WMA) with the length in its header, which the decoding library corrects, and the size of that header."""
+    if file.bytes_at(start, 16) != _ASF_HEADER:
+        return None
+    size = struct.unpack("<Q", file.bytes_at(start + 16, 8).ljust(8, b"\0"))[0]
+    header = file.bytes_at(start, min(size, _LARGE_TAG))
+    at = header.find(_ASF_FILE_PROPERTIES)
+    seconds = None
+    if at >= 0 and len(header) >= at + 92:
+        duration, preroll, flags = struct.unpack("<Q8xQI", header[at + 64 : at + 92])
+        seconds = max(0.0, duration / 1e7 - preroll / 1e3) if not flags & _ASF_BROADCAST else None
+    protected = any(name in header for name in _ASF_ENCRYPTION)
+    return Piece(start, pictures=min(size, file.size), seconds={"asf": seconds}, protected=protected)
 
 
 def _mp4_piece(file: RegularFile, start: int) -> Piece | None:

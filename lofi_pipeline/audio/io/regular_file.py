@@ -17,6 +17,8 @@ from lofi_pipeline.audio.errors import NotAFile, UndecodableAudio
 
 MAX_FRUITLESS_BYTES = 32 << 20
 """More than most cover images and any index: after so many bytes without a frame of audio there is none."""
+_MOST_PICTURE_BYTES = 128 << 20
+"""The decoding library keeps them in memory."""
 _BYTES_A_SECOND = 16 << 20
 """More than any audio: eight channels of 64 bits at 192 kHz take 12 MB."""
 
@@ -37,6 +39,8 @@ class Piece:
     """Seconds at the beginning that are decoded and thrown away, although the demuxer counts them."""
     whole: bool = True
     """False: it is seen to be cut off at its end."""
+    protected: bool = False
+    """Whether its header says that it is encrypted."""
 
 
 class RegularFile:
@@ -76,7 +80,7 @@ class RegularFile:
         """From now on be this piece, at its first byte; nothing was read of it yet."""
         self._shown = piece
         self._at = 0
-        self._fruitless = -float(piece.pictures)
+        self._fruitless = -float(min(piece.pictures, _MOST_PICTURE_BYTES))
 
     def _length(self) -> int:
         """Bytes that are shown."""
@@ -109,7 +113,7 @@ class RegularFile:
 
     def bytes_at(self, place: int, count: int) -> bytes:
         """Bytes of the file itself, whatever is shown; fewer at its end. They do not count."""
-        return os.pread(self._file.fileno(), count, place) if count > 0 else b""
+        return os.pread(self._file.fileno(), count, place) if count > 0 and place < self.size else b""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""The chunks of WAV files (RIFF, RF64, BW64, Sony's W64) and of AIFF files: where the audio lies, and how much is declared."""
+"""The chunks of WAV (RIFF, RF64, BW64, Sony's W64), AIFF and CAF files: where the audio lies, and how much is declared."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _chunks_w64(file: RegularFile, place: int) -> Iterator[_Chunk]:
 def is_streamed(size: int, there: int) -> bool:
     """Whether a size in a header says that nobody knew it: `there` bytes follow."""
     unlikely = _STREAMED_FROM <= size <= _STREAMED_TO or size >= _STREAMED_LARGE
-    return size == 0 or (unlikely and size > there)
+    return size in (0, 0xFFFF_FFFF) or (unlikely and size > there)
 
 
 def wav_piece(file: RegularFile, start: int) -> Piece | None:
@@ -132,6 +132,33 @@ def _aiff_seconds(file: RegularFile, common: bytes) -> float | None:
     if len(common) < 18:
         return None
     channels, frames, bits, exponent, mantissa = struct.unpack(">HIHHQ", common)
-    rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63)
+    power = (exponent & 0x7FFF) - 16383
     size = frames * channels * -(-bits // 8)
-    return None if rate <= 0 or is_streamed(size, file.size) else frames / rate
+    if not 0 <= power < 32 or not mantissa or is_streamed(size, file.size):
+        return None
+    return frames / (mantissa * 2.0 ** (power - 63))
+
+
+def caf_piece(file: RegularFile, start: int) -> Piece | None:
+    """A CAF from byte `start` on, with its declared length; None for any other file."""
+    if file.bytes_at(start, 4) != b"caff":
+        return None
+    place, rate, packet_bytes, packet_frames, size, frames = start + 8, 0.0, 0, 0, 0, None
+    for _ in range(_MOST_CHUNKS):
+        head = file.bytes_at(place, 12)
+        if len(head) < 12:
+            break
+        name, length = struct.unpack(">4sq", head)
+        data = file.bytes_at(place + 12, 32)
+        if name == b"desc" and len(data) == 32:
+            rate, packet_bytes, packet_frames = struct.unpack(">d8xII8x", data)[:3]
+        elif name == b"pakt" and len(data) == 32:
+            frames = struct.unpack(">8xq", data[:16])[0]
+        elif name == b"data":
+            size = length
+        if length < 0:
+            break
+        place += 12 + length
+    if frames is None and packet_bytes and size > 4:  # behind the number of the last edit
+        frames = (size - 4) // packet_bytes * packet_frames
+    return Piece(start, seconds={"caf": frames / rate if frames and rate > 0 else None})
