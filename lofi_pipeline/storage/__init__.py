@@ -24,6 +24,7 @@ from lofi_pipeline.storage.atomic import (
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
+from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
     Ledger,
@@ -68,6 +69,7 @@ __all__ = [
     "locked",
     "looks_kept",
     "naming",
+    "odd_texts",
     "parse_json",
     "read_json",
     "read_ledger",
