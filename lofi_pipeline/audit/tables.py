@@ -69,7 +69,7 @@ def _track_row(
         audio_path=item.track.audio_path,
         prompt_sha256=hashlib.sha256(item.prompt.encode()).hexdigest(),
         prompt=item.prompt,
-        has_lyrics=item.lyrics.strip() not in ("", NO_LYRICS),
+        has_lyrics=item.lyrics.strip().casefold() not in ("", NO_LYRICS),
         obligations=tuple(obligations),
         terms=tuple(dict.fromkeys(term for source_id in known for term in sources[source_id].terms)),
     )
@@ -126,6 +126,6 @@ def caption_facts(version: DatasetVersion, variants: int, wordings: str) -> Capt
         sentence=f"{CAPTIONS} {wordings}".rstrip(),
         prompts=len({item.prompt for item in version.tracks}),
         tags=dict(sorted(tags.items(), key=lambda pair: (-pair[1], pair[0]))),
-        with_lyrics=sum(item.lyrics.strip() not in ("", NO_LYRICS) for item in version.tracks),
+        with_lyrics=sum(item.lyrics.strip().casefold() not in ("", NO_LYRICS) for item in version.tracks),
         variants=variants,
     )

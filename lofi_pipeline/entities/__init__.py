@@ -16,7 +16,7 @@ from lofi_pipeline.entities.audit import (
     TrackRow,
     TrainingFacts,
 )
-from lofi_pipeline.entities.base import Entity, describe_errors, few, now, track_number
+from lofi_pipeline.entities.base import Entity, describe_errors, few, now, track_number, visible
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -62,10 +62,12 @@ from lofi_pipeline.entities.style import StyleCategory, StylePreset, TagCategory
 from lofi_pipeline.entities.track import Split, Track, TrackState
 from lofi_pipeline.entities.track_record import (
     CutInfo,
+    LyricsTiming,
     ProcessedFacts,
     QualityPart,
     QualityReport,
     TaggedFacts,
+    TimedLine,
     TrackMeasurements,
     TrackOrigin,
     TrackRecord,
@@ -109,6 +111,7 @@ __all__ = [
     "KeptFile",
     "LedgerHead",
     "Lineage",
+    "LyricsTiming",
     "Obligation",
     "ObligationRow",
     "Permission",
@@ -137,6 +140,7 @@ __all__ = [
     "TagCategory",
     "TagKind",
     "TaggedFacts",
+    "TimedLine",
     "Track",
     "TrackMeasurements",
     "TrackOrigin",
@@ -155,4 +159,5 @@ __all__ = [
     "few",
     "now",
     "track_number",
+    "visible",
 ]

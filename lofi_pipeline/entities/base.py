@@ -62,6 +62,15 @@ def few(texts: Sequence[str], *, most: int = MOST_LISTED, between: str = ", ") -
     return between.join(texts[:most]) + more
 
 
+def visible(text: str) -> str:
+    """Text that anybody may have written, such as a file's name, with its control characters made visible: no terminal obeys them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
 def describe_errors(
     error: ValidationError, *, where: str, kind: str, model: type[BaseModel] | None = None
 ) -> str:
