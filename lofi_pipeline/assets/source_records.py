@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lofi_pipeline.ingest import Registration
 
 LOG_SECONDS = 10.0
+_MOST_ROWS = 200
 LICENCES = "every_accepted_source_permits_training"
 COMPLETE = "no_drop_waits_or_is_refused"
 EVERY_FILE = "every_file_is_taken_or_known"
@@ -164,6 +165,9 @@ def _checks(scan: Scan, damage: str | None) -> list[dg.AssetCheckResult]:
     others = [(drop.folder, drop.reason or "") for drop in drops if drop.status is not DropStatus.ACCEPTED]
     edited = [(drop.folder, drop.edited) for drop in drops if drop.edited]
     refused = [(file.path, file.refusal) for drop in drops for file in drop.files if file.refusal]
+    more = [("and more", f"{len(refused) - _MOST_ROWS}; drops.json has them all")][
+        : len(refused) > _MOST_ROWS
+    ]
     return [
         dg.AssetCheckResult(
             check_name=LICENCES, passed=not forbidden, metadata={"forbidden": ", ".join(forbidden)}
@@ -179,7 +183,7 @@ def _checks(scan: Scan, damage: str | None) -> list[dg.AssetCheckResult]:
             passed=not refused,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                "refused": table(["file", "reason"], refused),
+                "refused": table(["file", "reason"], [*refused[:_MOST_ROWS], *more]),
                 "go_with_audio": _counted(scan.companions()),
             },
         ),

@@ -125,7 +125,7 @@ class IngestSettings(_Section):
     )
 
 
-class TrainingPreset(Entity):
+class TrainingPreset(_Section):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")
