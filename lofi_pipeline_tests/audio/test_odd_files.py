@@ -256,6 +256,15 @@ def _opus_skipping(samples: int) -> Make:
     return make
 
 
+def _declaring(flac_in_ogg: bytes, samples: int) -> bytes:
+    """The first half of it, with a length in its header."""
+    pages = _ogg_pages(flac_in_ogg)
+    at = pages[0].index(b"fLaC") + 18
+    field = int.from_bytes(pages[0][at : at + 8], "big") >> 36 << 36 | samples
+    pages[0][at : at + 8] = field.to_bytes(8, "big")
+    return _sealed(pages)[: len(flac_in_ogg) // 2]
+
+
 def _without_end(name: str, samples: np.ndarray) -> Callable[[Path], bytes]:
     """An Ogg whose last page does not say that it is the last, as a recorded radio station leaves it."""
 
@@ -380,6 +389,12 @@ ODD: dict[str, Case] = {
         "a.oga",
         _joined(_av_bytes("f.oga", OTHER, "flac"), _av_bytes("f.oga", MUSIC, "flac")),
         _both(OTHER, MUSIC),
+    ),
+    "oga: flac in ogg, cut off": Case(
+        "a.oga",
+        lambda path: path.write_bytes(_declaring(_av_bytes("f.oga", MUSIC, "flac")(path), MUSIC.shape[1])),
+        1.05,
+        lost=0.65,
     ),
     "opus: a second is to be skipped": Case("a.opus", _opus_skipping(48_000), exact=False),
     "opus: nothing is to be skipped": Case("a.opus", _opus_skipping(0), exact=False),

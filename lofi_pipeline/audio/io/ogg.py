@@ -115,7 +115,7 @@ def _piece(file: RegularFile, start: int, end: int | None, first_pages: list[_Pa
         start,
         end,
         pictures=_header_bytes(file, first_pages),
-        seconds={} if has_pages else {"ogg": None},
+        seconds=_declared(first_pages) if has_pages else {"ogg": None},
         delay=next((delay for page in first_pages if (delay := _opus_delay(page.body))), 0.0),
         whole=end is not None or _ends_whole(tail),
     )
@@ -129,6 +129,18 @@ def _ends_whole(tail: bytes) -> bool:
     table = page[27 : 27 + page[26]]
     complete = len(table) == page[26] and len(page) == 27 + len(table) + sum(table)
     return complete and bool(page[5] & 4)
+
+
+def _declared(first_pages: list[_Page]) -> dict[str, float | None]:
+    """What a FLAC in Ogg says in its own header, which a file that was cut off still has; other codecs say nothing."""
+    for body in (page.body for page in first_pages):
+        if body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC" and len(body) >= 51:
+            fields = int.from_bytes(
+                body[27:35], "big"
+            )  # 20 bits of rate, 8 of channels and depth, 36 of length
+            rate, samples = fields >> 44, fields & (1 << 36) - 1
+            return {"ogg": samples / rate} if rate and samples else {}
+    return {}
 
 
 def _opus_delay(body: bytes) -> float:
