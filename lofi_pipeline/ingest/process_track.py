@@ -247,15 +247,15 @@ class Steps:
             style_ids, measured, presets, self.context.vocabulary, vocals=vocals, key=record.sha256
         )
         record = self._moved(record, category_of_style(style_ids[0]))
-        prompt_path, lyrics_path = self._write_texts(record, prompt, lyrics.text)
+        prompt_path, lyrics_path = self._write_texts(record, prompt, lyrics)
         tagged = TaggedFacts(
             style_ids=style_ids,
             styles_declared=bool(origin.style_ids),
             style_confidence=confidence,
             needs_review=review,
             prompt=prompt,
-            lyrics=lyrics.text,
-            lyrics_timing=lyrics.timing,
+            lyrics=lyrics,
+            lyrics_timing=styles.lyrics_timing(lyrics_file),
             language=origin.language or "unknown",
             bpm=styles.prompt_bpm(style_ids, measured, presets),
             prompt_path=self.root.relative(prompt_path),
@@ -316,7 +316,7 @@ class Steps:
 def _has_vocals(origin: TrackOrigin, lyrics_file: Path | None) -> bool | None:
     """Whether somebody sings: as declared, else yes if a lyrics file has words, else unknown."""
     if origin.vocals is None and lyrics_file:
-        has_words = not styles.is_instrumental(styles.read_lyrics(lyrics_file).text)
+        has_words = not styles.is_instrumental(styles.read_lyrics(lyrics_file))
         return True if has_words else None
     return origin.vocals
 

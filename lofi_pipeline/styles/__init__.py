@@ -15,9 +15,9 @@ from lofi_pipeline.styles.errors import (
 from lofi_pipeline.styles.lyrics import (
     INSTRUMENTAL_LYRICS,
     MAX_LYRICS_BYTES,
-    Lyrics,
     is_instrumental,
     lyrics_of,
+    lyrics_timing,
     normalise_lyrics,
     read_lyrics,
 )
@@ -46,7 +46,6 @@ __all__ = [
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",
-    "Lyrics",
     "LyricsError",
     "LyricsMissing",
     "StyleError",
@@ -65,6 +64,7 @@ __all__ = [
     "load_presets",
     "load_vocabulary",
     "lyrics_of",
+    "lyrics_timing",
     "needs_review",
     "normalise_lyrics",
     "preset_of",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.entities import LyricsTiming
@@ -55,45 +54,50 @@ _HEADING = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Lyrics:
-    """The words of a track, and the headers and times that came with them."""
-
-    text: str
-    timing: LyricsTiming | None = None
-
-
 def is_instrumental(text: str) -> bool:
     """Whether lyrics have no words."""
     return text.strip().casefold() in ("", INSTRUMENTAL_LYRICS.casefold())
 
 
-def lyrics_of(path: Path | None, *, has_words: bool) -> Lyrics:
-    """The lyrics of a track: the file's if one is given, else `[Instrumental]`.
+def lyrics_of(path: Path | None, *, has_words: bool) -> str:
+    """The lyrics text of a track: the file's if one is given, else `[Instrumental]`.
 
     Raises:
         LyricsMissing: the track has words, and the file is missing or empty.
         LyricsError: the file cannot be used.
     """
-    lyrics = read_lyrics(path) if path is not None else Lyrics("")
-    if has_words and is_instrumental(lyrics.text):
+    text = read_lyrics(path) if path is not None else ""
+    if has_words and is_instrumental(text):
         raise LyricsMissing(
             "vocal track without lyrics: name a text file as `lyrics` of this file in source.json, "
             "or say `vocals: false` if nobody sings"
         )
-    return lyrics if lyrics.text else Lyrics(INSTRUMENTAL_LYRICS, lyrics.timing)
+    return text or INSTRUMENTAL_LYRICS
 
 
-def read_lyrics(path: Path) -> Lyrics:
-    """The lyrics in a file, made plain; without text if it holds only white space.
+def read_lyrics(path: Path) -> str:
+    """The words in a lyrics file, made plain; empty if it holds only white space.
 
     Raises:
         LyricsError: the file is missing, too large, or not plain text in an encoding that is known.
     """
+    return _words_and_timing(path)[0]
+
+
+def lyrics_timing(path: Path | None) -> LyricsTiming | None:
+    """The headers and times that a lyrics file holds beside the words.
+
+    Raises:
+        LyricsError: as `read_lyrics`.
+    """
+    return _words_and_timing(path)[1] if path is not None else None
+
+
+def _words_and_timing(path: Path) -> tuple[str, LyricsTiming | None]:
     text = text_of(path)
     try:
         words, timing = without_times(_with_plain_lines(text))
-        return Lyrics(normalise_lyrics(words), timing)
+        return normalise_lyrics(words), timing
     except LyricsError as error:
         raise LyricsError(f"{path.name}: {error}") from error
 

@@ -14,7 +14,7 @@ from lofi_pipeline.styles.tempo import fold_tempo
 def test_lyrics_of_exactly_the_greatest_size_are_taken(tmp_path: Path):
     path = tmp_path / "song.txt"
     path.write_bytes(b"x" * MAX_LYRICS_BYTES)
-    assert len(read_lyrics(path).text) == MAX_LYRICS_BYTES
+    assert len(read_lyrics(path)) == MAX_LYRICS_BYTES
     path.write_bytes(b"x" * (MAX_LYRICS_BYTES + 1))
     with pytest.raises(LyricsError, match="larger than 64 KiB"):
         read_lyrics(path)
