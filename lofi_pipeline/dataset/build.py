@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -232,7 +232,8 @@ def _inputs(
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    said = [record.model_dump(mode="json", exclude={"kept_files"}) for record in records]
+    kept_beside: dict[str, Any] = {"kept_files": True, "tagged": {"lyrics_timing"}}
+    said = [record.model_dump(mode="json", exclude=kept_beside) for record in records]
     content = [said, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
     return content_sha256([*content, *([sorted(barred)] if barred else [])])
 
