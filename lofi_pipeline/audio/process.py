@@ -98,7 +98,7 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         source_channels=audio.source_channels,
         source_codec=audio.source_codec,
         lost_share=round(audio.lost_share, 6),
-        trimmed_start_seconds=trimmed.start_seconds + audio.silent_seconds,
+        trimmed_start_seconds=round(trimmed.start_seconds + audio.silent_seconds, 6),
         trimmed_end_seconds=trimmed.end_seconds,
         cut=cut_info,
         fingerprint=found.fingerprint,

@@ -62,14 +62,8 @@ def nfc(name: str) -> str:
 def is_meant_as_source_json(name: str) -> bool:
     """Whether a file's own name is source.json in another spelling: Source.json, source.json.txt, sources.json, source (1).json."""
     own = PurePosixPath(name).name.casefold()
-    if own == SOURCE_JSON:
-        return True
-    words = own.removesuffix(".txt").removesuffix(".json").removesuffix(".jsn").removesuffix(".jso")
-    return (
-        own.startswith(("source", "sourse", "scource"))
-        and bool(get_close_matches(words, ["source"], cutoff=0.7))
-        and (".js" in own or own in ("source", "source.txt"))
-    )
+    stem, dot, _ = own.partition(".js")
+    return bool(dot) and stem.startswith("so") and bool(get_close_matches(stem, ["source"], cutoff=0.7))
 
 
 def companion_kind(name: str) -> str | None:

@@ -413,9 +413,13 @@ def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudi
     return DropAudio(path=relative, size=entry.size, modified_ns=entry.modified_ns)
 
 
+_WITHOUT_JSON = ("source.txt", "source")
+
+
 def _instead(folder: Path) -> str:
     """What to do about a source.json that is missing: there may be one under another name, or in another place."""
-    meant = [entry.name for entry in entries_below(folder) if is_meant_as_source_json(entry.name)]
+    names = [entry.name for entry in entries_below(folder)]
+    meant = [name for name in names if is_meant_as_source_json(name) or name.casefold() in _WITHOUT_JSON]
     here = [name for name in meant if "/" not in name]
     if here:
         return f"there is {printable_name(here[0])}: rename it to {SOURCE_JSON}"

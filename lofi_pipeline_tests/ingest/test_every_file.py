@@ -180,6 +180,8 @@ def test_what_lies_outside_of_drops_is_named_too(root: DataRoot) -> None:
         ("sources.json", "there is sources.json: rename it"),
         ("source (1).json", "there is source (1).json: rename it"),
         ("source.jsn", "there is source.jsn: rename it"),
+        ("source.txt", "there is source.txt: rename it"),
+        ("source.json.json", "there is source.json.json: rename it"),
         ("album/source.json", "there is album/source.json, one folder too deep: move it up"),
     ],
 )
