@@ -4,7 +4,7 @@ What it does is in ingest/; here is only what people see of it: partitions, log,
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,7 +14,7 @@ from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS, add_partitions
 from lofi_pipeline.assets.standing import Standing
-from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Scan
+from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Scan, visible
 from lofi_pipeline.entities.base import MOST_LISTED
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256, ledger_path, read_ledger
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from lofi_pipeline.ingest import Registration
 
 LOG_SECONDS = 10.0
+_MOST_ROWS = 200
 LICENCES = "every_accepted_source_permits_training"
 COMPLETE = "no_drop_waits_or_is_refused"
+EVERY_FILE = "every_file_is_taken_or_known"
 NOT_EDITED = "no_source_json_was_edited"
 LEDGER_INTACT = "no_seal_or_withdrawal_was_cut"
 CHECKS = {
     LICENCES: "No source that gives tracks has a licence which does not permit AI training.",
     COMPLETE: "Every drop is complete and valid; those that are not are listed with their reasons.",
+    EVERY_FILE: "Every file below data/raw is taken or goes with audio; what is neither is listed with the reason.",
     NOT_EDITED: "Every source.json says what it said when its tracks were ingested, or says what it amends.",
     LEDGER_INTACT: "The ledger of seals, which covers withdrawals too, has only grown since the last scan.",
 }
@@ -78,7 +81,7 @@ def _standing(found: "Registration", damage: str | None) -> Standing:
         "source_records",
         content_sha256(found.sources),
         facts=lambda: _metadata(found),
-        checks=lambda: _checks(found.scan.drops, damage),
+        checks=lambda: _checks(found.scan, damage),
     )
 
 
@@ -123,6 +126,7 @@ def _log(
             f"the clock has leapt to {scan.day}; no grant depends on it. If it is right, nothing is to be done; else set the clock, "
             "and take that day back: see `lofi judging-day`"
         )
+    _warn(context, root, [file.refusal for drop in scan.drops for file in drop.files if file.refusal])
     _warn(context, root, [drop.edited for drop in scan.drops if drop.edited])
     _warn(context, root, [f"{drop.folder}: {known}" for drop in scan.drops if (known := _to_know(drop))])
     changes = [
@@ -135,7 +139,7 @@ def _log(
 def _warn(context: dg.AssetExecutionContext, root: DataRoot, lines: Sequence[str]) -> None:
     """A warning for each line, of the first ones; a thousand would take a minute to write, and nobody reads them."""
     for line in lines[:MOST_LISTED]:
-        context.log.warning(line)
+        context.log.warning(visible(line))
     if len(lines) > MOST_LISTED:
         context.log.warning(f"and {len(lines) - MOST_LISTED} more like these; {root.drops_json} has them all")
 
@@ -146,6 +150,7 @@ def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
         "sources": len(found.sources),
         "tracks": len(found.registry.tracks),
         "new_tracks": len(found.new_track_ids),
+        "files_with_audio": _counted(found.scan.companions()) or "none",
         "judged_for": str(found.scan.day),
         "seals": f"{head.lines} lines, ending in {head.head}" if head else "none yet",
         "note": DISCLAIMER,
@@ -157,11 +162,16 @@ def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
     }
 
 
-def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResult]:
+def _checks(scan: Scan, damage: str | None) -> list[dg.AssetCheckResult]:
+    drops = scan.drops
     accepted = [drop for drop in drops if drop.status is DropStatus.ACCEPTED]
     forbidden = [drop.folder for drop in accepted if not (drop.verdict and drop.verdict.permitted)]
     others = [(drop.folder, drop.reason or "") for drop in drops if drop.status is not DropStatus.ACCEPTED]
     edited = [(drop.folder, drop.edited) for drop in drops if drop.edited]
+    refused = [(file.path, file.refusal) for drop in drops for file in drop.files if file.refusal]
+    more = [("and more", f"{len(refused) - _MOST_ROWS}; drops.json has them all")][
+        : len(refused) > _MOST_ROWS
+    ]
     return [
         dg.AssetCheckResult(
             check_name=LICENCES, passed=not forbidden, metadata={"forbidden": ", ".join(forbidden)}
@@ -171,6 +181,15 @@ def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResu
             passed=not others,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"drops": table(["drop", "reason"], others)},
+        ),
+        dg.AssetCheckResult(
+            check_name=EVERY_FILE,
+            passed=not refused,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "refused": table(["file", "reason"], [*refused[:_MOST_ROWS], *more]),
+                "go_with_audio": _counted(scan.companions()),
+            },
         ),
         dg.AssetCheckResult(
             check_name=NOT_EDITED,
@@ -199,6 +218,8 @@ def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
             "evidence",
             "provider",
             "files",
+            "refused files",
+            "with them",
             "reason",
         ],
         [
@@ -211,7 +232,9 @@ def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
                 _to_know(drop),
                 _evidence(drop),
                 drop.manifest.provider if drop.manifest else "",
-                len(drop.files),
+                sum(not file.refusal for file in drop.files),
+                sum(bool(file.refusal) for file in drop.files),
+                _counted({kind: len(names) for kind, names in drop.companions.items()}),
                 drop.reason or drop.edited or (drop.verdict.reason if drop.verdict else ""),
             )
             for drop in drops
@@ -225,6 +248,11 @@ def _to_know(drop: Drop) -> str:
         return ""
     terms = [f"to accept: {term.sentence}" for term in drop.verdict.to_accept]
     return " ".join([*terms, *(remark.sentence for remark in drop.verdict.remarks)])
+
+
+def _counted(companions: Mapping[str, int]) -> str:
+    """Such as "3 lyrics, 1 picture"."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(companions.items()))
 
 
 def _evidence(drop: Drop) -> str:

@@ -99,7 +99,7 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         source_channels=audio.source_channels,
         source_codec=audio.source_codec,
         lost_share=round(audio.lost_share, 6),
-        trimmed_start_seconds=trimmed.start_seconds,
+        trimmed_start_seconds=round(trimmed.start_seconds + audio.silent_seconds, 6),
         trimmed_end_seconds=trimmed.end_seconds,
         cut=cut_info,
         fingerprint=found.fingerprint,
@@ -154,7 +154,7 @@ def _shortened(
     seconds = trimmed.samples.shape[1] / SAMPLE_RATE
     if seconds < settings.min_seconds:
         lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
-        silence = trimmed.start_seconds + trimmed.end_seconds
+        silence = trimmed.start_seconds + audio.silent_seconds + trimmed.end_seconds
         without = f" without {spoken_seconds(silence)} of silence at the ends" if silence else ""
         raise TooShort(
             f"{path.name} is too short: {spoken_seconds(seconds)} of audio{without}{lost}, at least"
@@ -162,7 +162,8 @@ def _shortened(
         )
     if seconds <= settings.max_seconds and audio.complete:
         return trimmed.samples, None
-    whole = audio.seconds if audio.complete else max(audio.declared_seconds or 0.0, audio.seconds)
+    read_seconds = audio.seconds + audio.silent_seconds
+    whole = read_seconds if audio.complete else max(audio.declared_seconds or 0.0, read_seconds)
     shortened = cut(
         trimmed.samples,
         min_seconds=settings.min_seconds,

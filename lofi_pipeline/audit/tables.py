@@ -148,4 +148,4 @@ def languages_of(version: DatasetVersion) -> dict[str, int]:
 
 
 def _has_lyrics(item: VersionTrack) -> bool:
-    return item.lyrics.strip() not in ("", NO_LYRICS)
+    return item.lyrics.strip().casefold() not in ("", NO_LYRICS)

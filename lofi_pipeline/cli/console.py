@@ -26,6 +26,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from lofi_pipeline import progress as progress
+from lofi_pipeline.entities import visible
 from lofi_pipeline.environment import CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE
 
 
@@ -37,20 +38,12 @@ class SafeConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Here, too, so that a table knows how wide the text is."""
-        return super().render_str(_visible(text), **options)
+        return super().render_str(visible(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Everything that is printed comes through here; the control segments are rich's own."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=_visible(segment.text))
-
-
-def _visible(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
 
 
 console = SafeConsole()
@@ -115,7 +108,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write what the closin
 
 def sanitize(text: object) -> str:
     """Text that anybody may have written, for a terminal: one line, no control characters, no markup."""
-    return escape(_visible(" ".join(str(text).split())))
+    return escape(visible(" ".join(str(text).split())))
 
 
 def folding(*headers: str, title: str | None = None) -> Table:

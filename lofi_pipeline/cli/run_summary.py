@@ -91,6 +91,9 @@ class Summary(Entity):
     tracks: list[TrackLine] = []
     refused: list[RefusedLine] = []
     noted: list[NotedLine] = []
+    companions: dict[str, int] = Field(
+        default={}, description="By kind, how many files go with audio; written where there are some"
+    )
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
@@ -123,11 +126,20 @@ def summarize(
         "seconds": seconds,
         "dagster_runs": runs,
     }
+    if companions := _companions(root):
+        fields["companions"] = companions
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
     if "lora_checkpoints" in reached:
         fields |= _checkpoints(root)
     return Summary.model_validate(fields)
+
+
+def _companions(root: DataRoot) -> dict[str, int]:
+    from lofi_pipeline.ingest import load_scan
+
+    scan = load_scan(root)
+    return dict(sorted(scan.companions().items())) if scan else {}
 
 
 def _tracks(root: DataRoot) -> list[TrackLine]:
@@ -256,6 +268,9 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
         if len(summary.noted) > MOST_ROWS:
             table.add_row(f"and {len(summary.noted) - MOST_ROWS} more", "--json FILE writes them all")
         console.print(table)
+    if summary.companions:
+        kinds = ", ".join(f"{count} {sanitize(kind)}" for kind, count in summary.companions.items())
+        console.print(f"Not music, and known to go with it: {kinds}", highlight=False)
     if summary.dataset:
         found = summary.dataset
         console.print(

@@ -313,7 +313,12 @@ def _inputs(
 
 def _said(record: TrackRecord) -> dict[str, Any]:
     """What a record says of its track; what is unknown of the fields that came later is left out."""
-    said = record.model_dump(mode="json", exclude={"kept_files", *(() if record.tags else ("tags",))})
+    left_out: dict[str, Any] = {
+        "kept_files": True,
+        "tagged": {"lyrics_timing"},
+        **({} if record.tags else {"tags": True}),
+    }
+    said = record.model_dump(mode="json", exclude=left_out)
     for origin in said["origins"]:
         if origin["credited"] is None:
             del origin["credited"]

@@ -16,7 +16,15 @@ from lofi_pipeline.entities.audit import (
     TrackRow,
     TrainingFacts,
 )
-from lofi_pipeline.entities.base import Entity, describe_errors, few, now, recording_order, track_number
+from lofi_pipeline.entities.base import (
+    Entity,
+    describe_errors,
+    few,
+    now,
+    recording_order,
+    track_number,
+    visible,
+)
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -74,10 +82,12 @@ from lofi_pipeline.entities.terms import Acceptance, Remark, Statement, Term
 from lofi_pipeline.entities.track import Split, Track, TrackState
 from lofi_pipeline.entities.track_record import (
     CutInfo,
+    LyricsTiming,
     ProcessedFacts,
     QualityPart,
     QualityReport,
     TaggedFacts,
+    TimedLine,
     TrackMeasurements,
     TrackOrigin,
     TrackRecord,
@@ -125,6 +135,7 @@ __all__ = [
     "KeptFile",
     "LedgerHead",
     "Lineage",
+    "LyricsTiming",
     "Obligation",
     "ObligationRow",
     "Permission",
@@ -158,6 +169,7 @@ __all__ = [
     "TagKind",
     "TaggedFacts",
     "Term",
+    "TimedLine",
     "Track",
     "TrackMeasurements",
     "TrackOrigin",
@@ -177,4 +189,5 @@ __all__ = [
     "now",
     "recording_order",
     "track_number",
+    "visible",
 ]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -44,7 +45,7 @@ class Entity(BaseModel):
         try:
             return cls.model_validate(data, context=dict(context or {}))
         except ValidationError as error:
-            raise RecordError(describe_errors(error, where=where, kind=cls.__name__)) from error
+            raise RecordError(describe_errors(error, where=where, kind=cls.__name__, model=cls)) from error
 
 
 @cache
@@ -61,14 +62,27 @@ def few(texts: Sequence[str], *, most: int = MOST_LISTED, between: str = ", ") -
     return between.join(texts[:most]) + more
 
 
-def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
-    """One line for each broken rule, of the first ones: `<where>: <kind>.<field>: <rule>`."""
+def visible(text: str) -> str:
+    """Text that anybody may have written, such as a file's name, with its control characters made visible: no terminal obeys them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+def describe_errors(
+    error: ValidationError, *, where: str, kind: str, model: type[BaseModel] | None = None
+) -> str:
+    """One line for each broken rule, of the first ones: `<where>: <kind>.<field>: <rule>`; a mistyped field of `model` gets a hint."""
     lines = []
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "record"
         rule = item["msg"].removeprefix("Value error, ")
         if item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
             rule += ": put it in quotes"
+        if item["type"] == "extra_forbidden" and (meant := _meant_field(model, item["loc"])):
+            rule += f"; is {meant} meant?"
         got = (
             ""
             if item["type"] == "missing" or isinstance(item["input"], dict)
@@ -76,6 +90,24 @@ def describe_errors(error: ValidationError, *, where: str, kind: str) -> str:
         )
         lines.append(f"{where}: {kind}.{field}: {rule}{got}")
     return few(lines, between="\n")
+
+
+def _meant_field(model: type[BaseModel] | None, way: Sequence[int | str]) -> str | None:
+    """The field that a name at the end of a way most likely means, in the model that the way leads to."""
+    *way_there, name = (str(part) for part in way)
+    for part in way_there:
+        inner = [model.model_fields[part].annotation] if model and part in model.model_fields else [model]
+        model = next((found for found in map(_model_in, inner) if found), None)
+    known = {field.casefold(): field for field in model.model_fields} if model else {}
+    close = get_close_matches(name.casefold().replace(" ", "_"), list(known), n=1, cutoff=0.6)
+    return known[close[0]] if close else None
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The first model in a type such as `dict[str, Model] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
 def _relative_path(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 from enum import StrEnum
 
@@ -81,6 +82,10 @@ class Drop(Entity):
         description="The records that source.json supersedes, or amends, with a document that is there",
     )
     files: list[DropAudio] = Field(default_factory=list)
+    companions: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="By kind, the files that go with audio: lyrics, evidence, pictures, logs",
+    )
 
     def grants(self) -> list[Grant]:
         """The grants that must all be in force for the drop to give tracks."""
@@ -103,19 +108,30 @@ class Scan(Entity):
         default=None, description="The base model that was to be trained on: a grant may be limited to others"
     )
     sources: Sha256 | None = Field(default=None, description="Of sources.json, which was compiled from it")
+    outside: list[str] = Field(
+        default_factory=list,
+        description="Files in no drop that go with audio, and are not read; relative to the data root",
+    )
 
     def refusals(self) -> list[tuple[str, str]]:
         """(path relative to the data root, reason) of each file that gives no track because of its drop or its kind.
 
-        A drop that has no audio at all is named by its folder.
+        A drop of which no file could be taken is named by its folder.
         """
         found: list[tuple[str, str]] = []
         for drop in self.drops:
+            found += [(file.path, file.refusal) for file in drop.files if file.refusal]
             if drop.status is not DropStatus.ACCEPTED:
                 reason = drop.reason or drop.status
-                found += [(file.path, reason) for file in drop.files] or [(drop.folder, reason)]
-            else:
-                found += [(file.path, file.refusal) for file in drop.files if file.refusal]
+                others = [(file.path, reason) for file in drop.files if not file.refusal]
+                found += others or [(drop.folder, reason)]
+        return found
+
+    def companions(self) -> Counter[str]:
+        """How many files of each kind go with audio."""
+        found = Counter({"outside of drops": len(self.outside)} if self.outside else {})
+        for drop in self.drops:
+            found.update({kind: len(names) for kind, names in drop.companions.items()})
         return found
 
 

@@ -142,6 +142,22 @@ class ProcessedFacts(Entity):
     cut: CutInfo | None = None
 
 
+class TimedLine(Entity):
+    """A line of lyrics and when it is sung."""
+
+    seconds: float = Field(ge=0, description="From the beginning of the original file")
+    text: str
+
+
+class LyricsTiming(Entity):
+    """What an LRC says beside the words: they are trained on, this is kept."""
+
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Such as ar (artist), ti (title), offset"
+    )
+    lines: list[TimedLine] = Field(default_factory=list)
+
+
 class TaggedFacts(Entity):
     """Styles, prompt and lyrics of a track."""
 
@@ -155,6 +171,9 @@ class TaggedFacts(Entity):
     bpm: int = Field(ge=30, le=300, description="Tempo folded into the preset's range")
     prompt_path: RelativePath
     lyrics_path: RelativePath
+    lyrics_timing: LyricsTiming | None = Field(
+        default=None, description="Headers and times that the lyrics file held"
+    )
 
 
 class TrackRecord(Entity):

@@ -256,6 +256,7 @@ class Steps:
             needs_review=review,
             prompt=prompt,
             lyrics=lyrics,
+            lyrics_timing=styles.lyrics_timing(lyrics_file),
             language=origin.language or "unknown",
             bpm=styles.prompt_bpm(style_ids, measured, presets),
             prompt_path=self.root.relative(prompt_path),
@@ -316,7 +317,7 @@ class Steps:
 def _has_vocals(origin: TrackOrigin, lyrics_file: Path | None) -> bool | None:
     """Whether somebody sings: as declared, else yes if a lyrics file has words, else unknown."""
     if origin.vocals is None and lyrics_file:
-        has_words = styles.read_lyrics(lyrics_file) not in ("", styles.INSTRUMENTAL_LYRICS)
+        has_words = not styles.is_instrumental(styles.read_lyrics(lyrics_file))
         return True if has_words else None
     return origin.vocals
 

@@ -24,6 +24,7 @@ from lofi_pipeline.entities import (
     track_number,
 )
 from lofi_pipeline.ingest.judging_day import days_of, require_no_doubt, with_days
+from lofi_pipeline.ingest.listing import spelled
 from lofi_pipeline.ingest.process_track import load_record
 from lofi_pipeline.ingest.remembered import (
     Memory,
@@ -268,7 +269,7 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
         ids[sha256] = f"track_{number:03d}"
     tracks = []
     for sha256, track_id in ids.items():
-        origins = [_origin(drop, file) for drop, file in places.get(sha256, [])]
+        origins = [_origin(root, drop, file) for drop, file in places.get(sha256, [])]
         lyrics = _sha256_if_readable(root, origins[0].lyrics_path) if origins else None
         track = RegisteredTrack(track_id=track_id, sha256=sha256, origins=origins, lyrics_sha256=lyrics)
         tracks.append(either(track, known.get(track_id)))
@@ -283,7 +284,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
         return None  # the work on the track records what is wrong with it
 
 
-def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
+def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
     facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
     credited = FileTags(album=facts.album, isrc=facts.isrc, copyright=facts.copyright)
@@ -294,7 +295,9 @@ def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
         title=facts.title,
         artist=facts.artist,
         style_ids=facts.style_ids or [],
-        lyrics_path=f"{drop.folder}/{facts.lyrics}" if facts.lyrics else None,
+        lyrics_path=f"{drop.folder}/{spelled(root.inside(drop.folder), facts.lyrics)}"
+        if facts.lyrics
+        else None,
         language=facts.language,
         vocals=facts.vocals,
         url=facts.url or drop.manifest.url,

@@ -7,7 +7,7 @@ in licensing/.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,7 +17,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from lofi_pipeline.audio import AUDIO_SUFFIXES
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
     SOURCE_TYPE_OF_FOLDER,
@@ -32,7 +31,9 @@ from lofi_pipeline.entities import (
     Verdict,
     few,
 )
+from lofi_pipeline.entities.base import MOST_LISTED
 from lofi_pipeline.entities.source import SOURCE_JSON
+from lofi_pipeline.ingest.accounting import others_of, printable_name, without_music
 from lofi_pipeline.ingest.documents import (
     DOCUMENT_RULES,
     facts_of_documents,
@@ -40,9 +41,10 @@ from lofi_pipeline.ingest.documents import (
     shared_documents,
 )
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
+from lofi_pipeline.ingest.file_kinds import hint_for, is_meant_as_source_json, nfc
 from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
-from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
+from lofi_pipeline.ingest.layout import companions_outside, drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
 from lofi_pipeline.ingest.remembered import (
     NOTHING_REMEMBERED,
@@ -65,6 +67,7 @@ from lofi_pipeline.storage import (
     UnreadableRecord,
     content_sha256,
     file_sha256,
+    odd_texts,
     read_json,
 )
 
@@ -79,13 +82,8 @@ def either(new: T, former: T | None) -> T:
     return former if former is not None and former == new else new
 
 
-def _printable_name(text: str) -> str:
-    """A file name that a record can hold: one on disk may not be UTF-8, or may contain a backslash."""
-    return text.encode("utf-8", "replace").decode().replace("\\", "?")
-
-
 def _folder_name(root: DataRoot, folder: Path) -> str:
-    return _printable_name(folder.relative_to(root.path).as_posix())
+    return printable_name(folder.relative_to(root.path).as_posix())
 
 
 def scan_drops(
@@ -140,6 +138,7 @@ def scan_drops(
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
         base=base if any(_limited_to_bases(drop) for drop in drops) else None,
+        outside=[_folder_name(root, path) for path in companions_outside(root)],
     )
 
 
@@ -340,7 +339,10 @@ class _Scanner:
         entries = entries_below(folder)
         former = self.former.get(name)
         files = self._audio_files(folder, entries, former)
-        found = partial(Drop, folder=name, signature=signature_of(entries), files=files)
+        others, companions = others_of(name, entries)
+        found = partial(
+            Drop, folder=name, signature=signature_of(entries), files=[*files, *others], companions=companions
+        )
         if closed := closed_folder(entries):
             where = _folder_name(self.root, folder / closed)
             return found(
@@ -354,7 +356,8 @@ class _Scanner:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
         manifest = either(manifest, former.manifest if former else None)
         present = _Present(folder, entries)
-        found = partial(found, files=[*files, *self._not_audio(name, manifest, present)], manifest=manifest)
+        others, companions = others_of(name, entries, manifest)
+        found = partial(found, files=[*files, *others], companions=companions, manifest=manifest)
         where = f"{name}/{SOURCE_JSON}"
         try:
             evidence = documents_of(self.root, folder, manifest.grant, where=where)
@@ -380,16 +383,18 @@ class _Scanner:
         if drop.status is DropStatus.ACCEPTED and absent:
             reason = f"{where}: files: named but not in the drop: {few(absent)}"
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
-        return drop
+        return without_music(drop)
 
     def refuse(self, path: Path, reason: str) -> Drop:
         """A refused drop for an entry that is not a drop; its files are listed, not read."""
         name = _folder_name(self.root, path)
+        entries = entries_below(path)
+        others, companions = others_of(name, entries)
         files = [
             DropAudio(
-                path=f"{name}/{_printable_name(entry.name)}", size=entry.size, modified_ns=entry.modified_ns
+                path=f"{name}/{printable_name(entry.name)}", size=entry.size, modified_ns=entry.modified_ns
             )
-            for entry in entries_below(path)
+            for entry in entries
             if entry.is_named_like_audio
         ]
         return Drop(
@@ -397,7 +402,8 @@ class _Scanner:
             signature=drop_signature(path),
             status=DropStatus.REFUSED,
             reason=f"{name}: {reason}",
-            files=files,
+            files=[*files, *others],
+            companions=companions,
         )
 
     def judge(
@@ -440,11 +446,11 @@ class _Scanner:
         except UnreadableRecord as error:
             raise RecordError(f"{where}: is not JSON: {error.__cause__}") from error
         except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{where}: missing; write one with the fields of a SourceRecord"
-            ) from error
+            raise FileNotFoundError(f"{where}: missing; {_instead(folder)}") from error
         except OSError as error:
             raise RecordError(f"{where}: cannot be read ({error.strerror}); check its permissions") from error
+        if odd := [f"{place} holds the control character {letter}" for place, letter in odd_texts(data)]:
+            raise RecordError(f"{where}: {few(odd)}; take it out")
         manifest = DropManifest.parse(data, where=where, context={"style_ids": self.style_ids})
         expected = SOURCE_TYPE_OF_FOLDER[folder.parent.name]
         if manifest.source_type is not expected:
@@ -465,19 +471,10 @@ class _Scanner:
         # Which tags bear on rights is told by the rules: they are read anew
         return [file.model_copy(update={"said": None}) if file.said is not None else file for file in found]
 
-    def _not_audio(self, drop: str, manifest: DropManifest, present: _Present) -> Iterator[DropAudio]:
-        """Files that source.json lists although their format is not supported."""
-        for name in sorted(manifest.files):
-            if Path(name).suffix.lower() not in AUDIO_SUFFIXES and name in present:
-                relative = f"{drop}/{_printable_name(name)}"
-                kinds = ", ".join(sorted(AUDIO_SUFFIXES))
-                reason = f"{relative}: files: is no kind of audio that is taken ({kinds}); convert it"
-                yield DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
-
 
 def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudio:
     """The file with its hash, if that is known, or the reason why it cannot be taken."""
-    relative = _printable_name(exact)
+    relative = printable_name(exact)
     if relative != exact:
         reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
         return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
@@ -492,21 +489,46 @@ def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudi
     return DropAudio(path=relative, size=entry.size, modified_ns=entry.modified_ns)
 
 
+_WITHOUT_JSON = ("source.txt", "source")
+
+
+def _instead(folder: Path) -> str:
+    """What to do about a source.json that is missing: there may be one under another name, or in another place."""
+    names = [entry.name for entry in entries_below(folder)]
+    meant = [name for name in names if is_meant_as_source_json(name) or name.casefold() in _WITHOUT_JSON]
+    here = [name for name in meant if "/" not in name]
+    if here:
+        return f"there is {printable_name(here[0])}: rename it to {SOURCE_JSON}"
+    if meant:
+        return f"there is {printable_name(meant[0])}, one folder too deep: move it up, or that folder out of this one"
+    if (folder.parent / SOURCE_JSON).is_file():
+        return f"there is one in {folder.parent.name}/, one folder too high: move it into the drop"
+    return "write one with the fields of a SourceRecord"
+
+
 class _Present:
     """The regular files of a drop, by the names that source.json may give them."""
 
     def __init__(self, folder: Path, entries: Sequence[Entry]) -> None:
         self._folder = folder
-        self._listed = {entry.name for entry in entries if entry.is_regular}
+        self._listed = {
+            nfc(entry.name): entry.name for entry in entries if entry.is_regular and not entry.hidden
+        }
 
     def __contains__(self, name: str) -> bool:
-        return name in self._listed or _regular_inside(self._folder / name, self._folder)
+        return nfc(name) in self._listed or _regular_inside(self._folder / name, self._folder)
 
     def absent(self, manifest: DropManifest) -> list[str]:
-        """The files that source.json names and the drop does not have."""
+        """The files that source.json names and the drop does not have, each with the one that may be meant."""
         named = set(manifest.files)
         named |= {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()] if entry.lyrics}
-        return sorted(name for name in named if name not in self)
+        absent = sorted(name for name in named if name not in self)
+        present = list(self._listed.values())
+        hints = {name: hint_for(name, present) for name in absent[:MOST_LISTED]}
+        return [
+            f"{name} (is {printable_name(hint)} meant?)" if (hint := hints.get(name)) else name
+            for name in absent
+        ]
 
 
 def _regular_inside(path: Path, folder: Path) -> bool:
@@ -525,7 +547,8 @@ def _printable(text: str) -> str:
 def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> str | None:
     """Why a drop is still incomplete (source.json or a named file is missing), or None. No audio is opened.
 
-    A drop with a faulty source.json counts as complete: the scan refuses it with a reason. So does an entry that is no drop.
+    So is one that holds nothing beside its source.json. A drop with a faulty source.json counts as complete: the scan refuses it
+    with a reason. So does an entry that is no drop.
     """
     if not is_drop(root, folder):
         return None
@@ -536,6 +559,11 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
         return str(error)
     except (RecordError, ValidationError):
         return None
-    present = _Present(folder, entries_below(folder))
-    absent = [*present.absent(manifest), *missing_documents(folder, manifest.grant)]
+    entries = entries_below(folder)
+    absent = [*_Present(folder, entries).absent(manifest), *missing_documents(folder, manifest.grant)]
+    if (
+        not any(entry.is_named_like_audio for entry in entries)
+        and not others_of("drop", entries, manifest)[0]
+    ):
+        absent.append("audio")
     return f"{folder.name}: waiting for {few(absent)}" if absent else None

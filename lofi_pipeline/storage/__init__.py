@@ -29,6 +29,7 @@ from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import last_member, list_items, without_items
+from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
@@ -96,6 +97,7 @@ __all__ = [
     "looks_kept",
     "naming",
     "nested_json",
+    "odd_texts",
     "parse_json",
     "parsed",
     "read_json",

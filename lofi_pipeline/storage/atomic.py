@@ -24,6 +24,7 @@ from pydantic_core import to_jsonable_python
 
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.processes import ProcessMark
+from lofi_pipeline.storage import json_text
 from lofi_pipeline.storage.errors import UnreadableRecord
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -299,8 +300,8 @@ def parse_json(data: bytes, path: Path) -> Any:
         UnreadableRecord: not UTF-8 JSON.
     """
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:  # also numbers too long, and brackets too deep, to be read
+        return json_text.loads(data)
+    except (ValueError, RecursionError) as error:  # also numbers that are too long to be read
         raise UnreadableRecord(f"{path}: is not JSON ({error}); repair or remove the file") from error
 
 

@@ -6,7 +6,6 @@ says of its licence is in model_card.py.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import lofi_pipeline
 from lofi_pipeline.entities import BaseModelFacts
 from lofi_pipeline.environment import Environment
-from lofi_pipeline.storage import content_sha256, file_sha256
+from lofi_pipeline.storage import content_sha256, file_sha256, read_json
 from lofi_pipeline.training.errors import BaseModelError
 from lofi_pipeline.training.model_card import MODEL_CARD, licence_of
 
@@ -51,7 +50,7 @@ def base_folder(name: str) -> Path:
             f"(as {PIPELINE_CLASS}.save_pretrained writes it)"
         )
     try:
-        found = json.loads(index.read_bytes()).get("_class_name")
+        found = read_json(index).get("_class_name")
     except (ValueError, AttributeError) as error:
         raise BaseModelError(
             f"base model {name!r}: {index} is not readable ({error}); fetch the model again"
@@ -100,8 +99,9 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
         BaseModelError: see `base_folder`.
     """
     folder = base_folder(name)
+    _check_configurations(name, folder)
     try:
-        codec = json.loads((folder / "vae" / "config.json").read_bytes())
+        codec = read_json(folder / "vae" / "config.json")
         rate = int(codec["sampling_rate"])
         hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -120,6 +120,16 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
     )
 
 
+def _check_configurations(name: str, folder: Path) -> None:
+    """A key that is given twice means the first value to one reader, and the last to another."""
+    for path in model_files(folder):
+        if path.name.endswith("config.json"):
+            try:
+                read_json(path)
+            except (OSError, ValueError) as error:
+                raise BaseModelError(f"base model {name!r}: {error}; fetch the model again") from error
+
+
 def shown_name(name: str) -> str:
     """What a base model is called in records: a folder's own name, without the way to it."""
     folder = Path(name).expanduser()
@@ -128,7 +138,7 @@ def shown_name(name: str) -> str:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that make the model: its index, and weights and configuration of the components the index names."""
-    index = json.loads((folder / "model_index.json").read_bytes())
+    index = read_json(folder / "model_index.json")
     components = [key for key in index if not key.startswith("_") and (folder / key).is_dir()]
     found = {folder / "model_index.json"}
     for component in components:

@@ -63,7 +63,7 @@ def test_every_track_is_published_with_its_three_files(ready: DataRoot) -> None:
             published = folder / f"{item.track.track_id}{kind}"
             assert published.stat().st_nlink == 2  # a hard link: no second copy of the music
         assert (folder / f"{item.track.track_id}_prompt.txt").read_text() == item.prompt
-        assert (folder / f"{item.track.track_id}_lyrics.txt").read_text() == "[instrumental]"
+        assert (folder / f"{item.track.track_id}_lyrics.txt").read_text() == "[Instrumental]"
     published = [*ready.final.iterdir(), *ready.validation.iterdir()]
     assert len(published) == 4 * len(KINDS)
 

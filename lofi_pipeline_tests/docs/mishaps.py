@@ -131,6 +131,18 @@ def _(root: DataRoot) -> str:
     return refusals(root)
 
 
+@mishap("A file of a drop is not taken")
+def _(root: DataRoot) -> str:
+    make_drop(root, "northern", {"evening.wav": b"x", "album.zip": b"PK"}, facts())
+    return refusals(root)
+
+
+@mishap("A drop holds no audio")
+def _(root: DataRoot) -> str:
+    make_drop(root, "northern", {"cover.jpg": b"x"}, facts())
+    return refusals(root)
+
+
 @mishap("A file that source.json names is missing")
 def _(root: DataRoot) -> str:
     return drop(root, facts(files={"morning.wav": {"title": "Morning"}}))

@@ -272,9 +272,9 @@ def test_names_that_no_record_can_hold_are_refused_and_stop_nobody(root: DataRoo
 
 
 def test_a_listed_file_of_another_kind_is_refused_by_name(root: DataRoot) -> None:
-    make_drop(root, "kinds", {"a.mp3": b"x", "b.aiff": b"y", "cover.jpg": b"z"}, facts(files={"b.aiff": {}}))
+    make_drop(root, "kinds", {"a.mp3": b"x", "b.ac3": b"y", "cover.jpg": b"z"}, facts(files={"b.ac3": {}}))
     refused = register(root).scan.refusals()
-    assert [path for path, _ in refused] == ["raw/creative-commons/kinds/b.aiff"]
+    assert [path for path, _ in refused] == ["raw/creative-commons/kinds/b.ac3"]
     assert "convert it" in refused[0][1]
 
 
