@@ -14,10 +14,11 @@ import typer
 from typer.core import TyperGroup
 
 from lofi_pipeline import progress
-from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize
+from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize, write_json
+from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.entities import few
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,10 +52,6 @@ audit_app = typer.Typer(
     "hash, or the first 8 digits of it), and writes data/audit/ID/. A working tool, not legal advice.\n\n"
     "Exit code 0: clean, 1: findings, each named, 2: wrong usage.",
 )
-
-
-def _root(context: typer.Context, data: Path | None) -> DataRoot:
-    return DataRoot.find(data or context.obj)
 
 
 def _wrong_usage(error: Exception, hint: str) -> NoReturn:
@@ -95,15 +92,14 @@ def one(
 
     try:
         report, written = _audit(
-            _root(context, data), subject, quick=quick, documents=documents, output=output
+            data_root(context, data), subject, quick=quick, documents=documents, output=output
         )
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
     except LofiError as error:
         _broken(error, subject, json_file)
     _show_report(report, written)
-    if json_file:
-        write_json_atomic(json_file, _with_outcome(report, written))
+    write_json(json_file, _with_outcome(report, written))
     if not report.clean:
         raise typer.Exit(1)
 
@@ -147,8 +143,7 @@ def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
         sentence=str(error) or subject,
     )
     show_findings([finding])
-    if json_file:
-        write_json_atomic(json_file, {"clean": False, "subject": None, "findings": [finding]})
+    write_json(json_file, {"clean": False, "subject": None, "findings": [finding]})
     raise typer.Exit(1)
 
 
@@ -243,7 +238,7 @@ def source(
     if bool(reason.strip()) is not withdraw:
         hint = "say why; it is kept on the ledger" if withdraw else "goes with --withdraw"
         raise typer.BadParameter(hint, param_hint="--reason")
-    root = _root(context, data)
+    root = data_root(context, data)
     try:
         affected = _trace(root, source_id)
     except UnknownSubject as error:
@@ -256,9 +251,8 @@ def source(
         _print(f"Withdrawn. Without it there is now {what}.")
     for failure in failures:
         errors.print(f"[bold red]failed[/] {sanitize(failure)}", highlight=False, soft_wrap=True)
-    if json_file:
-        outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
-        write_json_atomic(json_file, {**affected.model_dump(mode="json"), **outcome})
+    outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
+    write_json(json_file, {**affected.model_dump(mode="json"), **outcome})
     if failures or not (withdraw or affected.in_force):
         raise typer.Exit(1)
 
@@ -359,11 +353,10 @@ def diff(
     from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare
 
     try:
-        found = compare(AuditInputs(_root(context, data)), a, b)
+        found = compare(AuditInputs(data_root(context, data)), a, b)
     except UnknownSubject as error:
         _wrong_usage(error, "A B")
-    if json_file:
-        write_json_atomic(json_file, found)
+    write_json(json_file, found)
     console.print(_sides_table(found))
     for sign, items in (("-", found.only_in_a), ("+", found.only_in_b)):
         for item in items:
@@ -413,14 +406,13 @@ def file(
     """
     from lofi_pipeline.audit import AuditInputs, look_up
 
-    found = look_up(AuditInputs(_root(context, data)), path)
+    found = look_up(AuditInputs(data_root(context, data)), path)
     _print(f"{sanitize(path)}: sha256 {found.sha256}")
     for match in found.matches:
         _print(f"[green]{match.kind}[/] {sanitize(match.sentence)}")
     for sentence in found.unreadable:
         _print(f"[yellow]not searched[/] {sanitize(sentence)}")
-    if json_file:
-        write_json_atomic(json_file, found)
+    write_json(json_file, found)
     if not found.matches:
         console.print(
             "Not one of ours, byte for byte: nothing on record has this hash. A file that was converted or tagged since has "

@@ -119,7 +119,7 @@ def register_sources(
         require_no_doubt(days, scan.drops)
         scan = with_days(scan, days)
         before = load_registry(root)
-        registry = _assign(root, before, scan)
+        registry = assign_ids(root, before, scan)
         sources = _compile_sources(scan, registry)
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
         write_json_atomic(root.registry_json, registry)
@@ -197,7 +197,8 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
     return sorted(pairs, key=lambda pair: (-pair[0].strictness, pair[1].path))
 
 
-def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+def assign_ids(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+    """The registry with where each track lies now, and an id for each content that has none. Nothing is written."""
     places: dict[str, list[tuple[Drop, DropAudio]]] = {}
     for drop, file in _accepted(scan):
         assert file.sha256 is not None

@@ -18,6 +18,7 @@ from lofi_pipeline.storage.atomic import (
     read_record,
     replacing,
     sync_folder,
+    temporary_folder,
     write_bytes_atomic,
     write_json_atomic,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "sparse_reason",
     "sync_folder",
     "temporary_files",
+    "temporary_folder",
     "trouble_with",
     "version_files",
     "version_hash",
