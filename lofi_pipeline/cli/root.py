@@ -19,7 +19,7 @@ def data_root(context: typer.Context, data: Path | None, *, may_be_new: bool = F
         may_be_new: the command can begin one: in a terminal it asks, and an empty folder will do.
 
     Raises:
-        typer.BadParameter: there is none.
+        typer.Exit: there is none, with exit code 2; it has been said why.
     """
     given = data or context.obj
     root = DataRoot.find(given)
@@ -54,5 +54,7 @@ def _is_one(root: DataRoot) -> bool:
     return root.raw.is_dir() or root.metadata.is_dir()
 
 
-def _wrong(sentence: str) -> typer.BadParameter:
-    return typer.BadParameter(sentence, param_hint="--data")
+def _wrong(sentence: str) -> typer.Exit:
+    """Say it on one line, so that a path or a command can be copied; then end as for wrong usage."""
+    errors.print(f"[bold red]error[/] --data: {sentence}", highlight=False, soft_wrap=True)
+    return typer.Exit(2)
