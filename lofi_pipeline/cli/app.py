@@ -16,6 +16,7 @@ from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
 from lofi_pipeline.cli.check import check
 from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors, write_json
+from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.cli.source import source_app
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(audit_app, name="audit")
 app.add_typer(source_app, name="source")
-for command in (status, tracks, styles, check):
+for command in (status, tracks, styles, check, gc):
     app.command()(command)
 Base = Annotated[
     str | None,
@@ -99,13 +100,20 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> tuple[Summary, bo
     """Run up to `last`, show and write the summary; and whether all went well."""
     from lofi_pipeline.cli.run import STAGES, headless
     from lofi_pipeline.cli.run_summary import show, summarize
+    from lofi_pipeline.ingest import left_since, load_registry
 
+    before = load_registry(root)
     with headless(root) as runner:
         with bars():
             outcome = interruptible(lambda: runner.run(last))
         reached: set[str] = set(STAGES[: STAGES.index(last) + 1])
         summary = summarize(
-            root, runner.config, seconds=outcome.seconds, runs=outcome.dagster_runs, reached=reached
+            root,
+            runner.config,
+            seconds=outcome.seconds,
+            runs=outcome.dagster_runs,
+            reached=reached,
+            left=left_since(before, load_registry(root)),
         )
     show(summary, root, console)
     write_json(json_file, summary.model_dump(mode="json", exclude_unset=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -35,6 +36,13 @@ class RefusedLine(Entity):
 
     file: str
     reason: str
+
+
+class LeftLine(Entity):
+    """One track that this run found no file of any more. The file is where it lay, relative to data/raw."""
+
+    track_id: str
+    file: str
 
 
 class DatasetLine(Entity):
@@ -73,6 +81,7 @@ class Summary(Entity):
 
     tracks: list[TrackLine] = []
     refused: list[RefusedLine] = []
+    left: list[LeftLine] = []
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
@@ -89,9 +98,20 @@ class Summary(Entity):
 
 
 def summarize(
-    root: DataRoot, config: PipelineConfig, *, seconds: dict[str, float], runs: int, reached: set[str]
+    root: DataRoot,
+    config: PipelineConfig,
+    *,
+    seconds: dict[str, float],
+    runs: int,
+    reached: set[str],
+    left: Mapping[str, str] | None = None,
 ) -> Summary:
-    """Read the outcome from the records in the data root. `reached`: the stages that the run was to do."""
+    """Read the outcome from the records in the data root.
+
+    Args:
+        reached: the stages that the run was to do.
+        left: the tracks that the run found no file of any more, each with where it lay in the data root.
+    """
     from lofi_pipeline.dataset import left_out
     from lofi_pipeline.dataset.eligibility import eligibility_of
 
@@ -104,6 +124,11 @@ def summarize(
         "seconds": seconds,
         "dagster_runs": runs,
     }
+    if left:
+        raw = f"{root.relative(root.raw)}/"
+        fields["left"] = [
+            LeftLine(track_id=track, file=path.removeprefix(raw)) for track, path in left.items()
+        ]
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
     if "lora_checkpoints" in reached:
@@ -214,6 +239,14 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
         if len(summary.refused) > MOST_ROWS:
             table.add_row(f"and {len(summary.refused) - MOST_ROWS} more", "--json FILE writes them all")
         console.print(table)
+    for line in summary.left[:MOST_ROWS]:
+        console.print(
+            f"[yellow]{line.track_id} left[/]: its file is gone: {sanitize(line.file)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if summary.left:
+        console.print("lofi gc lists what was made of them.")
     if summary.dataset:
         found = summary.dataset
         console.print(

@@ -21,6 +21,7 @@ from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import (
     Registration,
     VerdictChange,
+    left_since,
     load_registration,
     load_registry,
     load_scan,
@@ -49,6 +50,7 @@ __all__ = [
     "drop_signature",
     "incomplete_reason",
     "judging_day",
+    "left_since",
     "load_record",
     "load_registration",
     "load_registry",

@@ -5,7 +5,7 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from lofi_pipeline.config import PipelineConfig
@@ -56,6 +56,8 @@ class Registration:
     sources: list[SourceRecord]
     new_track_ids: list[str]
     verdict_changes: list[VerdictChange]
+    left: dict[str, str] = field(default_factory=dict)
+    """The tracks that no file is there of any more since the last scan, each with where it lay."""
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -129,7 +131,18 @@ def register_sources(
         write_json_atomic(root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
-    return Registration(scan, registry, sources, new, _verdict_changes(known, scan))
+    left = left_since(before, registry)
+    return Registration(scan, registry, sources, new, _verdict_changes(known, scan), left)
+
+
+def left_since(before: Registry, after: Registry) -> dict[str, str]:
+    """The tracks that had a file before and have none now, each with where it lay."""
+    now = after.by_id()
+    return {
+        track.track_id: track.origins[0].path
+        for track in before.tracks
+        if track.origins and not now[track.track_id].origins
+    }
 
 
 def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:

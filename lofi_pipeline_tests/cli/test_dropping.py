@@ -278,3 +278,35 @@ def test_a_port_that_is_taken_is_named_or_passed_over() -> None:
         taken.bind(("127.0.0.1", first))
         taken.listen()
         assert free_port("127.0.0.1", None) > first
+
+
+# What left
+
+
+def test_a_file_that_is_gone_is_said_and_what_it_left_can_be_removed(tmp_path: Path) -> None:
+    """Listed first; back again, the music is as it was. A second run says nothing."""
+    root = DataRoot(tmp_path / "data")
+    make_drop(root, "one", {"a.wav": song(0), "b.wav": song(1), "c.wav": song(2)}, facts())
+    to_dataset = ("--data", root.path, "run", "--to", "dataset_manifest")
+    assert lofi(*to_dataset).returncode == 0
+    made = {name: data for name, (_, data) in files_of(root).items() if "track_002" in name}
+    original = root.raw / "creative-commons" / "one" / "b.wav"
+    original.unlink()
+    assert (
+        json.loads(lofi("--data", root.path, "gc", "--json", "-").stdout)["files"] == []
+    )  # still in the data set
+    assert "track_002 left: its file is gone: creative-commons/one/b.wav" in lofi(*to_dataset).stdout
+    assert "left:" not in lofi(*to_dataset).stdout
+    listed = json.loads(lofi("--data", root.path, "gc", "--json", "-").stdout)["files"]
+    assert {item["path"] for item in listed} == {name for name in made if name.startswith("processed/")}
+    assert all((root.path / item["path"]).is_file() for item in listed)
+    assert lofi("--data", root.path, "gc", "--remove").returncode == 0
+    assert not [name for name in files_of(root) if "track_002" in name and name.startswith("processed/")]
+    assert root.fingerprint("track_002").is_file() and root.track_record("track_002").is_file()
+    assert lofi("--data", root.path, "fsck").returncode == 0
+    original.write_bytes(song(1).read_bytes())
+    assert lofi(*to_dataset).returncode == 0
+    again = {name: data for name, (_, data) in files_of(root).items() if "track_002" in name}
+    assert {name: again[name] for name in made if name.startswith("processed/")} == {
+        name: data for name, data in made.items() if name.startswith("processed/")
+    }
