@@ -190,6 +190,7 @@ def generate(
     lyrics: Annotated[str, typer.Option(help="Lyrics.")] = "[instrumental]",
     seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 0,
     base: Base = None,
+    json_file: Json = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -209,7 +210,8 @@ def generate(
     )
     with console.status("generating"):
         written = generate_to_file(data_root(context, data, may_be_new=True), wanted)
-    console.print(f"Wrote {written}", highlight=False)
+    console.print(f"Wrote {written}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"wrote": str(written), "asked": wanted})
 
 
 @app.command()
@@ -233,6 +235,7 @@ def judging_day(
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept on record.")] = "",
     by: Annotated[str | None, typer.Option("--by", help="Who says so. Else your login name.")] = None,
+    json_file: Json = None,
     data: Data = None,
 ) -> None:
     """Show the day that licences are judged for; with --set, say that the clock's is the right one.
@@ -247,11 +250,11 @@ def judging_day(
         hint = "say why; it is kept on record" if day else "goes with --set"
         raise typer.BadParameter(hint, param_hint="--reason")
     root = data_root(context, data)
-    if day is None:
-        show_days(root, console)
-        return
-    require_clock(day)
-    set_day(root, console, reason=reason, by=by)
+    if day is not None:
+        require_clock(day)
+        set_day(root, console, reason=reason, by=by)
+    if day is None or json_file:
+        write_json(json_file, show_days(root, console))
 
 
 @app.command()
