@@ -134,6 +134,8 @@ def _log(
         for change in found.verdict_changes
     ]
     _warn(context, root, changes)
+    gone = [f"{track_id} left: its file is gone: {path}" for track_id, path in found.left.items()]
+    _warn(context, root, gone)
 
 
 def _warn(context: dg.AssetExecutionContext, root: DataRoot, lines: Sequence[str]) -> None:
@@ -151,6 +153,7 @@ def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
         "tracks": len(found.registry.tracks),
         "new_tracks": len(found.new_track_ids),
         "files_with_audio": _counted(found.scan.companions()) or "none",
+        **({"left_tracks": ", ".join(found.left)} if found.left else {}),
         "judged_for": str(found.scan.day),
         "seals": f"{head.lines} lines, ending in {head.head}" if head else "none yet",
         "note": DISCLAIMER,

@@ -16,6 +16,7 @@ from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.verdicts import SourceJudge
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.config import LicensingSettings
+from lofi_pipeline.dataset.gone import cached_encodings
 from lofi_pipeline.dataset.recordings import Link
 from lofi_pipeline.entities import (
     CheckpointRecord,
@@ -27,7 +28,6 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.entities.base import Identifier, Sha256, Timestamp, TrackId
 from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources
-from lofi_pipeline.storage import DataRoot
 
 
 class AffectedTrack(Entity):
@@ -137,7 +137,7 @@ def trace(inputs: AuditInputs, source_id: str, settings: LicensingSettings, toda
         checkpoints=[_checkpoint(inputs, folder, record) for folder, record in checkpoints],
         retrain=_retraining([record for _, record in checkpoints]),
         contents=sorted(contents),
-        caches=_cached(inputs.root, {item.audio_sha256 for _, items in affected for item in items}),
+        caches=cached_encodings(inputs.root, {item.audio_sha256 for _, items in affected for item in items}),
         unreadable=[
             *inputs.versions.unreadable,
             *(str(item.error) for item in inputs.checkpoints if item.record is None),
@@ -251,14 +251,6 @@ def _checkpoint(
         preset=record.lineage.preset,
         lineage=record.lineage.lineage,
         pruned=record.pruned,
-    )
-
-
-def _cached(root: DataRoot, audio: set[str]) -> list[str]:
-    """Latents and embeddings that are named by the hash of processed audio."""
-    folders = [*(root.cache / "latents").glob("*"), *(root.cache / "reference").glob("*")]
-    return sorted(
-        root.relative(path) for folder in folders for path in folder.glob("*") if path.stem in audio
     )
 
 

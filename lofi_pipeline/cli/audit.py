@@ -14,10 +14,11 @@ import typer
 from typer.core import TyperGroup
 
 from lofi_pipeline import progress
-from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize
+from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize, write_json
+from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.entities import RecordError, few
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -52,10 +53,6 @@ audit_app = typer.Typer(
     "hash, or the first 8 digits of it), and writes data/audit/ID/. A working tool, not legal advice.\n\n"
     "Exit code 0: clean, 1: findings, each named, 2: wrong usage.",
 )
-
-
-def _root(context: typer.Context, data: Path | None) -> DataRoot:
-    return DataRoot.find(data or context.obj)
 
 
 def _wrong_usage(error: Exception, hint: str) -> NoReturn:
@@ -105,7 +102,7 @@ def one(
     """
     from lofi_pipeline.audit import UnknownSubject
 
-    root = _root(context, data)
+    root = data_root(context, data)
     key = (
         _private_key(sign, root) if sign else None
     )  # first: a wrong key is to be known before hours of hashing
@@ -118,8 +115,7 @@ def one(
     _show_report(report, written)
     if written is not None and sign:
         _print(f"Signed: `lofi audit verify {sanitize(written.folder)} --key {sanitize(sign)}.pub`")
-    if json_file:
-        write_json_atomic(json_file, _with_outcome(report, written))
+    write_json(json_file, _with_outcome(report, written))
     if sign and written is None:
         errors.print("[bold red]not signed[/] nothing was written: give --output FOLDER", highlight=False)
         raise typer.Exit(1)
@@ -185,8 +181,7 @@ def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
         sentence=str(error) or subject,
     )
     show_findings([finding])
-    if json_file:
-        write_json_atomic(json_file, {"clean": False, "subject": None, "findings": [finding]})
+    write_json(json_file, {"clean": False, "subject": None, "findings": [finding]})
     raise typer.Exit(1)
 
 
@@ -273,7 +268,7 @@ def key(
     from lofi_pipeline.audit.signing.keys import name_of
 
     try:
-        public = make_key(path, _root(context, data))
+        public = make_key(path, data_root(context, data))
     except SigningError as error:
         _wrong_usage(error, "FILE")
     _print(f"Wrote {sanitize(path)} (private) and {sanitize(public)} ({name_of(read_public_key(public))})")
@@ -323,14 +318,13 @@ def verify(
         _print(f"[yellow]note[/] {sanitize(sentence)}")
     for sentence in found.faults:
         _print(f"[bold red]fault[/] {sanitize(sentence)}")
-    if json_file:
-        outcome = {
-            "verified": not found.faults,
-            "holds": found.holds,
-            "notes": found.notes,
-            "faults": found.faults,
-        }
-        write_json_atomic(json_file, outcome)
+    outcome = {
+        "verified": not found.faults,
+        "holds": found.holds,
+        "notes": found.notes,
+        "faults": found.faults,
+    }
+    write_json(json_file, outcome)
     if found.faults:
         raise typer.Exit(1)
 
@@ -360,7 +354,7 @@ def source(
     if bool(reason.strip()) is not withdraw:
         hint = "say why; it is kept on the ledger" if withdraw else "goes with --withdraw"
         raise typer.BadParameter(hint, param_hint="--reason")
-    root = _root(context, data)
+    root = data_root(context, data)
     try:
         affected = _trace(root, source_id)
     except UnknownSubject as error:
@@ -373,9 +367,8 @@ def source(
         _print(f"Withdrawn. Without it there is now {what}.")
     for failure in failures:
         errors.print(f"[bold red]failed[/] {sanitize(failure)}", highlight=False, soft_wrap=True)
-    if json_file:
-        outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
-        write_json_atomic(json_file, {**affected.model_dump(mode="json"), **outcome})
+    outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
+    write_json(json_file, {**affected.model_dump(mode="json"), **outcome})
     if failures or not (withdraw or affected.in_force):
         raise typer.Exit(1)
 
@@ -487,11 +480,10 @@ def diff(
     from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare
 
     try:
-        found = compare(AuditInputs(_root(context, data)), a, b)
+        found = compare(AuditInputs(data_root(context, data)), a, b)
     except UnknownSubject as error:
         _wrong_usage(error, "A B")
-    if json_file:
-        write_json_atomic(json_file, found)
+    write_json(json_file, found)
     console.print(_sides_table(found))
     for sign, items in (("-", found.only_in_a), ("+", found.only_in_b)):
         for item in items:
@@ -545,15 +537,14 @@ def file(
     from lofi_pipeline.audit import AuditInputs, look_up
     from lofi_pipeline.config import load_config
 
-    found = look_up(AuditInputs(_root(context, data)), path, load_config().audio)
+    found = look_up(AuditInputs(data_root(context, data)), path, load_config().audio)
     _print(f"{sanitize(path)}: sha256 {found.sha256}")
     for match in found.matches:
         colour = "yellow" if match.kind == "related music" else "green"
         _print(f"[{colour}]{match.kind}[/] {sanitize(match.sentence)}")
     for sentence in found.unreadable:
         _print(f"[yellow]not searched[/] {sanitize(sentence)}")
-    if json_file:
-        write_json_atomic(json_file, found)
+    write_json(json_file, found)
     if not found.matches:
         by_sound = (
             f"Its sound could not be compared: {found.not_heard}."

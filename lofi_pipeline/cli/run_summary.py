@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -54,6 +54,13 @@ class NotedLine(Entity):
     to_accept: bool = Field(description="Whether an audit is not clean until somebody accepts it")
 
 
+class LeftLine(Entity):
+    """One track that this run found no file of any more. The file is where it lay, relative to data/raw."""
+
+    track_id: str
+    file: str
+
+
 class DatasetLine(Entity):
     """The data set version."""
 
@@ -94,6 +101,7 @@ class Summary(Entity):
     companions: dict[str, int] = Field(
         default={}, description="By kind, how many files go with audio; written where there are some"
     )
+    left: list[LeftLine] = []
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
@@ -110,9 +118,20 @@ class Summary(Entity):
 
 
 def summarize(
-    root: DataRoot, config: PipelineConfig, *, seconds: dict[str, float], runs: int, reached: set[str]
+    root: DataRoot,
+    config: PipelineConfig,
+    *,
+    seconds: dict[str, float],
+    runs: int,
+    reached: set[str],
+    left: Mapping[str, str] | None = None,
 ) -> Summary:
-    """Read the outcome from the records in the data root. `reached`: the stages that the run was to do."""
+    """Read the outcome from the records in the data root.
+
+    Args:
+        reached: the stages that the run was to do.
+        left: the tracks that the run found no file of any more, each with where it lay in the data root.
+    """
     from lofi_pipeline.dataset import left_out
     from lofi_pipeline.dataset.eligibility import eligibility_of
 
@@ -128,6 +147,11 @@ def summarize(
     }
     if companions := _companions(root):
         fields["companions"] = companions
+    if left:
+        raw = f"{root.relative(root.raw)}/"
+        fields["left"] = [
+            LeftLine(track_id=track, file=path.removeprefix(raw)) for track, path in left.items()
+        ]
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
     if "lora_checkpoints" in reached:
@@ -271,6 +295,14 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     if summary.companions:
         kinds = ", ".join(f"{count} {sanitize(kind)}" for kind, count in summary.companions.items())
         console.print(f"Not music, and known to go with it: {kinds}", highlight=False)
+    for line in summary.left[:MOST_ROWS]:
+        console.print(
+            f"[yellow]{line.track_id} left[/]: its file is gone: {sanitize(line.file)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if summary.left:
+        console.print("lofi gc lists what was made of them.")
     if summary.dataset:
         found = summary.dataset
         console.print(

@@ -27,6 +27,7 @@ from lofi_pipeline.ingest.refused import (
 from lofi_pipeline.ingest.registry import (
     Registration,
     VerdictChange,
+    left_since,
     load_registration,
     load_registry,
     load_scan,
@@ -70,6 +71,7 @@ __all__ = [
     "is_corrected",
     "is_replaced",
     "judging_day",
+    "left_since",
     "listen_to_refused",
     "load_declared_terms",
     "load_memory",

@@ -81,6 +81,8 @@ class Registration:
     verdict_changes: list[VerdictChange]
     newly_sealed: list[str] = field(default_factory=list)
     """Records of an earlier version that were sealed now as they stood."""
+    left: dict[str, str] = field(default_factory=dict)
+    """The tracks that no file is there of any more since the last scan, each with where it lay."""
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -152,7 +154,7 @@ def register_sources(
         )
         require_no_doubt(days, scan.drops)
         scan = with_days(scan, days)
-        registry = _assign(root, before, scan)
+        registry = assign_ids(root, before, scan)
         sources = _compile_sources(scan, registry)
         save_memory(root, updated(memory, known, scan.drops, days.judged, without=withdrawn))
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
@@ -165,7 +167,18 @@ def register_sources(
         write_sealed(root, root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
-    return Registration(scan, registry, sources, new, _verdict_changes(known, scan), newly_sealed)
+    left = left_since(before, registry)
+    return Registration(scan, registry, sources, new, _verdict_changes(known, scan), newly_sealed, left)
+
+
+def left_since(before: Registry, after: Registry) -> dict[str, str]:
+    """The tracks that had a file before and have none now, each with where it lay."""
+    now = after.by_id()
+    return {
+        track.track_id: track.origins[0].path
+        for track in before.tracks
+        if track.origins and not now[track.track_id].origins
+    }
 
 
 def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:
@@ -256,7 +269,8 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
     return sorted(pairs, key=lambda pair: (-pair[0].strictness, pair[1].path))
 
 
-def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+def assign_ids(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+    """The registry with where each track lies now, and an id for each content that has none. Nothing is written."""
     places: dict[str, list[tuple[Drop, DropAudio]]] = {}
     for drop, file in _accepted(scan):
         assert file.sha256 is not None

@@ -96,6 +96,7 @@ def scan_drops(
     memory: Memory | None = None,
     day: date | None = None,
     base: str | None = None,
+    only: Path | None = None,
     progress: Progress = lambda _done, _total, _what: None,
 ) -> Scan:
     """Scan every drop. Bad input makes that drop refused or incomplete, with a reason; it never stops the others.
@@ -108,6 +109,7 @@ def scan_drops(
         memory: the terms of what was refused or removed; they may apply to the same files in any drop.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
+        only: read this drop alone; the others are as in `known`.
         progress: told how many of how many drops were read, then how many of how many files were hashed.
     """
     clock = day or clock_day()
@@ -118,11 +120,13 @@ def scan_drops(
     scanner = _Scanner(root, style_ids, licensing, former, day, clock, base, same_rules)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops: list[Drop] = []
-    folders = drop_folders(root)
+    folders = drop_folders(root) if only is None else [only]
     for number, folder in enumerate(folders, start=1):
         drops.append(scanner.scan(folder))
         progress(number, len(folders), f"drops read: {drops[-1].folder}")
     drops = _with_hashes(root, drops, progress)
+    if only is not None:
+        drops += [drop for name, drop in former.items() if name != drops[0].folder]
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
     drops = hold_to_tags(drops, scanner.judge)
@@ -131,7 +135,8 @@ def scan_drops(
     drops = apply_memory(drops, remembered, record, scanner.judge, day)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)
-    drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
+    if only is None:
+        drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
         drops=[either(drop, former.get(drop.folder)) for drop in sorted(drops, key=lambda drop: drop.folder)],
         judged_with=rules,

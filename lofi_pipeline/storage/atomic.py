@@ -129,6 +129,17 @@ def commit_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A new folder in `parent` that is removed after the block, or by the next run where this process is killed."""
+    folder = _temporary_beside(parent / name)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_bytes_atomic(path: Path, data: bytes | bytearray) -> None:
     """Replace `path` with `data`, whole or not at all."""
     with replacing(path) as temporary:

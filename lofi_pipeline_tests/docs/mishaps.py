@@ -353,6 +353,11 @@ def _(root: DataRoot) -> str:
     return lofi(DataRoot(file), "run", "--to", "source_records")
 
 
+@mishap("The data root does not exist")
+def _(root: DataRoot) -> str:
+    return lofi(DataRoot(root.path / "dta"), "run", "--to", "source_records")
+
+
 @mishap("The base model is not there")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.training.bases import describe_base
