@@ -93,6 +93,8 @@ def write_audit(
         OSError: the folder or the ledger can't be written.
     """
     folder = output or inputs.root.audits / subject.folder_name
+    # What an earlier audit left counts as none until every file is of this one
+    (folder / LAST_WRITTEN).unlink(missing_ok=True)
     write_json_atomic(folder / REPORT, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if output is None and is_intact(report):
