@@ -14,7 +14,7 @@ from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.ledger import enter_subject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity
-from lofi_pipeline.storage import read_json, write_json_atomic
+from lofi_pipeline.storage import json_file, read_json, write_json_atomic
 
 REPORT = "report.json"
 PAGE = "audit.html"
@@ -93,10 +93,12 @@ def write_audit(
         OSError: the folder or the ledger can't be written.
     """
     folder = output or inputs.root.audits / subject.folder_name
-    # What an earlier audit left counts as none until every file is of this one
-    (folder / LAST_WRITTEN).unlink(missing_ok=True)
-    write_json_atomic(folder / REPORT, report)
+    said = folder / REPORT
+    if not (said.is_file() and said.read_bytes() == json_file(report)):
+        # What an earlier audit left counts as none until every file is of this one
+        (folder / LAST_WRITTEN).unlink(missing_ok=True)
+    write_json_atomic(said, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if output is None and is_intact(report):
         enter_subject(inputs, subject)
-    return WrittenAudit(folder, [folder / REPORT, *files])
+    return WrittenAudit(folder, [said, *files])
