@@ -157,6 +157,10 @@ def test_scores_are_made_whole_or_not_at_all(
     (lofi.root.checkpoint(LAST) / "scores.json").unlink()
     shutil.rmtree(lofi.root.checkpoint(LAST) / "samples")
     shutil.rmtree(lofi.root.audits)
+    if (
+        disk == "metadata"
+    ):  # one more line of the ledger fits into what is allotted to it; the base's scores do not
+        shutil.rmtree(lofi.root.metadata / "base_scores")
     found = tried(lofi, "run", "--base", str(lofi.base), fault=fault, disk=disk, left=left)
     require_sentence_and_end(found, fault, lofi.root.path / disk)
     require_same_scores(found, trained)
@@ -164,7 +168,7 @@ def test_scores_are_made_whole_or_not_at_all(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "left"), [("full", 0), ("full", 60_000), ("inodes", 3)])
+@pytest.mark.parametrize(("fault", "left"), [("full", 0), ("full", 20_000), ("inodes", 0)])
 def test_an_audit_is_written_whole_or_does_not_count(
     fault: Fault, left: int, trained: Way, tmp_path: Path
 ) -> None:
