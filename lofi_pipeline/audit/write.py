@@ -16,7 +16,7 @@ from lofi_pipeline.audit.report_file import REPORT
 from lofi_pipeline.audit.signing.bundle import forget_signature, sign_audit
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity
-from lofi_pipeline.storage import write_large_json_atomic
+from lofi_pipeline.storage import file_holds, write_json_atomic
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,11 +87,15 @@ def write_audit(
     """
     folder = output or inputs.root.audits / subject.folder_name
     forget_signature(folder)
-    write_large_json_atomic(folder / REPORT, report)
+    said = folder / REPORT
+    if not file_holds(said, report):
+        # What an earlier audit left counts as none until every file is of this one
+        (folder / LAST_WRITTEN).unlink(missing_ok=True)
+    write_json_atomic(said, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if output is None and is_intact(report):
         enter_subject(inputs, subject)
-    written = [folder / REPORT, *files]
+    written = [said, *files]
     if key is not None:
         written += sign_audit(inputs.root, folder, written, report, key)
     return WrittenAudit(folder, written)

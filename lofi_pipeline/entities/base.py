@@ -31,9 +31,14 @@ class Entity(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Share the set of the fields that were given where all were: it would take half of the memory of a record."""
-        if len(self.__pydantic_fields_set__) == len(every := _all_fields(type(self))):
-            object.__setattr__(self, "__pydantic_fields_set__", every)
+        """Share the set of the fields that were given: each of its own, they would take a third of the memory of records."""
+        _share_fields_set(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, with the set of fields shared."""
+        copied = super().model_copy(update=update, deep=deep)
+        _share_fields_set(copied)
+        return copied
 
     @classmethod
     def parse(cls, data: object, *, where: str, context: Mapping[str, Any] | None = None) -> Self:
@@ -48,9 +53,15 @@ class Entity(BaseModel):
             raise RecordError(describe_errors(error, where=where, kind=cls.__name__, model=cls)) from error
 
 
+def _share_fields_set(entity: Entity) -> None:
+    given = frozenset(entity.__pydantic_fields_set__)
+    object.__setattr__(entity, "__pydantic_fields_set__", _the_set_of(given))
+
+
 @cache
-def _all_fields(kind: type[Entity]) -> set[str]:
-    return set(kind.model_fields)
+def _the_set_of(fields: frozenset[str]) -> set[str]:
+    """One set for all records that were given these fields: nobody changes it, they are frozen."""
+    return set(fields)
 
 
 MOST_LISTED = 20

@@ -7,11 +7,13 @@ in licensing/.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from itertools import chain
+from operator import is_
 from pathlib import Path
 from typing import TypeVar
 
@@ -124,7 +126,7 @@ def scan_drops(
     for number, folder in enumerate(folders, start=1):
         drops.append(scanner.scan(folder))
         progress(number, len(folders), f"drops read: {drops[-1].folder}")
-    drops = _with_hashes(root, drops, progress)
+    _add_hashes(root, drops, progress)
     if only is not None:
         drops += [drop for name, drop in former.items() if name != drops[0].folder]
     drops = _refuse_conflicting_sources(drops, known, record)
@@ -147,20 +149,27 @@ def scan_drops(
     )
 
 
-def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> list[Drop]:
-    """The drops with the hashes of the files that have none yet and can be taken."""
-    missing = [file for drop in drops for file in drop.files if _to_be_read(file)]
-    total = sum(file.size for file in missing)
+def _add_hashes(root: DataRoot, drops: list[Drop], progress: Progress) -> None:
+    """Give the files that have no hash yet and can be taken theirs; drop by drop, so that no file is in memory twice."""
+    count = sum(map(_to_be_read, _files_of(drops)))
+    total = sum(file.size for file in _files_of(drops) if _to_be_read(file))
     files, size = 0, 0
-    found = []
-    with closing(hashed(root, missing)) as done:
-        for drop in drops:
+    with closing(hashed(root, filter(_to_be_read, _files_of(drops)))) as done:
+        for number, drop in enumerate(drops):
             new = [next(done) if _to_be_read(file) else file for file in drop.files]
-            found.append(drop.model_copy(update={"files": new}))
+            drops[number] = _with_files(drop, new)
             if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
                 files, size = files + len(read), size + sum(file.size for file in read)
-                progress(files, len(missing), f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
-    return found
+                progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
+
+
+def _files_of(drops: Iterable[Drop]) -> Iterator[DropAudio]:
+    return chain.from_iterable(drop.files for drop in drops)
+
+
+def _with_files(drop: Drop, files: list[DropAudio]) -> Drop:
+    """The drop with these files; itself where they are its own."""
+    return drop if all(map(is_, files, drop.files)) else drop.model_copy(update={"files": files})
 
 
 def _to_be_read(file: DropAudio) -> bool:
@@ -310,7 +319,7 @@ def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
         return file.model_copy(update={"refusal": reason})
 
     return [
-        drop.model_copy(update={"files": [judged(drop, file) for file in drop.files]})
+        _with_files(drop, [judged(drop, file) for file in drop.files])
         if drop.status is DropStatus.ACCEPTED
         else drop
         for drop in drops

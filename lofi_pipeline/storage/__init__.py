@@ -8,6 +8,7 @@ from lofi_pipeline.storage.atomic import (
     canonical_json,
     commit_folder,
     content_sha256,
+    file_holds,
     file_sha256,
     is_json_file_of,
     json_file,
@@ -24,7 +25,6 @@ from lofi_pipeline.storage.atomic import (
     temporary_folder,
     write_bytes_atomic,
     write_json_atomic,
-    write_large_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
@@ -80,6 +80,7 @@ __all__ = [
     "edited_by_hand",
     "enter_grown",
     "fault_of",
+    "file_holds",
     "file_sha256",
     "finish_seals",
     "in_words",
@@ -127,6 +128,5 @@ __all__ = [
     "without_items",
     "write_bytes_atomic",
     "write_json_atomic",
-    "write_large_json_atomic",
     "write_sealed",
 ]
