@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_a_base_that_generates(toy: Path):
     facts = describe_base(str(toy))
     assert (facts.sampling_rate, facts.latents_per_second) == (48_000, 25.0)
-    pipeline = load_base(str(toy))
+    pipeline: Any = load_base(str(toy))
     assert bool(pipeline.condition_encoder.silence_latent.any())
     sound = pipeline(
         prompt="lofi hip hop",
