@@ -25,8 +25,14 @@ ACTIVE, WITHDRAWN_SINCE = "c1f25950", "ccf8467e"
 
 
 JUDGED = "metadata/drops.json"
-WRITTEN = {JUDGED, "metadata/registry.json"}
-"""The records of the last scan and of the tracks' origins: what judging anew writes; the latter for a field that came later."""
+WRITTEN = {
+    JUDGED,
+    "metadata/registry.json",  # for a field that came later
+    "metadata/remembered.json",
+    "metadata/refused.json",
+    "metadata/seals.jsonl",
+}
+"""What judging anew writes: the scan, the tracks' origins, what is remembered of refused music, and their seals."""
 
 
 @pytest.fixture(scope="module")
