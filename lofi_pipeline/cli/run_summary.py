@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -92,6 +92,13 @@ class CheckpointLine(Entity):
     )
 
 
+class ForeignLine(Entity):
+    """Something among the checkpoints that can't be used. The path is relative to the data root."""
+
+    path: str
+    sentence: str
+
+
 class Summary(Entity):
     """Everything the closing table shows. What was not reached is left out of the file."""
 
@@ -102,6 +109,10 @@ class Summary(Entity):
         default={}, description="By kind, how many files go with audio; written where there are some"
     )
     left: list[LeftLine] = []
+    foreign: list[ForeignLine] = Field(
+        default=[],
+        description="Among the checkpoints, and none that can be used; written where there is something",
+    )
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
@@ -152,6 +163,8 @@ def summarize(
         fields["left"] = [
             LeftLine(track_id=track, file=path.removeprefix(raw)) for track, path in left.items()
         ]
+    if foreign := _foreign(root):
+        fields["foreign"] = foreign
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
     if "lora_checkpoints" in reached:
@@ -200,6 +213,12 @@ def _noted(root: DataRoot) -> Iterator[NotedLine]:
             yield NotedLine(source_id=drop.manifest.source_id, sentence=told, to_accept=True)
         for remark in drop.verdict.remarks:
             yield NotedLine(source_id=drop.manifest.source_id, sentence=remark.sentence, to_accept=False)
+
+
+def _foreign(root: DataRoot) -> list[ForeignLine]:
+    from lofi_pipeline.checkpoints.foreign import foreign_items
+
+    return [ForeignLine(path=path, sentence=sentence) for path, sentence in foreign_items(root).items()]
 
 
 def _dataset(root: DataRoot) -> dict[str, object]:
@@ -279,19 +298,11 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     ready = sum(line.status is TrackStatus.OK and line.file not in out for line in summary.tracks)
     console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
     if summary.refused:
-        table = folding("not taken", "why", title="Refused")
-        for line in summary.refused[:MOST_ROWS]:
-            table.add_row(sanitize(line.file), sanitize(line.reason))
-        if len(summary.refused) > MOST_ROWS:
-            table.add_row(f"and {len(summary.refused) - MOST_ROWS} more", "--json FILE writes them all")
-        console.print(table)
+        rows = [(line.file, line.reason) for line in summary.refused]
+        console.print(_table("Refused", ("not taken", "why"), rows))
     if summary.noted:
-        table = folding("source", "what is to be known", title="Terms to accept, and warnings")
-        for line in summary.noted[:MOST_ROWS]:
-            table.add_row(sanitize(line.source_id), sanitize(line.sentence))
-        if len(summary.noted) > MOST_ROWS:
-            table.add_row(f"and {len(summary.noted) - MOST_ROWS} more", "--json FILE writes them all")
-        console.print(table)
+        rows = [(line.source_id, line.sentence) for line in summary.noted]
+        console.print(_table("Terms to accept, and warnings", ("source", "what is to be known"), rows))
     if summary.companions:
         kinds = ", ".join(f"{count} {sanitize(kind)}" for kind, count in summary.companions.items())
         console.print(f"Not music, and known to go with it: {kinds}", highlight=False)
@@ -303,6 +314,10 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
         )
     if summary.left:
         console.print("lofi gc lists what was made of them.")
+    if summary.foreign:
+        rows = [(line.path, line.sentence) for line in summary.foreign]
+        headers = "among the checkpoints", "what it is, and what to do"
+        console.print(_table("Can't be used", headers, rows))
     if summary.dataset:
         found = summary.dataset
         console.print(
@@ -321,6 +336,16 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     console.print(
         f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done."
     )
+
+
+def _table(title: str, headers: tuple[str, str], rows: Sequence[tuple[str, str]]) -> Table:
+    """The first rows, and how many more there are."""
+    table = folding(*headers, title=title)
+    for name, sentence in rows[:MOST_ROWS]:
+        table.add_row(sanitize(name), sanitize(sentence))
+    if len(rows) > MOST_ROWS:
+        table.add_row(f"and {len(rows) - MOST_ROWS} more", "--json FILE writes them all")
+    return table
 
 
 def _score_table(summary: Summary) -> Table:

@@ -94,7 +94,10 @@ def status_of(root: DataRoot, config: PipelineConfig) -> Status:
         drops=Counter(drop.status for drop in scan.drops) if scan else {},
         changed_drops=[folder.removeprefix("raw/") for folder in changed],
         tracks=dict(tracks),
-        waiting=_waiting(scan, [row.track_id or row.file for row in rows if row.unsure]),
+        waiting=[
+            *_waiting(scan, [row.track_id or row.file for row in rows if row.unsure]),
+            *_foreign(root),
+        ],
         dataset=_dataset(root, config),
         training=_training(root),
         used_bytes=_used(root.path),
@@ -122,6 +125,17 @@ def _waiting(scan: Scan | None, unsure: Sequence[str]) -> list[str]:
             f"for whoever knows the music: {len(unsure)} suggested styles are unsure ({few(list(unsure))}); look at them with "
             "lofi tracks --unsure, and name style_ids in source.json"
         )
+    return found
+
+
+def _foreign(root: DataRoot) -> list[str]:
+    """What lies among the checkpoints and can't be used."""
+    from lofi_pipeline.checkpoints.foreign import foreign_items
+
+    who = "for whoever copies checkpoints"
+    found = [f"{who}: {path}: {sentence}" for path, sentence in foreign_items(root).items()]
+    if len(found) > MOST_LINES:
+        found[MOST_LINES:] = [f"{who}: {len(found) - MOST_LINES} more can't be used; lofi run lists them"]
     return found
 
 

@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from lofi_pipeline.cli.app import app
@@ -405,6 +407,17 @@ def _(root: DataRoot) -> str:
     folder = root.checkpoint("epoch=0-step=500_lora")
     folder.mkdir()
     return error_of(lambda: read_record(folder))
+
+
+@mishap("A LoRA of another program lies among the checkpoints")
+def _(root: DataRoot) -> str:
+    save_file(
+        {"lora_unet_layers_0_self_attn_q_proj.lora_down.weight": np.zeros((1, 1))},
+        root.checkpoints / "mine.safetensors",
+    )
+    done = CliRunner().invoke(app, ["--data", str(root.path), "status"])
+    assert done.exit_code == 0
+    return done.output
 
 
 @mishap("An embedder's weights are missing")
