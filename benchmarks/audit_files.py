@@ -5,14 +5,24 @@ Synthetic reports of 500 tracks from 50 sources and of 50,000 tracks from 500 so
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from lofi_pipeline.audit.export import attribution, croissant, cyclonedx, html, model_card, write_files
-from lofi_pipeline.audit.export.licences import source_licences as licences
+from lofi_pipeline.audit.export import write_files
+from lofi_pipeline.audit.export.attribution import attribution_text
+from lofi_pipeline.audit.export.croissant import croissant
+from lofi_pipeline.audit.export.cyclonedx import bill_of_materials, bill_of_tracks
+from lofi_pipeline.audit.export.html import audit_page
+from lofi_pipeline.audit.export.model_card import model_card
+from lofi_pipeline.audit.export.reuse import licensing_of
+from lofi_pipeline.audit.export.sources import source_sheets
+from lofi_pipeline.audit.export.spdx import spdx_document
+from lofi_pipeline.audit.export.summary_eu import summary_json, summary_page
 from lofi_pipeline.audit.export.tracks_csv import tracks_table
 from lofi_pipeline.entities import AuditReport
 from lofi_pipeline_tests.audit.export.reports import full
@@ -22,15 +32,21 @@ SIZES = ((500, 50), (50_000, 500))
 
 def measure(report: AuditReport) -> None:
     """Print seconds and bytes of each file, and of all of them on disk."""
-    table = tracks_table.tracks_table(report).encode()
-    makers = {
-        "audit.html": lambda: html.audit_page(report),
-        "tracks.csv": lambda: tracks_table.tracks_table(report),
-        "ATTRIBUTION.md": lambda: attribution.attribution_text(report),
-        "MODEL_CARD.md": lambda: model_card.model_card(report),
-        "bom.cdx.json": lambda: cyclonedx.bill_of_cyclonedx(report),
-        "croissant.json": lambda: croissant.croissant(report, table),
-        "LICENSES/": lambda: b"".join(licences.source_licences(report).values()).decode(),
+    table = tracks_table(report).encode()
+    beside = {name: hashlib.sha256(table).hexdigest() for name in ("tracks.csv", "tracks.cdx.json")}
+    makers: dict[str, Callable[[], str]] = {
+        "audit.html": lambda: audit_page(report),
+        "tracks.csv": lambda: tracks_table(report),
+        "ATTRIBUTION.md": lambda: attribution_text(report),
+        "MODEL_CARD.md": lambda: model_card(report),
+        "summary-eu.html": lambda: summary_page(report),
+        "summary-eu.json": lambda: summary_json(report),
+        "tracks.cdx.json": lambda: bill_of_tracks(report).decode(),
+        "bom.cdx.json": lambda: bill_of_materials(report, beside),
+        "bom.spdx.json": lambda: spdx_document(report, table),
+        "croissant.json": lambda: croissant(report, table),
+        "sources/": lambda: b"".join(source_sheets(report).values()).decode(),
+        "LICENSES/": lambda: "".join(licensing_of(report).values()),
     }
     for name, make in makers.items():
         started = time.perf_counter()

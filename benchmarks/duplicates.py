@@ -214,9 +214,9 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     waits = []
     for bands in marks:
         began, start = time.perf_counter(), time.process_time()
-        queries = audio.query_sketches(bands)
+        sketches = audio.query_sketches(bands)
         probed = time.process_time()
-        likely = index.likely(queries, len(bands))
+        likely = index.likely(sketches, len(bands))
         scanned = time.process_time()
         for item in likely:
             audio.compare_at(bands, mark(item.track_id), item.hints)

@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -166,6 +167,8 @@ def worker_processes(count: int) -> Iterator[None]:
     """
     from joblib import parallel_config
 
+    # Workers that idled too long end and are started again: no news. Said in a thread, where catch_warnings does not reach.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     with parallel_config(
         backend="loky",
         n_jobs=count,

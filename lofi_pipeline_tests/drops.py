@@ -14,18 +14,31 @@ from typing import Any
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.entities import RAW_FOLDER, SourceType, TrackRecord
 from lofi_pipeline.ingest import Registration, register_sources
+from lofi_pipeline.licensing.grants import Acceptances
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audio.music import loop, write
 
 SECONDS = 30.5
 TODAY = date.today()
-CONTRACT = {"contract.txt": b"We grant AI training rights for the recordings of this session.\n"}
+CONTRACT = {"contract.txt": b"To tests: We grant AI training rights for the recordings of this session.\n"}
 """A document for a drop, and what its source.json says of it."""
 GRANT: dict[str, Any] = {
     "uses": {"train": "allowed", "commercial": "allowed"},
     "evidence": [{"document": "contract.txt", "clause": "We grant AI training rights"}],
 }
+
+
+def acceptance_of(source_id: str, *term: object) -> dict[str, Any]:
+    """An entry of `accepted` in source.json, for one term of a grant."""
+    found = Acceptances(source_id).term(*term, sentence="")  # pyright: ignore[reportArgumentType]
+    return {
+        "accepted_by": "Ann Lawyer",
+        "date": "2026-01-02",
+        "reason": "weights may outlive it",
+        "terms": [found.hash],
+    }
+
 
 _SONGS = TemporaryDirectory(prefix="lofi-songs-")
 

@@ -13,7 +13,7 @@ from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
-from lofi_pipeline.resources import Workspace
+from lofi_pipeline.resources import Workspace, base_name
 
 if TYPE_CHECKING:
     from lofi_pipeline.dataset import BuiltDataset
@@ -155,10 +155,12 @@ def every_track_has_its_three_files(workspace: Workspace) -> dg.AssetCheckResult
 def every_licence_permits_training(workspace: Workspace) -> dg.AssetCheckResult:
     """Judge every source of the version once more, for today, with the grant and the evidence that it keeps."""
     from lofi_pipeline.ingest import judging_day, load_scan
+    from lofi_pipeline.ingest.tag_statements import accepted_of
     from lofi_pipeline.licensing import judge_source
 
     version, config = _current(workspace), workspace.config
-    day = judging_day(load_scan(workspace.root))
+    scan = load_scan(workspace.root)
+    day, accepted = judging_day(scan), accepted_of(scan)
     behind = {item.source_id: item for item in version.provenance}
     against: dict[str, str] = {}
     for source in version.sources:
@@ -168,8 +170,9 @@ def every_licence_permits_training(workspace: Workspace) -> dg.AssetCheckResult:
             config.licensing,
             grant=kept.grant if kept else None,
             evidence=kept.evidence if kept else (),
+            accepted=accepted.get(source.source_id, ()),
             day=day,
-            base=config.training.base,
+            base=base_name(config),
         )
         if not verdict.permitted:
             against[source.source_id] = verdict.reason
@@ -214,21 +217,25 @@ def evidence_is_intact(workspace: Workspace) -> dg.AssetCheckResult:
 
 @_check(
     "no_withdrawn_source_in_the_newest_version",
-    "Neither a withdrawn source nor the bytes of its tracks are in the newest version.",
+    "Neither a withdrawn source, nor the bytes of its tracks, nor a copy of one are in the newest version.",
 )
 def no_withdrawn_source_in_the_newest_version(workspace: Workspace) -> dg.AssetCheckResult:
-    """Look each source and each original up in the ledger of withdrawals."""
+    """Look each source, each original and whatever is the same recording up in the ledger of withdrawals."""
+    from lofi_pipeline.dataset import withdrawn_recordings
     from lofi_pipeline.ingest import judging_day, load_scan
     from lofi_pipeline.licensing import load_withdrawals, withdrawn_contents, withdrawn_sources
 
     root = workspace.root
     day, withdrawals = judging_day(load_scan(root)), load_withdrawals(root)
     sources, contents = withdrawn_sources(withdrawals, day), withdrawn_contents(withdrawals, day)
+    copies = withdrawn_recordings(root, contents)
     return _result(
         [
             item.track.track_id
             for item in _current(workspace).tracks
-            if item.sha256 in contents or not sources.keys().isdisjoint(item.source_ids)
+            if item.sha256 in contents
+            or item.track.track_id in copies
+            or not sources.keys().isdisjoint(item.source_ids)
         ]
     )
 

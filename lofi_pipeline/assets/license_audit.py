@@ -33,9 +33,11 @@ NOT_IN_FORCE = {
     FindingCode.NOT_PERMITTED_NOW,
     FindingCode.NOT_COMMERCIAL_NOW,
     FindingCode.SOURCE_UNKNOWN,
+    FindingCode.GRANT_NOT_ACCEPTED,
+    FindingCode.STRICTER_TERMS,
     FindingCode.BASE_NOT_COMMERCIAL,
 }
-WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT}
+WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT, FindingCode.WITHDRAWN_COPY}
 
 
 class AuditOptions(dg.Config):
@@ -66,7 +68,7 @@ class AuditOptions(dg.Config):
         dg.AssetCheckSpec(
             NOT_WITHDRAWN,
             asset="license_audit",
-            description="No source that fed the checkpoint was withdrawn since.",
+            description="No source that fed the checkpoint was withdrawn since, nor one with the same recordings.",
         ),
         dg.AssetCheckSpec(
             LISTED,
@@ -96,7 +98,8 @@ def license_audit(
 def standing_audits(workspace: Workspace) -> Iterator[Standing]:
     """The last audit of every checkpoint."""
     from lofi_pipeline.audit import is_written
-    from lofi_pipeline.audit.write import PAGE, REPORT, read_report
+    from lofi_pipeline.audit.report_file import REPORT, read_report
+    from lofi_pipeline.audit.write import PAGE
 
     for _, record in known_checkpoints(workspace.root):
         folder = workspace.root.audits / record.partition_key

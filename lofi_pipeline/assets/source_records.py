@@ -4,7 +4,7 @@ What it does is in ingest/; here is only what people see of it: partitions, log,
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,7 +14,7 @@ from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS, add_partitions
 from lofi_pipeline.assets.standing import Standing
-from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Scan
+from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Scan, visible
 from lofi_pipeline.entities.base import MOST_LISTED
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256, ledger_path, read_ledger
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from lofi_pipeline.ingest import Registration
 
 LOG_SECONDS = 10.0
+_MOST_ROWS = 200
 LICENCES = "every_accepted_source_permits_training"
 COMPLETE = "no_drop_waits_or_is_refused"
+EVERY_FILE = "every_file_is_taken_or_known"
 NOT_EDITED = "no_source_json_was_edited"
 LEDGER_INTACT = "no_seal_or_withdrawal_was_cut"
 CHECKS = {
     LICENCES: "No source that gives tracks has a licence which does not permit AI training.",
     COMPLETE: "Every drop is complete and valid; those that are not are listed with their reasons.",
+    EVERY_FILE: "Every file below data/raw is taken or goes with audio; what is neither is listed with the reason.",
     NOT_EDITED: "Every source.json says what it said when its tracks were ingested, or says what it amends.",
     LEDGER_INTACT: "The ledger of seals, which covers withdrawals too, has only grown since the last scan.",
 }
@@ -49,7 +52,7 @@ CHECKS = {
 @failing_in_words()
 def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scans data/raw, validates each drop's source.json and licence, and gives track ids that stay for life."""
-    from lofi_pipeline.ingest import register_sources
+    from lofi_pipeline.ingest import listen_to_refused, register_sources
     from lofi_pipeline.styles import load_presets
 
     found = register_sources(
@@ -58,6 +61,7 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
         style_ids=set(load_presets()),
         progress=_telling(context),
     )
+    listen_to_refused(workspace.root, workspace.config, context.log.info)
     damage = _ledger_damage(workspace.root, found.scan)
     add_partitions(context.instance, TRACKS, (track.track_id for track in found.registry.tracks))
     _log(context, workspace.root, found, damage)
@@ -77,7 +81,7 @@ def _standing(found: "Registration", damage: str | None) -> Standing:
         "source_records",
         content_sha256(found.sources),
         facts=lambda: _metadata(found),
-        checks=lambda: _checks(found.scan.drops, damage),
+        checks=lambda: _checks(found.scan, damage),
     )
 
 
@@ -106,6 +110,8 @@ def _log(
     from lofi_pipeline.ingest import clock_day
 
     scan = found.scan
+    for name in found.newly_sealed:
+        context.log.info(f"{name}: was not sealed yet, as in an earlier version; sealed as it stands")
     if damage:
         context.log.error(f"{ledger_path(root)} {damage}: take it and withdrawals.json back from a backup")
     not_taken = [drop for drop in scan.drops if drop.status is not DropStatus.ACCEPTED]
@@ -120,18 +126,22 @@ def _log(
             f"the clock has leapt to {scan.day}; no grant depends on it. If it is right, nothing is to be done; else set the clock, "
             "and take that day back: see `lofi judging-day`"
         )
+    _warn(context, root, [file.refusal for drop in scan.drops for file in drop.files if file.refusal])
     _warn(context, root, [drop.edited for drop in scan.drops if drop.edited])
+    _warn(context, root, [f"{drop.folder}: {known}" for drop in scan.drops if (known := _to_know(drop))])
     changes = [
         f"{change.folder}: judged anew: was {change.before}; is {change.after}"
         for change in found.verdict_changes
     ]
     _warn(context, root, changes)
+    gone = [f"{track_id} left: its file is gone: {path}" for track_id, path in found.left.items()]
+    _warn(context, root, gone)
 
 
 def _warn(context: dg.AssetExecutionContext, root: DataRoot, lines: Sequence[str]) -> None:
     """A warning for each line, of the first ones; a thousand would take a minute to write, and nobody reads them."""
     for line in lines[:MOST_LISTED]:
-        context.log.warning(line)
+        context.log.warning(visible(line))
     if len(lines) > MOST_LISTED:
         context.log.warning(f"and {len(lines) - MOST_LISTED} more like these; {root.drops_json} has them all")
 
@@ -142,6 +152,8 @@ def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
         "sources": len(found.sources),
         "tracks": len(found.registry.tracks),
         "new_tracks": len(found.new_track_ids),
+        "files_with_audio": _counted(found.scan.companions()) or "none",
+        **({"left_tracks": ", ".join(found.left)} if found.left else {}),
         "judged_for": str(found.scan.day),
         "seals": f"{head.lines} lines, ending in {head.head}" if head else "none yet",
         "note": DISCLAIMER,
@@ -153,11 +165,16 @@ def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
     }
 
 
-def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResult]:
+def _checks(scan: Scan, damage: str | None) -> list[dg.AssetCheckResult]:
+    drops = scan.drops
     accepted = [drop for drop in drops if drop.status is DropStatus.ACCEPTED]
     forbidden = [drop.folder for drop in accepted if not (drop.verdict and drop.verdict.permitted)]
     others = [(drop.folder, drop.reason or "") for drop in drops if drop.status is not DropStatus.ACCEPTED]
     edited = [(drop.folder, drop.edited) for drop in drops if drop.edited]
+    refused = [(file.path, file.refusal) for drop in drops for file in drop.files if file.refusal]
+    more = [("and more", f"{len(refused) - _MOST_ROWS}; drops.json has them all")][
+        : len(refused) > _MOST_ROWS
+    ]
     return [
         dg.AssetCheckResult(
             check_name=LICENCES, passed=not forbidden, metadata={"forbidden": ", ".join(forbidden)}
@@ -167,6 +184,15 @@ def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResu
             passed=not others,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"drops": table(["drop", "reason"], others)},
+        ),
+        dg.AssetCheckResult(
+            check_name=EVERY_FILE,
+            passed=not refused,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "refused": table(["file", "reason"], [*refused[:_MOST_ROWS], *more]),
+                "go_with_audio": _counted(scan.companions()),
+            },
         ),
         dg.AssetCheckResult(
             check_name=NOT_EDITED,
@@ -185,7 +211,20 @@ def _checks(drops: Sequence[Drop], damage: str | None) -> list[dg.AssetCheckResu
 def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
     """One row for each drop: what came of it, what its licence asks for, and what proves it."""
     return table(
-        ["drop", "source", "verdict", "licence", "obligations", "evidence", "provider", "files", "reason"],
+        [
+            "drop",
+            "source",
+            "verdict",
+            "licence",
+            "obligations",
+            "to know",
+            "evidence",
+            "provider",
+            "files",
+            "refused files",
+            "with them",
+            "reason",
+        ],
         [
             (
                 drop.folder,
@@ -193,14 +232,30 @@ def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
                 drop.status,
                 drop.licence or "",
                 ", ".join([*drop.verdict.obligations, *drop.verdict.terms]) if drop.verdict else "",
+                _to_know(drop),
                 _evidence(drop),
                 drop.manifest.provider if drop.manifest else "",
-                len(drop.files),
+                sum(not file.refusal for file in drop.files),
+                sum(bool(file.refusal) for file in drop.files),
+                _counted({kind: len(names) for kind, names in drop.companions.items()}),
                 drop.reason or drop.edited or (drop.verdict.reason if drop.verdict else ""),
             )
             for drop in drops
         ],
     )
+
+
+def _to_know(drop: Drop) -> str:
+    """Terms that nobody has accepted, and what was found beside the licence."""
+    if drop.verdict is None:
+        return ""
+    terms = [f"to accept: {term.sentence}" for term in drop.verdict.to_accept]
+    return " ".join([*terms, *(remark.sentence for remark in drop.verdict.remarks)])
+
+
+def _counted(companions: Mapping[str, int]) -> str:
+    """Such as "3 lyrics, 1 picture"."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(companions.items()))
 
 
 def _evidence(drop: Drop) -> str:

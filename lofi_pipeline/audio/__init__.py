@@ -19,7 +19,15 @@ from lofi_pipeline.audio.errors import (
     UndecodableAudio,
 )
 from lofi_pipeline.audio.fingerprint.extract import BANDS, fingerprint
-from lofi_pipeline.audio.fingerprint.match import Hint, Likeness, MatchType, compare, compare_at, hints_of
+from lofi_pipeline.audio.fingerprint.match import (
+    Hint,
+    Likeness,
+    MatchType,
+    compare,
+    compare_at,
+    hints_of,
+    shared_part,
+)
 from lofi_pipeline.audio.fingerprint.sketch import (
     DIMENSIONS,
     SKETCH_SCALE,
@@ -31,8 +39,9 @@ from lofi_pipeline.audio.fingerprint.sketch import (
 from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
+from lofi_pipeline.audio.io.tags import read_tags, tags_in
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
-from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, process
+from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, fingerprint_of, process
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -61,6 +70,7 @@ __all__ = [
     "compare_at",
     "encode_mp3",
     "fingerprint",
+    "fingerprint_of",
     "hints_of",
     "integrated_loudness",
     "is_lossless",
@@ -69,8 +79,11 @@ __all__ = [
     "process",
     "query_sketches",
     "read",
+    "read_tags",
+    "shared_part",
     "sketch",
     "sketch_starts",
+    "tags_in",
     "true_peak_dbtp",
     "write_wav",
 ]

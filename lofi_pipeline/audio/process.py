@@ -19,6 +19,7 @@ from lofi_pipeline.audio.analysis.stem import stem_of
 from lofi_pipeline.audio.analysis.thumbnail import waveform_png
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
 from lofi_pipeline.audio.fingerprint.extract import fingerprint
+from lofi_pipeline.audio.fingerprint.match import LEAST_SECONDS
 from lofi_pipeline.audio.io.decode import SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3
 from lofi_pipeline.audio.mastering.cut import cut
@@ -99,12 +100,28 @@ def process(path: Path, destination: Path, settings: AudioSettings) -> Processed
         source_channels=audio.source_channels,
         source_codec=audio.source_codec,
         lost_share=round(audio.lost_share, 6),
-        trimmed_start_seconds=trimmed.start_seconds,
+        trimmed_start_seconds=round(trimmed.start_seconds + audio.silent_seconds, 6),
         trimmed_end_seconds=trimmed.end_seconds,
         cut=cut_info,
         fingerprint=found.fingerprint,
         thumbnail=waveform_png(samples),
     )
+
+
+def fingerprint_of(path: Path, settings: AudioSettings) -> np.ndarray:
+    """The fingerprint, uint8 [frames, 60], of music that is not taken, of any length, so that it is known again.
+
+    Raises:
+        RefusedAudio: there is nothing to be known again, with the reason.
+        OSError: the file is not readable.
+    """
+    keep_seconds = settings.max_seconds + _SPARE_SECONDS
+    audio = read(path, max_seconds=settings.max_input_seconds, keep_seconds=keep_seconds)
+    samples = trim(audio.samples, at_end=audio.complete).samples
+    seconds = samples.shape[1] / SAMPLE_RATE
+    if seconds < LEAST_SECONDS:
+        raise TooShort(f"{path.name}: {spoken_seconds(seconds)} of sound are too short to be known again")
+    return fingerprint(mono_at(samples, 22_050))
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,8 @@ def _shortened(
 ) -> tuple[np.ndarray, CutInfo | None]:
     """The samples to keep, and how they were cut if the track is too long, or more than music."""
     _require_long_enough(path, audio, trimmed, settings)
-    whole = audio.seconds if audio.complete else max(audio.declared_seconds or 0.0, audio.seconds)
+    read_seconds = audio.seconds + audio.silent_seconds
+    whole = read_seconds if audio.complete else max(audio.declared_seconds or 0.0, read_seconds)
     kept, reasons = trimmed.samples, [trimmed.reason] if trimmed.reason else []
     may_go_on = not (audio.complete or trimmed.ends_early)
     if may_go_on or kept.shape[1] > settings.max_seconds * SAMPLE_RATE:
@@ -160,7 +178,7 @@ def _require_long_enough(path: Path, audio: Audio, trimmed: Trimmed, settings: A
     if seconds >= settings.min_seconds:
         return
     lost = f" ({audio.lost_share:.0%} of it is damaged or missing)" if audio.lost_share > 0.001 else ""
-    silence = trimmed.start_seconds + trimmed.end_seconds
+    silence = trimmed.start_seconds + audio.silent_seconds + trimmed.end_seconds
     where = "around them" if trimmed.reason else "at the ends"
     without = f" without {spoken_seconds(silence)} of silence {where}" if silence else ""
     raise TooShort(

@@ -11,6 +11,7 @@ from lofi_pipeline.audit.impact import Impact, trace
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.lookup import Lookup, look_up
 from lofi_pipeline.audit.report import build_report
+from lofi_pipeline.audit.report_file import read_report
 from lofi_pipeline.audit.subject import Subject, find_subject
 from lofi_pipeline.audit.verdicts import verdict_today
 from lofi_pipeline.audit.write import (
@@ -18,7 +19,6 @@ from lofi_pipeline.audit.write import (
     is_intact,
     is_written,
     not_intact,
-    read_report,
     write_audit,
 )
 

@@ -153,7 +153,7 @@ def _facts(checkpoint: CheckpointFolder) -> dict[str, str]:
 def _side(item: VersionTrack) -> TrackSide:
     return TrackSide(
         track_id=item.track.track_id,
-        title=item.title or item.track.filename,
+        title=item.credited_title or item.track.filename,
         source_ids=item.source_ids,
         licence=item.licence,
         seconds=item.track.duration,

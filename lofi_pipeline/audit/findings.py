@@ -5,14 +5,17 @@ Files and records that are not as they were written are found in audit/integrity
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.judged import JudgedSubject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.training_facts import forbids_commercial_use
+from lofi_pipeline.dataset.barred import WithdrawnCopy
 from lofi_pipeline.entities import (
     BaseModelRow,
     DatasetVersion,
@@ -26,19 +29,43 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.ingest.judging_day import doubt, judging_days
+from lofi_pipeline.licensing.grants import how_to_accept
 from lofi_pipeline.licensing.withdrawals import Withdrawal
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
-VERSIONLESS = "LicenseRef-CC-"
+VERSIONLESS = re.compile(r"LicenseRef-CC-(?:BY|NC|ND|SA|-)+(?![\w-])")
+"""Ids of licences of Creative Commons where nobody said which version."""
+REMARKS: tuple[tuple[FindingCode, Severity], ...] = (
+    (FindingCode.CLAUSE_DENIES, WARNING),
+    (FindingCode.EVIDENCE_DENIES, WARNING),
+    (FindingCode.EVIDENCE_WITHOUT_LICENSOR, WARNING),
+    (FindingCode.EVIDENCE_UNREADABLE, INFO),
+    (FindingCode.EVIDENCE_SHARED, WARNING),
+    (FindingCode.LICENCE_CONTRADICTED, WARNING),
+    (FindingCode.CREDENTIALS_NOT_READ, WARNING),
+)
+"""How much each remark of a verdict weighs."""
+
+
+@dataclass(frozen=True)
+class OtherRecordings:
+    """What other recordings say of the tracks of a version."""
+
+    withdrawn: Mapping[str, Withdrawal]
+    """By the SHA-256 of original bytes."""
+    copies: Mapping[str, WithdrawnCopy]
+    """By track that hangs together with a withdrawn recording."""
+    stricter: Mapping[str, str]
+    """By track whose recording came under stricter terms, the reason."""
 
 
 def licence_findings(
-    judged: JudgedSubject, withdrawn: Mapping[str, Withdrawal], made: datetime, *, commercial: bool
+    judged: JudgedSubject, others: OtherRecordings, made: datetime, *, commercial: bool
 ) -> Iterable[Finding]:
     """All of them, sources first.
 
     Args:
-        withdrawn: withdrawals by the SHA-256 of original bytes.
+        others: what other recordings say of the version's tracks.
         made: when the audit is made.
         commercial: whether the project means to use results commercially.
     """
@@ -46,7 +73,7 @@ def licence_findings(
     for row in sources:
         yield from _source(row)
     yield from _unknown_sources(version, sources)
-    yield from _under_other_names(tracks, withdrawn)
+    yield from _of_other_recordings(tracks, sources, others)
     yield from _attribution(tracks)
     yield from _claimed_twice(tracks, sources)
     yield from _checkpoint(judged.subject)
@@ -84,6 +111,7 @@ def _finding(severity: Severity, code: FindingCode, where: str, sentence: str) -
 
 def _source(row: SourceRow) -> Iterable[Finding]:
     yield from _verdicts(row)
+    yield from _terms(row)
     source_id = row.record.source_id
     if not row.then_recorded:
         sentence = f"The version keeps no verdict for {source_id}: what stands for the day of training was judged by today's policy."
@@ -93,7 +121,7 @@ def _source(row: SourceRow) -> Iterable[Finding]:
     if not (row.record.verified_by or "").strip():
         sentence = f"Nobody is named who verified the licence of {source_id}: say it in verified_by of its source.json."
         yield _finding(WARNING, FindingCode.NOT_VERIFIED, source_id, sentence)
-    if row.verdict_now.licence.startswith(VERSIONLESS):
+    if VERSIONLESS.match(row.verdict_now.licence):
         sentence = f'"{row.record.license_type}" of {source_id} does not say which version; attribution should name it.'
         yield _finding(WARNING, FindingCode.LICENCE_VERSION_UNKNOWN, source_id, sentence)
 
@@ -122,6 +150,23 @@ def _verdicts(row: SourceRow) -> Iterable[Finding]:
         yield _finding(INFO, FindingCode.POLICY_CHANGED, source_id, f"The policy changed since: {changes}.")
 
 
+def _terms(row: SourceRow) -> Iterable[Finding]:
+    """What the grant limits, who accepted that, and what else was found in and beside its documents."""
+    source_id, then, today = row.record.source_id, row.verdict_then, row.verdict_now
+    if today.permitted and today.to_accept:
+        told = " ".join(term.sentence for term in today.to_accept)
+        sentence = f"{source_id}: {told} Nobody has accepted that. {how_to_accept(today.to_accept)}"
+        yield _finding(ERROR, FindingCode.GRANT_NOT_ACCEPTED, source_id, sentence)
+    for accepted in today.accepted:
+        sentence = (
+            f"{accepted.accepted_by} accepted terms of {source_id} on {accepted.date}: {accepted.reason.rstrip('.')}. Terms: "
+            f"{', '.join(accepted.terms)}."
+        )
+        yield _finding(INFO, FindingCode.TERMS_ACCEPTED, source_id, sentence)
+    for remark in dict.fromkeys([*then.remarks, *today.remarks]):
+        yield _finding(dict(REMARKS)[remark.code], remark.code, source_id, remark.sentence)
+
+
 def _changes(then: Verdict, today: Verdict) -> str:
     """What two verdicts say otherwise, in words."""
     facts = (
@@ -144,9 +189,20 @@ def _unknown_sources(version: DatasetVersion, sources: Sequence[SourceRow]) -> I
         yield _finding(ERROR, FindingCode.SOURCE_UNKNOWN, source_id, sentence)
 
 
-def _under_other_names(tracks: Iterable[TrackRow], withdrawn: Mapping[str, Withdrawal]) -> Iterable[Finding]:
+def _of_other_recordings(
+    tracks: Iterable[TrackRow], sources: Sequence[SourceRow], others: OtherRecordings
+) -> Iterable[Finding]:
+    """What was withdrawn, or came under stricter terms, under other names: the same bytes, or the same recording."""
+    gone = {row.record.source_id for row in sources if row.withdrawn}
     for track in tracks:
-        known = withdrawn.get(track.original_sha256)
+        known, copy = others.withdrawn.get(track.original_sha256), others.copies.get(track.track_id)
+        if known is None and copy is not None and gone.isdisjoint(track.source_ids):
+            named = f"{track.track_id} ({track.title or track.filename})"
+            sentence = f"{named} is in here: {copy.sentence.rstrip('.')}. Retrain without it."
+            yield _finding(ERROR, FindingCode.WITHDRAWN_COPY, track.track_id, sentence)
+        elif known is None and (reason := others.stricter.get(track.track_id)):
+            sentence = f"{track.track_id} ({track.title or track.filename}) is in here: {reason}; else retrain without it."
+            yield _finding(ERROR, FindingCode.STRICTER_TERMS, track.track_id, sentence)
         if known is not None and known.source_id not in track.source_ids:
             sentence = (
                 f"{track.track_id} holds the bytes of a track of {known.source_id}, withdrawn on {known.day}, under the name of "

@@ -5,16 +5,19 @@ Withdrawing it is in licensing/withdrawals.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from pydantic import Field
 
+from lofi_pipeline.audit.copies import recordings_of
 from lofi_pipeline.audit.errors import UnknownSubject
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.verdicts import SourceJudge
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.config import LicensingSettings
+from lofi_pipeline.dataset.gone import cached_encodings
+from lofi_pipeline.dataset.recordings import Link
 from lofi_pipeline.entities import (
     CheckpointRecord,
     DatasetVersion,
@@ -25,7 +28,6 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.entities.base import Identifier, Sha256, Timestamp, TrackId
 from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources
-from lofi_pipeline.storage import DataRoot
 
 
 class AffectedTrack(Entity):
@@ -35,6 +37,10 @@ class AffectedTrack(Entity):
     sha256: Sha256
     title: str | None = None
     named_by: list[Identifier] = Field(description="The sources that its records name")
+    relation: str | None = Field(
+        default=None,
+        description="How it hangs together with a recording of the source, and how sure that is; None: it holds the same bytes",
+    )
 
 
 class AffectedVersion(Entity):
@@ -88,6 +94,9 @@ class Impact(Entity):
         default_factory=list,
         description="Encodings of its tracks that lie in the cache, relative to the data root",
     )
+    contents: list[Sha256] = Field(
+        default_factory=list, description="Of every original that it ever brought, sorted"
+    )
     unreadable: list[str] = Field(
         default_factory=list, description="Records that could not be read: what they hold is not known"
     )
@@ -99,7 +108,7 @@ class Impact(Entity):
 
 
 def trace(inputs: AuditInputs, source_id: str, settings: LicensingSettings, today: date) -> Impact:
-    """Follow a source downstream, by its id and by the content of its tracks.
+    """Follow a source downstream: by its id, the content of its tracks, and every recording that is the same as one of these.
 
     Raises:
         UnknownSubject: no source of that id was ever here.
@@ -108,7 +117,10 @@ def trace(inputs: AuditInputs, source_id: str, settings: LicensingSettings, toda
     record = _record(inputs, source_id, versions)
     withdrawal = withdrawn_sources(inputs.withdrawals, today).get(source_id)
     contents = _contents(inputs, source_id, versions, withdrawal)
-    affected = [(version, held) for version in versions if (held := _held(version, source_id, contents))]
+    copies = recordings_of(inputs, contents, versions)
+    affected = [
+        (version, held) for version in versions if (held := _held(version, source_id, contents, copies))
+    ]
     checkpoints = _checkpoints(inputs, {version.dataset.hash for version, _ in affected})
     judge = SourceJudge.of(inputs, settings, trained=today, today=today)
     kept = [item for version in versions for item in version.provenance if item.source_id == source_id]
@@ -120,11 +132,12 @@ def trace(inputs: AuditInputs, source_id: str, settings: LicensingSettings, toda
         verdict=judge.now(record, kept[-1] if kept else None),
         withdrawn=withdrawal.day if withdrawal else None,
         withdrawn_reason=withdrawal.reason if withdrawal else None,
-        tracks=_tracks(item for _, items in affected for item in items),
+        tracks=_tracks((item for _, items in affected for item in items), contents, copies),
         versions=_versions(inputs, affected),
         checkpoints=[_checkpoint(inputs, folder, record) for folder, record in checkpoints],
         retrain=_retraining([record for _, record in checkpoints]),
-        caches=_cached(inputs.root, {item.audio_sha256 for _, items in affected for item in items}),
+        contents=sorted(contents),
+        caches=cached_encodings(inputs.root, {item.audio_sha256 for _, items in affected for item in items}),
         unreadable=[
             *inputs.versions.unreadable,
             *(str(item.error) for item in inputs.checkpoints if item.record is None),
@@ -140,6 +153,12 @@ def _record(inputs: AuditInputs, source_id: str, versions: list[DatasetVersion])
                 return record
     if source_id in inputs.manifests:
         return inputs.manifests[source_id].record([])
+    # It was removed, and is in no version
+    remembered = [entry.claims for entry in inputs.memory.record.entries]
+    declared = [inputs.declared.on_record(source_id), *reversed(remembered)]
+    for terms in declared:
+        if terms is not None and terms.source.source_id == source_id:
+            return terms.source
     known = {record.source_id for version in versions for record in version.sources} | set(inputs.manifests)
     there_are = ", ".join(sorted(known)[:20])
     raise UnknownSubject(
@@ -154,6 +173,9 @@ def _contents(
     found = set(withdrawal.sha256s) if withdrawal else set()
     for version in versions:
         found |= {item.sha256 for item in version.tracks if source_id in item.source_ids}
+    for entry in inputs.memory.record.entries:
+        if entry.claims.source.source_id == source_id:
+            found |= set(entry.contents)
     # Without registry and scan, what the versions say is enough to trace by
     for track in inputs.registry.value.tracks if inputs.registry.value else []:
         if any(origin.source_id == source_id for origin in track.origins):
@@ -164,15 +186,30 @@ def _contents(
     return found
 
 
-def _held(version: DatasetVersion, source_id: str, contents: set[str]) -> list[VersionTrack]:
-    return [item for item in version.tracks if source_id in item.source_ids or item.sha256 in contents]
+def _held(
+    version: DatasetVersion, source_id: str, contents: set[str], copies: Mapping[str, Link]
+) -> list[VersionTrack]:
+    return [
+        item
+        for item in version.tracks
+        if source_id in item.source_ids or item.sha256 in contents or item.track.track_id in copies
+    ]
 
 
-def _tracks(items: Iterable[VersionTrack]) -> list[AffectedTrack]:
+def _tracks(
+    items: Iterable[VersionTrack], contents: set[str], copies: Mapping[str, Link]
+) -> list[AffectedTrack]:
     """Each track once, as the newest version has it."""
     tracks = {item.track.track_id: item for item in items}
+    links = {key: copies.get(key) if item.sha256 not in contents else None for key, item in tracks.items()}
     return [
-        AffectedTrack(track_id=key, sha256=item.sha256, title=item.title, named_by=item.source_ids)
+        AffectedTrack(
+            track_id=key,
+            sha256=item.sha256,
+            title=item.credited_title,
+            named_by=item.source_ids,
+            relation=link.in_words(link.origin) if (link := links[key]) else None,
+        )
         for key, item in sorted(tracks.items(), key=lambda pair: (len(pair[0]), pair[0]))
     ]
 
@@ -214,14 +251,6 @@ def _checkpoint(
         preset=record.lineage.preset,
         lineage=record.lineage.lineage,
         pruned=record.pruned,
-    )
-
-
-def _cached(root: DataRoot, audio: set[str]) -> list[str]:
-    """Latents and embeddings that are named by the hash of processed audio."""
-    folders = [*(root.cache / "latents").glob("*"), *(root.cache / "reference").glob("*")]
-    return sorted(
-        root.relative(path) for folder in folders for path in folder.glob("*") if path.stem in audio
     )
 
 

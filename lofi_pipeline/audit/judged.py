@@ -13,8 +13,8 @@ from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.tables import track_rows
 from lofi_pipeline.audit.training_facts import base_row, forbids_commercial_use
-from lofi_pipeline.audit.verdicts import SourceJudge, now_verdict, source_rows, then_verdict
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.audit.verdicts import SourceJudge, contents_of, now_verdict, source_rows, then_verdict
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import AuditVerdict, BaseModelRow, DatasetVersion, SourceRow, TrackRow
 
 
@@ -45,8 +45,14 @@ def judge_subject(
     """Judge every source of a version, and the base model that lies on this machine if it is the one trained on."""
     record = subject.checkpoint.record if subject.checkpoint else None
     trained = (record.checkpoint.timestamp if record else version.dataset.created).date()
-    name = record.lineage.base.name if record else None
-    judge = SourceJudge.of(inputs, config.licensing, trained=trained, today=today, base=name)
+    judge = SourceJudge.of(
+        inputs,
+        config.licensing,
+        trained=trained,
+        today=today,
+        base=record.lineage.base.name if record else base_name(config),
+        contents=contents_of(version),
+    )
     sources = source_rows(version, judge)
     base = base_row(record.lineage, at_hand) if record else None
     reserved = base if forbids_commercial_use(base) else None

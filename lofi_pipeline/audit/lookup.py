@@ -1,6 +1,6 @@
-"""Is a file that somebody sends in one of ours? A look-up of its hash over everything that is on record.
+"""Is a file that somebody sends in one of ours? A look-up of its hash over everything that is on record; then of its sound.
 
-Only the same bytes are found; a copy that sounds alike is what audio/fingerprint/ finds.
+By sound every track is found that was ever worked on, also one that was left out or withdrawn. How sure that is, is said.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from pathlib import Path
 
 from pydantic import Field
 
+from lofi_pipeline import audio
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
-from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Entity, EvidenceFile
+from lofi_pipeline.config import AudioSettings
+from lofi_pipeline.dataset.duplicates import in_words
+from lofi_pipeline.dataset.heard import Heard, tracks_like
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Entity, EvidenceFile, few
 from lofi_pipeline.entities.base import Sha256
 from lofi_pipeline.storage import DataRoot, file_sha256
 
@@ -26,10 +30,12 @@ class MatchKind(StrEnum):
     ORIGINAL = "original"
     PROCESSED = "processed track"
     EVIDENCE = "evidence"
+    RECORDING = "same recording"
+    RELATED = "related music"
 
 
 class Match(Entity):
-    """One place on record that has the file's hash."""
+    """One place on record that has the file's hash, or a track that it sounds like."""
 
     kind: MatchKind
     where: str = Field(description="File, checkpoint or version it is recorded in")
@@ -39,6 +45,9 @@ class Match(Entity):
     dataset_hash: Sha256 | None = None
     track_id: str | None = None
     source_ids: list[str] = Field(default_factory=list)
+    similarity: float | None = Field(
+        default=None, ge=0, le=1, description="Of the sound; none: the bytes are the same"
+    )
 
 
 class Lookup(Entity):
@@ -48,10 +57,14 @@ class Lookup(Entity):
     sha256: Sha256
     matches: list[Match]
     unreadable: list[str] = Field(default_factory=list, description="Records that could not be searched")
+    heard: bool = Field(default=False, description="Whether its sound was compared with every track")
+    not_heard: str | None = Field(default=None, description="Why its sound could not be compared")
 
 
-def look_up(inputs: AuditInputs, path: Path) -> Lookup:
+def look_up(inputs: AuditInputs, path: Path, settings: AudioSettings) -> Lookup:
     """Hash a file and search checkpoints, their samples, every data set version and its evidence.
+
+    What no record has the hash of is decoded, and its sound compared with every track.
 
     Raises:
         OSError: the file can't be read.
@@ -61,8 +74,63 @@ def look_up(inputs: AuditInputs, path: Path) -> Lookup:
     for file, version in inputs.versions.found:
         matches += _in_version(inputs.root.relative(file), version, sha256)
     broken = [str(item.error) for item in inputs.checkpoints if item.record is None]
-    unreadable = [*broken, *inputs.versions.unreadable]
-    return Lookup(file=path.name, sha256=sha256, matches=matches, unreadable=unreadable)
+    found = Lookup(
+        file=path.name, sha256=sha256, matches=matches, unreadable=[*broken, *inputs.versions.unreadable]
+    )
+    return found if matches else _by_sound(inputs, path, settings, found)
+
+
+def _by_sound(inputs: AuditInputs, path: Path, settings: AudioSettings, found: Lookup) -> Lookup:
+    try:
+        bands = audio.fingerprint_of(path, settings)
+    except audio.AudioError as error:
+        return found.model_copy(update={"not_heard": str(error)})
+    unreadable: list[str] = []
+    matches = [_sounding_like(inputs, heard) for heard in tracks_like(inputs.root, bands, unreadable)]
+    unreadable = [*found.unreadable, *dict.fromkeys(unreadable)]
+    return found.model_copy(update={"heard": True, "matches": matches, "unreadable": unreadable})
+
+
+def _sounding_like(inputs: AuditInputs, heard: Heard) -> Match:
+    root, likeness, track_id = inputs.root, heard.likeness, heard.track_id
+    same = likeness.match_type is audio.MatchType.SAME
+    registered = inputs.registry.value.by_id().get(track_id) if inputs.registry.value else None
+    holding = [
+        (version, item)
+        for _, version in inputs.versions.found
+        for item in version.tracks
+        if item.track.track_id == track_id
+    ]
+    if holding:
+        version, item = holding[-1]
+        name, source_ids = item.title or item.track.filename, item.source_ids
+        place = f"It is in {few([each.dataset.dataset_id for each, _ in holding])}, under {item.licence}"
+    else:
+        origins = registered.origins if registered else []
+        name = origins[0].title or origins[0].path.rsplit("/", 1)[-1] if origins else "its file is gone"
+        source_ids = list(dict.fromkeys(origin.source_id for origin in origins))
+        place, version = "It is in no data set version", None
+    said = (
+        "It is the same recording as" if same else "It is related to, and perhaps not the same recording as,"
+    )
+    origin = f" from {', '.join(source_ids)}" if source_ids else ""
+    sentence = f"{said} {track_id} ({name}){in_words(likeness)}: {_how_sure(likeness)}. {place}{origin}."
+    return Match(
+        kind=MatchKind.RECORDING if same else MatchKind.RELATED,
+        where=root.relative(root.fingerprint(track_id)),
+        sentence=sentence,
+        dataset_hash=version.dataset.hash if version else None,
+        track_id=track_id,
+        source_ids=source_ids,
+        similarity=round(likeness.similarity, 4),
+    )
+
+
+def _how_sure(likeness: audio.Likeness) -> str:
+    return (
+        f"{likeness.similarity:.0%} alike over {likeness.overlap:.0%} of the shorter one, with {likeness.contradiction:.1%} of the "
+        "clear notes in only one of them"
+    )
 
 
 def _in_checkpoints(inputs: AuditInputs, sha256: str, size: int) -> Iterator[Match]:
@@ -124,7 +192,7 @@ def _in_version(where: str, version: DatasetVersion, sha256: str) -> Iterator[Ma
         kind = MatchKind.ORIGINAL if item.sha256 == sha256 else MatchKind.PROCESSED
         what = "the original" if kind is MatchKind.ORIGINAL else "the processed music"
         sentence = (
-            f"It is {what} of {item.track.track_id} ({item.title or item.track.filename}) in {version.dataset.dataset_id}, under "
+            f"It is {what} of {item.track.track_id} ({item.credited_title or item.track.filename}) in {version.dataset.dataset_id}, under "
             f"{item.licence} from {', '.join(item.source_ids)}."
         )
         yield Match(

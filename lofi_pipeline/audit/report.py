@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 
 from lofi_pipeline.audit.base_model import BaseAtHand
-from lofi_pipeline.audit.findings import day_findings, licence_findings
+from lofi_pipeline.audit.copies import tracks_under_stricter_terms, withdrawn_copies
+from lofi_pipeline.audit.findings import OtherRecordings, day_findings, licence_findings
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion, verify_version
 from lofi_pipeline.audit.integrity.verify import verify_files
 from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
-from lofi_pipeline.audit.tables import attributions, caption_facts, obligation_rows
+from lofi_pipeline.audit.tables import attributions, caption_facts, languages_of, obligation_rows
 from lofi_pipeline.audit.training_facts import (
     base_metrics,
     cache_facts,
@@ -63,16 +64,21 @@ def build_report(
         BrokenRecord: a record that everything rests on is missing or can't be read.
     """
     made = now()
+    _ = inputs.registered  # first: what reading it takes is free again for the version
     today = day_today or judging_day(inputs.scan.value, made.date())
     verified = verify_version(inputs.root, subject.dataset_hash, inputs.ledger)
     judged = judge_subject(inputs, subject, verified.version, config, base, today)
     files = verify_files(inputs, subject, verified.version, quick=quick, progress=progress)
-    withdrawn = withdrawn_contents(inputs.withdrawals, today)
+    others = OtherRecordings(
+        withdrawn_contents(inputs.withdrawals, today),
+        withdrawn_copies(inputs, verified.version, withdrawn_contents(inputs.withdrawals, today)),
+        tracks_under_stricter_terms(inputs, verified.version, config, today),
+    )
     findings = [
         *verified.findings,
         *files.findings,
         *day_findings(inputs, clock_day()),
-        *licence_findings(judged, withdrawn, made, commercial=config.licensing.commercial),
+        *licence_findings(judged, others, made, commercial=config.licensing.commercial),
     ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     audited = _audited(inputs.root, subject, verified)
@@ -118,6 +124,8 @@ def _report(
         reference=[track.track_id for track in held_out],
         integrity=integrity,
         findings=findings,
+        languages=languages_of(version),
+        publication=config.publication,
     )
 
 

@@ -68,6 +68,10 @@ def _checkpoint(inputs: AuditInputs, name: str, found: list[CheckpointFolder]) -
 def _version(inputs: AuditInputs, prefix: str) -> Subject:
     found = [digest for digest in inputs.version_hashes if digest.startswith(prefix)]
     if not found:
+        start = inputs.root.relative(inputs.root.dataset_version(prefix)).removesuffix(".json")
+        for name in inputs.ledger.hashes:
+            if name.startswith(start):
+                raise BrokenRecord(f"{name}: was sealed, and is missing; take it back from a backup")
         raise UnknownSubject(
             f"no data set version {prefix} under {inputs.root.dataset_version(prefix).parent}; "
             + _there_are([digest[:12] for digest in inputs.version_hashes])

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lofi_pipeline.entities import (
     Attribution,
     CaptionFacts,
+    Credits,
     DatasetVersion,
     Obligation,
     ObligationRow,
@@ -20,6 +21,7 @@ from lofi_pipeline.entities import (
     VersionTrack,
 )
 
+UNKNOWN_LANGUAGE = "unknown"
 NO_LYRICS = "[instrumental]"
 TO_DO = {
     Obligation.ATTRIBUTION: "Name title, artist, source and licence of each of these tracks wherever the model or its "
@@ -51,11 +53,16 @@ def _track_row(
 ) -> TrackRow:
     known = [source_id for source_id in item.source_ids if source_id in sources]
     obligations = dict.fromkeys(each for source_id in known for each in asked[source_id])
-    first = sources[known[0]] if known else None
+    first, credits = sources[known[0]] if known else None, item.credits or Credits()
     return TrackRow(
         track_id=item.track.track_id,
-        title=item.title,
-        artist=item.artist,
+        title=item.credited_title,
+        artist=item.credited_artist,
+        album=credits.album,
+        isrc=credits.isrc,
+        language=credits.language if item.language == UNKNOWN_LANGUAGE else item.language,
+        copyright=credits.copyright,
+        from_tags=credits.from_tags,
         filename=item.track.filename,
         split=item.track.split,
         style_ids=item.track.style_ids,
@@ -69,7 +76,7 @@ def _track_row(
         audio_path=item.track.audio_path,
         prompt_sha256=hashlib.sha256(item.prompt.encode()).hexdigest(),
         prompt=item.prompt,
-        has_lyrics=item.lyrics.strip() not in ("", NO_LYRICS),
+        has_lyrics=_has_lyrics(item),
         obligations=tuple(obligations),
         terms=tuple(dict.fromkeys(term for source_id in known for term in sources[source_id].terms)),
     )
@@ -111,6 +118,10 @@ def _attribution(track: TrackRow, source: SourceRow) -> Attribution:
         track_id=track.track_id,
         title=track.title or track.filename,
         artist=track.artist or record.provider,
+        album=track.album,
+        isrc=track.isrc,
+        copyright=track.copyright,
+        from_tags=track.from_tags,
         source_id=record.source_id,
         provider=record.provider,
         licence=verdict.licence,
@@ -126,6 +137,15 @@ def caption_facts(version: DatasetVersion, variants: int, wordings: str) -> Capt
         sentence=f"{CAPTIONS} {wordings}".rstrip(),
         prompts=len({item.prompt for item in version.tracks}),
         tags=dict(sorted(tags.items(), key=lambda pair: (-pair[1], pair[0]))),
-        with_lyrics=sum(item.lyrics.strip() not in ("", NO_LYRICS) for item in version.tracks),
+        with_lyrics=sum(_has_lyrics(item) for item in version.tracks),
         variants=variants,
     )
+
+
+def languages_of(version: DatasetVersion) -> dict[str, int]:
+    """Tracks that have lyrics of their own, by language."""
+    return dict(sorted(Counter(item.language for item in version.tracks if _has_lyrics(item)).items()))
+
+
+def _has_lyrics(item: VersionTrack) -> bool:
+    return item.lyrics.strip().casefold() not in ("", NO_LYRICS)

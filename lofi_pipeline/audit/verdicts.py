@@ -6,13 +6,14 @@ The policy itself is in licensing/; what of a verdict is a finding is in audit/f
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
+    Acceptance,
     AuditVerdict,
     BaseModelRow,
     DatasetVersion,
@@ -23,9 +24,12 @@ from lofi_pipeline.entities import (
     SourceRow,
     Verdict,
 )
+from lofi_pipeline.ingest.documents import with_remarks_on_documents
 from lofi_pipeline.ingest.judging_day import judging_day
+from lofi_pipeline.ingest.tag_statements import statements_of_files
 from lofi_pipeline.licensing.grants import expired
-from lofi_pipeline.licensing.judge import judge_source, stricter
+from lofi_pipeline.licensing.judge import stricter
+from lofi_pipeline.licensing.judge_source import judge_source
 from lofi_pipeline.licensing.withdrawals import Withdrawal, withdrawn_sources
 from lofi_pipeline.storage import DataRoot
 
@@ -35,14 +39,16 @@ class SourceJudge:
     """Judges sources for two days, by the policy, by what their drops say now, and by what was withdrawn."""
 
     settings: LicensingSettings
-    manifests: Mapping[str, DropManifest]
-    """By source id, what its drop says by the last scan."""
+    inputs: AuditInputs
+    """The records: what each source's drops say by the last scan, and who accepted terms since."""
     withdrawn: Mapping[str, Withdrawal]
     """By source id, what is withdrawn today."""
     trained: date
     today: date
     base: str | None = None
     """The base model, by name: a grant may be limited to others."""
+    contents: frozenset[str] = frozenset()
+    """The SHA-256 of the originals that are judged: what the tags of others say does not count."""
 
     @classmethod
     def of(
@@ -53,10 +59,11 @@ class SourceJudge:
         trained: date,
         today: date,
         base: str | None = None,
+        contents: Iterable[str] = (),
     ) -> SourceJudge:
         """The judge of one data root's sources."""
         withdrawn = withdrawn_sources(inputs.withdrawals, today)
-        return cls(settings, inputs.manifests, withdrawn, trained, today, base)
+        return cls(settings, inputs, withdrawn, trained, today, base, frozenset(contents))
 
     def then(self, record: SourceRecord, provenance: Provenance | None) -> Verdict:
         """As of the day of training: the verdict that the version keeps, else today's policy for that day."""
@@ -71,20 +78,51 @@ class SourceJudge:
 
     def now(self, record: SourceRecord, provenance: Provenance | None) -> Verdict:
         """As of today: the stricter of what the version keeps and what the drop says now; a withdrawal ends both."""
-        verdict = self._judge(record, provenance, self.today)
-        manifest = self.manifests.get(record.source_id)
-        if manifest is not None and stricter(other := self._judge(manifest, provenance, self.today), verdict):
-            verdict = other
+        verdict = self._now(record, provenance)
+        is_open = bool(verdict.to_accept) or not verdict.permitted
+        # Whoever accepts terms writes that into source.json, and audits again: no scan lies between
+        if is_open and (accepted := self.inputs.accepted_since(record.source_id)):
+            verdict = self._now(record, provenance, accepted)
         withdrawal = self.withdrawn.get(record.source_id)
         return verdict if withdrawal is None else _refused(verdict, _withdrawn_reason(withdrawal))
 
+    def _now(
+        self, record: SourceRecord, provenance: Provenance | None, accepted: Sequence[Acceptance] = ()
+    ) -> Verdict:
+        verdict = self._judge(record, provenance, self.today, accepted)
+        manifest = self.inputs.manifests.get(record.source_id)
+        if manifest is not None:
+            other = self._judge(manifest, provenance, self.today, accepted)
+            verdict = other if stricter(other, verdict) else verdict
+        for drop in self.inputs.drops_of(record.source_id):
+            verdict = with_remarks_on_documents(verdict, drop)
+        return verdict
+
     def _judge(
-        self, source: SourceRecord | DropManifest, provenance: Provenance | None, day: date
+        self,
+        source: SourceRecord | DropManifest,
+        provenance: Provenance | None,
+        day: date,
+        accepted: Sequence[Acceptance] = (),
     ) -> Verdict:
         # A source.json brings its own grant; what the version kept is the record's.
         grant = provenance.grant if provenance and isinstance(source, SourceRecord) else None
-        evidence = provenance.evidence if provenance else []
-        return judge_source(source, self.settings, grant=grant, evidence=evidence, day=day, base=self.base)
+        drops = self.inputs.drops_of(source.source_id)
+        answered = [
+            *(provenance.verdict.accepted if provenance else ()),
+            *(item for drop in drops if drop.manifest for item in drop.manifest.accepted),
+            *accepted,
+        ]
+        return judge_source(
+            source,
+            self.settings,
+            grant=grant,
+            evidence=provenance.evidence if provenance else [],
+            accepted=answered,
+            said=[said for drop in drops for said in statements_of_files(drop, only=self.contents)],
+            day=day,
+            base=self.base,
+        )
 
 
 def source_rows(version: DatasetVersion, judge: SourceJudge) -> list[SourceRow]:
@@ -121,7 +159,13 @@ def verdict_today(
     """All sources of a version together, as of today."""
     inputs = AuditInputs(root)
     day = judging_day(inputs.scan.value, today)
-    return now_verdict(source_rows(version, SourceJudge.of(inputs, settings, trained=day, today=day)), day)
+    judge = SourceJudge.of(inputs, settings, trained=day, today=day, contents=contents_of(version))
+    return now_verdict(source_rows(version, judge), day)
+
+
+def contents_of(version: DatasetVersion) -> set[str]:
+    """The SHA-256 of every original in a version."""
+    return {item.sha256 for item in version.tracks}
 
 
 def _withdrawn_reason(withdrawal: Withdrawal) -> str:

@@ -5,18 +5,22 @@ How each file is made is in audit/export/.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lofi_pipeline.audit.export import write_files
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.ledger import enter_subject
+from lofi_pipeline.audit.report_file import REPORT
+from lofi_pipeline.audit.signing.bundle import forget_signature, sign_audit
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity
-from lofi_pipeline.storage import read_json, write_json_atomic
+from lofi_pipeline.storage import file_holds, write_json_atomic
 
-REPORT = "report.json"
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 PAGE = "audit.html"
 LAST_WRITTEN = "croissant.json"
 NOT_INTACT = {
@@ -28,6 +32,7 @@ NOT_INTACT = {
     FindingCode.PATH_OUTSIDE,
     FindingCode.RECORD_BROKEN,
     FindingCode.RECORD_CHANGED,
+    FindingCode.SEALED_TWICE,
     FindingCode.SEALS_BROKEN,
     FindingCode.SEALS_CUT,
     FindingCode.VERSION_CHANGED,
@@ -46,19 +51,6 @@ class WrittenAudit:
     def page(self) -> Path:
         """audit.html."""
         return self.folder / PAGE
-
-
-def read_report(path: Path) -> AuditReport:
-    """A report.json.
-
-    Raises:
-        RecordError: it was changed, or is none.
-    """
-    data = read_json(path)
-    interval = 1
-    with suppress(TypeError, KeyError, ValueError):
-        interval = max(1, int(data["subject"]["record"]["lineage"]["checkpoint_interval"]))
-    return AuditReport.parse(data, where=str(path), context={"checkpoint_interval": interval})
 
 
 def is_written(folder: Path) -> bool:
@@ -83,18 +75,27 @@ def write_audit(
     *,
     include_documents: bool = False,
     output: Path | None = None,
+    key: Ed25519PrivateKey | None = None,
 ) -> WrittenAudit:
     """Write data/audit/<name>/, and enter into the ledger what an intact record holds that nobody had entered.
 
-    With `output`, that folder is written, and nothing in the data root.
+    With `output`, that folder is written, and nothing in the data root. With `key`, the audit is signed. An earlier signature goes.
 
     Raises:
         AuditFileError: a file would not keep to its format.
         OSError: the folder or the ledger can't be written.
     """
     folder = output or inputs.root.audits / subject.folder_name
-    write_json_atomic(folder / REPORT, report)
+    forget_signature(folder)
+    said = folder / REPORT
+    if not file_holds(said, report):
+        # What an earlier audit left counts as none until every file is of this one
+        (folder / LAST_WRITTEN).unlink(missing_ok=True)
+    write_json_atomic(said, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if output is None and is_intact(report):
         enter_subject(inputs, subject)
-    return WrittenAudit(folder, [folder / REPORT, *files])
+    written = [said, *files]
+    if key is not None:
+        written += sign_audit(inputs.root, folder, written, report, key)
+    return WrittenAudit(folder, written)

@@ -9,7 +9,7 @@ from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import ingest, is_active, register
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import few, track_number
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
@@ -87,7 +87,9 @@ def _look(
     seen: dict[str, tuple[str, float]] = {}
     ready: dict[str, str] = {}
     waiting: list[str] = []
-    changed = changed_signatures(root, load_scan(root), style_ids=style_ids, licensing=config.licensing)
+    changed = changed_signatures(
+        root, load_scan(root), style_ids=style_ids, licensing=config.licensing, base=base_name(config)
+    )
     for name, signature in changed.items():
         if signature is None:
             ready[name] = "gone"

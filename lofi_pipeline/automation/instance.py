@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,4 +81,22 @@ def open_instance(root: DataRoot) -> Iterator[dg.DagsterInstance]:
             instance.get_runs_count()
             instance.event_log_storage.get_maximum_record_id()
             instance.all_instigator_state()
+            _bring_up_to_date(instance)
         yield instance
+
+
+def _bring_up_to_date(instance: dg.DagsterInstance) -> None:
+    """Give a history that an older Dagster wrote the tables of this one, which would say `dagster instance migrate` somewhere.
+
+    One of a newer Dagster stays as it is. A database on a server is left to who cares for it.
+    """
+    from alembic.util import CommandError
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    if not isinstance(instance.event_log_storage, SqliteEventLogStorage):
+        return
+    storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
+    versions = [storage.alembic_version() for storage in storages if storage]
+    if any(version and version[0] != version[1] for version in versions):
+        with redirect_stdout(sys.stderr), suppress(CommandError):  # a version that this Dagster does not know
+            instance.upgrade()

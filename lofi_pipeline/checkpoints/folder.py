@@ -24,6 +24,7 @@ from lofi_pipeline.storage.data_root import DataRoot
 SAMPLES_FOLDER = "samples"
 PEFT_FILE = "adapter_model.safetensors"
 """The adapter in the form that other programs read; its hash names a checkpoint in the ledger."""
+PEFT_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The command line: lofi demo, run, doctor, generate, audit, judging-day, ui."""
+"""The command line: `lofi` and its commands. Those with a table of their own are in modules of their names."""
 
 from __future__ import annotations
 
@@ -7,28 +7,44 @@ import sys
 import time
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
-from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors
+from lofi_pipeline.cli.check import check
+from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors, write_json
+from lofi_pipeline.cli.dev import dev_app
+from lofi_pipeline.cli.gc import gc
+from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.signals import interruptible
+from lofi_pipeline.cli.source import source_app
+from lofi_pipeline.cli.status import status
+from lofi_pipeline.cli.styles import styles
+from lofi_pipeline.cli.tracks import tracks
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.installation import working_folder
-from lofi_pipeline.storage import DataRoot, in_words, write_json_atomic
+from lofi_pipeline.storage import DataRoot, in_words
+
+if TYPE_CHECKING:
+    from lofi_pipeline.cli.run_summary import Summary
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Licensed lofi music in, scored ACE-Step LoRAs out, with the licence trail in between.",
+    help="Licensed lofi music in, scored ACE-Step LoRAs out, with the licence trail in between.\n\n"
+    "[bold]lofi[/] alone shows where the data root stands, and the next step.",
 )
 app.add_typer(audit_app, name="audit")
+app.add_typer(dev_app, name="dev")
+app.add_typer(source_app, name="source")
+for command in (status, tracks, styles, check, gc):
+    app.command()(command)
 Base = Annotated[
     str | None,
     typer.Option(
@@ -75,32 +91,37 @@ Version = Annotated[
 def common(
     context: typer.Context, data: Data = None, config: Config = None, version: Version = False
 ) -> None:
-    """Options before the subcommand."""
+    """Options before the subcommand; without one, where the data root stands."""
     context.obj = data
+    console.stderr = False
+    if context.invoked_subcommand is None:
+        status(context)
 
 
-def _data(context: typer.Context, data: Path | None) -> Path | None:
-    return data or context.obj
-
-
-def _run(root: DataRoot, last: str, json_file: Path | None) -> bool:
-    """Run up to `last`, show and write the summary; whether all went well."""
+def _run(root: DataRoot, last: str, json_file: Path | None) -> tuple[Summary, bool]:
+    """Run up to `last`, show and write the summary; and whether all went well."""
     from lofi_pipeline.cli.run import STAGES, headless
     from lofi_pipeline.cli.run_summary import show, summarize
+    from lofi_pipeline.ingest import left_since, load_registry
 
+    before = load_registry(root)
     with headless(root) as runner:
         with bars():
             outcome = interruptible(lambda: runner.run(last))
         reached: set[str] = set(STAGES[: STAGES.index(last) + 1])
         summary = summarize(
-            root, runner.config, seconds=outcome.seconds, runs=outcome.dagster_runs, reached=reached
+            root,
+            runner.config,
+            seconds=outcome.seconds,
+            runs=outcome.dagster_runs,
+            reached=reached,
+            left=left_since(before, load_registry(root)),
         )
     show(summary, root, console)
-    if json_file:
-        write_json_atomic(json_file, summary.model_dump(mode="json", exclude_unset=True))
+    write_json(json_file, summary.model_dump(mode="json", exclude_unset=True))
     for failure in outcome.failures:
         errors.print(f"[bold red]failed[/] {escape(str(failure))}", highlight=False, soft_wrap=True)
-    return not outcome.failures
+    return summary, not outcome.failures
 
 
 @app.command()
@@ -124,7 +145,8 @@ def run(
         raise typer.BadParameter(f"{to!r} is no stage; there are: {', '.join(STAGES)}", param_hint="--to")
     if base:
         os.environ[BASE_VARIABLE] = base
-    if not _run(DataRoot.find(_data(context, data)), to, json_file):
+    _, well = _run(data_root(context, data, may_be_new=True), to, json_file)
+    if not well:
         raise typer.Exit(1)
 
 
@@ -143,15 +165,14 @@ def demo(
     """
     from lofi_pipeline.cli.demo import render_drop, show_outcome
 
-    root = DataRoot.find(_data(context, data) or working_folder() / "demo-data").create()
+    root = DataRoot.find(data or context.obj or working_folder() / "demo-data").create()
     start = time.monotonic()
     render_drop(root)
     if drop_only:
         return
-    target = json_file or root.path / "demo.json"
-    well = _run(root, "quality_metrics", target)
+    summary, well = _run(root, "quality_metrics", json_file or root.path / "demo.json")
     console.print(f"Look at it: [bold]lofi ui --data {escape(str(root.path))}[/]", soft_wrap=True)
-    if not (well and show_outcome(target, seconds=time.monotonic() - start)):
+    if not (well and show_outcome(summary, seconds=time.monotonic() - start)):
         raise typer.Exit(1)
 
 
@@ -171,6 +192,7 @@ def generate(
     lyrics: Annotated[str, typer.Option(help="Lyrics.")] = "[instrumental]",
     seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 0,
     base: Base = None,
+    json_file: Json = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -189,8 +211,9 @@ def generate(
         output=output,
     )
     with console.status("generating"):
-        written = generate_to_file(DataRoot.find(_data(context, data)), wanted)
-    console.print(f"Wrote {written}", highlight=False)
+        written = generate_to_file(data_root(context, data, may_be_new=True), wanted)
+    console.print(f"Wrote {written}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"wrote": str(written), "asked": wanted})
 
 
 @app.command()
@@ -198,10 +221,9 @@ def doctor(context: typer.Context, json_file: Json = None, data: Data = None) ->
     """What is installed, which weights are there, GPU and disk; and what to do about each."""
     from lofi_pipeline.cli.doctor import examine, show_findings
 
-    findings = examine(DataRoot.find(_data(context, data)))
+    findings = examine(DataRoot.find(data or context.obj))
     show_findings(findings, console)
-    if json_file:
-        write_json_atomic(json_file, findings)
+    write_json(json_file, findings)
     if any(finding.level == "broken" for finding in findings):
         raise typer.Exit(1)
 
@@ -215,6 +237,7 @@ def judging_day(
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept on record.")] = "",
     by: Annotated[str | None, typer.Option("--by", help="Who says so. Else your login name.")] = None,
+    json_file: Json = None,
     data: Data = None,
 ) -> None:
     """Show the day that licences are judged for; with --set, say that the clock's is the right one.
@@ -228,12 +251,12 @@ def judging_day(
     if bool(reason.strip()) is not (day is not None):
         hint = "say why; it is kept on record" if day else "goes with --set"
         raise typer.BadParameter(hint, param_hint="--reason")
-    root = DataRoot.find(_data(context, data))
-    if day is None:
-        show_days(root, console)
-        return
-    require_clock(day)
-    set_day(root, console, reason=reason, by=by)
+    root = data_root(context, data)
+    if day is not None:
+        require_clock(day)
+        set_day(root, console, reason=reason, by=by)
+    if day is None or json_file:
+        write_json(json_file, show_days(root, console))
 
 
 @app.command()
@@ -258,9 +281,8 @@ def fsck(
     """
     from lofi_pipeline.cli.fsck import check
 
-    report = check(DataRoot.find(_data(context, data)), repair=repair)
-    if json_file:
-        write_json_atomic(json_file, {"clean": report.clean, **report.model_dump(mode="json")})
+    report = check(data_root(context, data), repair=repair)
+    write_json(json_file, {"clean": report.clean, **report.model_dump(mode="json")})
     if not report.clean:
         raise typer.Exit(1)
 
@@ -271,7 +293,15 @@ def ui(
     host: Annotated[
         str, typer.Option(help="Where to listen; loopback unless you know what you do.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the webserver.")] = 3000,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port of the webserver; else 3000, or the next that is free.",
+            show_default=False,
+        ),
+    ] = None,
     with_token: WithToken = True,
     read_only: ReadOnly = False,
     allow_host: AllowHost = None,
@@ -284,17 +314,19 @@ def ui(
     Ends with Ctrl-C or SIGTERM, leaving nothing behind. Other websites' pages can do nothing here, also while it is open.
     """
     from lofi_pipeline.cli.ui import serve
-    from lofi_pipeline.web.door import Door, new_token
+    from lofi_pipeline.web.door import Door, free_port, new_token
 
     token = new_token() if with_token else None
-    door = Door(host=host, port=port, token=token, read_only=read_only, names=allow_host or [])
+    door = Door(host=host, token=token, read_only=read_only, names=allow_host or [])
     if not (with_token or door.is_loopback):
         raise typer.BadParameter(
             f"with --host {host} everybody in the network could start runs and delete history; leave --no-token out, or "
             "listen on 127.0.0.1",
             param_hint="--no-token",
         )
-    raise typer.Exit(serve(DataRoot.find(_data(context, data)), door, console))
+    root = data_root(context, data, may_be_new=True)
+    door = door.model_copy(update={"port": free_port(host, port)})
+    raise typer.Exit(serve(root, door, console))
 
 
 def main() -> None:

@@ -14,12 +14,14 @@ import typer
 from typer.core import TyperGroup
 
 from lofi_pipeline import progress
-from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize
-from lofi_pipeline.entities import few
+from lofi_pipeline.cli.console import Config, Data, Json, bars, console, errors, sanitize, write_json
+from lofi_pipeline.cli.root import data_root
+from lofi_pipeline.entities import RecordError, few
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from rich.table import Table
 
     from lofi_pipeline.audit import Difference, Impact, WrittenAudit
@@ -53,10 +55,6 @@ audit_app = typer.Typer(
 )
 
 
-def _root(context: typer.Context, data: Path | None) -> DataRoot:
-    return DataRoot.find(data or context.obj)
-
-
 def _wrong_usage(error: Exception, hint: str) -> NoReturn:
     raise typer.BadParameter(sanitize(error), param_hint=hint) from error
 
@@ -71,7 +69,7 @@ def one(
         bool, typer.Option("--quick", help="Do not hash music and weights again; records and evidence are.")
     ] = False,
     documents: Annotated[
-        bool, typer.Option("--documents", help="Copy the documents of evidence into LICENSES/ too.")
+        bool, typer.Option("--documents", help="Copy the documents of evidence into sources/ too.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -82,34 +80,68 @@ def one(
             show_default=False,
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            exists=True,
+            dir_okay=False,
+            help="Sign the audit with this private Ed25519 key, such as `lofi audit key` makes: for who is to verify it elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
     json_file: Json = None,
     data: Data = None,
     config_file: Config = None,
 ) -> None:
     """Audit a checkpoint or a data set version: what `lofi audit ID` does.
 
-    Writes data/audit/ID/: report.json, audit.html, tracks.csv, ATTRIBUTION.md, bills of materials, LICENSES/. A data root that
+    Writes data/audit/ID/: report.json, audit.html, summary-eu.html, tracks.csv, ATTRIBUTION.md, bills of materials, sources/
+    with a sheet for each source, and LICENSES/. A data root that
     can't be written to is audited all the same: what was found is shown, and is written where --output says.
     """
     from lofi_pipeline.audit import UnknownSubject
 
+    root = data_root(context, data)
+    key = (
+        _private_key(sign, root) if sign else None
+    )  # first: a wrong key is to be known before hours of hashing
     try:
-        report, written = _audit(
-            _root(context, data), subject, quick=quick, documents=documents, output=output
-        )
+        report, written = _audit(root, subject, quick=quick, documents=documents, output=output, key=key)
     except UnknownSubject as error:
         _wrong_usage(error, "ID")
     except LofiError as error:
         _broken(error, subject, json_file)
     _show_report(report, written)
-    if json_file:
-        write_json_atomic(json_file, _with_outcome(report, written))
+    if written is not None and sign:
+        _print(f"Signed: `lofi audit verify {sanitize(written.folder)} --key {sanitize(sign)}.pub`")
+    write_json(json_file, _with_outcome(report, written))
+    if sign and written is None:
+        errors.print("[bold red]not signed[/] nothing was written: give --output FOLDER", highlight=False)
+        raise typer.Exit(1)
     if not report.clean:
         raise typer.Exit(1)
 
 
+def _private_key(path: Path, root: DataRoot) -> Ed25519PrivateKey:
+    from lofi_pipeline.audit.signing import SigningError, read_private_key
+
+    try:
+        return read_private_key(
+            path, root, password=lambda: typer.prompt(f"Password of {path}", hide_input=True)
+        )
+    except SigningError as error:
+        _wrong_usage(error, "--sign")
+
+
 def _audit(
-    root: DataRoot, name: str, *, quick: bool, documents: bool, output: Path | None
+    root: DataRoot,
+    name: str,
+    *,
+    quick: bool,
+    documents: bool,
+    output: Path | None,
+    key: Ed25519PrivateKey | None,
 ) -> tuple[AuditReport, WrittenAudit | None]:
     """The report, and where it was written; nowhere where the data root is read-only and no other place was given."""
     from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
@@ -129,7 +161,9 @@ def _audit(
             progress=lambda done, total, what: progress.report("audit", done, total, what),
         )
     try:
-        return report, write_audit(inputs, subject, report, include_documents=documents, output=output)
+        return report, write_audit(
+            inputs, subject, report, include_documents=documents, output=output, key=key
+        )
     except OSError as error:
         if output is not None or error.errno not in READ_ONLY:
             raise
@@ -147,8 +181,7 @@ def _broken(error: Exception, subject: str, json_file: Path | None) -> NoReturn:
         sentence=str(error) or subject,
     )
     show_findings([finding])
-    if json_file:
-        write_json_atomic(json_file, {"clean": False, "subject": None, "findings": [finding]})
+    write_json(json_file, {"clean": False, "subject": None, "findings": [finding]})
     raise typer.Exit(1)
 
 
@@ -219,6 +252,84 @@ def show_findings(findings: list[Finding]) -> None:
 
 
 @audit_app.command()
+def key(
+    context: typer.Context,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where the private key is to lie: not under the data root.")
+    ],
+    data: Data = None,
+) -> None:
+    """Make a key to sign audits with: a private one in FILE, for your eyes only, and FILE.pub for who verifies.
+
+    Whoever has FILE can sign in your name; keep a copy of it where only you get at it. An Ed25519 key of `ssh-keygen -t ed25519` or
+    `openssl genpkey -algorithm ed25519` does as well.
+    """
+    from lofi_pipeline.audit.signing import SigningError, make_key, read_public_key
+    from lofi_pipeline.audit.signing.keys import name_of
+
+    try:
+        public = make_key(path, data_root(context, data))
+    except SigningError as error:
+        _wrong_usage(error, "FILE")
+    _print(f"Wrote {sanitize(path)} (private) and {sanitize(public)} ({name_of(read_public_key(public))})")
+
+
+@audit_app.command()
+def verify(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The folder of a signed audit."),
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            exists=True,
+            dir_okay=False,
+            help="The public key that its owner gave you. Without it the key beside the files is taken, which proves nothing about who.",
+            show_default=False,
+        ),
+    ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger",
+            exists=True,
+            dir_okay=False,
+            help="metadata/seals.jsonl of the data root as it is now: has it grown from the one that was signed?",
+            show_default=False,
+        ),
+    ] = None,
+    json_file: Json = None,
+) -> None:
+    """Verify a signed audit from its files alone, on any machine: the signature, every file's hash, the ledger's chain.
+
+    Exit code 0: all of it holds, 1: something does not, each named.
+    """
+    from lofi_pipeline.audit.signing import SigningError, Verified, verify_audit
+
+    try:
+        found = verify_audit(folder, key=key, later=ledger)
+    except (SigningError, RecordError) as error:
+        found = Verified(faults=[str(error)])
+    for sentence in found.holds:
+        _print(f"[green]holds[/] {sanitize(sentence)}")
+    for sentence in found.notes:
+        _print(f"[yellow]note[/] {sanitize(sentence)}")
+    for sentence in found.faults:
+        _print(f"[bold red]fault[/] {sanitize(sentence)}")
+    outcome = {
+        "verified": not found.faults,
+        "holds": found.holds,
+        "notes": found.notes,
+        "faults": found.faults,
+    }
+    write_json(json_file, outcome)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+@audit_app.command()
 def source(
     context: typer.Context,
     source_id: Annotated[str, typer.Argument(metavar="SRC", help="The source_id of a source.json.")],
@@ -243,7 +354,7 @@ def source(
     if bool(reason.strip()) is not withdraw:
         hint = "say why; it is kept on the ledger" if withdraw else "goes with --withdraw"
         raise typer.BadParameter(hint, param_hint="--reason")
-    root = _root(context, data)
+    root = data_root(context, data)
     try:
         affected = _trace(root, source_id)
     except UnknownSubject as error:
@@ -256,9 +367,8 @@ def source(
         _print(f"Withdrawn. Without it there is now {what}.")
     for failure in failures:
         errors.print(f"[bold red]failed[/] {sanitize(failure)}", highlight=False, soft_wrap=True)
-    if json_file:
-        outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
-        write_json_atomic(json_file, {**affected.model_dump(mode="json"), **outcome})
+    outcome = {"dataset_hash": rebuilt, "failures": failures} if withdraw else {}
+    write_json(json_file, {**affected.model_dump(mode="json"), **outcome})
     if failures or not (withdraw or affected.in_force):
         raise typer.Exit(1)
 
@@ -283,7 +393,14 @@ def _withdraw(root: DataRoot, affected: Impact, reason: str) -> tuple[str | None
 
     # First: should the clock be wrong and be set back, the withdrawal holds none the less
     remember_day(root, in_doubt=True)
-    withdraw(root, affected.source_id, reason=reason, day=clock_day())
+    withdraw(
+        root,
+        affected.source_id,
+        reason=reason,
+        day=clock_day(),
+        provider=affected.provider,
+        contents=affected.contents,
+    )
     with headless(root) as runner, bars():
         runner.run("dataset_manifest")
         outcome = runner.audit([item.partition_key for item in affected.checkpoints])
@@ -298,6 +415,10 @@ def _show_impact(affected: Impact) -> None:
     _show_source(affected)
     ids = [track.track_id for track in affected.tracks]
     _print(f"{len(ids)} tracks: {few(ids, most=MOST_TRACKS)}")
+    for track in affected.tracks:
+        if track.relation:
+            named = f"{track.track_id} of {few(track.named_by, most=MOST_TRACKS)}"
+            _print(f"[yellow]copy[/] {sanitize(named)}: {sanitize(track.relation)}")
     if affected.versions:
         console.print(_versions_table(affected.versions))
     for item in affected.checkpoints:
@@ -359,11 +480,10 @@ def diff(
     from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare
 
     try:
-        found = compare(AuditInputs(_root(context, data)), a, b)
+        found = compare(AuditInputs(data_root(context, data)), a, b)
     except UnknownSubject as error:
         _wrong_usage(error, "A B")
-    if json_file:
-        write_json_atomic(json_file, found)
+    write_json(json_file, found)
     console.print(_sides_table(found))
     for sign, items in (("-", found.only_in_a), ("+", found.only_in_b)):
         for item in items:
@@ -407,24 +527,29 @@ def file(
     data: Data = None,
     config_file: Config = None,
 ) -> None:
-    """Look up whose a file is: a checkpoint's, a sample, a track or a document, by its hash.
+    """Look up whose a file is: a checkpoint's, a sample, a track or a document by its hash, else a track by its sound.
 
-    Exit code 0: it is one of ours, 1: nothing on record has its hash.
+    A track is known again when it was converted, cut, levelled or tagged since, also one that was left out or withdrawn; how sure
+    that is, is said. Any file that can be decoded will do.
+
+    Exit code 0: it is one of ours, 1: nothing on record has its hash, and it sounds like no track.
     """
     from lofi_pipeline.audit import AuditInputs, look_up
+    from lofi_pipeline.config import load_config
 
-    found = look_up(AuditInputs(_root(context, data)), path)
+    found = look_up(AuditInputs(data_root(context, data)), path, load_config().audio)
     _print(f"{sanitize(path)}: sha256 {found.sha256}")
     for match in found.matches:
-        _print(f"[green]{match.kind}[/] {sanitize(match.sentence)}")
+        colour = "yellow" if match.kind == "related music" else "green"
+        _print(f"[{colour}]{match.kind}[/] {sanitize(match.sentence)}")
     for sentence in found.unreadable:
         _print(f"[yellow]not searched[/] {sanitize(sentence)}")
-    if json_file:
-        write_json_atomic(json_file, found)
+    write_json(json_file, found)
     if not found.matches:
-        console.print(
-            "Not one of ours, byte for byte: nothing on record has this hash. A file that was converted or tagged since has "
-            "another one.",
-            highlight=False,
+        by_sound = (
+            f"Its sound could not be compared: {found.not_heard}."
+            if found.not_heard
+            else "It sounds like no track either."
         )
+        _print(f"Not one of ours, byte for byte: nothing on record has this hash. {sanitize(by_sound)}")
         raise typer.Exit(1)

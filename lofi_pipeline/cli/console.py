@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,37 +22,60 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
 from lofi_pipeline import progress as progress
+from lofi_pipeline.entities import visible
 from lofi_pipeline.environment import CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE
+from lofi_pipeline.storage import json_file as json_text
+from lofi_pipeline.storage import write_json_atomic
+
+SECONDS_BETWEEN_LINES = 60.0
+"""Of the progress of one stage in a log; its first and its last line always come."""
 
 
 class SafeConsole(Console):
     """A console on which rich alone acts on the terminal: whatever is printed, its control characters are made visible.
 
-    Names of files and words of manifests come from anywhere, and may be printed anywhere.
+    Names of files and words of manifests come from anywhere, and may be printed anywhere. A table fits a terminal; piped or
+    in a file, it is plain lines, their cells parted by tabs.
     """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich does, but for a table that nobody sees in a terminal."""
+        if len(objects) == 1 and isinstance(objects[0], Table) and not self.is_terminal:
+            self.file.writelines(f"{line}\n" for line in _plain_lines(objects[0]))
+        else:
+            super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Here, too, so that a table knows how wide the text is."""
-        return super().render_str(_visible(text), **options)
+        return super().render_str(visible(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Everything that is printed comes through here; the control segments are rich's own."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=_visible(segment.text))
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
 
 
-def _visible(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+def _plain_lines(table: Table) -> Iterator[str]:
+    """The title, the headers and the rows of a table, of any width."""
+    if table.title:
+        yield _plain_cell(table.title)
+    headers = [_plain_cell(column.header) for column in table.columns]
+    if table.show_header and any(headers):
+        yield "\t".join(headers)
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        yield "\t".join(map(_plain_cell, cells))
+
+
+def _plain_cell(cell: RenderableType) -> str:
+    text = cell if isinstance(cell, Text) else Text.from_markup(str(cell))
+    return visible(" ".join(text.plain.split()))
 
 
 console = SafeConsole()
@@ -110,12 +135,39 @@ DagsterConfig = Annotated[
     ),
 ]
 """As with Config: processes that we start read the same file."""
-Json = Annotated[Path | None, typer.Option("--json", help="Write what the closing table shows to this file.")]
+
+
+STANDARD_OUTPUT = Path("-")
+
+
+def use_stderr_for(file: Path | None) -> Path | None:
+    """What people read goes to the standard error where what a program reads goes to the standard output."""
+    console.stderr = console.stderr or file == STANDARD_OUTPUT
+    return file
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        callback=use_stderr_for,
+        help="Write what is shown to this file, as JSON; - is the standard output.",
+        show_default=False,
+    ),
+]
+
+
+def write_json(file: Path | None, value: Any) -> None:
+    """Write what a command shows where --json asked for it: a file, whole or not at all, or the standard output."""
+    if file == STANDARD_OUTPUT:
+        sys.stdout.write(json_text(value).decode())
+    elif file is not None:
+        write_json_atomic(file, value)
 
 
 def sanitize(text: object) -> str:
     """Text that anybody may have written, for a terminal: one line, no control characters, no markup."""
-    return escape(_visible(" ".join(str(text).split())))
+    return escape(visible(" ".join(str(text).split())))
 
 
 def folding(*headers: str, title: str | None = None) -> Table:
@@ -140,35 +192,47 @@ def consoles_apart() -> Iterator[None]:
 
 @contextmanager
 def bars() -> Iterator[None]:
-    """A bar for each stage that reports progress, in a terminal; else a line now and then."""
+    """A bar with the time left for each stage that reports progress, in a terminal; in a log, a line now and then."""
     columns = [
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    if not console.is_terminal:
+        with progress.listening(_LogLines()):
+            yield
+        return
+    with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
-        shown: dict[str, int] = {}
 
         def show(said: progress.Progress) -> None:
-            if not console.is_terminal:
-                tenth = 10 * said.done // said.total if said.total else -1
-                if said.total == 0 or shown.get(said.stage) != tenth:
-                    shown[said.stage] = tenth
-                    counted = f" {said.done}/{said.total}" if said.total else ""
-                    console.print(f"{said.stage}{counted}: {sanitize(said.message)}", highlight=False)
-                return
             if said.stage not in tasks:
                 tasks[said.stage] = bars.add_task(said.stage, total=said.total or None)
-            text = f"{said.stage}: {sanitize(said.message[:60])}"
             bars.update(
                 tasks[said.stage],
-                description=text,
+                description=f"{said.stage}: {sanitize(said.message[:60])}",
                 completed=said.done,
                 total=said.total or None,
             )
 
         with progress.listening(show):
             yield
+
+
+class _LogLines:
+    """Progress in a log: the first line of a stage, one a minute, and the last; the others would hide what matters."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def __call__(self, said: progress.Progress) -> None:
+        now = time.monotonic()
+        is_last = said.done == said.total > 0
+        if not is_last and now - self._last.get(said.stage, -SECONDS_BETWEEN_LINES) < SECONDS_BETWEEN_LINES:
+            return
+        self._last[said.stage] = now
+        counted = f" {said.done}/{said.total}" if said.total else ""
+        console.print(f"{said.stage}{counted}: {sanitize(said.message)}", highlight=False, soft_wrap=True)

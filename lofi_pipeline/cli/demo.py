@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lofi_pipeline import progress
 from lofi_pipeline.cli.console import bars, console, errors
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import DataRoot
+
+if TYPE_CHECKING:
+    from lofi_pipeline.cli.run_summary import Summary
 
 
 def render_drop(root: DataRoot) -> None:
@@ -28,11 +31,8 @@ def render_drop(root: DataRoot) -> None:
     console.print(f"Rendered the synthetic drop into {root.raw} in {time.monotonic() - start:.1f} s")
 
 
-def show_outcome(summary_file: Path, *, seconds: float) -> bool:
+def show_outcome(summary: Summary, *, seconds: float) -> bool:
     """Hold the best checkpoint against the base; whether it improved on it as it should."""
-    from lofi_pipeline.cli.run_summary import Summary
-
-    summary = Summary.parse(read_json(summary_file), where=str(summary_file))
     best = summary.best()
     if best is None or best.fad is None or best.clap is None or summary.base is None:
         errors.print("[bold red]The demo failed:[/] no checkpoint was scored")

@@ -18,8 +18,8 @@ from lofi_pipeline.ingest.judging_day import SET_DAY, days_of, doubt
 from lofi_pipeline.storage import DataRoot
 
 
-def show_days(root: DataRoot, console: Console) -> None:
-    """The day judged for beside the clock's, what is in doubt, and every day that was set."""
+def show_days(root: DataRoot, console: Console) -> dict[str, object]:
+    """The day judged for beside the clock's, what is in doubt, and every day that was set; the same for a program."""
     scan, clock = load_scan(root), clock_day()
     days = days_of(root, scan)
     lines = [f"Licences are judged for {days.judged}; this machine's clock says {clock}."]
@@ -29,9 +29,10 @@ def show_days(root: DataRoot, console: Console) -> None:
         )
     elif reason := doubt(days, scan.drops if scan else []):
         lines.append(reason)
-    lines += [str(change) for change in load_day_changes(root)]
-    for line in lines:
+    changes = load_day_changes(root)
+    for line in [*lines, *map(str, changes)]:
         console.print(sanitize(line), highlight=False, soft_wrap=True)
+    return {"judged_for": days.judged, "clock": clock, "sentences": lines, "changes": changes}
 
 
 def require_clock(text: str) -> None:

@@ -118,7 +118,11 @@ class Headless:
 
         scan = load_scan(self.root)
         changed = changed_drops(
-            self.root, scan, style_ids=set(load_presets()), licensing=self.config.licensing
+            self.root,
+            scan,
+            style_ids=set(load_presets()),
+            licensing=self.config.licensing,
+            base=base_name(self.config),
         )
         if changed or scan is None:
             self._job(JobName.REGISTER)

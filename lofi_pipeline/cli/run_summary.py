@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -10,7 +11,15 @@ from rich.table import Table
 
 from lofi_pipeline.cli.console import folding, sanitize
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import CheckpointRecord, Entity, RecordError, ScoreKey, TrackStatus, few
+from lofi_pipeline.entities import (
+    CheckpointRecord,
+    DropStatus,
+    Entity,
+    RecordError,
+    ScoreKey,
+    TrackStatus,
+    few,
+)
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -35,6 +44,21 @@ class RefusedLine(Entity):
 
     file: str
     reason: str
+
+
+class NotedLine(Entity):
+    """Something to be known of a source that is trained on: a term to be accepted, or a warning."""
+
+    source_id: str
+    sentence: str
+    to_accept: bool = Field(description="Whether an audit is not clean until somebody accepts it")
+
+
+class LeftLine(Entity):
+    """One track that this run found no file of any more. The file is where it lay, relative to data/raw."""
+
+    track_id: str
+    file: str
 
 
 class DatasetLine(Entity):
@@ -68,11 +92,27 @@ class CheckpointLine(Entity):
     )
 
 
+class ForeignLine(Entity):
+    """Something among the checkpoints that can't be used. The path is relative to the data root."""
+
+    path: str
+    sentence: str
+
+
 class Summary(Entity):
     """Everything the closing table shows. What was not reached is left out of the file."""
 
     tracks: list[TrackLine] = []
     refused: list[RefusedLine] = []
+    noted: list[NotedLine] = []
+    companions: dict[str, int] = Field(
+        default={}, description="By kind, how many files go with audio; written where there are some"
+    )
+    left: list[LeftLine] = []
+    foreign: list[ForeignLine] = Field(
+        default=[],
+        description="Among the checkpoints, and none that can be used; written where there is something",
+    )
     dataset: DatasetLine | None = None
     base: ScoreLine | None = None
     checkpoints: list[CheckpointLine] = []
@@ -89,9 +129,20 @@ class Summary(Entity):
 
 
 def summarize(
-    root: DataRoot, config: PipelineConfig, *, seconds: dict[str, float], runs: int, reached: set[str]
+    root: DataRoot,
+    config: PipelineConfig,
+    *,
+    seconds: dict[str, float],
+    runs: int,
+    reached: set[str],
+    left: Mapping[str, str] | None = None,
 ) -> Summary:
-    """Read the outcome from the records in the data root. `reached`: the stages that the run was to do."""
+    """Read the outcome from the records in the data root.
+
+    Args:
+        reached: the stages that the run was to do.
+        left: the tracks that the run found no file of any more, each with where it lay in the data root.
+    """
     from lofi_pipeline.dataset import left_out
     from lofi_pipeline.dataset.eligibility import eligibility_of
 
@@ -101,14 +152,31 @@ def summarize(
             RefusedLine(file=item.file, reason=item.reason)
             for item in left_out(root, eligibility_of(root, config))
         ],
+        "noted": list(_noted(root)),
         "seconds": seconds,
         "dagster_runs": runs,
     }
+    if companions := _companions(root):
+        fields["companions"] = companions
+    if left:
+        raw = f"{root.relative(root.raw)}/"
+        fields["left"] = [
+            LeftLine(track_id=track, file=path.removeprefix(raw)) for track, path in left.items()
+        ]
+    if foreign := _foreign(root):
+        fields["foreign"] = foreign
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
     if "lora_checkpoints" in reached:
         fields |= _checkpoints(root)
     return Summary.model_validate(fields)
+
+
+def _companions(root: DataRoot) -> dict[str, int]:
+    from lofi_pipeline.ingest import load_scan
+
+    scan = load_scan(root)
+    return dict(sorted(scan.companions().items())) if scan else {}
 
 
 def _tracks(root: DataRoot) -> list[TrackLine]:
@@ -129,6 +197,28 @@ def _tracks(root: DataRoot) -> list[TrackLine]:
                 )
             )
     return lines
+
+
+def _noted(root: DataRoot) -> Iterator[NotedLine]:
+    """What is to be known of the sources that give tracks, as the last scan found it."""
+    from lofi_pipeline.ingest import load_scan
+    from lofi_pipeline.licensing.grants import how_to_accept
+
+    scan = load_scan(root)
+    for drop in scan.drops if scan else []:
+        if drop.verdict is None or drop.manifest is None or drop.status is not DropStatus.ACCEPTED:
+            continue
+        if terms := drop.verdict.to_accept:
+            told = f"{' '.join(term.sentence for term in terms)} {how_to_accept(terms)}"
+            yield NotedLine(source_id=drop.manifest.source_id, sentence=told, to_accept=True)
+        for remark in drop.verdict.remarks:
+            yield NotedLine(source_id=drop.manifest.source_id, sentence=remark.sentence, to_accept=False)
+
+
+def _foreign(root: DataRoot) -> list[ForeignLine]:
+    from lofi_pipeline.checkpoints.foreign import foreign_items
+
+    return [ForeignLine(path=path, sentence=sentence) for path, sentence in foreign_items(root).items()]
 
 
 def _dataset(root: DataRoot) -> dict[str, object]:
@@ -208,12 +298,26 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     ready = sum(line.status is TrackStatus.OK and line.file not in out for line in summary.tracks)
     console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
     if summary.refused:
-        table = folding("not taken", "why", title="Refused")
-        for line in summary.refused[:MOST_ROWS]:
-            table.add_row(sanitize(line.file), sanitize(line.reason))
-        if len(summary.refused) > MOST_ROWS:
-            table.add_row(f"and {len(summary.refused) - MOST_ROWS} more", "--json FILE writes them all")
-        console.print(table)
+        rows = [(line.file, line.reason) for line in summary.refused]
+        console.print(_table("Refused", ("not taken", "why"), rows))
+    if summary.noted:
+        rows = [(line.source_id, line.sentence) for line in summary.noted]
+        console.print(_table("Terms to accept, and warnings", ("source", "what is to be known"), rows))
+    if summary.companions:
+        kinds = ", ".join(f"{count} {sanitize(kind)}" for kind, count in summary.companions.items())
+        console.print(f"Not music, and known to go with it: {kinds}", highlight=False)
+    for line in summary.left[:MOST_ROWS]:
+        console.print(
+            f"[yellow]{line.track_id} left[/]: its file is gone: {sanitize(line.file)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if summary.left:
+        console.print("lofi gc lists what was made of them.")
+    if summary.foreign:
+        rows = [(line.path, line.sentence) for line in summary.foreign]
+        headers = "among the checkpoints", "what it is, and what to do"
+        console.print(_table("Can't be used", headers, rows))
     if summary.dataset:
         found = summary.dataset
         console.print(
@@ -232,6 +336,16 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     console.print(
         f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done."
     )
+
+
+def _table(title: str, headers: tuple[str, str], rows: Sequence[tuple[str, str]]) -> Table:
+    """The first rows, and how many more there are."""
+    table = folding(*headers, title=title)
+    for name, sentence in rows[:MOST_ROWS]:
+        table.add_row(sanitize(name), sanitize(sentence))
+    if len(rows) > MOST_ROWS:
+        table.add_row(f"and {len(rows) - MOST_ROWS} more", "--json FILE writes them all")
+    return table
 
 
 def _score_table(summary: Summary) -> Table:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from types import FrameType
+from typing import IO
 
 import psutil
 from rich.console import Console
@@ -18,7 +21,7 @@ from rich.markup import escape
 
 from lofi_pipeline.automation.instance import open_instance, require_own_environment
 from lofi_pipeline.automation.orphans import end_orphans
-from lofi_pipeline.cli.console import sanitize
+from lofi_pipeline.cli.console import errors, sanitize
 from lofi_pipeline.installation import shipped, working_folder
 from lofi_pipeline.processes import own_environment
 from lofi_pipeline.storage import DataRoot, remove_temporary_files
@@ -26,6 +29,8 @@ from lofi_pipeline.web.door import Door
 
 WORKSPACE_FILE = shipped("workspace.yaml")
 GRACE_SECONDS = 25
+LAST_WORDS_SECONDS = 5
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SET_CHILD_SUBREAPER = 36
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -62,12 +67,15 @@ def serve(root: DataRoot, door: Door, console: Console) -> int:
     if not door.read_only:
         daemon = str(Path(sys.executable).with_name("dagster-daemon"))
         children.append(_start(daemon, "run", "-w", str(WORKSPACE_FILE)))
+    relays = [relayed(child.stdout, errors) for child in children if child.stdout]
     announce(root, door, console)
     try:
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.3)
     finally:
         _end_all(children)
+        for relay in relays:
+            relay.join(timeout=LAST_WORDS_SECONDS)
     if stopping:
         return 0
     console.print("The webserver or the daemon ended by itself; see its last words above.", style="bold red")
@@ -100,11 +108,30 @@ def _start(*command: str, told: str | None = None) -> subprocess.Popen[bytes]:
         cwd=working_folder(),
         env=own_environment(),
         stdin=subprocess.DEVNULL if told is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     if process.stdin and told is not None:
         with process.stdin as stream:
             stream.write(told.encode())
     return process
+
+
+def relayed(output: IO[bytes], console: Console) -> Thread:
+    """Print what a child, and all that it starts, writes: in its logs stand names of files, which may hold anything.
+
+    The colours that Dagster gives its lines, also where no terminal is, are left out.
+    """
+
+    def relay() -> None:
+        for line in output:
+            plain = _COLOUR.sub("", line.decode(errors="replace")).rstrip("\r\n")
+            with suppress(OSError, SystemExit):  # nobody reads any more; the child must not wait for that
+                console.out(plain, highlight=False)
+
+    thread = Thread(target=relay, daemon=True)
+    thread.start()
+    return thread
 
 
 def _descendants() -> list[psutil.Process]:

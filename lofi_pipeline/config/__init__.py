@@ -1,7 +1,7 @@
 """What can be set: config/pipeline.yaml as one model, and where the files of the configuration are."""
 
 from lofi_pipeline.config.files import PIPELINE_FILE, config_file, config_root, read_yaml
-from lofi_pipeline.config.load import load_config
+from lofi_pipeline.config.load import base_name, load_config
 from lofi_pipeline.config.settings import (
     AudioSettings,
     DatasetSettings,
@@ -30,6 +30,7 @@ __all__ = [
     "TaggingSettings",
     "TrainingPreset",
     "TrainingSettings",
+    "base_name",
     "config_file",
     "config_hash",
     "config_root",

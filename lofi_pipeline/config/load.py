@@ -9,6 +9,7 @@ from pathlib import Path
 from lofi_pipeline.config.files import config_file, read_yaml
 from lofi_pipeline.config.settings import DELIMITER, PREFIX, PipelineConfig
 from lofi_pipeline.entities import RecordError
+from lofi_pipeline.environment import Environment
 
 
 def load_config(path: Path | None = None) -> PipelineConfig:
@@ -18,6 +19,11 @@ def load_config(path: Path | None = None) -> PipelineConfig:
         RecordError: a wrong key or value, named; or no readable YAML.
     """
     return _load(path or config_file(), _variables())
+
+
+def base_name(config: PipelineConfig) -> str:
+    """The base model asked for: LOFI_BASE (what `lofi run --base` sets), else the configuration's."""
+    return Environment.read().base or config.training.base
 
 
 def _variables() -> tuple[tuple[str, str], ...]:

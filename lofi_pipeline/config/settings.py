@@ -5,12 +5,12 @@ How the files are found and read belongs in `files`; what is only an environment
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities import Entity, Publication
 from lofi_pipeline.storage import content_sha256
 
 PREFIX, DELIMITER = "LOFI_", "__"
@@ -23,7 +23,21 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class AudioSettings(Entity):
+class _Section(Entity):
+    """A section of the configuration: where a number is asked for, true is not 1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_values(cls, data: Any) -> Any:
+        given = data.items() if isinstance(data, dict) else ()
+        for name, value in given:
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field and field.annotation in (int, float):
+                raise ValueError(f"{name}: must be a number, not {str(value).lower()}")
+        return data
+
+
+class AudioSettings(_Section):
     """How a file becomes a processed MP3."""
 
     target_lufs: Annotated[float, Field(json_schema_extra={"unit": "LUFS"})] = Field(
@@ -50,7 +64,7 @@ class AudioSettings(Entity):
     )
 
 
-class QualitySettings(Entity):
+class QualitySettings(_Section):
     """Which tracks are good enough to train on."""
 
     min_score: int = Field(
@@ -58,7 +72,7 @@ class QualitySettings(Entity):
     )
 
 
-class TaggingSettings(Entity):
+class TaggingSettings(_Section):
     """How styles are suggested where nobody declared any."""
 
     zero_shot: Literal["clap", "nano", "off"] = Field(
@@ -68,7 +82,7 @@ class TaggingSettings(Entity):
     )
 
 
-class DatasetSettings(Entity):
+class DatasetSettings(_Section):
     """How the data set is split."""
 
     validation_ratio: float = Field(
@@ -80,7 +94,7 @@ class DatasetSettings(Entity):
     seed: int = Field(default=0, description="Chooses which tracks are held out; any whole number")
 
 
-class LicensingSettings(Entity):
+class LicensingSettings(_Section):
     """Which licences may be trained on."""
 
     profile: Literal["cc", "strict"] = Field(
@@ -92,7 +106,7 @@ class LicensingSettings(Entity):
     )
 
 
-class IngestSettings(Entity):
+class IngestSettings(_Section):
     """How drops are watched and how tracks are worked on."""
 
     batch_size: Annotated[int, Field(json_schema_extra={"unit": "tracks"})] = Field(
@@ -111,7 +125,7 @@ class IngestSettings(Entity):
     )
 
 
-class TrainingPreset(Entity):
+class TrainingPreset(_Section):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")
@@ -179,7 +193,7 @@ def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
     return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
-class TrainingSettings(Entity):
+class TrainingSettings(_Section):
     """The training presets, and the one in use."""
 
     base: str = Field(
@@ -208,7 +222,7 @@ class TrainingSettings(Entity):
         return self.presets[self.active]
 
 
-class EvaluationSettings(Entity):
+class EvaluationSettings(_Section):
     """How every checkpoint is scored. Scores with different settings are never compared."""
 
     embedder: Literal["nano", "vggish", "pann", "clap"] = Field(
@@ -236,7 +250,7 @@ class EvaluationSettings(Entity):
     seed: int = Field(default=0, description="Decides the clips' noise; any whole number")
 
 
-class RetentionSettings(Entity):
+class RetentionSettings(_Section):
     """Which checkpoints keep their weights, beside the latest."""
 
     keep_best: Count = Field(default=3, description="How many with the lowest FAD keep theirs")
@@ -262,6 +276,7 @@ class PipelineConfig(Entity, BaseSettings):
     training: TrainingSettings
     evaluation: EvaluationSettings = EvaluationSettings()
     retention: RetentionSettings = RetentionSettings()
+    publication: Publication = Publication()
 
     @classmethod
     def settings_customise_sources(

@@ -3,6 +3,7 @@
 How track records are made is in ingest/.
 """
 
+from lofi_pipeline.dataset.barred import withdrawn_recordings
 from lofi_pipeline.dataset.build import (
     BuiltDataset,
     build_dataset,
@@ -13,6 +14,7 @@ from lofi_pipeline.dataset.build import (
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
+from lofi_pipeline.dataset.overview import TrackOverview, track_overview
 from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Eligibility",
     "LeftOut",
     "NoTracks",
+    "TrackOverview",
     "build_dataset",
     "current_dataset",
     "current_hash",
@@ -29,4 +32,6 @@ __all__ = [
     "left_out",
     "load_version",
     "published_metadata",
+    "track_overview",
+    "withdrawn_recordings",
 ]

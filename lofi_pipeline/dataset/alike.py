@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lofi_pipeline.entities import track_number
+from lofi_pipeline.entities import recording_order
 
 REPRESENTATIVES = 4
 
@@ -46,7 +46,7 @@ class AlikeTracks:
             recorded: what `recorded` gave then.
         """
         found = cls()
-        for track_id in sorted(compared, key=track_number):
+        for track_id in sorted(compared, key=recording_order):
             found.settle(track_id, same.get(track_id, ()), within=recorded.get(track_id))
         return found
 
@@ -56,7 +56,7 @@ class AlikeTracks:
         if group is None:
             possible = {id(it): it for other in same if (it := self._groups.get(other))}.values()
             fitting = [it for it in possible if set(it.representatives) <= set(same)]
-            group = min(fitting, key=lambda it: track_number(it.members[0]), default=_Group([]))
+            group = min(fitting, key=lambda it: recording_order(it.members[0]), default=_Group([]))
         group.members.append(track_id)
         self._groups[track_id] = group
         if within:
@@ -73,10 +73,10 @@ class AlikeTracks:
             for ids in by_group.values()
             if len(ids) > REPRESENTATIVES
         ]
-        return sorted(found, key=lambda item: track_number(item[0][0]))
+        return sorted(found, key=lambda item: recording_order(item[0][0]))
 
     def recorded(self) -> dict[str, str]:
         """By track that was compared with representatives alone, the first track of its group."""
         groups = {id(group): group for group in self._groups.values()}.values()
         found = {it: group.members[0] for group in groups for it in group.members[REPRESENTATIVES:]}
-        return dict(sorted(found.items(), key=lambda item: track_number(item[0])))
+        return dict(sorted(found.items(), key=lambda item: recording_order(item[0])))

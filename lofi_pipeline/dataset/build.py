@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset.barred import barred_tracks, heard, not_to_be_trained_on
 from lofi_pipeline.dataset.better_copy import worse_copies
 from lofi_pipeline.dataset.duplicates import (
     COMPARISON_VERSION,
@@ -27,7 +28,7 @@ from lofi_pipeline.dataset.duplicates import (
 )
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
-from lofi_pipeline.dataset.exclusions import LeftOut, copies_of_withdrawn, left_out, withdrawn_processing
+from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
@@ -47,20 +48,30 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
 from lofi_pipeline.ingest import (
     changed_files,
+    listen_to_refused,
     load_record,
     load_registry,
+    load_scan,
     looks_whole,
     published_files,
+    refused_without_fingerprint,
     remember_day,
 )
+from lofi_pipeline.licensing import load_withdrawals
 from lofi_pipeline.storage import (
+    BrokenSeal,
     DataRoot,
+    compiled_anew,
     content_sha256,
     file_sha256,
+    finish_seals,
     locked,
     looks_kept,
     read_json,
     read_ledger,
+    require_sealed,
+    seal_as_found,
+    unfinished_seals,
     write_json_atomic,
 )
 from lofi_pipeline.styles import load_presets
@@ -113,15 +124,28 @@ def build_dataset(
         NoTracks: no track is ready.
         DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
         ChangedTracks: what was made of a track was changed since.
+        BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
     with locked(root.dataset_manifest_json):
+        finish_seals(root)
+        require_sealed(root, _heads(root))
+        _require_fingerprints_of_withdrawn(root)
+        for name in seal_as_found(root, compiled_anew(root)):
+            progress(f"{name}: was not sealed yet, as in an earlier version; sealed as it stands")
         eligibility = eligibility_of(root, config, day=day)
         remember_day(root, day)
         ready = _ready_records(root, eligibility)
         _require_whole(root, ready)
+        listen_to_refused(root, config, progress)
         processing = {record.track_id: record.inputs["processed"] for record in ready}
-        known = {**withdrawn_processing(root, eligibility), **processing}
-        compared = compare_tracks(root, known, progress, workers=config.ingest.workers)
+        compared = compare_tracks(
+            root,
+            heard(root, processing),
+            progress,
+            workers=config.ingest.workers,
+            barred=not_to_be_trained_on(root, eligibility),
+            fingerprints=_fingerprints(root, ready),
+        )
         ready = [record for record in ready if record.track_id in compared.compared]
         chosen = _choose(root, ready, eligibility, compared)
         if not chosen.records:
@@ -157,9 +181,19 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     path = root.built_from_json
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False
+    try:
+        require_sealed(root, _heads(root), versions_too=False)
+    except BrokenSeal:
+        return False  # the build says what is wrong
+    if unfinished_seals(root):
+        return False
     eligibility = eligibility_of(root, config, day=day)
-    ready = _ready_records(root, eligibility)
-    chosen = _choose(root, ready, eligibility, load_comparisons(root))
+    if refused_without_fingerprint(root, eligibility.scan):
+        return False
+    ready, compared = _ready_records(root, eligibility), load_comparisons(root)
+    if any(record.track_id not in compared.compared for record in ready):
+        return False
+    chosen = _choose(root, ready, eligibility, compared)
     built_from = BuiltFrom.parse(read_json(path), where=str(path))
     if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
         return False
@@ -185,12 +219,32 @@ def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:
     """
     suspects = [record for record in ready if not looks_whole(root, record)]
     changed = [
-        path for record in suspects for path in changed_files(root, record) if path in published_files(record)
+        path
+        for record in suspects
+        for path in changed_files(root, record)
+        if path in published_files(record) or root.path / path == root.fingerprint(record.track_id)
     ]
     if changed:
         raise ChangedTracks(
             f"{few(changed)}: not what was written there any more; `lofi run` makes it again from the original"
         )
+
+
+def _require_fingerprints_of_withdrawn(root: DataRoot) -> None:
+    """Refuse to build where a copy of a withdrawn track would not be known again.
+
+    Raises:
+        BrokenSeal: the fingerprint of a withdrawn track is not the one that was there when it was withdrawn.
+    """
+    for withdrawal in load_withdrawals(root):
+        for track_id, sha256 in withdrawal.fingerprints.items():
+            path = root.fingerprint(track_id)
+            if not path.is_file() or file_sha256(path) != sha256:
+                fate = "was changed" if path.is_file() else "is missing"
+                raise BrokenSeal(
+                    f"{root.relative(path)}: {fate}: by it copies of {track_id}, withdrawn with {withdrawal.source_id}, are known; "
+                    "take it back from a backup"
+                )
 
 
 @dataclass(frozen=True)
@@ -200,16 +254,36 @@ class _Chosen:
     records: list[TrackRecord]
     copies: dict[str, Copy]
     barred: dict[str, str]
-    """Copies of withdrawn tracks, with the reason."""
+    """Tracks that stay out because of another recording, with the reason."""
 
 
 def _choose(
     root: DataRoot, ready: list[TrackRecord], eligibility: Eligibility, compared: Comparisons
 ) -> _Chosen:
-    barred = copies_of_withdrawn(root, eligibility, compared)
+    barred = barred_tracks(root, eligibility, compared)
     permitted = [record for record in ready if record.track_id not in barred]
     copies = worse_copies(permitted, compared)
     return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)
+
+
+def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
+    """How far the ledger went by the records that the next build rests on."""
+    scan = None
+    with suppress(OSError, RecordError):  # it is not what was sealed, then
+        scan = load_scan(root)
+    return [
+        (root.relative(root.drops_json), scan.ledger if scan else None),
+        (root.relative(root.built_from_json), _earlier_mark(root)),
+    ]
+
+
+def _fingerprints(root: DataRoot, records: list[TrackRecord]) -> dict[str, str]:
+    """By track, the SHA-256 of its fingerprint as it was written; none of records of an earlier version."""
+    kept = {
+        record.track_id: record.kept_files.get(root.relative(root.fingerprint(record.track_id)))
+        for record in records
+    }
+    return {track_id: item.sha256 for track_id, item in kept.items() if item is not None}
 
 
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
@@ -232,9 +306,23 @@ def _inputs(
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    said = [record.model_dump(mode="json", exclude={"kept_files"}) for record in records]
+    said = [_said(record) for record in records]
     content = [said, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
     return content_sha256([*content, *([sorted(barred)] if barred else [])])
+
+
+def _said(record: TrackRecord) -> dict[str, Any]:
+    """What a record says of its track; what is unknown of the fields that came later is left out."""
+    left_out: dict[str, Any] = {
+        "kept_files": True,
+        "tagged": {"lyrics_timing"},
+        **({} if record.tags else {"tags": True}),
+    }
+    said = record.model_dump(mode="json", exclude=left_out)
+    for origin in said["origins"]:
+        if origin["credited"] is None:
+            del origin["credited"]
+    return said
 
 
 def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord]:
@@ -251,11 +339,7 @@ def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord
             record
             for record in records
             # A record that is older than the latest facts of its drop waits until the track is worked on again.
-            if record
-            and record.status is TrackStatus.OK
-            and record.origins == origins[record.track_id]
-            # Without a fingerprint it is unknown whether it is a copy; the next work on the track makes one.
-            and root.fingerprint(record.track_id).is_file()
+            if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
         ),
         key=lambda record: track_number(record.track_id),
     )

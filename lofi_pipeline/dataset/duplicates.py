@@ -7,9 +7,10 @@ many copies of one recording only a few are compared with each new one: see alik
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -19,10 +20,10 @@ from pydantic import Field
 from lofi_pipeline import audio
 from lofi_pipeline.dataset.alike import REPRESENTATIVES, AlikeTracks
 from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
-from lofi_pipeline.entities import Entity, RecordError, track_number
-from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.entities import Entity, RecordError, recording_order
+from lofi_pipeline.entities.base import RecordingId, Sha256, TrackId
 from lofi_pipeline.processes import worker_processes
-from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
+from lofi_pipeline.storage import BrokenSeal, DataRoot, file_sha256, locked, read_json, write_sealed
 
 COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
@@ -36,8 +37,8 @@ _WORTH_WORKERS = 500
 class TrackPair(Entity):
     """Two tracks that are near-duplicates."""
 
-    track_id: TrackId = Field(description="The one registered later")
-    other: TrackId
+    track_id: RecordingId = Field(description="The one registered later")
+    other: RecordingId
     kinship: audio.MatchType
     similarity: float = Field(ge=0, le=1, description="Mean cosine of the aligned fingerprints")
     contradiction: float = Field(
@@ -45,13 +46,24 @@ class TrackPair(Entity):
     )
     speed: float = Field(gt=0, description="How many times as fast as the other the track is")
     semitones: float = Field(description="How much higher than the other the track is")
+    share: float | None = Field(
+        default=None, ge=0, le=1, description="Of the shorter one: how much is aligned"
+    )
+    offset_seconds: float | None = Field(default=None, description="Where in the other the track begins")
+    shared_seconds: float | None = Field(default=None, ge=0, description="Of a part: how long it is")
 
     def in_words(self) -> str:
-        """How the track differs from the other: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
-        return _difference_in_words(self.speed, self.semitones)
+        """How the track differs from the other: see `in_words`."""
+        return in_words(self)
 
 
-def _difference_in_words(speed: float, semitones: float) -> str:
+def in_words(found: TrackPair | audio.Likeness) -> str:
+    """How the first differs from the second: ", at 0.88 times the speed, 2.2 semitones lower"; empty if in neither."""
+    return difference_in_words(found.speed, found.semitones)
+
+
+def difference_in_words(speed: float, semitones: float) -> str:
+    """See `in_words`."""
     words = ""
     if abs(speed - 1) > 0.005:
         words += f", at {speed:.2f} times the speed"
@@ -64,13 +76,23 @@ class Comparisons(Entity):
     """metadata/duplicates.json: which fingerprints were compared with all others, and the pairs that came out."""
 
     version: int = COMPARISON_VERSION
-    compared: dict[TrackId, Sha256] = {}
+    compared: dict[RecordingId, Sha256] = {}
     pairs: list[TrackPair] = []
-    alike: dict[TrackId, TrackId] = Field(
+    alike: dict[RecordingId, RecordingId] = Field(
         default_factory=dict,
         description="By track that was compared with a few of its many copies alone, the first of these: all tracks under one name "
         "are the same recording",
     )
+    parts: list[TrackPair] = Field(
+        default_factory=list, description="Tracks that hold a part of a recording which may not be trained on"
+    )
+    searched: dict[RecordingId, Sha256] = Field(
+        default_factory=dict, description="The recordings of which parts were looked for in all others"
+    )
+    fingerprints: dict[RecordingId, Sha256] = Field(
+        default_factory=dict, description="Of the fingerprint file of each track, as it was compared"
+    )
+    sketches: list[Sha256] = Field(default_factory=list, description="Names of the shards of the index")
 
     def same(self) -> list[TrackPair]:
         """The pairs that are the same recording."""
@@ -98,7 +120,7 @@ class Copy:
         if self.pair.track_id == self.track_id:
             differs = self.pair.in_words()
         else:
-            differs = _difference_in_words(1 / self.pair.speed, -self.pair.semitones)
+            differs = difference_in_words(1 / self.pair.speed, -self.pair.semitones)
         if not self.advantage:
             return differs
         return f", a better copy ({self.advantage})" + (f"; this one{differs[1:]}" if differs else "")
@@ -106,7 +128,7 @@ class Copy:
 
 def load_comparisons(root: DataRoot) -> Comparisons:
     """The comparisons so far; none when the file is missing, damaged or of another version."""
-    path = root.metadata / "duplicates.json"
+    path = root.duplicates_json
     try:
         found = Comparisons.parse(read_json(path), where=str(path))
     except (FileNotFoundError, RecordError):
@@ -120,33 +142,56 @@ def compare_tracks(
     progress: Callable[[str], None] = lambda message: None,
     *,
     workers: int = 1,
+    barred: Collection[str] = (),
+    fingerprints: Mapping[str, str] | None = None,
 ) -> Comparisons:
     """Compare each track that is new, or was processed anew, with all others. A second run at the same time waits.
 
     Args:
         processing: by track id, the hash of the processing that wrote its fingerprint.
+        barred: recordings that may not be trained on: whoever holds a part of one is looked for as well.
         workers: processes that compare, if there is enough to do; 0 for one a core.
+        fingerprints: by track id, the SHA-256 of its fingerprint as the work on the track wrote it.
 
-    A fingerprint that cannot be read is removed, and its track is not compared: the next work on the track makes a new one.
+    A fingerprint that cannot be read is removed, and its track is not compared: the next work on the track makes a new one. One
+    that was made again with other bytes is compared once more; what it was found to be the same recording as, it stays.
+
+    Raises:
+        BrokenSeal: the fingerprint of a track that was compared is gone, or another one, and a new track may be its copy.
     """
-    with locked(root.metadata / "duplicates.json"):
-        known, index = load_comparisons(root), SketchIndex.open(root)
+    with locked(root.duplicates_json):
+        known = load_comparisons(root)
+        index = SketchIndex.open(root, only=known.sketches if known.fingerprints else None)
+        sealed = dict(known.fingerprints)
         keys = known.compared | {track_id: index_key(value) for track_id, value in processing.items()}
+        made_again = {
+            track_id
+            for track_id, made in (fingerprints or {}).items()
+            if known.fingerprints.get(track_id, made) != made
+        }
         compared = {track_id: key for track_id, key in known.compared.items() if keys[track_id] == key}
         stale = set(known.compared) - set(compared)
+        compared = {track_id: key for track_id, key in compared.items() if track_id not in made_again}
+        for track_id in stale | made_again:
+            sealed.pop(track_id, None)
         pairs = [pair for pair in known.pairs if not {pair.track_id, pair.other} & stale]
         _forget_lonely(compared, known.alike, pairs)
-        _update_index(root, index, compared)
+        _update_index(root, index, compared, sealed)
         search = _Search.of(root, index, workers, compared, pairs, known.alike)
-        fresh = sorted(set(processing) - set(compared), key=track_number)
+        parts = _Parts.of(root, index, known, compared, barred, workers)
+        fresh = sorted(set(processing) - set(compared), key=recording_order)
         for start in range(0, len(fresh), _SAVE_EVERY):
             candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
             compared |= {track_id: keys[track_id] for track_id in candidates}
+            others = {it.track_id for found in candidates.values() for it in found}
+            _require_sealed(root, sorted(others & sealed.keys(), key=recording_order), sealed)
             pairs += search.pairs_among(candidates)
+            parts.look_in(candidates)
             if start + _SAVE_EVERY < len(fresh):
-                _save(root, index, compared, pairs, search.alike.recorded())
+                _save(root, index, compared, pairs, search.alike.recorded(), parts, sealed)
                 progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
-        return _save(root, index, compared, pairs, search.alike.recorded())
+        parts.look_for_new_ones()
+        return _save(root, index, compared, pairs, search.alike.recorded(), parts, sealed)
 
 
 def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Sequence[TrackPair]) -> None:
@@ -157,13 +202,29 @@ def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Se
             compared.pop(track_id, None)
 
 
-def _update_index(root: DataRoot, index: SketchIndex, compared: dict[str, str]) -> None:
+def _require_sealed(root: DataRoot, track_ids: Iterable[str], sealed: Mapping[str, str]) -> None:
+    """Refuse to compare with fingerprints that are not those that were compared before."""
+    for track_id in track_ids:
+        path = root.fingerprint(track_id)
+        if not path.is_file() or file_sha256(path) != sealed[track_id]:
+            fate = "was changed since it was compared" if path.is_file() else "is missing"
+            raise BrokenSeal(
+                f"{root.relative(path)}: {fate}, so that copies of {track_id} would not be known; take it back from a backup, or have "
+                "it made again: `lofi fsck --repair`, then `lofi run`"
+            )
+
+
+def _update_index(
+    root: DataRoot, index: SketchIndex, compared: dict[str, str], sealed: Mapping[str, str]
+) -> None:
     """Make the index hold exactly the tracks that were compared.
 
     A track that is missing is added again from its fingerprint; if that cannot be read, it counts as not compared. A track that
     was not compared is removed, so that it is compared like a new one: which pairs are found depends on that order alone.
     """
-    for track_id in sorted(set(compared) - set(index.keys), key=track_number):
+    missing = sorted(set(compared) - set(index.keys), key=recording_order)
+    _require_sealed(root, [track_id for track_id in missing if track_id in sealed], sealed)
+    for track_id in missing:
         bands = load_fingerprint(root, track_id)
         if bands is None:
             del compared[track_id]
@@ -190,30 +251,59 @@ def _save(
     compared: Mapping[str, str],
     pairs: Sequence[TrackPair],
     alike: Mapping[str, str],
+    parts: _Parts,
+    sealed: dict[str, str],
 ) -> Comparisons:
-    kept = [pair for pair in pairs if pair.track_id in compared and pair.other in compared]
-    result = Comparisons(
-        compared=dict(sorted(compared.items(), key=lambda item: track_number(item[0]))),
-        pairs=sorted(kept, key=lambda pair: (track_number(pair.track_id), track_number(pair.other))),
-        alike={track_id: first for track_id, first in alike.items() if track_id in compared},
-    )
+    kept: dict[frozenset[str], TrackPair] = {}
+    for pair in pairs:
+        tracks = frozenset((pair.track_id, pair.other))
+        if tracks <= compared.keys() and (tracks not in kept or pair.kinship is audio.MatchType.SAME):
+            kept[tracks] = pair
+    for track_id in compared.keys() - sealed.keys():
+        if root.fingerprint(track_id).is_file():
+            sealed[track_id] = file_sha256(root.fingerprint(track_id))
     index.save()
-    write_json_atomic(root.metadata / "duplicates.json", result)
+    result = Comparisons(
+        compared=dict(sorted(compared.items(), key=lambda item: recording_order(item[0]))),
+        pairs=sorted(kept.values(), key=_order),
+        alike={track_id: first for track_id, first in alike.items() if track_id in compared},
+        parts=sorted(parts.pairs.values(), key=_order),
+        searched=dict(sorted(parts.searched.items(), key=lambda item: recording_order(item[0]))),
+        fingerprints={
+            track_id: sealed[track_id]
+            for track_id in sorted(compared.keys() & sealed.keys(), key=recording_order)
+        },
+        sketches=index.shards,
+    )
+    write_sealed(root, root.duplicates_json, result)
     return result
+
+
+def _order(pair: TrackPair) -> tuple[tuple[bool, int], tuple[bool, int]]:
+    return recording_order(pair.track_id), recording_order(pair.other)
 
 
 def load_fingerprint(root: DataRoot, track_id: str) -> np.ndarray | None:
     """The fingerprint of a track, uint8 [frames, 60]; None if there is none. A file that cannot be read is removed."""
     path = root.fingerprint(track_id)
     try:
-        bands = np.load(path, allow_pickle=False)
-        if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
-            raise ValueError("not a fingerprint")
+        return read_fingerprint(path)
     except FileNotFoundError:
         return None
     except (ValueError, EOFError):
         path.unlink(missing_ok=True)
         return None
+
+
+def read_fingerprint(path: Path) -> np.ndarray:
+    """The fingerprint in a file.
+
+    Raises:
+        ValueError, EOFError: it holds none.
+    """
+    bands = np.load(path, allow_pickle=False)
+    if bands.dtype != np.uint8 or bands.ndim != 2 or bands.shape[1] != audio.BANDS or not len(bands):
+        raise ValueError("not a fingerprint")
     return bands
 
 
@@ -295,13 +385,96 @@ class _Search:
         if bands is None:
             return []
         queries = audio.query_sketches(bands)
-        return [self.index.candidate(it, queries, len(bands)) for it in sorted(others, key=track_number)]
+        return [self.index.candidate(it, queries, len(bands)) for it in sorted(others, key=recording_order)]
 
     def _compare(
         self, parallel: Parallel, work: Sequence[tuple[str, Sequence[Candidate]]]
     ) -> list[list[TrackPair]]:
         """The near-duplicates of each track among some candidates."""
         return cast(list[list[TrackPair]], parallel(delayed(_pairs_of)(self.root, *item) for item in work))
+
+
+@dataclass
+class _Parts:
+    """Finds what holds a part of a recording that may not be trained on."""
+
+    root: DataRoot
+    index: SketchIndex
+    barred: Collection[str]
+    compared: Mapping[str, str]
+    pairs: dict[tuple[str, str], TrackPair]
+    searched: dict[str, str]
+    """By barred recording, the key of the fingerprint that was looked for in every other."""
+    workers: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        root: DataRoot,
+        index: SketchIndex,
+        known: Comparisons,
+        compared: Mapping[str, str],
+        barred: Collection[str],
+        workers: int,
+    ) -> _Parts:
+        """What was found before, of tracks that were not made anew since."""
+        pairs = {
+            (pair.track_id, pair.other): pair
+            for pair in known.parts
+            if pair.track_id in compared and pair.other in compared
+        }
+        searched = {it: key for it, key in known.searched.items() if compared.get(it) == key}
+        return cls(root, index, frozenset(barred), compared, pairs, searched, workers)
+
+    def look_in(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
+        """Look for parts of barred recordings in new tracks; of a new one that is barred, in all before it."""
+        self._look(
+            {
+                track_id: candidates
+                if track_id in self.barred
+                else [it for it in candidates if it.track_id in self.barred]
+                for track_id, candidates in by_track.items()
+            }
+        )
+
+    def look_for_new_ones(self) -> None:
+        """Look in all tracks for parts of the recordings that were barred since the last time."""
+        new = {
+            it: key for it, key in self.compared.items() if it in self.barred and self.searched.get(it) != key
+        }
+        work: dict[str, list[Candidate]] = {}
+        for track_id in sorted(new, key=recording_order):
+            bands = load_fingerprint(self.root, track_id)
+            if bands is not None:
+                work[track_id] = self.index.likely(audio.query_sketches(bands), len(bands), without=track_id)
+        self._look(work)
+        self.searched |= {track_id: new[track_id] for track_id in work}
+
+    def _look(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
+        work = [(track_id, candidates) for track_id, candidates in by_track.items() if candidates]
+        if not work:
+            return
+        few = sum(len(candidates) for _, candidates in work) < _WORTH_WORKERS
+        with worker_processes(1 if few else self.workers or -1), Parallel() as parallel:
+            found = cast(
+                list[list[TrackPair]], parallel(delayed(_parts_of)(self.root, *item) for item in work)
+            )
+        for pair in chain.from_iterable(found):
+            self.pairs.setdefault((pair.track_id, pair.other), pair)
+
+
+def _parts_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) -> list[TrackPair]:
+    """The pairs of a recording with those that hold a part of it, or of which it holds one."""
+    bands = load_fingerprint(root, track_id)
+    if bands is None:
+        return []
+    pairs = []
+    for candidate in candidates:
+        other = load_fingerprint(root, candidate.track_id)
+        found = audio.shared_part(bands, other, candidate.hints) if other is not None else None
+        if found is not None and found.shared_seconds:
+            pairs.append(_pair(track_id, candidate.track_id, found, audio.MatchType.PART))
+    return pairs
 
 
 def _same_as(track_id: str, pairs: Sequence[TrackPair]) -> set[str]:
@@ -325,7 +498,7 @@ def _pairs_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) ->
 
 
 def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.MatchType) -> TrackPair:
-    if track_number(track_id) < track_number(other):
+    if recording_order(track_id) < recording_order(other):
         track_id, other, likeness = other, track_id, likeness.swapped()
     return TrackPair(
         track_id=track_id,
@@ -335,11 +508,14 @@ def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.Ma
         contradiction=round(likeness.contradiction, 4),
         speed=round(likeness.speed, 4),
         semitones=round(likeness.semitones, 2),
+        share=round(likeness.overlap, 4),
+        offset_seconds=round(likeness.offset_seconds, 2),
+        shared_seconds=round(likeness.shared_seconds, 1) or None,
     )
 
 
 def copies_among(
-    track_ids: Sequence[str], found: Comparisons, rank: Callable[[str], int] = track_number
+    track_ids: Sequence[str], found: Comparisons, rank: Callable[[str], object] = recording_order
 ) -> dict[str, Copy]:
     """Which of the tracks are copies: those that are the same recording as one of a lower rank that is not a copy itself."""
     same = SameRecordings.of(found)
@@ -358,22 +534,6 @@ def copies_among(
             kept.add(track_id)
             if group:
                 kept_of[group] = track_id
-    return copies
-
-
-def copies_of(originals: Collection[str], found: Comparisons) -> dict[str, Copy]:
-    """Every other track that is the same recording as one of `originals`, whichever was registered first."""
-    same = SameRecordings.of(found)
-    copies: dict[str, Copy] = {}
-    for pair in found.same():
-        for track_id, original in ((pair.track_id, pair.other), (pair.other, pair.track_id)):
-            if original in originals and track_id not in originals:
-                copies.setdefault(track_id, Copy(track_id, original, pair))
-    of_group = {group: it for it, group in reversed(found.alike.items()) if it in originals}
-    for track_id, group in found.alike.items():
-        if group in of_group and track_id not in originals:
-            pair = same.pair(track_id, of_group[group])
-            copies.setdefault(track_id, Copy(track_id, of_group[group], pair))
     return copies
 
 
@@ -398,7 +558,7 @@ class SameRecordings:
         known = self.pairs.get(frozenset((track_id, other)))
         if known is not None:
             return known
-        between = min(self.partners[track_id] & self.partners[other], key=track_number, default=None)
+        between = min(self.partners[track_id] & self.partners[other], key=recording_order, default=None)
         one, two = self._seen_from(track_id, between), self._seen_from(other, between)
         likeness = audio.Likeness(
             similarity=min(one.similarity, two.similarity),
@@ -437,7 +597,7 @@ def group_related(track_ids: Sequence[str], found: Comparisons, known: Mapping[s
 
     for pair in pairs:
         if pair.track_id in parent and pair.other in parent:
-            first, second = sorted((root_of(pair.track_id), root_of(pair.other)), key=track_number)
+            first, second = sorted((root_of(pair.track_id), root_of(pair.other)), key=recording_order)
             parent[second] = first
     joined: dict[str, tuple[float, str]] = {}
     for pair in pairs:

@@ -5,14 +5,24 @@ The verdict itself is in licensing/. Which files are left out for any reason is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import DropManifest, DropStatus, Provenance, RegisteredTrack, Registry
-from lofi_pipeline.ingest import load_scan, withdrawn_reason
+from lofi_pipeline.config import PipelineConfig, base_name
+from lofi_pipeline.entities import (
+    DropManifest,
+    DropStatus,
+    EvidenceFile,
+    Provenance,
+    RegisteredTrack,
+    Scan,
+    Verdict,
+)
+from lofi_pipeline.ingest import Judge, load_scan, withdrawn_reason
+from lofi_pipeline.ingest.documents import with_remarks_on_documents
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
+from lofi_pipeline.ingest.tag_statements import statements_of_files
 from lofi_pipeline.licensing import (
     Withdrawal,
     judge_source,
@@ -24,6 +34,10 @@ from lofi_pipeline.licensing.grants import expired
 from lofi_pipeline.storage import DataRoot
 
 
+def _nobody_judges(manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
+    raise NotImplementedError("an eligibility that was made without a policy")
+
+
 @dataclass(frozen=True)
 class Eligibility:
     """By source id, the provenance (verdict, grant, evidence) and manifest as of a day; and what was withdrawn by then."""
@@ -33,14 +47,11 @@ class Eligibility:
     manifests: Mapping[str, DropManifest]
     withdrawn: Mapping[str, Withdrawal] = field(default_factory=dict)
     withdrawn_contents: Mapping[str, Withdrawal] = field(default_factory=dict)
-
-    def withdrawn_tracks(self, registry: Registry) -> dict[str, Withdrawal]:
-        """The withdrawals by the track id that they apply to, including tracks whose files are gone."""
-        return {
-            track.track_id: self.withdrawn_contents[track.sha256]
-            for track in registry.tracks
-            if track.sha256 in self.withdrawn_contents
-        }
+    replaces: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By source id, the records that it supersedes with evidence."""
+    judge: Judge = _nobody_judges
+    """What the policy says of a source.json with these documents on the day."""
+    scan: Scan | None = None
 
     def refusal_reason(self, track: RegisteredTrack) -> str | None:
         """Why a track may not enter a data set on that day, or None."""
@@ -62,18 +73,28 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
     """Judge every source of the last scan for a day (default: today; never before the scan's)."""
     scan, clock = load_scan(root), day or clock_day()
     judged_for = judging_day(scan, clock)
+
+    def judge(manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
+        return judge_source(
+            manifest, config.licensing, evidence=evidence, day=judged_for, base=base_name(config)
+        )
+
+    replaces: dict[str, list[str]] = {}
     found: dict[str, Provenance] = {}
     manifests: dict[str, DropManifest] = {}
     for drop in scan.drops if scan else []:
         if drop.status is not DropStatus.ACCEPTED or drop.manifest is None:
             continue
+        replaces.setdefault(drop.manifest.source_id, []).extend(drop.replaces)
         verdict = judge_source(
             drop.manifest,
             config.licensing,
             evidence=drop.evidence,
+            said=statements_of_files(drop),
             day=judged_for,
-            base=config.training.base,
+            base=base_name(config),
         )
+        verdict = with_remarks_on_documents(verdict, drop)
         verdict = with_remedy(verdict, drop.manifest.grant, judged=judged_for, clock=clock)
         ended = expired(drop.also, judged_for) if drop.also else None
         if ended and verdict.permitted:
@@ -94,4 +115,7 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
         manifests,
         withdrawn_sources(withdrawals, judged_for),
         withdrawn_contents(withdrawals, judged_for),
+        replaces,
+        judge,
+        scan,
     )

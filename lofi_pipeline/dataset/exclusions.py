@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lofi_pipeline.dataset.barred import barred_tracks
 from lofi_pipeline.dataset.better_copy import worse_copies
-from lofi_pipeline.dataset.duplicates import Comparisons, copies_of, load_comparisons
+from lofi_pipeline.dataset.duplicates import load_comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.entities import TrackRecord, TrackStatus
-from lofi_pipeline.ingest import load_record, load_registry, load_scan, withdrawn_reason
-from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline.ingest import load_record, load_registry, load_scan
+from lofi_pipeline.storage import DataRoot
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[Lef
     ready: dict[str, TrackRecord] = {}
     names: dict[str, str] = {}
     compared = load_comparisons(root)
-    barred = copies_of_withdrawn(root, eligibility, compared) if eligibility else {}
+    barred = barred_tracks(root, eligibility, compared) if eligibility else {}
     for track in load_registry(root).tracks:
         if not track.origins:
             continue
@@ -72,35 +73,3 @@ def _not_comparable(root: DataRoot, track_id: str) -> str | None:
     if root.fingerprint(track_id).is_file():
         return None
     return "its fingerprint is missing or was damaged; the next run makes it again"
-
-
-def withdrawn_processing(root: DataRoot, eligibility: Eligibility) -> dict[str, str]:
-    """By withdrawn track that still has a fingerprint, the hash of its processing: new tracks are compared with these too."""
-    found = {}
-    if not eligibility.withdrawn_contents:
-        return found
-    for track_id in eligibility.withdrawn_tracks(load_registry(root)):
-        if root.fingerprint(track_id).is_file():
-            record = load_record(root, track_id)
-            made_by = record.inputs.get("processed") if record else None
-            found[track_id] = made_by or file_sha256(root.fingerprint(track_id))
-    return found
-
-
-def copies_of_withdrawn(root: DataRoot, eligibility: Eligibility, found: Comparisons) -> dict[str, str]:
-    """By track that is the same recording as a withdrawn one, the reason why it is left out."""
-    reasons = {}
-    if not eligibility.withdrawn_contents:
-        return reasons
-    registry = load_registry(root)
-    withdrawn, known = eligibility.withdrawn_tracks(registry), registry.by_id()
-    for track_id, copy in copies_of(withdrawn, found).items():
-        record = load_record(root, copy.original)
-        title = f" ({record.origins[0].title or record.filename})" if record and record.origins else ""
-        how = copy.pair.in_words() if copy.pair.track_id == track_id else ""
-        if track_id in known:
-            reasons[track_id] = (
-                f"the same recording as the withdrawn {copy.original}{title}{how}. "
-                f"{withdrawn_reason(withdrawn[copy.original])}"
-            )
-    return reasons

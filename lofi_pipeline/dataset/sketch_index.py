@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -48,14 +48,26 @@ class SketchIndex:
     _unsaved: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, root: DataRoot) -> SketchIndex:
-        """The index of a data root as it was saved; empty where there is none."""
+    def open(cls, root: DataRoot, *, only: Collection[str] | None = None, tidy: bool = True) -> SketchIndex:
+        """The index of a data root as it was saved; empty where there is none.
+
+        Args:
+            only: the names of the shards that are trusted; None: all.
+            tidy: remove shards that are damaged or not trusted; else they are only passed over.
+        """
         index = cls(root.cache / "fingerprints")
         for path in sorted(index.folder.glob("*.npz")):
-            index._load(path)
+            holds = (only is None or path.stem in only) and index._load(path)
+            if tidy and not holds:
+                path.unlink(missing_ok=True)
         return index
 
-    def _load(self, path: Path) -> None:
+    @property
+    def shards(self) -> list[str]:
+        """The names of the shards that were saved: the SHA-256 of each."""
+        return sorted(self._shards)
+
+    def _load(self, path: Path) -> bool:
         data = path.read_bytes()
         try:
             if hashlib.sha256(data).hexdigest() != path.stem:
@@ -65,14 +77,14 @@ class SketchIndex:
                 if int(shard["version"]) != audio.SKETCH_VERSION:
                     raise ValueError("of another version")
         except (ValueError, KeyError, OSError, BadZipFile):
-            path.unlink(missing_ok=True)
-            return
+            return False
         at = 0
         for track_id, key, count in zip(ids.tolist(), keys.tolist(), frames.tolist(), strict=True):
             windows = len(audio.sketch_starts(count))
             self._put(track_id, key, count, rows[at : at + windows])
             at += windows
         self._shards[path.stem] = ids.tolist()
+        return True
 
     def add(self, track_id: str, key: str, frames: int, sketch: np.ndarray) -> None:
         """Take in the sketch, int8 [windows, 64], of a fingerprint of that many frames."""

@@ -26,7 +26,6 @@ from lofi_pipeline.storage import (
     DataRoot,
     append_to_ledger,
     file_sha256,
-    ledger_path,
     read_json,
     read_ledger,
     version_hash,
@@ -98,6 +97,7 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
         title=first.title,
         artist=first.artist,
         url=first.url,
+        credits=record.credits,
     )
 
 
@@ -132,7 +132,7 @@ def make_version(
     Its hash covers the tracks, their sources and what proves the licences, so the same inputs give the same version.
 
     Raises:
-        RecordError: the ledger is broken, so that it can't hold the version; or the version that is there was damaged.
+        RecordError: the version that is there was damaged.
     """
     records = _sources_of(tracks, sources)
     provenance = [eligibility.provenance[record.source_id] for record in records]
@@ -144,11 +144,6 @@ def make_version(
         }
     )
     path, ledger = root.dataset_version(digest), read_ledger(root)
-    if ledger.broken is not None:
-        raise RecordError(
-            f"{root.relative(ledger_path(root))}: line {ledger.broken} does not follow from the line before; take the file back "
-            "from a backup: a data set that it does not hold could be changed unseen"
-        )
     if path.is_file():
         known = load_version(root, digest)
         # Whoever wrote it may have been killed before it was entered

@@ -16,7 +16,15 @@ from lofi_pipeline.entities.audit import (
     TrackRow,
     TrainingFacts,
 )
-from lofi_pipeline.entities.base import Entity, describe_errors, few, now, track_number
+from lofi_pipeline.entities.base import (
+    Entity,
+    describe_errors,
+    few,
+    now,
+    recording_order,
+    track_number,
+    visible,
+)
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
@@ -26,8 +34,17 @@ from lofi_pipeline.entities.checkpoint import (
 )
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.dataset_version import Captions, DatasetVersion, VersionTrack
-from lofi_pipeline.entities.drop import Drop, DropAudio, DropStatus, RegisteredTrack, Registry, Scan
+from lofi_pipeline.entities.drop import (
+    DocumentFacts,
+    Drop,
+    DropAudio,
+    DropStatus,
+    RegisteredTrack,
+    Registry,
+    Scan,
+)
 from lofi_pipeline.entities.errors import RecordError
+from lofi_pipeline.entities.file_tags import Credits, FileTags
 from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.grant import (
     Evidence,
@@ -50,6 +67,7 @@ from lofi_pipeline.entities.lineage import (
     ScoreKey,
     Scores,
 )
+from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -57,15 +75,19 @@ from lofi_pipeline.entities.source import (
     DropManifest,
     SourceRecord,
     SourceType,
+    Superseded,
 )
 from lofi_pipeline.entities.style import StyleCategory, StylePreset, TagCategory, TagKind, category_of_style
+from lofi_pipeline.entities.terms import Acceptance, Remark, Statement, Term
 from lofi_pipeline.entities.track import Split, Track, TrackState
 from lofi_pipeline.entities.track_record import (
     CutInfo,
+    LyricsTiming,
     ProcessedFacts,
     QualityPart,
     QualityReport,
     TaggedFacts,
+    TimedLine,
     TrackMeasurements,
     TrackOrigin,
     TrackRecord,
@@ -79,6 +101,7 @@ __all__ = [
     "RAW_FOLDER",
     "SCORES_RECORD",
     "SOURCE_TYPE_OF_FOLDER",
+    "Acceptance",
     "Attribution",
     "AuditReport",
     "AuditSubject",
@@ -90,9 +113,11 @@ __all__ = [
     "Captions",
     "Checkpoint",
     "CheckpointRecord",
+    "Credits",
     "CutInfo",
     "Dataset",
     "DatasetVersion",
+    "DocumentFacts",
     "Drop",
     "DropAudio",
     "DropFile",
@@ -101,6 +126,7 @@ __all__ = [
     "Entity",
     "Evidence",
     "EvidenceFile",
+    "FileTags",
     "Finding",
     "FindingCode",
     "Grant",
@@ -109,17 +135,20 @@ __all__ = [
     "KeptFile",
     "LedgerHead",
     "Lineage",
+    "LyricsTiming",
     "Obligation",
     "ObligationRow",
     "Permission",
     "ProcessedFacts",
     "Provenance",
+    "Publication",
     "QualityMetrics",
     "QualityPart",
     "QualityReport",
     "RecordError",
     "RegisteredTrack",
     "Registry",
+    "Remark",
     "Right",
     "Sample",
     "Scan",
@@ -130,13 +159,17 @@ __all__ = [
     "SourceRow",
     "SourceType",
     "Split",
+    "Statement",
     "StyleCategory",
     "StyleOutcome",
     "StylePreset",
     "SubjectKind",
+    "Superseded",
     "TagCategory",
     "TagKind",
     "TaggedFacts",
+    "Term",
+    "TimedLine",
     "Track",
     "TrackMeasurements",
     "TrackOrigin",
@@ -154,5 +187,7 @@ __all__ = [
     "describe_errors",
     "few",
     "now",
+    "recording_order",
     "track_number",
+    "visible",
 ]

@@ -17,6 +17,7 @@ from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.finding import Finding, Severity
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
+from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
 from lofi_pipeline.entities.verdict import Obligation, Provenance, Verdict
@@ -105,6 +106,13 @@ class TrackRow(Entity):
     track_id: TrackId
     title: str | None = None
     artist: str | None = None
+    album: str | None = None
+    isrc: str | None = None
+    language: str | None = None
+    copyright: str | None = Field(default=None, description="The copyright notice, where one is known")
+    from_tags: list[str] = Field(
+        default_factory=list, description="Which of these stand in the file's tags and not in source.json"
+    )
     filename: str = Field(description="Of the original")
     split: Split
     style_ids: list[StyleId]
@@ -138,6 +146,12 @@ class Attribution(Entity):
     track_id: TrackId
     title: str = Field(description="The file's name where no title is known")
     artist: str = Field(description="The provider where no artist is known")
+    album: str | None = None
+    isrc: str | None = None
+    copyright: str | None = Field(default=None, description="The copyright notice, where one is known")
+    from_tags: list[str] = Field(
+        default_factory=list, description="Which of these stand in the file's tags and not in source.json"
+    )
     source_id: Identifier
     provider: str
     licence: str
@@ -239,6 +253,10 @@ class AuditReport(Entity):
     )
     integrity: IntegrityFacts
     findings: list[Finding]
+    languages: dict[str, int] = Field(
+        default_factory=dict, description="Tracks with lyrics of their own, by language"
+    )
+    publication: Publication = Publication()
     disclaimer: str = DISCLAIMER
 
     @property

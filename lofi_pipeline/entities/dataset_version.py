@@ -6,6 +6,7 @@ from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId
 from lofi_pipeline.entities.dataset import Dataset
+from lofi_pipeline.entities.file_tags import Credits
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split, Track
@@ -32,6 +33,20 @@ class VersionTrack(Entity):
     title: str | None = None
     artist: str | None = None
     url: str | None = None
+    credits: Credits | None = Field(
+        default=None,
+        description="What is to be credited besides; counts in the version's hash where there is any",
+    )
+
+    @property
+    def credited_title(self) -> str | None:
+        """The title by source.json, else by the file's tags."""
+        return self.title or (self.credits.title if self.credits else None)
+
+    @property
+    def credited_artist(self) -> str | None:
+        """The artist by source.json, else by the file's tags."""
+        return self.artist or (self.credits.artist if self.credits else None)
 
 
 class DatasetVersion(Entity):

@@ -60,6 +60,16 @@ class FindingCode(StrEnum):
         "A track holds the bytes of a withdrawn source's track under another source's name.",
         "Train anew without the track.",
     )
+    WITHDRAWN_COPY = (
+        "withdrawn-copy",
+        "A track is the same recording as a withdrawn one, or holds a part of it.",
+        "Train anew without the track; the sentence names the recordings, and how sure it is that they are one.",
+    )
+    STRICTER_TERMS = (
+        "stricter-terms",
+        "A track's recording also came under stricter terms than those that it was taken under, refused ones among them.",
+        "Train anew without the track, or say in its source.json what it `supersedes`, with a document that proves it.",
+    )
     SOURCE_UNKNOWN = (
         "source-unknown",
         "Tracks name a source of which the data set version keeps no record.",
@@ -99,6 +109,56 @@ class FindingCode(StrEnum):
         "claimed-twice",
         "Several sources with different licences brought the same track; the strictest licence was taken.",
         "Look which of them may license it, and withdraw the other.",
+    )
+    GRANT_NOT_ACCEPTED = (
+        "grant-not-accepted",
+        "A grant limits what may be done, or something written beside a licence contradicts it, and nobody has accepted that.",
+        "Read the term; if it is met, accept it by name in source.json under `accepted`, else withdraw the source.",
+    )
+    TERMS_ACCEPTED = (
+        "terms-accepted",
+        "A named person accepted terms of a source.",
+        "Nothing; the sentence says who, when and why.",
+    )
+    CLAUSE_DENIES = (
+        "clause-denies",
+        "A quoted clause of a grant denies what the grant says.",
+        "Read the document; quote the clause that grants the training, or withdraw the source.",
+    )
+    EVIDENCE_IS_NONE = (
+        "evidence-is-none",
+        "A document that a grant rests on is empty, blank, something else, or does not open as what it says it is.",
+        "Put the document itself into the drop, and name it under `grant.evidence`; else withdraw the source.",
+    )
+    EVIDENCE_DENIES = (
+        "evidence-denies",
+        "A document of evidence holds words against training.",
+        "Read the sentence in the document; withdraw the source if it means what is done here.",
+    )
+    EVIDENCE_WITHOUT_LICENSOR = (
+        "evidence-without-licensor",
+        "The licensor's name does not stand in the document of evidence.",
+        "Check that it is the right document; write the name as it stands there into grant.evidence.licensor.",
+    )
+    EVIDENCE_UNREADABLE = (
+        "evidence-unreadable",
+        "The text of a document of evidence could not be read, such as that of a scanned page or an encrypted PDF.",
+        "Read it yourself; a copy with text can be searched.",
+    )
+    EVIDENCE_SHARED = (
+        "evidence-shared",
+        "The same document is the evidence of two licensors.",
+        "Check that it names both; give each source its own document.",
+    )
+    LICENCE_CONTRADICTED = (
+        "licence-contradicted",
+        "Something else names another licence than `license_type`: url, notes, or a tag of a file.",
+        "Find out which holds, and correct source.json; until then the stricter holds.",
+    )
+    CREDENTIALS_NOT_READ = (
+        "credentials-not-read",
+        "A file holds content credentials (C2PA), which are not read here; they may say what its use for training is.",
+        "Look at them with `c2patool` or at https://contentcredentials.org/verify.",
     )
     # Checkpoint and base model
     BASE_LICENCE_UNKNOWN = (
@@ -227,6 +287,11 @@ class FindingCode(StrEnum):
         "seals-cut",
         "The ledger, seals.jsonl, is shorter or another one than a later record says.",
         "Take seals.jsonl and withdrawals.json back from a backup.",
+    )
+    SEALED_TWICE = (
+        "sealed-twice",
+        "The ledger, seals.jsonl, holds two hashes of a file that is written once.",
+        "Somebody wrote to the ledger: take seals.jsonl and the file back from a backup.",
     )
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from lofi_pipeline.entities.base import Entity, Name, RelativePath, Sha256
 from lofi_pipeline.entities.drop_file import DropFileName
+
+CAWG = "cawg."
 
 
 class Permission(StrEnum):
@@ -29,6 +31,11 @@ class Use(StrEnum):
     TRAIN = "train"
     COMMERCIAL = "commercial"
     REDISTRIBUTE_WEIGHTS = "redistribute_weights"
+    # CAWG's four entries; with its prefix, such as cawg.data_mining, they are read as well
+    DATA_MINING = "data_mining"
+    AI_INFERENCE = "ai_inference"
+    AI_GENERATIVE_TRAINING = "ai_generative_training"
+    AI_TRAINING = "ai_training"
 
 
 class Right(StrEnum):
@@ -87,6 +94,25 @@ class Grant(Entity):
         default_factory=list, description="The base models it is limited to; empty: any"
     )
     evidence: list[Evidence] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_cawg_writes_it(cls, value: Any) -> Any:
+        """Entries of CAWG's assertion as they stand there: {"cawg.ai_training": {"use": "constrained", "constraint_info": ...}}."""
+        if not isinstance(value, dict) or not isinstance(value.get("uses"), dict):
+            return value
+        uses: dict[str, Any] = {}
+        info: list[str] = []
+        for key, said in value["uses"].items():
+            name = str(key).removeprefix(CAWG)
+            if name in uses:
+                raise ValueError(f"uses: {name} is said twice, once with {CAWG} before it; say it once")
+            if isinstance(said, dict) and set(said) <= {"use", "constraint_info"}:
+                info += [str(said["constraint_info"])] if said.get("constraint_info") else []
+                said = said.get("use")
+            uses[name] = said
+        constraints = value.get("constraints") or "; ".join(dict.fromkeys(info)) or None
+        return {**value, "uses": uses, "constraints": constraints}
 
     @model_validator(mode="after")
     def _constraints_are_said(self) -> Self:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from datetime import date
 from enum import StrEnum
-from typing import Any, Self
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, few
 from lofi_pipeline.entities.drop_file import DropFileName
-from lofi_pipeline.entities.grant import Grant
+from lofi_pipeline.entities.grant import Evidence, Grant
+from lofi_pipeline.entities.terms import Acceptance
 
 
 class SourceType(StrEnum):
@@ -57,6 +61,14 @@ class _Licensed(Entity):
     date_acquired: date = Field(description="ISO 8601 date, not in the future")
     verified_by: str | None = Field(default=None, max_length=500, description="Who verified the licence")
     notes: str | None = Field(default=None, max_length=10_000, description="Additional licensing notes")
+
+    @field_validator("cost", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        # pydantic would take true for 1
+        if isinstance(value, bool):
+            raise ValueError("must be a number, not true or false")
+        return value
 
     @field_validator("date_acquired", mode="before")
     @classmethod
@@ -112,6 +124,9 @@ class DropFile(Entity):
         description="True: one part of a recording alone (drums, a bass) is meant to be trained on",
     )
     url: str | None = Field(default=None, max_length=2_000, pattern=r"^https?://\S+$")
+    album: str | None = Field(default=None, max_length=500)
+    isrc: str | None = Field(default=None, max_length=40)
+    copyright: str | None = Field(default=None, max_length=500, description="The copyright notice")
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
@@ -122,13 +137,42 @@ def _given(model: DropFile) -> dict[str, Any]:
     return {name: value for name in DropFile.model_fields if (value := getattr(model, name)) is not None}
 
 
+class Superseded(Entity):
+    """A record that other terms replace, and the documents that prove it."""
+
+    record: str = Field(
+        min_length=1, max_length=200, description="The source_id, or the hash of the terms, that is replaced"
+    )
+    evidence: list[Evidence] = Field(default_factory=list, description="Documents in the drop")
+    reason: str | None = Field(default=None, max_length=5_000)
+
+
+def _no_file_twice(files: Any) -> Any:
+    """The names as they compare (NFC), each once: ./a.mp3 is a.mp3, and an accent may be written in two ways."""
+    if not isinstance(files, dict):
+        return files
+    names = [
+        unicodedata.normalize("NFC", PurePosixPath(name).as_posix())
+        for name in files
+        if isinstance(name, str)
+    ]
+    if len(names) == len(files) != len(set(names)):
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
+        raise ValueError(f"the same file is named twice: {few(twice)}")
+    return {
+        unicodedata.normalize("NFC", name) if isinstance(name, str) else name: files[name] for name in files
+    }
+
+
 class DropManifest(_Licensed):
     """The source.json of a drop: a SourceRecord without track_ids, and facts about its files.
 
     With `context={"style_ids": {...}}` the style ids must be among those.
     """
 
-    files: dict[DropFileName, DropFile] = Field(default_factory=dict)
+    files: Annotated[dict[DropFileName, DropFile], BeforeValidator(_no_file_twice)] = Field(
+        default_factory=dict
+    )
     defaults: DropFile = Field(default_factory=DropFile)
     grant: Grant | None = Field(default=None, description="What was granted beside the licence")
     url: str | None = Field(
@@ -139,6 +183,13 @@ class DropManifest(_Licensed):
         default=None,
         pattern=r"^[0-9a-f]{12,64}$",
         description="The claims on record that these replace, by their hash: a change that is meant",
+    )
+    accepted: list[Acceptance] = Field(
+        default_factory=list, description="Who answers for terms that would keep the music out"
+    )
+    supersedes: list[Superseded] = Field(
+        default_factory=list,
+        description="Stricter terms on record for this music that these replace, with what proves it",
     )
 
     @model_validator(mode="after")
@@ -154,7 +205,7 @@ class DropManifest(_Licensed):
 
     def facts_of(self, file_name: str) -> DropFile:
         """What is known of one file: its own entry over the defaults."""
-        own = self.files.get(file_name)
+        own = self.files.get(unicodedata.normalize("NFC", file_name))
         return own.over(self.defaults) if own else self.defaults
 
     def record(self, track_ids: list[str]) -> SourceRecord:

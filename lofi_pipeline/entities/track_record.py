@@ -17,6 +17,7 @@ from lofi_pipeline.entities.base import (
     Timestamp,
     TrackId,
 )
+from lofi_pipeline.entities.file_tags import CREDITED, Credits, FileTags
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.track import TrackState
 
@@ -43,6 +44,9 @@ class TrackOrigin(Entity):
     language: str | None = None
     vocals: bool | None = None
     url: str | None = None
+    credited: FileTags | None = Field(
+        default=None, description="Album, ISRC and copyright notice, where said"
+    )
     stems: bool | None = None
 
     @model_serializer(mode="wrap")
@@ -144,6 +148,22 @@ class ProcessedFacts(Entity):
     cut: CutInfo | None = None
 
 
+class TimedLine(Entity):
+    """A line of lyrics and when it is sung."""
+
+    seconds: float = Field(ge=0, description="From the beginning of the original file")
+    text: str
+
+
+class LyricsTiming(Entity):
+    """What an LRC says beside the words: they are trained on, this is kept."""
+
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Such as ar (artist), ti (title), offset"
+    )
+    lines: list[TimedLine] = Field(default_factory=list)
+
+
 class TaggedFacts(Entity):
     """Styles, prompt and lyrics of a track."""
 
@@ -157,6 +177,9 @@ class TaggedFacts(Entity):
     bpm: int = Field(ge=30, le=300, description="Tempo folded into the preset's range")
     prompt_path: RelativePath
     lyrics_path: RelativePath
+    lyrics_timing: LyricsTiming | None = Field(
+        default=None, description="Headers and times that the lyrics file held"
+    )
 
 
 class TrackRecord(Entity):
@@ -183,6 +206,24 @@ class TrackRecord(Entity):
         default_factory=dict,
         description="Each file that the track rests on, as it was written; none in records of an earlier version",
     )
+
+    tags: FileTags | None = Field(
+        default=None, description="What the tags of the original say of the music; none, or not read"
+    )
+
+    @property
+    def credits(self) -> Credits | None:
+        """What is to be credited beside the origin's title and artist: the rest that it says, and what only the tags say."""
+        origin = self.origins[0]
+        said = (origin.credited or FileTags()).model_dump()
+        known = {**said, "title": origin.title, "artist": origin.artist, "language": origin.language}
+        from_tags = [
+            name
+            for name in CREDITED
+            if not known[name] and self.tags is not None and getattr(self.tags, name)
+        ]
+        found = {**said, **{name: getattr(self.tags, name) for name in from_tags}}
+        return Credits(**found, from_tags=from_tags) if any(found.values()) else None
 
     @property
     def source_id(self) -> str:

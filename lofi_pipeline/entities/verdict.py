@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, Identifier, Sha256
 from lofi_pipeline.entities.grant import EvidenceFile, Grant
+from lofi_pipeline.entities.terms import Acceptance, Remark, Term
 
 
 class Obligation(StrEnum):
@@ -36,6 +37,12 @@ class Verdict(Entity):
     commercial_use: bool = Field(default=True, description="Whether what is trained may be used commercially")
     policy: Sha256 | None = Field(default=None, description="Of the policy and its settings that judged")
     day: date | None = Field(default=None, description="The day it was judged for")
+    to_accept: tuple[Term, ...] = Field(
+        default=(),
+        description="Terms that nobody has accepted yet: an audit is not clean until somebody does",
+    )
+    accepted: tuple[Acceptance, ...] = Field(default=(), description="Who accepted terms of the source")
+    remarks: tuple[Remark, ...] = Field(default=(), description="What else is to be known of the source")
 
 
 class Provenance(Entity):

@@ -13,7 +13,7 @@ from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, Split, StylePreset, VersionTrack
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.storage import content_sha256
-from lofi_pipeline.styles import INSTRUMENTAL_LYRICS, Vocabulary, style_prompt
+from lofi_pipeline.styles import INSTRUMENTAL_LYRICS, Vocabulary, is_instrumental, style_prompt
 
 STYLE_KEYSCALE = "A minor"
 """Styles have no key of their own; one that is common in the genre."""
@@ -50,7 +50,15 @@ def evaluation_prompts(
         ReferenceMissing: the validation split is empty.
     """
     specs = _validation_prompts(validation_tracks(version), settings)
-    return specs + _style_prompts(presets, vocabulary, settings) if settings.style_prompts else specs
+    if settings.style_prompts:
+        specs += _style_prompts(presets, vocabulary, settings, _no_words(version))
+    return specs
+
+
+def _no_words(version: DatasetVersion) -> str:
+    """How the data set spells that nobody sings: what is asked for is what was trained on, also of an earlier version."""
+    spelt = (track.lyrics for track in version.tracks if is_instrumental(track.lyrics))
+    return next(spelt, INSTRUMENTAL_LYRICS)
 
 
 def validation_tracks(version: DatasetVersion) -> list[VersionTrack]:
@@ -85,7 +93,7 @@ def _validation_prompts(tracks: list[VersionTrack], settings: EvaluationSettings
 
 
 def _style_prompts(
-    presets: Mapping[str, StylePreset], vocabulary: Vocabulary, settings: EvaluationSettings
+    presets: Mapping[str, StylePreset], vocabulary: Vocabulary, settings: EvaluationSettings, lyrics: str
 ) -> list[PromptSpec]:
     styles = sorted(presets.values(), key=lambda preset: preset.style_id)
     return [
@@ -96,6 +104,7 @@ def _style_prompts(
             keyscale=STYLE_KEYSCALE,
             seed=_seed(settings, settings.validation_prompts + number),
             style_id=preset.style_id,
+            lyrics=lyrics,
         )
         for number, preset in enumerate(styles, start=1)
     ]

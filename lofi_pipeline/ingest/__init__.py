@@ -18,27 +18,47 @@ from lofi_pipeline.ingest.outputs import (
     with_kept_files,
 )
 from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
+from lofi_pipeline.ingest.refused import (
+    RefusedRecording,
+    listen_to_refused,
+    load_refused,
+    refused_without_fingerprint,
+)
 from lofi_pipeline.ingest.registry import (
     Registration,
     VerdictChange,
+    left_since,
     load_registration,
     load_registry,
     load_scan,
     register_sources,
     remember_day,
 )
+from lofi_pipeline.ingest.remembered import Memory, is_corrected, load_memory, verdict_under
 from lofi_pipeline.ingest.scan import (
     changed_drops,
     changed_signatures,
     incomplete_reason,
     scan_drops,
 )
-from lofi_pipeline.ingest.source_edits import withdrawn_reason
+from lofi_pipeline.ingest.source_edits import Judge, withdrawn_reason
+from lofi_pipeline.ingest.source_history import (
+    DeclaredTerms,
+    DeclaredTermsRecord,
+    is_replaced,
+    load_declared_terms,
+    replacing_hint,
+)
 from lofi_pipeline.ingest.zero_shot import tagger_of, zero_shot_styles
 
 __all__ = [
     "DayInDoubt",
+    "DeclaredTerms",
+    "DeclaredTermsRecord",
+    "Judge",
+    "Memory",
     "ProcessingContext",
+    "RefusedRecording",
     "Registration",
     "VerdictChange",
     "changed_drops",
@@ -48,8 +68,15 @@ __all__ = [
     "drop_folders",
     "drop_signature",
     "incomplete_reason",
+    "is_corrected",
+    "is_replaced",
     "judging_day",
+    "left_since",
+    "listen_to_refused",
+    "load_declared_terms",
+    "load_memory",
     "load_record",
+    "load_refused",
     "load_registration",
     "load_registry",
     "load_scan",
@@ -58,11 +85,14 @@ __all__ = [
     "output_files",
     "pending_tracks",
     "published_files",
+    "refused_without_fingerprint",
     "register_sources",
     "remember_day",
+    "replacing_hint",
     "scan_drops",
     "sha256_of",
     "tagger_of",
+    "verdict_under",
     "with_kept_files",
     "withdrawn_reason",
     "work_batch",

@@ -12,7 +12,7 @@ import re
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import islice
 from typing import cast
@@ -42,8 +42,13 @@ _THINNEST_BYTES_A_SECOND = 750
 
 def time_limit(root: DataRoot, track: RegisteredTrack, config: PipelineConfig) -> float:
     """Seconds after which work on a track counts as hanging, from its file's size and the audio that may be in it."""
+    return seconds_for(root, track.origins[0].path, config)
+
+
+def seconds_for(root: DataRoot, path: str, config: PipelineConfig) -> float:
+    """Seconds after which work on a file counts as hanging."""
     try:
-        size = root.inside(track.origins[0].path).lstat().st_size
+        size = root.inside(path).lstat().st_size
     except OSError:
         size = 0  # gone: the work on the track records that
     audio_seconds = min(size / _THINNEST_BYTES_A_SECOND, config.audio.max_seconds)
@@ -74,10 +79,17 @@ def work_with_limit(
 ) -> TrackRecord:
     """Work on a track in this process, which ends after so many seconds."""
     _keep_freed_memory()
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever code it is in
+    with ending_after(seconds):
+        return work_on(root, track, ProcessingContext.open(config))
+
+
+@contextmanager
+def ending_after(seconds: float) -> Iterator[None]:
+    """End this process, whatever code it is in, if the block takes longer."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return work_on(root, track, ProcessingContext.open(config))
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -48,8 +48,11 @@ class ProcessingContext:
 
     def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
         """By stage, the hash of all it depends on: the bytes, the drop's facts, the configuration, the version of the code."""
-        # An unknown url is left out: the field came later, and must not make work on tracks that were done before it.
-        origins = [origin.model_dump(exclude=None if origin.url else {"url"}) for origin in track.origins]
+        # What is unknown of these is left out: the fields came later, and must not make work on tracks that were done before.
+        origins = [
+            origin.model_dump(exclude={name for name in ("url", "credited") if not getattr(origin, name)})
+            for origin in track.origins
+        ]
         raw = content_sha256([STAGE_VERSIONS["raw"], track.sha256, origins])
         processed = content_sha256([self._audio_hash, track.sha256])
         # The tagging model counts only where nobody declared a style: other weights change no other track.

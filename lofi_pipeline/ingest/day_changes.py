@@ -19,16 +19,14 @@ from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.storage import (
     DataRoot,
     Ledger,
-    append_to_ledger,
     edited_by_hand,
     enter_grown,
-    file_sha256,
     json_file,
     ledger_path,
     locked,
     read_json,
     read_ledger,
-    write_json_atomic,
+    write_sealed,
 )
 
 
@@ -112,9 +110,8 @@ def set_judging_day(root: DataRoot, *, reason: str, by: str) -> DayChange | None
         )
         # First what protects: whoever is killed here has taken nothing back.
         _keep_withdrawn(root, scan, day)
-        write_json_atomic(path, _DayChanges(changes=[*load_day_changes(root), change]))
-        append_to_ledger(root, {root.relative(path): file_sha256(path)})
-        write_json_atomic(root.drops_json, with_days(scan, Days(day, day)))
+        write_sealed(root, path, _DayChanges(changes=[*load_day_changes(root), change]))
+        write_sealed(root, root.drops_json, with_days(scan, Days(day, day)))
     return change
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from lofi_pipeline.entities import EvidenceFile, Grant, RecordError
 from lofi_pipeline.ingest.errors import ChangedMeanwhile
 from lofi_pipeline.ingest.hashing import settled_sha256
+from lofi_pipeline.ingest.listing import spelled
 from lofi_pipeline.storage import DataRoot, sparse_reason
 
 
 def missing_documents(folder: Path, grant: Grant | None) -> list[str]:
     """The documents of a grant that are not in the drop (yet)."""
     named = [evidence.document for evidence in grant.evidence] if grant else []
-    return sorted({name for name in named if not os.path.lexists(folder / name)})
+    return sorted({name for name in named if not os.path.lexists(folder / spelled(folder, name))})
 
 
 def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: str) -> list[EvidenceFile]:
@@ -30,7 +31,7 @@ def documents_of(root: DataRoot, folder: Path, grant: Grant | None, *, where: st
     """
     found = []
     for evidence in grant.evidence if grant else []:
-        path = folder / evidence.document
+        path = folder / spelled(folder, evidence.document)
         if not os.path.lexists(path):
             continue
         what = f"{where}: grant.evidence: {evidence.document}"

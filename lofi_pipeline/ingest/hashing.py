@@ -1,4 +1,4 @@
-"""The hashes of many files at once, in threads; a file that changes meanwhile gets none.
+"""The hashes of many files at once, and what their tags say of their rights, in threads; a file that changes meanwhile gets none.
 
 What is in a drop is listed in listing.py, and what becomes of it is decided in scan.py.
 """
@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from lofi_pipeline.entities import DropAudio
 from lofi_pipeline.ingest.errors import ChangedMeanwhile
+from lofi_pipeline.ingest.said_by_tags import said_by_tags
 from lofi_pipeline.storage import DataRoot, sparse_reason
 
 MOST_THREADS = 8
@@ -32,13 +34,17 @@ def settled_sha256(path: Path, size: int, modified_ns: int) -> str:
         ChangedMeanwhile: it has not; its bytes may be of two contents.
         OSError: it cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        before = _looks(file.fileno())
-        while block := file.read(min(size + 1, _BLOCK)):
-            digest.update(block)
-        if not (size, modified_ns) == before == _looks(file.fileno()):
-            raise ChangedMeanwhile
+        return _settled(file, size, modified_ns)
+
+
+def _settled(file: BinaryIO, size: int, modified_ns: int) -> str:
+    digest = hashlib.sha256()
+    before = _looks(file.fileno())
+    while block := file.read(min(size + 1, _BLOCK)):
+        digest.update(block)
+    if not (size, modified_ns) == before == _looks(file.fileno()):
+        raise ChangedMeanwhile
     return digest.hexdigest()
 
 
@@ -87,7 +93,10 @@ def _hash(path: Path, file: DropAudio) -> DropAudio:
     try:
         if fault := sparse_reason(path):
             return file.model_copy(update={"refusal": f"{file.path}: {fault}"})
-        return file.model_copy(update={"sha256": settled_sha256(path, file.size, file.modified_ns)})
+        with path.open("rb") as opened:
+            sha256 = file.sha256 or _settled(opened, file.size, file.modified_ns)
+            said = said_by_tags(opened, path.name)
+        return file.model_copy(update={"sha256": sha256, "said": said})
     except ChangedMeanwhile as error:
         return file.model_copy(update={"refusal": f"{file.path}: {error}"})
     except OSError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -28,6 +29,8 @@ class Entry(NamedTuple):
     modified_ns: int
     closed: bool = False
     """Whether this user may not read it."""
+    hidden: bool = False
+    """Whether its name begins with a dot, or it is a link to a folder: it is listed, and nothing depends on it."""
 
     @property
     def is_regular(self) -> bool:
@@ -35,7 +38,7 @@ class Entry(NamedTuple):
 
     @property
     def is_named_like_audio(self) -> bool:
-        return is_named_like_audio(self.name)
+        return not self.hidden and is_named_like_audio(self.name)
 
 
 def is_named_like_audio(name: str) -> bool:
@@ -45,8 +48,12 @@ def is_named_like_audio(name: str) -> bool:
 
 def visible_entries(folder: Path | str) -> list[os.DirEntry[str]]:
     """What lies in a folder itself, by name. Hidden entries are left out: they may still be copied, or belong to another program."""
+    return [entry for entry in _all_entries(folder) if not entry.name.startswith(".")]
+
+
+def _all_entries(folder: Path | str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as found:
-        return sorted((entry for entry in found if not entry.name.startswith(".")), key=attrgetter("name"))
+        return sorted(found, key=attrgetter("name"))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -58,23 +65,31 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def entries_below(folder: Path) -> list[Entry]:
-    """Everything visible below a folder that is no folder itself, and folders named like audio. Links are not followed."""
+    """Everything below a folder that is no folder itself, and folders named like audio. Links are not followed.
+
+    Of what is hidden only the names are found, and hidden folders are not looked into.
+    """
     return list(_walk(folder, "")) if os.path.isdir(folder) and not os.path.islink(folder) else []
 
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[Entry]:
     folders: list[os.DirEntry[str]] = []
     try:
-        visible = visible_entries(folder)
+        entries = _all_entries(folder)
     except PermissionError:
         yield _closed(prefix)
         return
     except OSError:  # one that was removed in the meantime counts as empty
         return
-    for entry in visible:
+    for entry in entries:
+        if entry.name.startswith("."):
+            yield Entry(prefix + entry.name, stat.S_IFREG, 0, 0, hidden=True)
+            continue
         if is_folder(entry):
             folders.append(entry)
             if not is_named_like_audio(entry.name):
+                if entry.is_symlink():
+                    yield Entry(prefix + entry.name, stat.S_IFLNK, 0, 0, hidden=True)
                 continue
         try:
             info = entry.stat(follow_symlinks=False)
@@ -111,6 +126,7 @@ def signature_of(entries: Iterable[Entry]) -> str:
         [
             (ascii(entry.name), entry.size, entry.modified_ns, *_MAY_NOT_BE_READ[: entry.closed])
             for entry in entries
+            if not entry.hidden
         ]
     )
 
@@ -120,3 +136,18 @@ def drop_signature(folder: Path) -> str:
     info = folder.lstat()
     itself = Entry(".", info.st_mode, info.st_size, info.st_mtime_ns)
     return signature_of(_walk(folder, "") if stat.S_ISDIR(info.st_mode) else [itself])
+
+
+def spelled(folder: Path, name: str) -> str:
+    """A file's name as it is spelt on disk: source.json may write an accent as part of a letter, macOS as a letter of its own."""
+    if name.isascii() or os.path.lexists(folder / name):
+        return name
+    found: list[str] = []
+    for part in name.split("/"):
+        try:
+            there = os.listdir(folder.joinpath(*found))
+        except OSError:
+            return name
+        wanted = unicodedata.normalize("NFC", part)
+        found.append(next((other for other in there if unicodedata.normalize("NFC", other) == wanted), part))
+    return "/".join(found)

@@ -193,13 +193,14 @@ class Steps:
         return self.before is not None and self.before.inputs.get(stage) == record.inputs[stage]
 
     def check_raw(self, record: TrackRecord) -> TrackRecord:
-        """Check that the bytes are still those that were registered."""
+        """Check that the bytes are still those that were registered; read what the tags say of the music."""
         path = self.root.inside(self.track.origins[0].path)
         if not stat.S_ISREG(path.lstat().st_mode) or file_sha256(path) != self.track.sha256:
             raise OriginalChanged(
                 f"{self.track.origins[0].path}: changed since it was registered; scan the drops again"
             )
-        return record
+        tags = audio.read_tags(path).tags
+        return record.model_copy(update={"tags": tags if any(tags.model_dump().values()) else None})
 
     def _check_not_replaced(self) -> None:
         """Check that what was decoded is what was hashed before."""
@@ -255,6 +256,7 @@ class Steps:
             needs_review=review,
             prompt=prompt,
             lyrics=lyrics,
+            lyrics_timing=styles.lyrics_timing(lyrics_file),
             language=origin.language or "unknown",
             bpm=styles.prompt_bpm(style_ids, measured, presets),
             prompt_path=self.root.relative(prompt_path),
@@ -318,7 +320,7 @@ class Steps:
 def _has_vocals(origin: TrackOrigin, lyrics_file: Path | None) -> bool | None:
     """Whether somebody sings: as declared, else yes if a lyrics file has words, else unknown."""
     if origin.vocals is None and lyrics_file:
-        has_words = styles.read_lyrics(lyrics_file) not in ("", styles.INSTRUMENTAL_LYRICS)
+        has_words = not styles.is_instrumental(styles.read_lyrics(lyrics_file))
         return True if has_words else None
     return origin.vocals
 

@@ -5,15 +5,17 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field
 from datetime import date
 
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import (
     Drop,
     DropAudio,
     DropManifest,
     DropStatus,
+    FileTags,
     RegisteredTrack,
     Registry,
     Scan,
@@ -22,17 +24,38 @@ from lofi_pipeline.entities import (
     track_number,
 )
 from lofi_pipeline.ingest.judging_day import days_of, require_no_doubt, with_days
+from lofi_pipeline.ingest.listing import spelled
+from lofi_pipeline.ingest.process_track import load_record
+from lofi_pipeline.ingest.remembered import (
+    Memory,
+    enter_memory,
+    load_memory,
+    remembered_json,
+    save_memory,
+    updated,
+)
 from lofi_pipeline.ingest.scan import Progress, either, scan_drops
-from lofi_pipeline.ingest.source_history import DeclaredTerms, load_declared_terms, save_declared_terms
-from lofi_pipeline.licensing import enter_withdrawals
+from lofi_pipeline.ingest.source_history import (
+    DeclaredTerms,
+    DeclaredTermsRecord,
+    load_declared_terms,
+    save_declared_terms,
+)
+from lofi_pipeline.licensing import enter_withdrawals, load_withdrawals, withdrawn_sources
 from lofi_pipeline.storage import (
     DataRoot,
+    compiled_anew,
     file_sha256,
+    finish_seals,
     locked,
     read_json,
+    read_ledger,
     read_record,
     remove_temporary_files,
+    require_sealed,
+    seal_as_found,
     write_json_atomic,
+    write_sealed,
 )
 from lofi_pipeline.styles import MAX_LYRICS_BYTES
 
@@ -56,6 +79,10 @@ class Registration:
     sources: list[SourceRecord]
     new_track_ids: list[str]
     verdict_changes: list[VerdictChange]
+    newly_sealed: list[str] = field(default_factory=list)
+    """Records of an earlier version that were sealed now as they stood."""
+    left: dict[str, str] = field(default_factory=dict)
+    """The tracks that no file is there of any more since the last scan, each with where it lay."""
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -98,48 +125,93 @@ def register_sources(
 
     Raises:
         DayInDoubt: the clock has leapt, and a grant depends on which day it is. Nothing is written.
+        BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
     root.create()
     remove_temporary_files(root)
     enter_withdrawals(root)
+    enter_memory(root)
     with locked(root.registry_json):
+        finish_seals(root)
+        require_sealed(root, versions_too=False)
+        newly_sealed = seal_as_found(root, compiled_anew(root))
         known = load_scan(root)
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)
+        before = load_registry(root)
+        withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
+        memory = _memory(root, before, record, days.judged, without=withdrawn)
         scan = scan_drops(
             root,
             style_ids=style_ids,
             licensing=config.licensing,
             known=known,
             record=record,
+            memory=memory,
             day=day,
-            base=config.training.base,
+            base=base_name(config),
             progress=progress,
         )
         require_no_doubt(days, scan.drops)
         scan = with_days(scan, days)
-        before = load_registry(root)
-        registry = _assign(root, before, scan)
+        registry = assign_ids(root, before, scan)
         sources = _compile_sources(scan, registry)
+        save_memory(root, updated(memory, known, scan.drops, days.judged, without=withdrawn))
         save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
-        write_json_atomic(root.registry_json, registry)
+        write_sealed(root, root.registry_json, registry)
         write_json_atomic(root.sources_json, sources)
         # The scan last: it says that the rest is there. Whatever kills a run before it, the next one scans again.
-        scan = scan.model_copy(update={"sources": file_sha256(root.sources_json)})
-        write_json_atomic(root.drops_json, scan)
+        mark = read_ledger(root).mark(known.ledger if known else None)
+        scan = scan.model_copy(update={"sources": file_sha256(root.sources_json), "ledger": mark})
+        scan = _with_known_mark(scan, known)
+        write_sealed(root, root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
-    return Registration(scan, registry, sources, new, _verdict_changes(known, scan))
+    left = left_since(before, registry)
+    return Registration(scan, registry, sources, new, _verdict_changes(known, scan), newly_sealed, left)
 
 
-def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms]]:
+def left_since(before: Registry, after: Registry) -> dict[str, str]:
+    """The tracks that had a file before and have none now, each with where it lay."""
+    now = after.by_id()
+    return {
+        track.track_id: track.origins[0].path
+        for track in before.tracks
+        if track.origins and not now[track.track_id].origins
+    }
+
+
+def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:
+    """The scan as it is known where it only tells of a longer ledger: its own seal makes that longer each time."""
+    return known if known is not None and scan.model_copy(update={"ledger": known.ledger}) == known else scan
+
+
+def _memory(
+    root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day: date, *, without: Container[str]
+) -> Memory:
+    """What is remembered. In a data root that is older than this record: the terms of tracks that were removed."""
+    memory = load_memory(root)
+    if remembered_json(root).is_file():
+        return memory
+    removed = [load_record(root, track.track_id) for track in registry.tracks if not track.origins]
+    found = [
+        (terms, origin.path.rsplit("/", 1)[0], [before.sha256])
+        for before in removed
+        if before is not None
+        for origin in before.origins
+        if origin.source_id not in without and (terms := record.on_record(origin.source_id)) is not None
+    ]
+    return memory.having(found, day)
+
+
+def _declared_terms(scan: Scan) -> dict[str, tuple[DropManifest, DeclaredTerms, list[str]]]:
     """By source id, the manifest and terms of the drops that give tracks; of an edited one, the terms that apply."""
     first: dict[str, tuple[DropManifest, Drop]] = {}
     for drop, _ in _accepted(scan):
         if drop.manifest is not None:
             first.setdefault(drop.manifest.source_id, (drop.manifest, drop))
     return {
-        source_id: (manifest, DeclaredTerms.of(manifest, drop.evidence))
+        source_id: (manifest, DeclaredTerms.of(manifest, drop.evidence), drop.replaces)
         for source_id, (manifest, drop) in first.items()
     }
 
@@ -182,7 +254,7 @@ def remember_day(root: DataRoot, day: date | None = None, *, in_doubt: bool = Fa
         if not in_doubt:
             require_no_doubt(days, scan.drops)
         if (remembering := with_days(scan, days)) != scan:
-            write_json_atomic(root.drops_json, remembering)
+            write_sealed(root, root.drops_json, remembering)
 
 
 def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
@@ -197,7 +269,8 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
     return sorted(pairs, key=lambda pair: (-pair[0].strictness, pair[1].path))
 
 
-def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+def assign_ids(root: DataRoot, before: Registry, scan: Scan) -> Registry:
+    """The registry with where each track lies now, and an id for each content that has none. Nothing is written."""
     places: dict[str, list[tuple[Drop, DropAudio]]] = {}
     for drop, file in _accepted(scan):
         assert file.sha256 is not None
@@ -210,7 +283,7 @@ def _assign(root: DataRoot, before: Registry, scan: Scan) -> Registry:
         ids[sha256] = f"track_{number:03d}"
     tracks = []
     for sha256, track_id in ids.items():
-        origins = [_origin(drop, file) for drop, file in places.get(sha256, [])]
+        origins = [_origin(root, drop, file) for drop, file in places.get(sha256, [])]
         lyrics = _sha256_if_readable(root, origins[0].lyrics_path) if origins else None
         track = RegisteredTrack(track_id=track_id, sha256=sha256, origins=origins, lyrics_sha256=lyrics)
         tracks.append(either(track, known.get(track_id)))
@@ -225,9 +298,10 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
         return None  # the work on the track records what is wrong with it
 
 
-def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
+def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
     facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
+    credited = FileTags(album=facts.album, isrc=facts.isrc, copyright=facts.copyright)
     return TrackOrigin(
         source_id=drop.manifest.source_id,
         path=file.path,
@@ -235,11 +309,14 @@ def _origin(drop: Drop, file: DropAudio) -> TrackOrigin:
         title=facts.title,
         artist=facts.artist,
         style_ids=facts.style_ids or [],
-        lyrics_path=f"{drop.folder}/{facts.lyrics}" if facts.lyrics else None,
+        lyrics_path=f"{drop.folder}/{spelled(root.inside(drop.folder), facts.lyrics)}"
+        if facts.lyrics
+        else None,
         language=facts.language,
         vocals=facts.vocals,
         stems=facts.stems,
         url=facts.url or drop.manifest.url,
+        credited=credited if any(credited.model_dump().values()) else None,
     )
 
 

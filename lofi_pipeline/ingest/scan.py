@@ -7,17 +7,18 @@ in licensing/.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from itertools import chain
+from operator import is_
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from lofi_pipeline.audio import AUDIO_SUFFIXES
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import (
     SOURCE_TYPE_OF_FOLDER,
@@ -28,19 +29,39 @@ from lofi_pipeline.entities import (
     EvidenceFile,
     RecordError,
     Scan,
+    Statement,
     Verdict,
     few,
 )
+from lofi_pipeline.entities.base import MOST_LISTED
 from lofi_pipeline.entities.source import SOURCE_JSON
+from lofi_pipeline.ingest.accounting import others_of, printable_name, without_music
+from lofi_pipeline.ingest.documents import (
+    DOCUMENT_RULES,
+    facts_of_documents,
+    remarks_on_documents,
+    shared_documents,
+)
 from lofi_pipeline.ingest.evidence import documents_of, missing_documents
+from lofi_pipeline.ingest.file_kinds import hint_for, is_meant_as_source_json, nfc
 from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day, with_remedy
-from lofi_pipeline.ingest.layout import drop_folders, is_drop, misplaced
+from lofi_pipeline.ingest.layout import companions_outside, drop_folders, is_drop, misplaced
 from lofi_pipeline.ingest.listing import Entry, closed_folder, drop_signature, entries_below, signature_of
+from lofi_pipeline.ingest.remembered import (
+    NOTHING_REMEMBERED,
+    Memory,
+    apply_memory,
+    updated,
+    with_replaced,
+)
+from lofi_pipeline.ingest.said_by_tags import TAG_RULES
 from lofi_pipeline.ingest.source_edits import apply_declared_terms, forbid_withdrawn, with_verdict
-from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord
+from lofi_pipeline.ingest.source_history import DeclaredTerms, DeclaredTermsRecord, is_replaced
+from lofi_pipeline.ingest.tag_statements import hold_to_tags
 from lofi_pipeline.licensing import Withdrawal, judge_source, load_policy, load_withdrawals
 from lofi_pipeline.licensing.grants import expired
+from lofi_pipeline.licensing.judge_source import SOURCE_RULES
 from lofi_pipeline.licensing.policy import Policy
 from lofi_pipeline.licensing.withdrawals import in_force
 from lofi_pipeline.storage import (
@@ -48,8 +69,8 @@ from lofi_pipeline.storage import (
     UnreadableRecord,
     content_sha256,
     file_sha256,
+    odd_texts,
     read_json,
-    read_ledger,
 )
 
 T = TypeVar("T")
@@ -63,13 +84,8 @@ def either(new: T, former: T | None) -> T:
     return former if former is not None and former == new else new
 
 
-def _printable_name(text: str) -> str:
-    """A file name that a record can hold: one on disk may not be UTF-8, or may contain a backslash."""
-    return text.encode("utf-8", "replace").decode().replace("\\", "?")
-
-
 def _folder_name(root: DataRoot, folder: Path) -> str:
-    return _printable_name(folder.relative_to(root.path).as_posix())
+    return printable_name(folder.relative_to(root.path).as_posix())
 
 
 def scan_drops(
@@ -79,8 +95,10 @@ def scan_drops(
     licensing: LicensingSettings,
     known: Scan | None = None,
     record: DeclaredTermsRecord | None = None,
+    memory: Memory | None = None,
     day: date | None = None,
     base: str | None = None,
+    only: Path | None = None,
     progress: Progress = lambda _done, _total, _what: None,
 ) -> Scan:
     """Scan every drop. Bad input makes that drop refused or incomplete, with a reason; it never stops the others.
@@ -90,58 +108,92 @@ def scan_drops(
 
     Args:
         record: the terms that each source was ingested with; they may apply in place of those of an edited source.json.
+        memory: the terms of what was refused or removed; they may apply to the same files in any drop.
         day: the day to judge for (default: today), or the latest that `known` was judged for, if that is later.
         base: the base model to be trained on: a grant may be limited to others.
+        only: read this drop alone; the others are as in `known`.
         progress: told how many of how many drops were read, then how many of how many files were hashed.
     """
     clock = day or clock_day()
     day = judging_day(known, clock)
     former = {drop.folder: drop for drop in (known.drops if known else [])}
-    scanner = _Scanner(root, style_ids, licensing, former, day, clock, base)
+    rules = judging_hash(style_ids, licensing)
+    same_rules = known is not None and known.judged_with == rules
+    scanner = _Scanner(root, style_ids, licensing, former, day, clock, base, same_rules)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     drops: list[Drop] = []
-    folders = drop_folders(root)
+    folders = drop_folders(root) if only is None else [only]
     for number, folder in enumerate(folders, start=1):
         drops.append(scanner.scan(folder))
         progress(number, len(folders), f"drops read: {drops[-1].folder}")
-    drops = _with_hashes(root, drops, progress)
+    _add_hashes(root, drops, progress)
+    if only is not None:
+        drops += [drop for name, drop in former.items() if name != drops[0].folder]
     drops = _refuse_conflicting_sources(drops, known, record)
     drops = apply_declared_terms(root, drops, record, known, scanner.judge)
+    drops = hold_to_tags(drops, scanner.judge)
+    drops = _with_remarks(drops)
+    remembered = updated(memory or NOTHING_REMEMBERED, known, drops, day)
+    drops = apply_memory(drops, remembered, record, scanner.judge, day)
     drops = forbid_withdrawn(drops, withdrawals, day)
     drops = _apply_strictest_licence(drops)
-    drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
+    if only is None:
+        drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
     return Scan(
         drops=[either(drop, former.get(drop.folder)) for drop in sorted(drops, key=lambda drop: drop.folder)],
-        judged_with=judging_hash(style_ids, licensing),
+        judged_with=rules,
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
-        ledger=read_ledger(root).mark(known.ledger if known else None),
+        base=base if any(_limited_to_bases(drop) for drop in drops) else None,
+        outside=[_folder_name(root, path) for path in companions_outside(root)],
     )
 
 
-def _with_hashes(root: DataRoot, drops: Sequence[Drop], progress: Progress) -> list[Drop]:
-    """The drops with the hashes of the files that have none yet and can be taken."""
-    missing = [file for drop in drops for file in drop.files if _to_be_hashed(file)]
-    total = sum(file.size for file in missing)
+def _add_hashes(root: DataRoot, drops: list[Drop], progress: Progress) -> None:
+    """Give the files that have no hash yet and can be taken theirs; drop by drop, so that no file is in memory twice."""
+    count = sum(map(_to_be_read, _files_of(drops)))
+    total = sum(file.size for file in _files_of(drops) if _to_be_read(file))
     files, size = 0, 0
-    found = []
-    with closing(hashed(root, missing)) as done:
-        for drop in drops:
-            new = [next(done) if _to_be_hashed(file) else file for file in drop.files]
-            found.append(drop.model_copy(update={"files": new}))
+    with closing(hashed(root, filter(_to_be_read, _files_of(drops)))) as done:
+        for number, drop in enumerate(drops):
+            new = [next(done) if _to_be_read(file) else file for file in drop.files]
+            drops[number] = _with_files(drop, new)
             if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
                 files, size = files + len(read), size + sum(file.size for file in read)
-                progress(files, len(missing), f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
+                progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
+
+
+def _files_of(drops: Iterable[Drop]) -> Iterator[DropAudio]:
+    return chain.from_iterable(drop.files for drop in drops)
+
+
+def _with_files(drop: Drop, files: list[DropAudio]) -> Drop:
+    """The drop with these files; itself where they are its own."""
+    return drop if all(map(is_, files, drop.files)) else drop.model_copy(update={"files": files})
+
+
+def _to_be_read(file: DropAudio) -> bool:
+    """Whether its bytes, or its tags, are still to be read."""
+    return file.refusal is None and (file.sha256 is None or file.said is None)
+
+
+def _with_remarks(drops: Sequence[Drop]) -> list[Drop]:
+    """The drops with what is to be known of their documents, written into their verdicts."""
+    shared = shared_documents(drops)
+    found = []
+    for drop in drops:
+        more = [*remarks_on_documents(drop), *shared.get(drop.folder, [])]
+        if more and drop.verdict is not None:
+            verdict = drop.verdict.model_copy(update={"remarks": (*drop.verdict.remarks, *more)})
+            drop = drop.model_copy(update={"verdict": verdict})
+        found.append(drop)
     return found
-
-
-def _to_be_hashed(file: DropAudio) -> bool:
-    return file.sha256 is None and file.refusal is None
 
 
 def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
     """Hash of what a drop is judged with beside its own content: when it changes, all drops are judged anew."""
-    return content_sha256([sorted(style_ids), load_policy().hash_with(licensing)])
+    rules = [SOURCE_RULES, DOCUMENT_RULES, TAG_RULES]
+    return content_sha256([sorted(style_ids), load_policy().hash_with(licensing), rules])
 
 
 def _withdrawals_hash(withdrawals: list[Withdrawal], day: date) -> str | None:
@@ -156,9 +208,10 @@ def changed_drops(
     style_ids: set[str],
     licensing: LicensingSettings,
     day: date | None = None,
+    base: str | None = None,
 ) -> list[str]:
     """The drops (relative to the data root) that are new, changed or gone since `scan`, or to be judged otherwise."""
-    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day))
+    return list(changed_signatures(root, scan, style_ids=style_ids, licensing=licensing, day=day, base=base))
 
 
 def changed_signatures(
@@ -168,10 +221,11 @@ def changed_signatures(
     style_ids: set[str],
     licensing: LicensingSettings,
     day: date | None = None,
+    base: str | None = None,
 ) -> dict[str, str | None]:
     """The changed drops in order, each with its signature now; None: it is gone.
 
-    Judged otherwise: by other rules, other withdrawals, or because a grant began or ended since.
+    Judged otherwise: by other rules, other withdrawals, because a grant began or ended since, or for another base model.
     """
     day = judging_day(scan, day)
     same_rules = (
@@ -191,6 +245,7 @@ def changed_signatures(
         or name not in scanned
         or scanned[name].signature != signature
         or _grant_changed(scanned[name], scan.day if scan else None, day)
+        or (scan and base not in (None, scan.base) and _limited_to_bases(scanned[name]))
     }
     return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
 
@@ -207,6 +262,10 @@ def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
     return any(
         before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
     )
+
+
+def _limited_to_bases(drop: Drop) -> bool:
+    return any(grant.model_versions for grant in drop.grants())
 
 
 def _refuse_conflicting_sources(
@@ -242,18 +301,17 @@ def _refuse_conflicting_sources(
 
 
 def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
-    """Refuse files whose bytes also lie in a drop whose licence forbids training."""
-    forbidden = {
-        file.sha256: drop
-        for drop in drops
-        if drop.status is DropStatus.FORBIDDEN
-        for file in drop.files
-        if file.sha256
-    }
+    """Refuse files whose bytes also lie in a drop whose licence forbids training, unless their drop supersedes it."""
+    forbidden: dict[str, list[Drop]] = {}
+    for drop in drops:
+        if drop.status is DropStatus.FORBIDDEN:
+            for file in drop.files:
+                forbidden.setdefault(file.sha256 or "", []).append(drop)
 
-    def judged(file: DropAudio) -> DropAudio:
-        other = forbidden.get(file.sha256 or "")
-        if other is None or file.refusal:
+    def judged(drop: Drop, file: DropAudio) -> DropAudio:
+        others = forbidden.get(file.sha256, []) if file.sha256 and not file.refusal else []
+        other = next((other for other in others if not _supersedes(drop, other)), None)
+        if other is None:
             return file
         reason = (
             f"{file.path}: the same bytes lie in {other.folder}, whose licence does not permit AI training"
@@ -261,11 +319,17 @@ def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
         return file.model_copy(update={"refusal": reason})
 
     return [
-        drop.model_copy(update={"files": [judged(file) for file in drop.files]})
+        _with_files(drop, [judged(drop, file) for file in drop.files])
         if drop.status is DropStatus.ACCEPTED
         else drop
         for drop in drops
     ]
+
+
+def _supersedes(drop: Drop, other: Drop) -> bool:
+    return other.manifest is not None and is_replaced(
+        DeclaredTerms.of(other.manifest, other.evidence), drop.replaces
+    )
 
 
 @dataclass(frozen=True)
@@ -278,6 +342,8 @@ class _Scanner:
     day: date
     clock: date
     base: str | None
+    same_rules: bool = False
+    """Whether the last scan was judged with the rules of today."""
     policy: Policy = field(default_factory=load_policy)
 
     def scan(self, folder: Path) -> Drop:
@@ -287,7 +353,10 @@ class _Scanner:
         entries = entries_below(folder)
         former = self.former.get(name)
         files = self._audio_files(folder, entries, former)
-        found = partial(Drop, folder=name, signature=signature_of(entries), files=files)
+        others, companions = others_of(name, entries)
+        found = partial(
+            Drop, folder=name, signature=signature_of(entries), files=[*files, *others], companions=companions
+        )
         if closed := closed_folder(entries):
             where = _folder_name(self.root, folder / closed)
             return found(
@@ -301,7 +370,8 @@ class _Scanner:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
         manifest = either(manifest, former.manifest if former else None)
         present = _Present(folder, entries)
-        found = partial(found, files=[*files, *self._not_audio(name, manifest, present)], manifest=manifest)
+        others, companions = others_of(name, entries, manifest)
+        found = partial(found, files=[*files, *others], companions=companions, manifest=manifest)
         where = f"{name}/{SOURCE_JSON}"
         try:
             evidence = documents_of(self.root, folder, manifest.grant, where=where)
@@ -311,21 +381,34 @@ class _Scanner:
         if missing := missing_documents(folder, manifest.grant):
             reason = f"{where}: grant.evidence: named but not in the drop: {few(missing)}"
             return found(status=DropStatus.INCOMPLETE, reason=reason)
+        try:
+            known = former.documents if former else []
+            documents = facts_of_documents(folder, manifest, evidence, known)
+        except OSError as error:
+            reason = f"{where}: grant.evidence: cannot be read ({error.strerror}); check the documents' permissions"
+            return found(status=DropStatus.REFUSED, reason=reason)
+        found = partial(found, documents=documents)
+        if faults := [f"{facts.name}: {facts.fault}" for facts in documents if facts.fault]:
+            reason = f"{where}: grant.evidence: {few(faults, between='; ')}"
+            return found(status=DropStatus.REFUSED, reason=reason)
         drop = with_verdict(found(status=DropStatus.ACCEPTED), self.judge(manifest, evidence))
+        drop = with_replaced(self.root, drop)
         absent = present.absent(manifest)
         if drop.status is DropStatus.ACCEPTED and absent:
             reason = f"{where}: files: named but not in the drop: {few(absent)}"
             return drop.model_copy(update={"status": DropStatus.INCOMPLETE, "reason": reason})
-        return drop
+        return without_music(drop)
 
     def refuse(self, path: Path, reason: str) -> Drop:
         """A refused drop for an entry that is not a drop; its files are listed, not read."""
         name = _folder_name(self.root, path)
+        entries = entries_below(path)
+        others, companions = others_of(name, entries)
         files = [
             DropAudio(
-                path=f"{name}/{_printable_name(entry.name)}", size=entry.size, modified_ns=entry.modified_ns
+                path=f"{name}/{printable_name(entry.name)}", size=entry.size, modified_ns=entry.modified_ns
             )
-            for entry in entries_below(path)
+            for entry in entries
             if entry.is_named_like_audio
         ]
         return Drop(
@@ -333,13 +416,22 @@ class _Scanner:
             signature=drop_signature(path),
             status=DropStatus.REFUSED,
             reason=f"{name}: {reason}",
-            files=files,
+            files=[*files, *others],
+            companions=companions,
         )
 
-    def judge(self, manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
-        """The verdict of the policy on a source.json with these documents."""
+    def judge(
+        self, manifest: DropManifest, evidence: Sequence[EvidenceFile], said: Sequence[Statement] = ()
+    ) -> Verdict:
+        """The verdict of the policy on a source.json with these documents; `said`: by tags of its files."""
         verdict = judge_source(
-            manifest, self.licensing, evidence=evidence, day=self.day, base=self.base, policy=self.policy
+            manifest,
+            self.licensing,
+            evidence=evidence,
+            said=said,
+            day=self.day,
+            base=self.base,
+            policy=self.policy,
         )
         return with_remedy(verdict, manifest.grant, judged=self.day, clock=self.clock)
 
@@ -368,11 +460,11 @@ class _Scanner:
         except UnreadableRecord as error:
             raise RecordError(f"{where}: is not JSON: {error.__cause__}") from error
         except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{where}: missing; write one with the fields of a SourceRecord"
-            ) from error
+            raise FileNotFoundError(f"{where}: missing; {_instead(folder)}") from error
         except OSError as error:
             raise RecordError(f"{where}: cannot be read ({error.strerror}); check its permissions") from error
+        if odd := [f"{place} holds the control character {letter}" for place, letter in odd_texts(data)]:
+            raise RecordError(f"{where}: {few(odd)}; take it out")
         manifest = DropManifest.parse(data, where=where, context={"style_ids": self.style_ids})
         expected = SOURCE_TYPE_OF_FOLDER[folder.parent.name]
         if manifest.source_type is not expected:
@@ -385,23 +477,18 @@ class _Scanner:
     def _audio_files(self, folder: Path, entries: Sequence[Entry], former: Drop | None) -> list[DropAudio]:
         exact = folder.relative_to(self.root.path).as_posix()
         known = {file.path: file for file in former.files} if former else {}
-        return [
+        found = [
             _audio(f"{exact}/{entry.name}", entry, known) for entry in entries if entry.is_named_like_audio
         ]
-
-    def _not_audio(self, drop: str, manifest: DropManifest, present: _Present) -> Iterator[DropAudio]:
-        """Files that source.json lists although their format is not supported."""
-        for name in sorted(manifest.files):
-            if Path(name).suffix.lower() not in AUDIO_SUFFIXES and name in present:
-                relative = f"{drop}/{_printable_name(name)}"
-                kinds = ", ".join(sorted(AUDIO_SUFFIXES))
-                reason = f"{relative}: files: is no kind of audio that is taken ({kinds}); convert it"
-                yield DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
+        if self.same_rules:
+            return found
+        # Which tags bear on rights is told by the rules: they are read anew
+        return [file.model_copy(update={"said": None}) if file.said is not None else file for file in found]
 
 
 def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudio:
     """The file with its hash, if that is known, or the reason why it cannot be taken."""
-    relative = _printable_name(exact)
+    relative = printable_name(exact)
     if relative != exact:
         reason = f"{relative}: its name is not UTF-8 text, or holds a backslash; rename it"
         return DropAudio(path=relative, size=0, modified_ns=0, refusal=reason)
@@ -416,21 +503,46 @@ def _audio(exact: str, entry: Entry, known: Mapping[str, DropAudio]) -> DropAudi
     return DropAudio(path=relative, size=entry.size, modified_ns=entry.modified_ns)
 
 
+_WITHOUT_JSON = ("source.txt", "source")
+
+
+def _instead(folder: Path) -> str:
+    """What to do about a source.json that is missing: there may be one under another name, or in another place."""
+    names = [entry.name for entry in entries_below(folder)]
+    meant = [name for name in names if is_meant_as_source_json(name) or name.casefold() in _WITHOUT_JSON]
+    here = [name for name in meant if "/" not in name]
+    if here:
+        return f"there is {printable_name(here[0])}: rename it to {SOURCE_JSON}"
+    if meant:
+        return f"there is {printable_name(meant[0])}, one folder too deep: move it up, or that folder out of this one"
+    if (folder.parent / SOURCE_JSON).is_file():
+        return f"there is one in {folder.parent.name}/, one folder too high: move it into the drop"
+    return "write one with the fields of a SourceRecord"
+
+
 class _Present:
     """The regular files of a drop, by the names that source.json may give them."""
 
     def __init__(self, folder: Path, entries: Sequence[Entry]) -> None:
         self._folder = folder
-        self._listed = {entry.name for entry in entries if entry.is_regular}
+        self._listed = {
+            nfc(entry.name): entry.name for entry in entries if entry.is_regular and not entry.hidden
+        }
 
     def __contains__(self, name: str) -> bool:
-        return name in self._listed or _regular_inside(self._folder / name, self._folder)
+        return nfc(name) in self._listed or _regular_inside(self._folder / name, self._folder)
 
     def absent(self, manifest: DropManifest) -> list[str]:
-        """The files that source.json names and the drop does not have."""
+        """The files that source.json names and the drop does not have, each with the one that may be meant."""
         named = set(manifest.files)
         named |= {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()] if entry.lyrics}
-        return sorted(name for name in named if name not in self)
+        absent = sorted(name for name in named if name not in self)
+        present = list(self._listed.values())
+        hints = {name: hint_for(name, present) for name in absent[:MOST_LISTED]}
+        return [
+            f"{name} (is {printable_name(hint)} meant?)" if (hint := hints.get(name)) else name
+            for name in absent
+        ]
 
 
 def _regular_inside(path: Path, folder: Path) -> bool:
@@ -449,7 +561,8 @@ def _printable(text: str) -> str:
 def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> str | None:
     """Why a drop is still incomplete (source.json or a named file is missing), or None. No audio is opened.
 
-    A drop with a faulty source.json counts as complete: the scan refuses it with a reason. So does an entry that is no drop.
+    So is one that holds nothing beside its source.json. A drop with a faulty source.json counts as complete: the scan refuses it
+    with a reason. So does an entry that is no drop.
     """
     if not is_drop(root, folder):
         return None
@@ -460,6 +573,11 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
         return str(error)
     except (RecordError, ValidationError):
         return None
-    present = _Present(folder, entries_below(folder))
-    absent = [*present.absent(manifest), *missing_documents(folder, manifest.grant)]
+    entries = entries_below(folder)
+    absent = [*_Present(folder, entries).absent(manifest), *missing_documents(folder, manifest.grant)]
+    if (
+        not any(entry.is_named_like_audio for entry in entries)
+        and not others_of("drop", entries, manifest)[0]
+    ):
+        absent.append("audio")
     return f"{folder.name}: waiting for {few(absent)}" if absent else None

@@ -21,7 +21,14 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of
-from lofi_pipeline.ingest.source_history import SHORT_HASH, DeclaredTerms, DeclaredTermsRecord, amends
+from lofi_pipeline.ingest.source_history import (
+    SHORT_HASH,
+    DeclaredTerms,
+    DeclaredTermsRecord,
+    amends,
+    is_replaced,
+    replacing_hint,
+)
 from lofi_pipeline.licensing import Withdrawal, stricter, withdrawn_contents, withdrawn_sources
 from lofi_pipeline.storage import DataRoot
 
@@ -79,17 +86,21 @@ def _contents(drop: Drop) -> set[str]:
 def _with_stricter_terms(root: DataRoot, drop: Drop, on_record: DeclaredTerms, judge: Judge) -> Drop:
     assert drop.manifest is not None and drop.verdict is not None
     declared = DeclaredTerms.of(drop.manifest, drop.evidence)
-    if declared == on_record or amends(drop.manifest, on_record):
+    if declared == on_record or is_replaced(on_record, drop.replaces):
         return drop
     manifest = on_record.over(drop.manifest)
     evidence = _intact_documents(root, drop, on_record)
     verdict = judge(manifest, evidence)
+    is_milder_now = stricter(verdict, drop.verdict)
+    if amends(drop.manifest, on_record) and not is_milder_now:
+        return drop
     differences = "; ".join(on_record.difference(declared))
     is_stricter_now = stricter(drop.verdict, verdict)
     which = "what it says now is stricter and holds" if is_stricter_now else "what it said then holds"
+    amending = f'write "amends": "{on_record.sha256[:SHORT_HASH]}" into it'
     edited = (
         f"{source_json_of(drop)}: was edited after its tracks were ingested ({differences}); {which}. If the change is meant, "
-        f'write "amends": "{on_record.sha256[:SHORT_HASH]}" into it, else undo it'
+        f"{replacing_hint(on_record) if is_milder_now else amending}, else undo it"
     )
     if is_stricter_now:
         return drop.model_copy(update={"edited": edited})

@@ -6,18 +6,29 @@ source.json changes the record only if it says so: by `amends`, the hash of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from pydantic import Field
 
-from lofi_pipeline.entities import DropManifest, DropStatus, Entity, EvidenceFile, Grant, Scan, SourceRecord
+from lofi_pipeline.entities import (
+    DropManifest,
+    DropStatus,
+    Entity,
+    Evidence,
+    EvidenceFile,
+    Grant,
+    Scan,
+    SourceRecord,
+)
 from lofi_pipeline.entities.base import Identifier, Sha256
-from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_json_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_sealed
 
 SHORT_HASH = 16
 """Digits of the hash that people are asked to write as `amends`."""
+_LEAST_DIGITS = 12
+"""Of a hash of terms: fewer name nothing."""
 
 
 class DeclaredTerms(Entity):
@@ -38,6 +49,20 @@ class DeclaredTerms(Entity):
     def sha256(self) -> str:
         """The hash by which `amends` names the terms that it replaces."""
         return content_sha256(self)
+
+    def manifest(self) -> DropManifest:
+        """A source.json that declares these terms, and says nothing of files."""
+        record = {
+            name: getattr(self.source, name) for name in SourceRecord.model_fields if name != "track_ids"
+        }
+        return DropManifest.model_construct(**record, grant=self.grant, url=self.url)
+
+    def evidence(self) -> list[EvidenceFile]:
+        """The documents as they were then, wherever they are now."""
+        return [
+            EvidenceFile(evidence=Evidence(document=name), path=f"raw/{name}", sha256=sha256, size=0)
+            for name, sha256 in self.documents.items()
+        ]
 
     def over(self, manifest: DropManifest) -> DropManifest:
         """A source.json with these terms in place of its own; the facts on its files stay."""
@@ -81,14 +106,27 @@ class DeclaredTermsRecord(Entity):
         history = self.sources.get(source_id)
         return history[-1].claims if history else None
 
+    def is_past(self, terms: DeclaredTerms, declared: DeclaredTerms) -> bool:
+        """Whether terms that a source once declared were amended since; or undone, as it declares what is on record."""
+        source_id = terms.source.source_id
+        if declared.source.source_id != source_id:
+            return False
+        history = [item.claims for item in self.sources.get(source_id, [])]
+        return terms in history[:-1] or declared == self.on_record(source_id)
+
     def with_accepted(
-        self, accepted: Mapping[str, tuple[DropManifest, DeclaredTerms]], day: date
+        self, accepted: Mapping[str, tuple[DropManifest, DeclaredTerms, Sequence[str]]], day: date
     ) -> DeclaredTermsRecord:
-        """This record with the terms of new sources, and of those whose source.json amends the terms on record."""
+        """This record with the terms of new sources, and of those whose source.json amends the terms on record.
+
+        `accepted`: by source id, also the records that it replaces with evidence.
+        """
         sources = {source_id: list(history) for source_id, history in self.sources.items()}
-        for source_id, (manifest, terms) in sorted(accepted.items()):
+        for source_id, (manifest, terms, replaces) in sorted(accepted.items()):
             on_record = self.on_record(source_id)
-            if on_record is None or (terms != on_record and amends(manifest, on_record)):
+            if on_record is None or (
+                terms != on_record and (amends(manifest, on_record) or is_replaced(on_record, replaces))
+            ):
                 sources.setdefault(source_id, []).append(RecordedTerms(since=day, claims=terms))
         return DeclaredTermsRecord(sources=sources)
 
@@ -98,9 +136,25 @@ def amends(manifest: DropManifest, on_record: DeclaredTerms) -> bool:
     return manifest.amends is not None and on_record.sha256.startswith(manifest.amends)
 
 
+def is_replaced(terms: DeclaredTerms, replaces: Iterable[str]) -> bool:
+    """Whether these terms are among the records that are replaced: by the id of their source, or by their hash."""
+    return any(
+        name == terms.source.source_id or (len(name) >= _LEAST_DIGITS and terms.sha256.startswith(name))
+        for name in replaces
+    )
+
+
+def replacing_hint(terms: DeclaredTerms) -> str:
+    """What to write into a source.json that is meant to replace stricter terms on record."""
+    return (
+        f'write "supersedes": [{{"record": "{terms.sha256[:SHORT_HASH]}", "evidence": [{{"document": "letter.pdf"}}]}}] into '
+        "source.json, with the document in the drop that proves it"
+    )
+
+
 def declared_terms_json(root: DataRoot) -> Path:
     """The path of the record."""
-    return root.metadata / "claims.json"
+    return root.claims_json
 
 
 def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> DeclaredTermsRecord:
@@ -123,5 +177,5 @@ def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> Dec
 
 
 def save_declared_terms(root: DataRoot, record: DeclaredTermsRecord) -> None:
-    """Write the record."""
-    write_json_atomic(declared_terms_json(root), record)
+    """Write the record, and seal it."""
+    write_sealed(root, declared_terms_json(root), record)

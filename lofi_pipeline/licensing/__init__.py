@@ -4,7 +4,8 @@ Whether a whole data set or checkpoint rests on permitted sources is asked in au
 """
 
 from lofi_pipeline.licensing.errors import PolicyError
-from lofi_pipeline.licensing.judge import judge, judge_source, stricter
+from lofi_pipeline.licensing.judge import judge, stricter
+from lofi_pipeline.licensing.judge_source import judge_source
 from lofi_pipeline.licensing.policy import Policy, load_policy
 from lofi_pipeline.licensing.withdrawals import (
     Withdrawal,

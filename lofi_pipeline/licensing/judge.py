@@ -1,31 +1,22 @@
 """May this music be trained on? A working tool driven by a policy file, not legal advice.
 
-The policy is read in licensing/policy.py, what a grant adds is in licensing/grants.py. Withdrawn sources are not known here.
+The policy is read in licensing/policy.py. A source with its grant is judged in licensing/judge_source.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import lru_cache
 
-from lofi_pipeline.config import LicensingSettings
-from lofi_pipeline.entities import (
-    DropManifest,
-    EvidenceFile,
-    Grant,
-    Obligation,
-    SourceRecord,
-    SourceType,
-    Use,
-    Verdict,
-)
-from lofi_pipeline.licensing import grants
+from lofi_pipeline.entities import Obligation, SourceType, Verdict
+from lofi_pipeline.licensing.creative_commons import read_commons
 from lofi_pipeline.licensing.errors import UnreadableLicence
-from lofi_pipeline.licensing.expression import And, License, Node, read_expression
-from lofi_pipeline.licensing.policy import LicenceRule, Need, Policy, Profile, load_policy
-from lofi_pipeline.licensing.text import bans_training, normalize_license, without_grant
+from lofi_pipeline.licensing.expression import And, License, Node, read_expression, read_list
+from lofi_pipeline.licensing.policy import Found, LicenceRule, Need, Policy, Profile, load_policy
+from lofi_pipeline.licensing.text import normalize_license, readable
+from lofi_pipeline.licensing.training_words import bans_training, without_grant
 
 UNKNOWN = "LicenseRef-Unknown"
 AI_TRAINING_BAN = "LicenseRef-No-AI-Training"
@@ -34,17 +25,19 @@ GRANTED = "AI training was granted besides the licence."
 UNKNOWN_STRICTNESS = 75
 BAN_STRICTNESS = 90
 
+_VERSIONS_LISTED = re.compile(r"\d\.\d\s*[,/|]\s*\d\.\d")
+
 ASK = {
     SourceType.COMMISSIONED: "write AI training rights into the commission",
     SourceType.ROYALTY_FREE: "ask the platform for AI training rights",
     SourceType.CREATIVE_COMMONS: "ask the author for AI training rights, or choose CC0 or CC BY music",
     SourceType.PARTNERSHIP: "write AI training rights into the agreement",
 }
-EVIDENCE = (
-    "put the contract into the drop and name it in source.json, such as "
+NAMED = (
+    "into the drop and name it in source.json, such as "
     '"grant": {"uses": {"train": "allowed"}, "evidence": [{"document": "contract.pdf"}]}'
 )
-UNPROVED = f"A grant counts only with evidence: {EVIDENCE}."
+EVIDENCE = f"put the contract {NAMED}"
 
 
 def judge(
@@ -79,70 +72,13 @@ def judge(
 @lru_cache(maxsize=1000)  # of thousands of drops, most have one of a few licences
 def _judged(judging: _Judging, license_type: str) -> Verdict:
     try:
-        text = normalize_license(license_type)
+        text = readable(license_type)
         if bans_training(text):
-            return _banned(f'"{_printable(license_type):.200}" excludes AI training.')
-        found = judging.text(text)
-        tree = None if found else read_expression(license_type)
-        found = found or (judging.node(tree) if tree is not None else None)
+            return banned(f'"{_printable(license_type):.200}" excludes AI training.')
+        found = judging.whole(text)
     except UnreadableLicence as error:
         return _unknown(license_type, str(error))
-    return found or _unknown(license_type, "the policy does not know it; " + ASK[judging.source_type])
-
-
-def judge_source(
-    source: SourceRecord | DropManifest,
-    settings: LicensingSettings,
-    *,
-    grant: Grant | None = None,
-    evidence: Sequence[EvidenceFile] = (),
-    day: date | None = None,
-    base: str | None = None,
-    policy: Policy | None = None,
-) -> Verdict:
-    """Judge a source.json or a source's record under the configured profile, for a day (default: today).
-
-    Args:
-        grant: what was granted beside the licence; a source.json brings its own.
-        evidence: the documents of the grant that are there; nothing else is evidence.
-        base: the base model to be trained on, by name: a grant may be limited to others.
-    """
-    policy, day = policy or load_policy(), day or date.today()
-    if grant is None and isinstance(source, DropManifest):
-        grant = source.grant
-    verdict = _by_licence(source, settings, grant, policy, proved=bool(evidence))
-    if grant is not None:
-        if (
-            not (evidence or verdict.permitted)
-            and _by_licence(source, settings, grant, policy, proved=True).permitted
-        ):
-            verdict = verdict.model_copy(update={"reason": UNPROVED})
-        verdict = grants.limited(verdict, grant, base=base)
-        refusal = grants.expired(grant, day) or grants.forbids(grant, commercial=settings.commercial)
-        if verdict.permitted and refusal:
-            verdict = verdict.model_copy(update={"permitted": False, "reason": refusal})
-    return verdict.model_copy(update={"policy": policy.hash_with(settings), "day": day})
-
-
-def _by_licence(
-    source: SourceRecord | DropManifest,
-    settings: LicensingSettings,
-    grant: Grant | None,
-    policy: Policy,
-    *,
-    proved: bool,
-) -> Verdict:
-    """What the licence comes to with what a grant adds to it; a grant that is not proved adds nothing."""
-    return judge(
-        source.license_type,
-        source.source_type,
-        profile=settings.profile,
-        commercial=settings.commercial,
-        grant=proved and grants.gives(grant, Use.TRAIN),
-        commercial_grant=proved and grants.gives(grant, Use.COMMERCIAL),
-        evidenced=proved,
-        policy=policy,
-    )
+    return found or _unknown(license_type, f"the policy does not know it; {judging.what_to_do()}")
 
 
 def stricter(one: Verdict, other: Verdict) -> bool:
@@ -170,14 +106,36 @@ class _Judging:
     evidenced: bool
     granted_in_text: bool = False
 
+    def whole(self, text: str) -> Verdict | None:
+        """A readable text: an expression, one licence, or a list of several, all of which hold."""
+        listed = read_list(text)
+        try:
+            if found := self.text(text):
+                return found
+        except UnreadableLicence:
+            if listed is None or _contradicts_itself(listed, text):
+                raise
+        tree = read_expression(text)
+        found = self.node(tree) if tree else None
+        return found or (self.node(listed) if listed else None)
+
     def text(self, text: str) -> Verdict | None:
-        """A plain text that names one licence, with or without a grant in words."""
+        """A readable text that names one licence, with or without a grant in words."""
         found = self.policy.find(text)
         if found is not None:
-            return self._rule(*found)
-        rest, granted = without_grant(text)
+            return self._rule(found)
+        rest, granted = without_grant(normalize_license(text))
         found = self.policy.find(rest or "ai training rights") if granted else None
-        return replace(self, granted_in_text=True)._rule(*found) if found else None
+        return replace(self, granted_in_text=True)._rule(found) if found else None
+
+    def what_to_do(self) -> str:
+        """What helps with a licence that is not known: what there is already is not asked for again."""
+        if self.grant:
+            return (
+                "the grant of AI training is proved, but beside a licence that nobody knows it may not hold: write into "
+                'license_type what the document says, such as "AI Training Rights" or "Royalty Free with AI Training Rights"'
+            )
+        return ASK[self.source_type]
 
     def node(self, node: Node) -> Verdict | None:
         """A side of an expression, or several."""
@@ -198,7 +156,7 @@ class _Judging:
                 reason = f'The policy does not know the addition "{side.addition:.80}".'
                 return _not_known(f"{side.text} WITH {side.addition}", reason) if side.registered else None
             judging = replace(self, granted_in_text=True)
-        verdict = judging.text(normalize_license(side.text))
+        verdict = judging.text(side.text)
         if verdict is None and side.registered:
             return _not_known(side.text, f'The policy does not know "{side.text:.80}".')
         return verdict
@@ -207,21 +165,19 @@ class _Judging:
         rights = [side for side in node.sides if self._is_training_rights(side)]
         judging = replace(self, granted_in_text=True) if 0 < len(rights) < len(node.sides) else self
         verdicts = [(self if side in rights else judging).node(side) for side in node.sides]
-        return _all_of([v for v in verdicts if v]) if all(verdicts) else None
+        return all_of([v for v in verdicts if v]) if all(verdicts) else None
 
     def _is_training_rights(self, side: Node) -> bool:
-        found = (
-            self.policy.find(normalize_license(side.text))
-            if isinstance(side, License) and not side.addition
-            else None
-        )
-        return found is not None and found[0].id == AI_TRAINING_RIGHTS
+        found = self.policy.find(side.text) if isinstance(side, License) and not side.addition else None
+        return found is not None and found.rule.id == AI_TRAINING_RIGHTS
 
-    def _rule(self, rule: LicenceRule, version: str | None) -> Verdict:
+    def _rule(self, found: Found) -> Verdict:
+        rule = found.rule
         need = rule.needs[self.profile]
         refusal = self._refusal(rule, need)
         by_grant = refusal is None and need is Need.GRANT
-        licence = rule.id_of(version)
+        beside = by_grant and rule.id != AI_TRAINING_RIGHTS
+        licence = rule.id_of(found.version, found.port)
         obligations = [
             item
             for item in rule.obligations
@@ -230,11 +186,11 @@ class _Judging:
         contract = [Obligation.CONTRACT_TERMS] if by_grant else []
         return Verdict(
             permitted=refusal is None,
-            licence=f"{licence} AND {AI_TRAINING_RIGHTS}" if by_grant else licence,
-            reason=refusal or (GRANTED if by_grant else rule.reason),
+            licence=f"{licence} AND {AI_TRAINING_RIGHTS}" if beside else licence,
+            reason=refusal or (GRANTED if beside else rule.reason),
             obligations=tuple(dict.fromkeys([*obligations, *contract])),
             strictness=rule.strictness,
-            url=rule.url_of(version),
+            url=rule.url_of(found.version, found.port),
             commercial_use=rule.commercial_use or self.commercial_grant,
         )
 
@@ -243,24 +199,23 @@ class _Judging:
             return rule.reason
         if self.commercial and not rule.commercial_use:
             return f"{rule.reason} The configuration says commercial: true."
-        proved = self.evidenced or self.grant
-        if need is Need.EVIDENCE and not proved:
-            return f"{rule.name} count only with evidence: {EVIDENCE}."
-        if need is Need.GRANT and self.granted_in_text and not proved:
-            return f"The AI training rights that come with it count only with evidence: {EVIDENCE}."
-        if need is Need.GRANT and not (self.granted_in_text or self.grant):
+        if need is Need.EVIDENCE and not (self.evidenced or self.grant):
+            return f"{rule.reason} It counts only with evidence: put the document that shows it {NAMED}."
+        if need is Need.GRANT and not self.grant:
+            if self.granted_in_text or rule.id == AI_TRAINING_RIGHTS:
+                return f"The AI training rights count only where the grant says so outright, with evidence: {EVIDENCE}."
             return f"{rule.reason} To train on it, {ASK[self.source_type]}; then {EVIDENCE}."
         return None
 
 
-def _all_of(verdicts: list[Verdict]) -> Verdict:
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
     """Every side holds: the strictest speaks, what any asks for is asked for."""
     first = max(verdicts, key=lambda verdict: (not verdict.permitted, verdict.strictness))
-    parts = [part for verdict in verdicts for part in _parts(verdict.licence)]
+    sides = [part for verdict in verdicts for part in parts(verdict.licence)]
     return first.model_copy(
         update={
             "permitted": all(verdict.permitted for verdict in verdicts),
-            "licence": " AND ".join(dict.fromkeys(parts)),
+            "licence": " AND ".join(dict.fromkeys(sides)),
             "obligations": tuple(dict.fromkeys(o for verdict in verdicts for o in verdict.obligations)),
             "strictness": max(verdict.strictness for verdict in verdicts),
             "commercial_use": all(verdict.commercial_use for verdict in verdicts),
@@ -268,7 +223,8 @@ def _all_of(verdicts: list[Verdict]) -> Verdict:
     )
 
 
-def _parts(licence: str) -> list[str]:
+def parts(licence: str) -> list[str]:
+    """The sides of a canonical expression that all hold."""
     return [f"({licence})"] if " OR " in licence else licence.split(" AND ")
 
 
@@ -283,7 +239,14 @@ def _choice(verdicts: list[Verdict]) -> Verdict:
     return best.model_copy(update={"licence": " OR ".join(dict.fromkeys(sides))})
 
 
-def _banned(reason: str) -> Verdict:
+def _contradicts_itself(listed: And, text: str) -> bool:
+    """Whether a list of punctuation alone rather names one licence in two versions: "Attribution 4.0, CC BY 1.0"."""
+    names = [read_commons(side.text) for side in listed.sides if isinstance(side, License)]
+    return len({name.units for name in names if name}) == 1 and not _VERSIONS_LISTED.search(text)
+
+
+def banned(reason: str) -> Verdict:
+    """The verdict on words that exclude AI training."""
     return Verdict(
         permitted=False,
         licence=AI_TRAINING_BAN,

@@ -9,18 +9,39 @@ import re
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from lofi_pipeline.config import LicensingSettings, config_file, read_yaml
 from lofi_pipeline.entities import Entity, Obligation
+from lofi_pipeline.licensing.creative_commons import SIX, CommonsName, read_commons
 from lofi_pipeline.licensing.errors import PolicyError
-from lofi_pipeline.licensing.text import TEXT_RULES
+from lofi_pipeline.licensing.expression import is_registered
+from lofi_pipeline.licensing.text import TEXT_RULES, normalize_license
 from lofi_pipeline.storage import content_sha256
 
 FILE_NAME = "licence_policy.yaml"
 NEWEST_VERSION = "4.0"
+TOOL_IDS = {
+    "cc0": "CC0-1.0",
+    "pdm": "CC-PDM-1.0",
+    "pd": "CC-PDM-1.0",
+    "pdd": "CC-PDDC",
+    "pddc": "CC-PDDC",
+    "sa": "CC-SA-1.0",
+    "nc": "LicenseRef-CC-NC-1.0",
+    "nc-sa": "LicenseRef-CC-NC-SA-1.0",
+    "nd": "LicenseRef-CC-ND-1.0",
+    "nc-nd": "LicenseRef-CC-ND-NC-1.0",
+    "sampling": "LicenseRef-CC-Sampling-1.0",
+    "sampling+": "LicenseRef-CC-Sampling-Plus-1.0",
+    "nc-sampling+": "LicenseRef-CC-NC-Sampling-Plus-1.0",
+    "devnations": "LicenseRef-CC-DevNations-2.0",
+}
+"""The ids of what Creative Commons published beside its six licences; whose ids have a version."""
+_OWN_PORT = re.compile(r"(?i)^LicenseRef-(?=CC-[a-z\-]+-2\.1-[a-z]{2}$)")
+"""Before the ids that verdicts give to ports which SPDX has no id for: LicenseRef-CC-BY-2.1-ES."""
 Profile = Literal["cc", "strict"]
 
 
@@ -41,7 +62,10 @@ class LicenceRule(Entity):
         description="SPDX id, with {version} where there are several; LicenseRef-... where SPDX has none",
     )
     name: str
-    patterns: list[str] = Field(min_length=1, description="Regular expressions over the whole plain text")
+    patterns: list[str] = Field(
+        default_factory=list,
+        description="Regular expressions over the whole plain text; those of Creative Commons need none",
+    )
     needs: dict[Profile, Need]
     commercial_use: bool = True
     strictness: int = Field(ge=0, le=99)
@@ -52,15 +76,39 @@ class LicenceRule(Entity):
         default=None, pattern=r"^https://\S+$", description="Where the reason can be read up"
     )
 
-    def id_of(self, version: str | None) -> str:
-        """The canonical id of a version, such as CC-BY-4.0; LicenseRef-CC-BY when nobody said which version."""
-        if "{version}" not in self.id or version:
-            return self.id.replace("{version}", version or "")
-        return f"LicenseRef-{self.id.replace('-{version}', '')}"
+    def id_of(self, version: str | None, port: str | None = None) -> str:
+        """The canonical id of a version, such as CC-BY-4.0; LicenseRef-CC-BY when nobody said which version.
 
-    def url_of(self, version: str | None) -> str | None:
+        A port is named where SPDX names it (CC-BY-3.0-US), or where there is nothing but ports (2.1).
+        """
+        if "{version}" not in self.id:
+            return self.id
+        if not version:
+            return f"LicenseRef-{self.id.replace('-{version}', '')}"
+        unported = self.id.replace("{version}", version)
+        if not port:
+            return unported
+        ported = f"{unported}-{port.upper()}"
+        if is_registered(ported):
+            return ported
+        return unported if is_registered(unported) else f"LicenseRef-{ported}"
+
+    def url_of(self, version: str | None, port: str | None = None) -> str | None:
         """The public address of the text; that of the newest version when nobody said which."""
-        return self.url.replace("{version}", version or NEWEST_VERSION) if self.url else None
+        if not self.url:
+            return None
+        url = self.url.replace("{version}", version or NEWEST_VERSION)
+        if port and version:
+            url = url.replace(f"/{version}/", f"/{version}/{port}/")
+        return url.replace("/by-nc-nd/1.0/", "/by-nd-nc/1.0/")
+
+
+class Found(NamedTuple):
+    """What a text names: a rule of the policy, and the version and port if given."""
+
+    rule: LicenceRule
+    version: str | None = None
+    port: str | None = None
 
 
 class _PolicyFile(Entity):
@@ -69,11 +117,12 @@ class _PolicyFile(Entity):
 
 
 class Policy:
-    """The compiled policy: `find("cc by 4.0")` gives the rule and the version."""
+    """The compiled policy: `find("CC BY 4.0")` gives the rule and the version."""
 
     def __init__(self, rules: list[LicenceRule], macros: dict[str, str], *, where: str) -> None:
         self.rules = tuple(rules)
         self.sha256 = content_sha256([rules, macros, TEXT_RULES])
+        self._by_id = {rule.id: rule for rule in rules}
         self._by_reference = {_plain_reference(rule): rule for rule in rules}
         # A group name may occur once in an expression; a second mention of the version is there to be matched only
         macros = {**macros, "version2": macros.get("version", "").replace("?P<version>", "?:")}
@@ -81,18 +130,31 @@ class Policy:
             (_compiled(pattern, macros, rule, where), rule) for rule in rules for pattern in rule.patterns
         ]
 
-    def find(self, text: str) -> tuple[LicenceRule, str | None] | None:
-        """The first licence whose pattern is the whole of a plain text, and its version such as "4.0" if given."""
+    def find(self, text: str) -> Found | None:
+        """The licence that a readable text names from its first to its last word, with the version such as "4.0" if given.
+
+        Raises:
+            UnreadableLicence: it names several licences of Creative Commons, or one that was never published.
+        """
+        name = read_commons(_OWN_PORT.sub("", text))
+        if name is not None and (rule := self._by_id.get(_id_of(name))):
+            return Found(rule, name.version, name.port)
+        plain = normalize_license(text)
         for pattern, rule in self._compiled:
-            if match := pattern.fullmatch(text):
+            if match := pattern.fullmatch(plain):
                 version = (match.groupdict().get("version") or "").strip()
-                return rule, (f"{version}.0" if version.isdigit() else version) or None
-        reference = self._by_reference.get(text)
-        return (reference, None) if reference else None
+                return Found(rule, (f"{version}.0" if version.isdigit() else version) or None)
+        reference = self._by_reference.get(plain)
+        return Found(reference) if reference else None
 
     def hash_with(self, settings: LicensingSettings) -> str:
         """The hash of all that a verdict depends on beside the source: the policy, the settings and the text rules."""
         return content_sha256([self.sha256, settings])
+
+
+def _id_of(name: CommonsName) -> str:
+    """The id of the rule for a name of Creative Commons."""
+    return f"CC-{name.units.upper()}-{{version}}" if name.units in SIX else TOOL_IDS[name.units]
 
 
 def _plain_reference(rule: LicenceRule) -> str:

@@ -1,80 +1,110 @@
-"""Free text about licences made plain, by the rules that config/licence_policy.yaml states.
+"""Free text about licences made plain, so that a look-alike is none of them and a spelling does not matter.
 
-What a licence permits is not asked here: see licensing/judge.py. `CC-BY 4.0 License`, `cc by 4.0` and `(CC BY 4.0)` are one text afterwards; `CC BY 4.0` with a Cyrillic letter is none.
+What a licence permits is not asked here: see licensing/judge.py. `CC-BY 4.0 License`, `cc by 4.0` and `(CC BY 4.0)` are one text
+afterwards; `CC BY 4.0` with a Cyrillic letter is none.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from lofi_pipeline.licensing.errors import UnreadableLicence
 
-TEXT_RULES = 2
+TEXT_RULES = 3
 """Raise it when what this package makes of a text changes: every source is then judged anew."""
 
-_SEPARATORS = re.compile(r"[\s\-_/,;+]+")
-_DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"}
-_DROPPED = str.maketrans("", "", "()[]{}\"'\u2018\u2019\u201c\u201d")
-_CLOSING_WORD = re.compile(r"(?<=.) licen[cs]e$")
+MOST = 2_000
+"""Characters of a licence's name; what is longer is no name."""
 
-_AI = r"(?:ai|a\.i\.|artificial intelligence|machine learning|ml|model|genai)"
-_BAN = re.compile(
-    r"\bno ?(?:gen)?ai\b"
-    rf"|\b(?:no|not|without|never|excluding|excludes?|except|prohibit\w*|forbid\w*|forbidden|bann?\w*|den(?:y|ied|ies)"
-    rf"|disallow\w*|reserv\w* from|opt(?:ed)? out)\b.*\b(?:{_AI}|training|tdm|text and data mining)\b"
-    rf"|\b(?:{_AI}|training|tdm|text and data mining)\b.*"
-    r"\b(?:no|not|never|excluded|except|prohibit\w*|forbid\w*|forbidden|bann?\w*|den(?:y|ied|ies)|disallow\w*|opt(?:ed)? out)\b"
+_SEPARATORS = re.compile(r"[\s\-_/,;+|]+")
+_DASHES_AND_MINUS = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u05be"}
+_DROPPED = str.maketrans("", "", "()[]{}\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb")
+_CLOSING_WORD = re.compile(r"(?<=.) licen[cs]e$")
+_SPDX_TAG = re.compile(r"(?i)^([^\w\s]*)spdx-license-identifier:\s*")
+_SPDX_PAGE = re.compile(
+    r"(?i)(?<![\w@./:-])(?:https?://)?(?:www\.)?spdx\.org/licenses/([\w.+-]+?)(?:\.html|\.json)?(?![\w/+-]|\.\w)"
 )
-_GRANT = re.compile(
-    r"\b(?:(?:with|incl\.?|including|includes|plus|and|&) )?(?:an? )?(?:explicit )?(?:exclusive |non exclusive )?ai training"
-    r"(?: (?:rights?|grant|granted|permission|permitted|allowed|addendum|ok|included|licen[cs]e)){1,2}(?=$| )"
-)
+_LETTERS = re.compile(r"[^\W\d_]+")
+_OF_EAST_ASIA = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL"}
+_WITHOUT_ACCENTS = {"LATIN", "GREEK"}
 
 
 def normalize_license(license_type: str) -> str:
-    """The plain form of a licence's name.
+    """The plain form of a licence's name, for the patterns of the policy.
 
     Raises:
-        UnreadableLicence: letters or signs outside ASCII remain, such as look-alikes or invisible ones.
+        UnreadableLicence: it holds look-alikes or invisible signs.
     """
-    text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
-    text = _SEPARATORS.sub(" ", text.translate(_DROPPED).casefold()).strip(" .:")
-    _refuse_odd(text)
-    return _CLOSING_WORD.sub("", text)
+    text = fold(readable(license_type).translate(_DROPPED))
+    return _CLOSING_WORD.sub("", _SEPARATORS.sub(" ", text).strip(" .:"))
 
 
 def readable(license_type: str) -> str:
     """The text with its case, brackets and punctuation, for parsers: one space where there were several.
 
     Raises:
-        UnreadableLicence: as `normalize_license`.
+        UnreadableLicence: it holds look-alikes or invisible signs, or is too long to be a name.
     """
+    if len(license_type) > MOST:
+        raise UnreadableLicence(
+            f"it is longer than {MOST} characters; name the licence, and put its text into a file"
+        )
+    _refuse_odd(" ".join(license_type.split()))
     text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
-    text = " ".join(text.split())
-    _refuse_odd(text)
-    return text
+    return _SPDX_PAGE.sub(r"\1", _SPDX_TAG.sub(r"\1", " ".join(text.split())))
+
+
+def fold(text: str) -> str:
+    """Without case, and Latin and Greek without accents: `Paternité` is `paternite`."""
+    return "".join(_without_accent(char) for char in unicodedata.normalize("NFKC", text).casefold())
+
+
+def _without_accent(char: str) -> str:
+    if char.isascii():
+        return char
+    parts = unicodedata.normalize("NFD", char)
+    return parts[0] if len(parts) > 1 and _script(parts[0]) in _WITHOUT_ACCENTS else char
+
+
+def _script(char: str) -> str:
+    """The first word of a letter's name: LATIN, CYRILLIC, CJK."""
+    return unicodedata.name(char, "?").split()[0]
 
 
 def _refuse_odd(text: str) -> None:
-    odd = sorted({char for char in text if not char.isascii() or not char.isprintable()})
+    odd = {char for char in text if _is_odd(char)} | _look_alikes(
+        unicodedata.normalize("NFKC", text).casefold()
+    )
     if odd:
-        names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in odd[:3])
+        names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in sorted(odd)[:3])
         raise UnreadableLicence(
             f"it holds characters that no licence's name has ({names}); type it again by hand"
         )
 
 
-def bans_training(text: str) -> bool:
-    """Whether a plain text says that AI training is not allowed."""
-    return _BAN.search(text) is not None
+def _is_odd(char: str) -> bool:
+    """Whether a character is invisible, private or unassigned, or only looks like an ASCII one, as in \u2102\u2102 \u2099\u2092 AI.
 
-
-def without_grant(text: str) -> tuple[str, bool]:
-    """A plain text without its grant of AI training, and whether there was one.
-
-    `royalty free with ai training rights` gives `royalty free`, True. Words that put a condition on the grant stay in the
-    text, so that it is then no known licence.
+    Full-width letters are how Japanese is typed: they are none of these.
     """
-    rest, found = _GRANT.subn("", text)
-    return _CLOSING_WORD.sub("", " ".join(rest.split())), found > 0
+    if char.isascii() and char.isprintable():
+        return False
+    plain = unicodedata.normalize("NFKC", char)
+    disguised = any(sign.isascii() and sign.isalnum() for sign in plain)
+    return (not char.isprintable()) or (disguised and not "\uff01" <= char <= "\uff5e")
+
+
+def _look_alikes(text: str) -> set[str]:
+    """Letters of other alphabets inside a word of Latin letters, and marks that lie over Latin letters."""
+    found: set[str] = set()
+    for word in _LETTERS.findall(text):
+        scripts = {char: _script(char) for char in word if not char.isascii() and char.isalpha()}
+        others = {char for char, script in scripts.items() if script not in {"LATIN", *_OF_EAST_ASIA}}
+        if others and (any(char.isascii() for char in word) or "LATIN" in scripts.values()):
+            found |= others
+    for before, mark in pairwise(text):
+        if unicodedata.category(mark).startswith("M") and (before.isascii() or _script(before) == "LATIN"):
+            found.add(mark)
+    return found

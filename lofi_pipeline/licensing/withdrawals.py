@@ -6,7 +6,7 @@ fingerprints are to be kept of them, so that a re-encoded copy is. A grant that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -69,10 +69,20 @@ def load_withdrawals(root: DataRoot) -> list[Withdrawal]:
     return list(_Withdrawals.parse(read_json(path), where=str(path)).withdrawals) if path.is_file() else []
 
 
-def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withdrawal:
+def withdraw(
+    root: DataRoot,
+    source_id: str,
+    *,
+    reason: str,
+    day: date,
+    provider: str | None = None,
+    contents: Iterable[str] = (),
+) -> Withdrawal:
     """Take a source out from `day` on, and return its withdrawal. Doing it twice adds nothing.
 
     What is already published goes with the next scan and the next build; existing versions stay, for the audit.
+    `provider`, `contents`: what is known beside scan, registry and versions of a source that was removed before: its provider, and
+    the SHA-256 of its files.
 
     Raises:
         RecordError: no source of that id was ever seen here, or no reason was given.
@@ -85,6 +95,8 @@ def withdraw(root: DataRoot, source_id: str, *, reason: str, day: date) -> Withd
         if not enter_grown(root, path, _files(known)):
             raise edited_by_hand(path)
         seen = _Seen(root, source_id)
+        seen.sha256s |= set(contents)
+        seen.provider = seen.provider or provider
         earlier = [item for item in known if item.source_id == source_id]
         if seen.provider is None and not earlier:
             raise RecordError(f"withdraw {source_id}: no such source here; see {root.sources_json}")

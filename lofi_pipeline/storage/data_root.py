@@ -110,6 +110,16 @@ class DataRoot:
         return self.metadata / "drops.json"
 
     @property
+    def claims_json(self) -> Path:
+        """The terms that each source declared when its tracks were ingested."""
+        return self.metadata / "claims.json"
+
+    @property
+    def duplicates_json(self) -> Path:
+        """Which fingerprints were compared, and the pairs that came out."""
+        return self.metadata / "duplicates.json"
+
+    @property
     def splits_json(self) -> Path:
         """The side of the data set each track is on, for life."""
         return self.metadata / "splits.json"

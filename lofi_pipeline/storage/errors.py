@@ -7,3 +7,7 @@ from lofi_pipeline.entities import RecordError
 
 class UnreadableRecord(RecordError):
     """A file that should hold JSON does not. The message names the file and what to do."""
+
+
+class BrokenSeal(RecordError):
+    """A record that decides what is trained on, or the ledger itself, is not what was sealed. Nothing is judged or built by it."""

@@ -25,8 +25,15 @@ from typing import Any
 from lofi_pipeline.entities import LedgerHead, RecordError, now
 from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked, naming
 from lofi_pipeline.storage.data_root import DataRoot
+from lofi_pipeline.storage.errors import BrokenSeal
 
 NO_LINE = "0" * 64
+IMMUTABLE = "metadata/datasets/"
+"""What the names of files begin with that are written once: a name has one hash for ever."""
+
+
+ANNOUNCED = "about to be written: "
+"""What the name of a file gets in front of it until the file is sealed: see storage/sealed.py."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,10 @@ class Ledger:
     """Bytes up to the end of the last line that holds. A line without an end behind it is one that was never finished."""
     days: Set[date] = frozenset()
     """The days on which something was entered, by the clock of then."""
+    sealed_twice: Sequence[str] = ()
+    """Names of immutable files for which another hash was entered later; `hashes` has the first."""
+    settled: int = 0
+    """Lines up to the last that does not only announce something: a mark says the same whether its writer was killed or not."""
 
     @property
     def head(self) -> str:
@@ -57,7 +68,9 @@ class Ledger:
         """
         if earlier is not None and self.contradiction(earlier):
             return earlier
-        return LedgerHead(first=self.heads[0], lines=len(self.heads), head=self.head) if self.heads else None
+        if not self.settled:
+            return None
+        return LedgerHead(first=self.heads[0], lines=self.settled, head=self.heads[self.settled - 1])
 
     def contradiction(self, head: LedgerHead) -> str | None:
         """How the ledger contradicts a head, as the rest of a sentence; None when it has grown from there."""
@@ -78,17 +91,22 @@ def ledger_path(root: DataRoot) -> Path:
 
 
 def read_ledger(root: DataRoot) -> Ledger:
+    """The ledger of a data root: see `read_ledger_file`."""
+    return read_ledger_file(ledger_path(root))
+
+
+def read_ledger_file(path: Path) -> Ledger:
     """All entries up to the first line that does not follow from the one before.
 
     A last line without its end is no entry and no tampering: whoever wrote it was killed, or found the disk full.
     """
-    path = ledger_path(root)
     hashes: dict[str, str] = {}
     heads: list[str] = []
     entries: set[tuple[str, str]] = set()
     days: set[date] = set()
+    twice: dict[str, None] = {}
     broken: int | None = None
-    size = 0
+    size = settled = 0
     if not path.is_file():
         return Ledger(hashes, heads)
     with path.open("rb") as file:
@@ -102,16 +120,21 @@ def read_ledger(root: DataRoot) -> Ledger:
             except (ValueError, KeyError, TypeError):
                 broken = number
                 break
-            if line != _line(name, sha256, when, chain) or chain != _chain(before, name, sha256, when):
+            written = isinstance(name, str) and line == _line(name, sha256, when, chain)
+            if not written or chain != _chain(before, name, sha256, when):
                 broken = number
                 break
-            hashes[name] = sha256
+            if name.startswith(IMMUTABLE) and hashes.get(name, sha256) != sha256:
+                twice[name] = None
+            else:
+                hashes[name] = sha256
             entries.add((name, sha256))
             with suppress(ValueError, TypeError):  # no day, but the chain holds
                 days.add(datetime.fromisoformat(when).date())
             heads.append(chain)
+            settled = settled if name.startswith(ANNOUNCED) else len(heads)
             size += len(line)
-    return Ledger(hashes, heads, entries, broken, size, days)
+    return Ledger(hashes, heads, entries, broken, size, days, list(twice), settled)
 
 
 def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool = True) -> list[str]:
@@ -123,12 +146,15 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
 
     Raises:
         OSError: the disk is full or cannot be written; the ledger is as it was.
+        BrokenSeal: another hash is to be entered for a file that is written once.
     """
     path = ledger_path(root)
     with locked(path):
         known = read_ledger(root)
         if known.broken is not None:
             return []
+        if replace:
+            _refuse_second_seals(known, hashes)
         new = {
             name: sha256
             for name, sha256 in hashes.items()
@@ -142,6 +168,15 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
         if lines:
             _append(path, known.size, b"".join(lines))
     return list(new)
+
+
+def _refuse_second_seals(known: Ledger, hashes: Mapping[str, str]) -> None:
+    for name, digest in hashes.items():
+        if name.startswith(IMMUTABLE) and known.hashes.get(name, digest) != digest:
+            raise BrokenSeal(
+                f"{name}: was sealed with the hash {known.hashes[name][:12]} and is never written again, but has {digest[:12]} now; "
+                "take it back from a backup"
+            )
 
 
 def is_entered(root: DataRoot, path: Path) -> bool:

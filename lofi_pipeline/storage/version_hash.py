@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
-from lofi_pipeline.storage.atomic import content_sha256
+from lofi_pipeline.storage.atomic import canonical_json
 
 NOT_HASHED_OF_A_TRACK = ("audio_sha256",)
 """Encoders round differently on different processors; the bytes of the original do not."""
+HASHED_WHERE_KNOWN = ("credits",)
+"""Fields of tracks that came later: where there is nothing in them, a version is the one that it was before."""
 NOT_HASHED_OF_A_SOURCE = ("verdict",)
 """The policy's verdict is not part of a source: rewording a reason must not make another version."""
 
@@ -18,11 +21,26 @@ def version_hash(version: Mapping[str, Any]) -> str:
 
     Taken of the JSON as it stands in the file: fields that were added to the model later do not change an old hash.
     """
-    content: list[Any] = [_without(NOT_HASHED_OF_A_TRACK, version["tracks"]), version["sources"]]
+    parts = [_without(NOT_HASHED_OF_A_TRACK, version["tracks"]), iter(version["sources"])]
     if version.get("provenance"):
-        content.append(_without(NOT_HASHED_OF_A_SOURCE, version["provenance"]))
-    return content_sha256(content)
+        parts.append(_without(NOT_HASHED_OF_A_SOURCE, version["provenance"]))
+    # The hash of the canonical JSON of a list of these lists, without having the whole text in memory
+    found = sha256(b"[")
+    for number, part in enumerate(parts):
+        found.update(b",[" if number else b"[")
+        for at, item in enumerate(part):
+            found.update(f"{',' if at else ''}{canonical_json(item)}".encode())
+        found.update(b"]")
+    found.update(b"]")
+    return found.hexdigest()
 
 
-def _without(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in item.items() if name not in names} for item in items]
+def _without(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (
+        {
+            name: value
+            for name, value in item.items()
+            if name not in names and not (value is None and name in HASHED_WHERE_KNOWN)
+        }
+        for item in items
+    )

@@ -15,7 +15,9 @@ from lofi_pipeline.styles.errors import (
 from lofi_pipeline.styles.lyrics import (
     INSTRUMENTAL_LYRICS,
     MAX_LYRICS_BYTES,
+    is_instrumental,
     lyrics_of,
+    lyrics_timing,
     normalise_lyrics,
     read_lyrics,
 )
@@ -57,10 +59,12 @@ __all__ = [
     "direction",
     "fold_tempo",
     "has_words",
+    "is_instrumental",
     "leading_instruments",
     "load_presets",
     "load_vocabulary",
     "lyrics_of",
+    "lyrics_timing",
     "needs_review",
     "normalise_lyrics",
     "preset_of",

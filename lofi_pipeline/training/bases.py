@@ -6,11 +6,10 @@ says of its licence is in model_card.py.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import lofi_pipeline
 from lofi_pipeline.entities import BaseModelFacts
 from lofi_pipeline.environment import Environment
-from lofi_pipeline.storage import content_sha256, file_sha256
+from lofi_pipeline.storage import content_sha256, file_sha256, read_json
 from lofi_pipeline.training.errors import BaseModelError
 from lofi_pipeline.training.model_card import MODEL_CARD, licence_of
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 NANO = "nano"
 NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
 PIPELINE_CLASS = "AceStepPipeline"
+ENCODERS = ("vae", "text_encoder", "tokenizer")
+"""The components that make latents and conditions, beside the condition encoder: it holds silence and no prompt, too."""
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
@@ -49,7 +50,7 @@ def base_folder(name: str) -> Path:
             f"(as {PIPELINE_CLASS}.save_pretrained writes it)"
         )
     try:
-        found = json.loads(index.read_bytes()).get("_class_name")
+        found = read_json(index).get("_class_name")
     except (ValueError, AttributeError) as error:
         raise BaseModelError(
             f"base model {name!r}: {index} is not readable ({error}); fetch the model again"
@@ -98,8 +99,9 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
         BaseModelError: see `base_folder`.
     """
     folder = base_folder(name)
+    _check_configurations(name, folder)
     try:
-        codec = json.loads((folder / "vae" / "config.json").read_bytes())
+        codec = read_json(folder / "vae" / "config.json")
         rate = int(codec["sampling_rate"])
         hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -118,6 +120,16 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
     )
 
 
+def _check_configurations(name: str, folder: Path) -> None:
+    """A key that is given twice means the first value to one reader, and the last to another."""
+    for path in model_files(folder):
+        if path.name.endswith("config.json"):
+            try:
+                read_json(path)
+            except (OSError, ValueError) as error:
+                raise BaseModelError(f"base model {name!r}: {error}; fetch the model again") from error
+
+
 def shown_name(name: str) -> str:
     """What a base model is called in records: a folder's own name, without the way to it."""
     folder = Path(name).expanduser()
@@ -126,7 +138,7 @@ def shown_name(name: str) -> str:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that make the model: its index, and weights and configuration of the components the index names."""
-    index = json.loads((folder / "model_index.json").read_bytes())
+    index = read_json(folder / "model_index.json")
     components = [key for key in index if not key.startswith("_") and (folder / key).is_dir()]
     found = {folder / "model_index.json"}
     for component in components:
@@ -155,7 +167,7 @@ def pick_device(wanted: str = "auto") -> str:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Switch off the loaders' progress bars, and diffusers' warnings about its own VAE and about any other codec."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
@@ -185,7 +197,12 @@ def torch_threads() -> int:
 
 
 def load_base(
-    name: str, *, device: str = "cpu", dtype: torch.dtype | None = None, vae_dtype: torch.dtype | None = None
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    vae_dtype: torch.dtype | None = None,
+    without: Collection[str] = (),
 ) -> AceStepPipeline:
     """The base model, ready to use: eval mode, no progress bar, no gradients asked for.
 
@@ -194,6 +211,7 @@ def load_base(
         device: such as `cpu` or `cuda`.
         dtype: of the weights; by default float32 on the CPU and bfloat16 elsewhere.
         vae_dtype: another dtype for the codec alone, such as float32 to encode with.
+        without: components to leave out, such as ENCODERS where only the transformer has work to do: they cost memory.
 
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
@@ -208,9 +226,13 @@ def load_base(
     chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     types: Any = chosen if vae_dtype in (None, chosen) else {"default": chosen, "vae": vae_dtype}
     try:
-        with _quietly():
+        with quietly():
             pipeline = AceStepPipeline.from_pretrained(
-                str(folder), dtype=types, use_safetensors=True, local_files_only=True
+                str(folder),
+                dtype=types,
+                use_safetensors=True,
+                local_files_only=True,
+                **dict.fromkeys(without),
             )
     except Exception as error:  # whatever is wrong in there, the user needs the base's name and what to do
         raise BaseModelError(

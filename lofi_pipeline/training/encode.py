@@ -7,7 +7,6 @@ through the base model is in encoder.py.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import torch
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, VersionTrack
-from lofi_pipeline.storage import DataRoot, content_sha256, replacing
+from lofi_pipeline.storage import DataRoot, content_sha256, read_json, replacing
 from lofi_pipeline.training.bases import base_folder, describe_base, load_base, pick_device
 from lofi_pipeline.training.captions import captions_of
 from lofi_pipeline.training.encoded_file import (
@@ -109,7 +108,9 @@ class _LazyEncoder:
     def _encoder(self) -> Encoder:
         if self.pipeline is None:
             device = pick_device(self.device)
-            self.pipeline = load_base(self.base_name, device=device, vae_dtype=torch.float32)
+            self.pipeline = load_base(
+                self.base_name, device=device, vae_dtype=torch.float32, without=("transformer",)
+            )
         return Encoder(self.pipeline)
 
     def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
@@ -195,7 +196,7 @@ class _TrackEncoder:
 
 def patch_size(base_name: str) -> int:
     """Latent frames in a token of the base's transformer: lengths must be whole multiples, or it pads."""
-    config = json.loads((base_folder(base_name) / "transformer" / "config.json").read_bytes())
+    config = read_json(base_folder(base_name) / "transformer" / "config.json")
     return int(config.get("patch_size", 2))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,12 +21,12 @@ from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, trainin
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import load_base, pick_device, torch_threads
+from lofi_pipeline.training.bases import ENCODERS, load_base, pick_device, torch_threads
 from lofi_pipeline.training.checkpoints import commit_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.lineage import last_step
-from lofi_pipeline.training.loss import CropReader, FlowMatching, bucket_by_shape
+from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
@@ -83,8 +84,7 @@ class Trainer:
         self.state = TrainingState(lineage=lineage.lineage, step=0)
         self.pipeline, self.encoded = self._load_and_encode(version)
         self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
-        # The codec and the text encoder have done their work; the memory is the transformer's now.
-        self.pipeline.register_modules(vae=None, text_encoder=None, tokenizer=None, condition_encoder=None)
+        self.pipeline.register_modules(condition_encoder=None)  # silence was all that was wanted of it
         self.transformer: Any = self.pipeline.transformer
         self.parameters = add_adapter(self.transformer, self.preset)
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
@@ -94,24 +94,28 @@ class Trainer:
         self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
         self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
         self._plan = self._batch_plan()
+        self._draws = ThreadPoolExecutor(1, thread_name_prefix="crops")
+        self._next: tuple[int, Future[list[Crop]]] | None = None
 
     def _load_and_encode(self, version: DatasetVersion) -> tuple[AceStepPipeline, EncodedDataset]:
-        """The base model, and the data set as it encodes it; among several processes the main one encodes first."""
-        main = self.accelerator.is_main_process
-        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
+        """What is trained on of the base model, and the data set; among several processes the main one encodes first.
+
+        Codec and text encoder are loaded only where something is not in the cache yet, and gone before the transformer comes.
+        """
+        main, device = self.accelerator.is_main_process, str(self.accelerator.device)
         with self.accelerator.main_process_first():
-            pipeline = load_base(
-                self.job.base, device=str(self.accelerator.device), dtype=dtype, vae_dtype=torch.float32
-            )
             encoded = encode_dataset(
                 version,
                 self.root,
                 self.job.base,
                 self.preset,
                 self._log_encoding if main else None,
-                pipeline=pipeline,
+                device=device,
             )
-        return pipeline, encoded
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
+        return load_base(self.job.base, device=device, dtype=dtype, without=ENCODERS), encoded
 
     def _new_optimiser(self) -> torch.optim.AdamW:
         return torch.optim.AdamW(
@@ -166,6 +170,7 @@ class Trainer:
         self.resume()
         path = training_log(self.root)
         with ExitStack() as stack:
+            stack.callback(self._draws.shutdown)
             log: TextIO | None = None
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
@@ -218,16 +223,29 @@ class Trainer:
         )
         return float(asked) > 0
 
+    def _draw(self, step: int) -> list[Crop]:
+        rank = self.accelerator.process_index
+        return self._training.draw(self._plan.chosen(step, rank), "train", self.preset.seed, step, rank)
+
+    def _crops(self, step: int) -> list[Crop]:
+        """The crops of a step; those of the next one are drawn while it is under way."""
+        if self._next is None or self._next[0] != step:
+            self._next = step, self._draws.submit(self._draw, step)
+        crops = self._next[1].result()
+        if step + 1 < self.end:
+            self._next = step + 1, self._draws.submit(self._draw, step + 1)
+        return crops
+
     def _step(self) -> float | None:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
-        step, rank = self.state.step, self.accelerator.process_index
-        chosen = self._plan.chosen(step, rank)
-        groups = bucket_by_shape(self._training.draw(chosen, "train", self.preset.seed, step, rank))
+        step = self.state.step
+        crops = self._crops(step)
+        groups = bucket_by_shape(crops)
         total = torch.zeros((), device=self.accelerator.device)
         for place, group in enumerate(groups, start=1):
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
             with nullcontext() if place == len(groups) else self.accelerator.no_sync(self.model):
-                part = self.flow.loss(self.model, group) * (len(group) / len(chosen))
+                part = self.flow.loss(self.model, group) * (len(group) / len(crops))
                 self.accelerator.backward(part)
             total += part.detach()
         norm = self.accelerator.clip_grad_norm_(self.parameters, self.preset.max_grad_norm)

@@ -6,6 +6,7 @@ https://huggingface.co/docs/hub/model-cards#model-card-metadata
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -36,14 +37,15 @@ def licence_of(folder: Path) -> str | None:
 
 
 def _scalars(text: str) -> dict[str, str]:
-    """The top-level fields with a single value. Composed only: constructing would follow merge keys, however many."""
+    """The top-level fields with a single value, given once. Composed only: constructing would follow merge keys, however many."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return {}
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    given = Counter(key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode))
     return {
         key.value: value.value.strip()
         for key, value in pairs
-        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and given[key.value] == 1
     }

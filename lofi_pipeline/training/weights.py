@@ -17,7 +17,7 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
-from lofi_pipeline.checkpoints.folder import PEFT_FILE
+from lofi_pipeline.checkpoints.folder import PEFT_CONFIG, PEFT_FILE
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.training.sampling import generator
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LIVE_ADAPTER = "default"
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
-PEFT_CONFIG = "adapter_config.json"
 PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
 PARITY_FRAMES = 32

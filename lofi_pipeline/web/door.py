@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import secrets
 import socket
@@ -10,16 +11,23 @@ import psutil
 from pydantic import Field
 
 from lofi_pipeline.entities import Entity
+from lofi_pipeline.errors import LofiError
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 USUAL_PORT = 80
+FIRST_PORT = 3000
+PORTS_TRIED = 50
+
+
+class PortTaken(LofiError):
+    """Another program listens on the port that was asked for."""
 
 
 class Door(Entity):
     """An address to listen on, and the rules for what comes in there."""
 
     host: str = "127.0.0.1"
-    port: int = 3000
+    port: int = FIRST_PORT
     token: str | None = Field(
         default=None, repr=False, description="Without one, whoever reaches the port is let in"
     )
@@ -55,6 +63,37 @@ class Door(Entity):
     def cookie(self) -> str:
         """The cookie's name: browsers send those of one port to all ports of a host."""
         return f"lofi-{self.port}"
+
+
+def free_port(host: str, wanted: int | None) -> int:
+    """The port to listen on: the one that is wanted, else the first from 3000 on that nobody listens on.
+
+    Raises:
+        PortTaken: the wanted one is not free, or none is.
+    """
+    ports = range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if wanted is None else [wanted]
+    free = next((port for port in ports if _is_free(host, port)), None)
+    if free is None:
+        raise PortTaken(
+            f"port {wanted or f'{FIRST_PORT} to {ports[-1]}'} of {host} is taken by another program, perhaps by another lofi ui; "
+            "end that, or choose another with --port"
+        )
+    return free
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether it can be listened on now; a host that there is none of is found out where it is listened on."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        return True
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(address)
+        except OSError as error:
+            return error.errno not in (errno.EADDRINUSE, errno.EACCES)
+    return True
 
 
 def new_token() -> str:

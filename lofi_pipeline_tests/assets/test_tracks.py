@@ -101,7 +101,7 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
     built = run(instance, "build_dataset")
     assert built.success
     checks = {check.check_name: check.passed for check in built.get_asset_check_evaluations()}
-    assert len(checks) == 10
+    assert len(checks) == 11
     assert [name for name, passed in sorted(checks.items()) if not passed] == [
         "no_drop_waits_or_is_refused",
         "validation_share_is_near_its_target",  # one track has no second for validation

@@ -217,7 +217,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "10 GB of flac": ("x.flac", _then_nothing(_NEVER_ENDING_FLAC), "UndecodableAudio"),
     "10 GB of ogg": ("x.ogg", _then_nothing(b"OggS\0\2" + bytes(20) + b"\1\x1e"), "UndecodableAudio"),
     "10 GB of ID3": ("x.mp3", _then_nothing(b"ID3\4\0\0\x7f\x7f\x7f\x7f"), "UndecodableAudio"),
-    "huge header": ("x.wav", _wav_claiming(0xFFFFFF00), "TooLong"),
+    "huge header": ("x.wav", _wav_claiming(0xF0000000), "TooLong"),
     "ten hours by header": ("x.wav", _wav_claiming(10 * 3600 * 16_000), "TooLong"),
     "ten hours by mp3 tag": ("x.mp3", _mp3_claiming(10 * 3600 * 48_000 // 1152), "TooLong"),
     "ten hours by flac header": ("x.flac", _flac_claiming(10 * 3600 * 48_000), "TooLong"),

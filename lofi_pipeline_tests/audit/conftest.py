@@ -10,7 +10,7 @@ import pytest
 from lofi_pipeline.entities import SourceType
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.audit.roots import trained
-from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, work
+from lofi_pipeline_tests.drops import CONTRACT, GRANT, acceptance_of, facts, make_drop, song, work
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
         cost=250.0,
         defaults={"style_ids": ["SEASON-01"]},
         grant=GRANT | {"validity": {"end": "2099-12-31"}},
+        accepted=[acceptance_of("session", "end", "2099-12-31")],
     )
     files = {"c.wav": song(2), "d.wav": song(3), **CONTRACT}
     make_drop(root, "session", files, session, kind=SourceType.COMMISSIONED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 
@@ -166,3 +167,22 @@ def test_a_file_that_is_sent_in(data: DataRoot, tmp_path: Path) -> None:
     done = lofi(data, "file", foreign)
     assert done.exit_code == 1
     assert "Not one of ours" in done.output
+
+
+def test_terms_that_nobody_accepted_exit_1_until_somebody_does(data: DataRoot, tmp_path: Path) -> None:
+    path = data.raw / "commissioned" / "session" / "source.json"
+    said = json.loads(path.read_bytes())
+    # As in a data root from before: built when nobody was asked
+    for record in (path, data.drops_json, data.dataset_version(load_version(data).dataset.hash)):
+        record.write_text(
+            re.sub(r'"accepted": \[(?:[^][]|\[[^]]*\])*\]', '"accepted": []', record.read_text())
+        )
+    done = lofi(data, ID, "--json", tmp_path / "out.json")
+    assert done.exit_code == 1
+    assert "It ends on 2099-12-31" in done.output
+    path.write_text(json.dumps(said))
+    lofi(data, ID, "--json", tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())["findings"]
+    codes = {finding["code"]: finding["severity"] for finding in found}
+    assert "grant-not-accepted" not in codes
+    assert codes["terms-accepted"] == "info"

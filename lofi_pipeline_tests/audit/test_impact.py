@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from lofi_pipeline.audit import AuditInputs, UnknownSubject, compare, find_subject, look_up, trace
 from lofi_pipeline.audit.lookup import MatchKind
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import DataRoot, read_json, remove_sealed
 from lofi_pipeline_tests.audit.roots import land, lineage_for
-from lofi_pipeline_tests.drops import register, work
+from lofi_pipeline_tests.drops import register, song, work
 
 ID = "epoch=0-step=60_lora"
 LICENSING = load_config().licensing
@@ -65,8 +67,8 @@ def test_the_same_bytes_under_another_name_are_tainted_too(data: DataRoot) -> No
     source = data.raw / "creative-commons" / "commons" / "source.json"
     data_of = read_json(source)
     data_of["source_id"] = "renamed"
-    (data.metadata / "claims.json").unlink()  # as if the drop had come under this name from the start
-    data.drops_json.unlink()
+    for path in (data.claims_json, data.drops_json):  # as if the drop had come under this name from the start
+        remove_sealed(data, path)
     source.write_text(json.dumps(data_of))
     work(data)
     renamed = build_dataset(data, load_config()).version
@@ -121,7 +123,7 @@ def test_two_checkpoints_differ_in_their_facts(data: DataRoot) -> None:
 def test_a_file_of_ours_is_known_again(data: DataRoot, tmp_path: Path, file: str, kind: MatchKind) -> None:
     sent = tmp_path / "sent in.bin"
     sent.write_bytes((data.path / file).read_bytes())
-    found = look_up(AuditInputs(data), sent)
+    found = look_up(AuditInputs(data), sent, load_config().audio)
     assert {match.kind for match in found.matches} == {kind}
     version = load_version(data)
     for match in found.matches:
@@ -129,7 +131,8 @@ def test_a_file_of_ours_is_known_again(data: DataRoot, tmp_path: Path, file: str
         if kind in (MatchKind.CHECKPOINT_FILE, MatchKind.SAMPLE):
             assert match.lineage == lineage_for(version).lineage
     sent.write_bytes(sent.read_bytes() + b"\0")
-    assert not look_up(AuditInputs(data), sent).matches
+    again = {match.kind for match in look_up(AuditInputs(data), sent, load_config().audio).matches}
+    assert again == ({MatchKind.RECORDING} if kind in (MatchKind.ORIGINAL, MatchKind.PROCESSED) else set())
 
 
 def test_what_retention_removed_is_still_known(data: DataRoot, tmp_path: Path) -> None:
@@ -140,5 +143,47 @@ def test_what_retention_removed_is_still_known(data: DataRoot, tmp_path: Path) -
     sample.write_bytes((folder / "samples" / "01.flac").read_bytes())
     (folder / "adapter_model.safetensors").unlink()
     (folder / "samples" / "01.flac").unlink()
-    assert look_up(AuditInputs(data), sent).matches
-    assert look_up(AuditInputs(data), sample).matches
+    assert look_up(AuditInputs(data), sent, load_config().audio).matches
+    assert look_up(AuditInputs(data), sample, load_config().audio).matches
+
+
+def test_music_that_was_converted_cut_and_tagged_since_is_known_by_its_sound(
+    data: DataRoot, tmp_path: Path
+) -> None:
+    """Also what no version has any more; and how sure that is, is said."""
+    samples, rate = soundfile.read(data.raw / "creative-commons" / "commons" / "a.wav")
+    original = find_track(data, "a.wav")
+    for name, form in (
+        ("sent.wav", "WAV"),
+        ("sent.mp3", "MP3"),
+        ("sent.ogg", "OGG"),
+        ("sent.flac", "FLAC"),
+    ):
+        sent = tmp_path / name
+        soundfile.write(sent, 0.5 * samples[2 * rate :], rate, format=form)
+        found = look_up(AuditInputs(data), sent, load_config().audio)
+        assert found.heard, (name, found.not_heard)
+        (match,) = [each for each in found.matches if each.kind is MatchKind.RECORDING]
+        assert (match.track_id, match.source_ids) == (original, ["commons"])
+        assert match.similarity is not None and match.similarity > 0.75 and "% alike" in match.sentence
+        assert match.dataset_hash == load_version(data).dataset.hash
+    shutil.rmtree(data.cache)  # the index is made again from the fingerprints, in memory
+    shutil.rmtree(data.dataset_version("any").parent)
+    before = {path: path.stat().st_mtime_ns for path in data.path.rglob("*")}
+    (match,) = look_up(AuditInputs(data), tmp_path / "sent.mp3", load_config().audio).matches
+    assert match.track_id == original and "in no data set version" in match.sentence
+    assert {path: path.stat().st_mtime_ns for path in data.path.rglob("*")} == before
+
+
+def test_other_music_is_nobodys_and_what_cannot_be_heard_is_said(data: DataRoot, tmp_path: Path) -> None:
+    found = look_up(AuditInputs(data), song(9), load_config().audio)
+    assert found.heard and not [match for match in found.matches if match.kind is MatchKind.RECORDING]
+    text = tmp_path / "words.txt"
+    text.write_text("no music")
+    found = look_up(AuditInputs(data), text, load_config().audio)
+    assert not found.heard and not found.matches and "words.txt" in (found.not_heard or "")
+
+
+def find_track(root: DataRoot, filename: str) -> str:
+    (track_id,) = [it.track.track_id for it in load_version(root).tracks if it.track.filename == filename]
+    return track_id

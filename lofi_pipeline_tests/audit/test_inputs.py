@@ -18,7 +18,7 @@ from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, file_sha256, sealed
 from lofi_pipeline_tests.audit.roots import land, lineage_for, other_lineage
 from lofi_pipeline_tests.drops import register
 
@@ -63,7 +63,7 @@ def busy(data: DataRoot, monkeypatch: pytest.MonkeyPatch) -> DataRoot:
     land(data, other, 60)
     withdraw(data, "session", reason="it ended", day=date.today())
     register(data)
-    hashed = verifier.file_sha256
+    hashed = file_sha256
 
     def not_counted(path: Path) -> str:
         _counting.append(Counter())
@@ -73,7 +73,8 @@ def busy(data: DataRoot, monkeypatch: pytest.MonkeyPatch) -> DataRoot:
             _counting.pop()
 
     # Hashing is no reading: the Verifier hashes every file that a record names, records among them
-    monkeypatch.setattr(verifier, "file_sha256", not_counted)
+    for module in (verifier, sealed):
+        monkeypatch.setattr(module, "file_sha256", not_counted)
     return data
 
 

@@ -28,6 +28,8 @@ from lofi_pipeline.storage import (
     ledger_path,
     read_json,
     read_ledger,
+    write_json_atomic,
+    write_sealed,
 )
 from lofi_pipeline_tests.audit.roots import land, lineage_for, other_lineage, score
 from lofi_pipeline_tests.drops import facts, make_drop, register, work
@@ -330,13 +332,17 @@ def test_lines_cut_off_the_end_of_the_seals_are_found_with_the_withdrawal_they_h
     withdraw(data, "session", reason="it ended", day=date.today())
     register(data)
     whole, withdrawals = ledger_path(data).read_bytes(), data.metadata / "withdrawals.json"
-    total = len(read_ledger(data).heads)
+    total, known = len(read_ledger(data).heads), read_json(data.drops_json)["ledger"]["lines"]
     withdrawals.unlink()
     for lines in range(1, total + 1):
         ledger_path(data).write_bytes(whole)
         cut(data, lines)
-        (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]
-        assert f"it had {total} lines" in finding.sentence and "withdrawals" in finding.sentence
+        found = audit(data).findings
+        if lines <= total - known:  # no record tells of these, but they are of the scan itself
+            assert {"metadata/withdrawals.json", "metadata/drops.json"} & {each.where for each in found}
+            continue
+        (finding,) = [each for each in found if each.code == "seals-cut"]
+        assert f"it had {known} lines" in finding.sentence and "withdrawals" in finding.sentence
     register(data)  # a later scan does not make anybody forget
     append_to_ledger(data, {f"more-{number}": "0" * 64 for number in range(total + 5)})
     assert "seals-cut" in {finding.code for finding in audit(data).findings}
@@ -345,8 +351,8 @@ def test_lines_cut_off_the_end_of_the_seals_are_found_with_the_withdrawal_they_h
 def test_a_later_checkpoint_bears_witness_of_the_seals_before_it(data: DataRoot) -> None:
     before = len(read_ledger(data).heads)
     landed = land(data, lineage_for(load_version(data)), 120)
-    for path in (data.drops_json, data.built_from_json):
-        path.write_text(json.dumps({**read_json(path), "ledger": None}, indent=2, ensure_ascii=False) + "\n")
+    write_json_atomic(data.built_from_json, {**read_json(data.built_from_json), "ledger": None})
+    write_sealed(data, data.drops_json, {**read_json(data.drops_json), "ledger": None})
     assert audit(data).clean
     cut(data, len(read_ledger(data).heads) - before + 1)
     (finding,) = [each for each in audit(data).findings if each.code == "seals-cut"]

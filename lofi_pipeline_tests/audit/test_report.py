@@ -15,6 +15,7 @@ from lofi_pipeline.audit import (
     UnknownSubject,
     build_report,
     find_subject,
+    is_written,
     read_report,
     verdict_today,
     write_audit,
@@ -23,7 +24,7 @@ from lofi_pipeline.audit.base_model import base_at_hand
 from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
-from lofi_pipeline.entities import AuditReport, Obligation, Severity, Split, SubjectKind
+from lofi_pipeline.entities import AuditReport, Obligation, Severity, Split, SubjectKind, now
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.bases import describe_base
@@ -275,6 +276,24 @@ def test_written_audits_read_back_and_do_not_change(data: DataRoot) -> None:
     before = {path: path.stat().st_mtime_ns for path in written.files}
     write_audit(inputs, subject, report)
     assert {path: path.stat().st_mtime_ns for path in written.files} == before
+
+
+def test_an_audit_that_could_not_be_written_to_its_end_counts_as_none_beside_the_files_of_an_earlier_one(
+    data: DataRoot,
+) -> None:
+    inputs = AuditInputs(data)
+    subject = find_subject(inputs, ID)
+    report = build_report(inputs, subject, config=load_config())
+    folder = write_audit(inputs, subject, report).folder
+    assert is_written(folder)
+    shutil.rmtree(folder / "LICENSES")
+    (folder / "LICENSES").touch()  # in the way, as a full disk would be
+    with pytest.raises(OSError, match="LICENSES"):
+        write_audit(inputs, subject, report.model_copy(update={"made": now()}))
+    assert not is_written(folder)
+    (folder / "LICENSES").unlink()
+    write_audit(inputs, subject, report)
+    assert is_written(folder)
 
 
 def test_a_checkpoint_whose_version_is_elsewhere_cannot_be_audited(data: DataRoot) -> None:

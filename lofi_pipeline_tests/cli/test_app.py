@@ -18,6 +18,7 @@ from lofi_pipeline.installation import PROJECT_ROOT
 def wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration with a wrong key; the variable that the option sets is put back afterwards."""
     monkeypatch.setenv(CONFIG_VARIABLE, "")
+    (tmp_path / "data").mkdir()
     file = tmp_path / "mine.yaml"
     file.write_text("retention: {keep_worst: 1}\ntraining: {presets: {}}\n")
     return file
@@ -57,4 +58,4 @@ def test_a_configuration_that_is_no_file_is_wrong_usage(name: str, wrong: Path, 
     found = lofi("--config", tmp_path / name, "run", "--data", tmp_path / "data")
     assert found.exit_code == 2
     assert "--config" in found.output
-    assert not (tmp_path / "data").exists()
+    assert not list((tmp_path / "data").iterdir())

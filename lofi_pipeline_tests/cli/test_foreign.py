@@ -22,7 +22,9 @@ from lofi_pipeline.automation.instance import (
 from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans
 from lofi_pipeline.cli.console import SafeConsole
 from lofi_pipeline.cli.run_summary import RefusedLine, Summary, show
+from lofi_pipeline.cli.ui import relayed
 from lofi_pipeline.installation import shipped
+from lofi_pipeline.resources import OtherDataRoot, Workspace
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.cli.test_cli import lofi
 from lofi_pipeline_tests.drops import facts, make_drop, register
@@ -186,3 +188,30 @@ def test_dagster_takes_no_environment_from_a_data_root(root: DataRoot, tmp_path:
             ForeignConfiguration, match=r"\.env: lies in the data root.*start this from another folder"
         ):
             require_own_environment(root, folder)
+
+
+def test_a_run_works_on_the_data_root_that_its_history_lies_in_alone(
+    root: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    assert Workspace(data_root=str(other)).root.path == other
+    monkeypatch.setenv("LOFI_DATA_ROOT", str(root.path))  # as `lofi` sets it
+    assert Workspace(data_root=str(root.path)).root == Workspace().root == root
+    with pytest.raises(OtherDataRoot, match=f"{other}: .* stands in the history of {root.path}"):
+        Workspace(data_root=str(other)).root  # noqa: B018
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_children_of_the_ui_log_does_nothing_to_the_terminal(name: str) -> None:
+    console = SafeConsole(file=io.StringIO(), width=20)
+    written = f"\x1b[32m2026\x1b[0m refused {name} x\nand [bold]a line that is long\n".encode() + b"\xff\n"
+    relayed(io.BytesIO(written), console).join()
+    assert console.file.getvalue() == (  # type: ignore[attr-defined]
+        "2026 refused " + shown(name) + " x\nand [bold]a line that is long\n\N{REPLACEMENT CHARACTER}\n"
+    )
+
+
+def shown(name: str) -> str:
+    """The name without colours, and with each other control character made visible."""
+    plain = name.replace("\x1b[31m", "")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in plain)

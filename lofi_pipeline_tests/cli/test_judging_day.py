@@ -26,9 +26,7 @@ def lofi(root: DataRoot, *arguments: object) -> Result:
 
 
 def set_today(root: DataRoot) -> Result:
-    return lofi(
-        root, "judging-day", "--set", TODAY, "--reason", "the clock stood wrong", "--by", "Ada Example"
-    )
+    return lofi(root, "judging-day", "--set", TODAY, "--reason", "the clock stood wrong", "--by", "a tester")
 
 
 def clock(root: DataRoot) -> tuple[str, str]:
@@ -107,13 +105,13 @@ def test_a_wrong_day_is_shown_taken_back_and_told_by_the_doctor_and_every_audit(
     assert clock(root)[0] == "good"
     told = findings(root, version, tmp_path)
     assert "clock" not in told and "not-permitted-now" not in told
-    for words in (str(LATER), str(TODAY), "Ada Example", "the clock stood wrong"):
+    for words in (str(LATER), str(TODAY), "a tester", "the clock stood wrong"):
         assert words in told["day-set"] and words in lofi(root, "judging-day").output
     assert "Nothing is in doubt" in set_today(root).output
 
     path = day_changes_json(root)
     assert read_ledger(root).hashes[root.relative(path)] == file_sha256(path)
-    path.write_text(path.read_text().replace("Ada Example", "Eve Example"))
+    path.write_text(path.read_text().replace("a tester", "Eve Example"))
     assert "judging_days.json" in findings(root, version, tmp_path)["file-changed"]
 
 
@@ -122,3 +120,11 @@ def findings(root: DataRoot, version: str, folder: Path) -> dict[str, str]:
     lofi(root, "audit", version, "--json", folder / "audit.json")
     found = json.loads((folder / "audit.json").read_text())["findings"]
     return {item["code"]: item["sentence"] for item in found}
+
+
+def test_the_day_can_be_read_by_a_program(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "data").create()
+    target = tmp_path / "day.json"
+    assert lofi(root, "judging-day", "--json", target).exit_code == 0
+    said = json.loads(target.read_text())
+    assert said["judged_for"] == said["clock"] and said["changes"] == []

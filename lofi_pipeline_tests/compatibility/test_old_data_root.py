@@ -1,10 +1,15 @@
-"""A data root that an earlier commit made goes on as if nothing had happened: no work again, the same hashes, clean audits."""
+"""A data root that an earlier commit made goes on: its sources are judged anew once, and nothing else is done again.
+
+Versions, hashes and audits stay. What is made of a licence's text changed since (TEXT_RULES), and every record of a scan names the
+rules it was judged by.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +24,31 @@ ACTIVE, WITHDRAWN_SINCE = "c1f25950", "ccf8467e"
 """First digits of the two lineages; of what the second was trained on, one source was withdrawn afterwards."""
 
 
+JUDGED = "metadata/drops.json"
+WRITTEN = {
+    JUDGED,
+    "metadata/registry.json",  # for a field that came later
+    "metadata/remembered.json",
+    "metadata/refused.json",
+    "metadata/seals.jsonl",
+}
+"""What judging anew writes: the scan, the tracks' origins, what is remembered of refused music, and their seals."""
+
+
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpack(tmp_path_factory.mktemp("old"))
+
+
+def verdicts(scan: Any) -> list[Any]:
+    """What a scan says of each drop, without the day and the rules it was judged by, and what only later ones ask."""
+    dated = ("policy", "day", "to_accept", "accepted", "remarks")
+    return [
+        {key: drop[key] for key in ("folder", "status", "reason", "licence", "evidence")}
+        | {"files": [{key: said for key, said in file.items() if key != "said"} for file in drop["files"]]}
+        | {"verdict": {key: said for key, said in (drop["verdict"] or {}).items() if key not in dated}}
+        for drop in scan["drops"]
+    ]
 
 
 @pytest.fixture
@@ -31,13 +58,19 @@ def old(unpacked: Path, tmp_path: Path) -> Lofi:
     return Lofi(DataRoot(tmp_path / "data"), unpacked / "config", Path("nano"))
 
 
-def test_a_run_does_no_work_and_changes_no_file(old: Lofi, unpacked: Path) -> None:
+def test_a_run_judges_anew_once_and_then_does_no_work_and_changes_no_file(old: Lofi, unpacked: Path) -> None:
     before, said = files_of(old.root), json.loads((unpacked / "said.json").read_bytes())
+    scan_before = read_json(old.root.path / JUDGED)
     now = old.run()
-    assert now["dagster_runs"] == 0
-    assert files_of(old.root) == before
-    for kept in ("dataset", "checkpoints", "tracks", "base", "embedder", "floor_fad"):
+    assert now["dagster_runs"] == 1
+    judged = files_of(old.root)
+    assert {name for name in {*before, *judged} if before.get(name) != judged.get(name)} == WRITTEN
+    assert verdicts(read_json(old.root.path / JUDGED)) == verdicts(scan_before)
+    for kept in ("dataset", "checkpoints", "tracks", "refused", "base", "embedder", "floor_fad"):
         assert now[kept] == said[kept], kept
+    again = old.run()
+    assert again["dagster_runs"] == 0
+    assert files_of(old.root) == judged
 
 
 def test_audits_say_what_they_said(old: Lofi, tmp_path: Path) -> None:

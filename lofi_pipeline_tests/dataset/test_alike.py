@@ -21,10 +21,10 @@ from lofi_pipeline.dataset.duplicates import (
     Comparisons,
     compare_tracks,
     copies_among,
-    copies_of,
     group_related,
     load_comparisons,
 )
+from lofi_pipeline.dataset.recordings import Recordings
 from lofi_pipeline.storage import DataRoot
 
 FRAMES = int(20 * FRAMES_PER_SECOND)
@@ -169,7 +169,7 @@ def test_copies_are_known_when_those_are_gone_that_all_were_compared_with(
     copies = copies_among(left, found)
     assert _originals(left, found) == dict.fromkeys(left[1:], left[0])
     assert set(group_related(left, found, {}).values()) == {left[0]}
-    assert set(copies_of([ids[-1]], found)) == set(ids[:-1])
+    assert set(Recordings(found).same_as([ids[-1]])) == set(ids[:-1])
     pair = copies[ids[-1]].pair
     assert (pair.track_id, pair.other) == (ids[-1], left[0])
     assert pair.speed == pytest.approx(1.09 / 1.04, abs=2e-4)
@@ -239,7 +239,7 @@ def _answers(
         "of those left": _originals(left, found),
         "groups": group_related(ids, found, {}),
         "groups of those left": group_related(left, found, {}),
-        "of those out": sorted(copies_of(named(out), found)),
+        "of those out": sorted(Recordings(found).same_as(named(out))),
     }
 
 

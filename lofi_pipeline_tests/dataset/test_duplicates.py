@@ -29,10 +29,10 @@ from lofi_pipeline.dataset.duplicates import (
 )
 from lofi_pipeline.dataset.sketch_index import SketchIndex
 from lofi_pipeline.demo.synth import RATE, SongSpec, render
-from lofi_pipeline.entities import Split
+from lofi_pipeline.entities import RecordError, Split
 from lofi_pipeline.ingest import pending_tracks
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import BrokenSeal, DataRoot, file_sha256, read_json, remove_sealed
 from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
 
 SPEC = SongSpec(
@@ -148,12 +148,20 @@ def test_a_track_processed_anew_is_compared_anew(root: DataRoot) -> None:
     assert kinships(compare_tracks(root, keys)) == {("track_002", "track_001"): "same recording"}
     root.fingerprint("track_001").write_bytes(b"damaged")
     shutil.rmtree(root.cache / "fingerprints")
-    assert "track_001" not in compare_tracks(root, keys).compared
-    assert not root.fingerprint("track_001").exists()
-    np.save(root.fingerprint("track_001"), np.zeros((300, 60), np.int8))  # as they were before
-    assert compare_tracks(root, keys).pairs == []
+    with pytest.raises(BrokenSeal, match=r"fingerprints/track_001\.npy: was changed since it was compared"):
+        compare_tracks(root, keys)
     put(root, (0, 4, 2))
     assert len(compare_tracks(root, keys).pairs) == 1
+
+
+def test_what_was_made_again_with_other_bytes_stays_the_same_recording(root: DataRoot) -> None:
+    """Whether the fingerprint was made again by another library, or it and its record were edited by hand."""
+    keys = put(root, (0, 4))
+    found = compare_tracks(root, keys)
+    put(root, (0, 1))
+    other = {"track_002": file_sha256(root.fingerprint("track_002"))}
+    again = compare_tracks(root, keys, fingerprints=other)
+    assert again.pairs == found.pairs and again.fingerprints != found.fingerprints
 
 
 def test_two_runs_at_once_leave_what_one_leaves(root: DataRoot) -> None:
@@ -254,7 +262,7 @@ def test_a_withdrawn_recording_that_comes_back_re_encoded_is_refused_by_name(
         register(root)
         build_dataset(root, config)
         shutil.rmtree(root.cache)
-        (root.metadata / "duplicates.json").unlink()
+        remove_sealed(root, root.duplicates_json)
         comes_back()
     work(root)
     built = build_dataset(root, config)
@@ -266,14 +274,13 @@ def test_a_withdrawn_recording_that_comes_back_re_encoded_is_refused_by_name(
     assert not build_dataset(root, config).is_new
 
 
-def test_a_lost_fingerprint_keeps_a_track_out_until_it_is_made_again(ready: DataRoot) -> None:
+def test_with_a_lost_fingerprint_nothing_is_built_until_it_is_made_again(ready: DataRoot) -> None:
     config = settings()
     build_dataset(ready, config)
     ready.fingerprint("track_002").write_bytes(b"damaged")
     shutil.rmtree(ready.cache / "fingerprints")
-    built = build_dataset(ready, config)
-    assert "track_002" not in {item.track.track_id for item in built.version.tracks}
-    assert "fingerprint" in {item.track_id: item.reason for item in built.left_out}["track_002"]
+    with pytest.raises(RecordError, match=r"fingerprints/track_002\.npy"):
+        build_dataset(ready, config)
     assert pending_tracks(ready, config) == ["track_002"]
     work(ready, config)
     assert "track_002" in {item.track.track_id for item in build_dataset(ready, config).version.tracks}

@@ -29,7 +29,9 @@ def test_each_source_json_is_valid_and_lists_every_audio_file(drop):
         manifest = DropManifest.parse(json.loads(path.read_text()), where=str(path), context=context)
         audio = {item.name for item in path.parent.iterdir() if item.suffix not in (".json", ".txt")}
         assert set(manifest.files) == audio
-        permitted = judge(manifest.license_type, manifest.source_type, evidenced=True).permitted
+        permitted = judge(
+            manifest.license_type, manifest.source_type, grant=manifest.grant is not None
+        ).permitted
         assert permitted == ("no-derivatives" not in path.parent.name)
 
 

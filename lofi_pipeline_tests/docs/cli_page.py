@@ -75,6 +75,9 @@ def cli_page() -> str:
     """The whole page."""
     parts = [
         "In a checkout the program is `.venv/bin/lofi`; `make setup` makes it. `lofi COMMAND --help` says the same as this page.",
+        "Tables fit the terminal. Piped or in a file they are plain lines, their cells parted by tabs. `--json FILE` writes what is "
+        "shown for a program, `--json -` to the standard output; what people read then goes to the standard error. "
+        "`lofi --install-completion` teaches the shell to complete commands and options with the tab key.",
         table(["exit code", "meaning"], list(EXIT_CODES.items())),
     ]
     for name, command in commands():

@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from lofi_pipeline.cli.app import app
@@ -21,6 +23,7 @@ from lofi_pipeline.entities import SourceType, Split
 from lofi_pipeline.ingest import register_sources
 from lofi_pipeline.storage import DataRoot, in_words, read_json
 from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.audio import id3
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
 
 Mishap = Callable[[DataRoot], str]
@@ -130,6 +133,18 @@ def _(root: DataRoot) -> str:
     return refusals(root)
 
 
+@mishap("A file of a drop is not taken")
+def _(root: DataRoot) -> str:
+    make_drop(root, "northern", {"evening.wav": b"x", "album.zip": b"PK"}, facts())
+    return refusals(root)
+
+
+@mishap("A drop holds no audio")
+def _(root: DataRoot) -> str:
+    make_drop(root, "northern", {"cover.jpg": b"x"}, facts())
+    return refusals(root)
+
+
 @mishap("A file that source.json names is missing")
 def _(root: DataRoot) -> str:
     return drop(root, facts(files={"morning.wav": {"title": "Morning"}}))
@@ -153,6 +168,37 @@ def _(root: DataRoot) -> str:
 @mishap("The document of evidence is missing")
 def _(root: DataRoot) -> str:
     return drop(root, facts(license_type="AI Training Rights", grant=GRANT))
+
+
+@mishap("The document of evidence is none")
+def _(root: DataRoot) -> str:
+    grant = {**GRANT, "evidence": [{"document": "contract.pdf"}]}
+    files = {"evening.wav": song(0), "contract.pdf": CONTRACT["contract.txt"]}
+    make_drop(root, "evening", files, facts(license_type="AI Training Rights", grant=grant))
+    return refusals(root)
+
+
+def _contract(root: DataRoot, **grant: object) -> str:
+    source = facts(license_type="AI Training Rights", grant={**GRANT, **grant})
+    make_drop(root, "evening", {"evening.wav": song(0), **CONTRACT}, source)
+    return refusals(root)
+
+
+@mishap("A contract does not say training outright")
+def _(root: DataRoot) -> str:
+    return _contract(root, uses={"commercial": "allowed"})
+
+
+@mishap("A grant has a condition")
+def _(root: DataRoot) -> str:
+    return _contract(root, uses={"train": "constrained"}, constraints="for jazz only")
+
+
+@mishap("A tag names another licence")
+def _(root: DataRoot) -> str:
+    said = id3.tag(id3.text_frame("TCOP", "licensed under CC BY-NC-ND 4.0"))
+    make_drop(root, "evening", {"evening.mp3": said}, facts(license_type="CC BY 4.0"))
+    return refusals(root)
 
 
 @mishap("The grant has ended")
@@ -254,6 +300,24 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: read_json(root.registry_json))
 
 
+@mishap("A record that protects was changed")
+def _(root: DataRoot) -> str:
+    drop(root, facts())
+    register(root)
+    root.claims_json.unlink()
+    return error_of(lambda: register(root))
+
+
+@mishap("A private key is open to others")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.audit.signing import make_key, read_private_key
+
+    path = root.path.parent / "audit-key"
+    make_key(path, root)
+    path.chmod(0o644)
+    return error_of(lambda: read_private_key(path, root))
+
+
 @mishap("The ledger of withdrawals was edited")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.licensing import withdraw
@@ -263,6 +327,20 @@ def _(root: DataRoot) -> str:
     path = root.metadata / "withdrawals.json"
     path.write_text(path.read_text(encoding="utf-8").replace("asked to", "not asked to"), encoding="utf-8")
     return error_of(lambda: withdraw(root, str(facts()["source_id"]), reason="again", day=TODAY))
+
+
+@mishap("The memory of what was refused was edited")
+def _(root: DataRoot) -> str:
+    drop(root, facts(license_type="CC BY-ND 4.0"))
+    path = root.metadata / "remembered.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("CC BY-ND 4.0", "CC BY 4.0"), encoding="utf-8")
+    return error_of(lambda: register(root))
+
+
+@mishap("The same music was refused, or came under stricter terms")
+def _(root: DataRoot) -> str:
+    drop(root, facts(license_type="CC BY-NC-ND 4.0"))
+    return drop(root, facts(license_type="CC BY 4.0"))
 
 
 @mishap("The stage is not known")
@@ -275,6 +353,11 @@ def _(root: DataRoot) -> str:
     file = root.path / "file"
     file.write_text("")
     return lofi(DataRoot(file), "run", "--to", "source_records")
+
+
+@mishap("The data root does not exist")
+def _(root: DataRoot) -> str:
+    return lofi(DataRoot(root.path / "dta"), "run", "--to", "source_records")
 
 
 @mishap("The base model is not there")
@@ -324,6 +407,17 @@ def _(root: DataRoot) -> str:
     folder = root.checkpoint("epoch=0-step=500_lora")
     folder.mkdir()
     return error_of(lambda: read_record(folder))
+
+
+@mishap("A LoRA of another program lies among the checkpoints")
+def _(root: DataRoot) -> str:
+    save_file(
+        {"lora_unet_layers_0_self_attn_q_proj.lora_down.weight": np.zeros((1, 1))},
+        root.checkpoints / "mine.safetensors",
+    )
+    done = CliRunner().invoke(app, ["--data", str(root.path), "status"])
+    assert done.exit_code == 0
+    return done.output
 
 
 @mishap("An embedder's weights are missing")

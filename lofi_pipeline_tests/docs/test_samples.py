@@ -19,6 +19,7 @@ from lofi_pipeline_tests.docs.graph_svg import Layout
 from lofi_pipeline_tests.docs.markdown import ROOT
 from lofi_pipeline_tests.docs.pages import NAMES, blocks, in_code_type
 from lofi_pipeline_tests.docs.settings_page import settings
+from lofi_pipeline_tests.documents import WORDS, pdf
 from lofi_pipeline_tests.drops import make_drop, register, song
 
 MUSIC = "docs/music.md"
@@ -28,7 +29,7 @@ def test_the_source_json_that_is_shown_is_accepted(root: DataRoot) -> None:
     shown = json.loads(blocks(MUSIC, "json")[0])
     manifest = DropManifest.parse(shown, where=MUSIC, context={"style_ids": set(load_presets())})
     files: dict[str, Path | bytes] = {name: song() for name in manifest.files}
-    files |= {"evening.txt": b"Evening falls\n", "contract.pdf": b"%PDF-1.4"}
+    files |= {"evening.txt": b"Evening falls\n", "contract.pdf": pdf(WORDS)}
     make_drop(root, "evening", files, shown, kind=manifest.source_type)
     assert register(root).scan.refusals() == []
 

@@ -48,6 +48,8 @@ class Scenario:
     """The folder of the data root that is a disk of its own; `.` for the whole data root."""
     left: int = 0
     """Bytes or inodes that are free."""
+    then: tuple[str, ...] = ()
+    """What is given after the disk was mended, if not the same command."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,14 @@ class Outcome:
     """Temporary files that the first command left."""
     second: Finished
     left: dict[str, str]
-    """The text of each small JSON file of metadata/, final/ and checkpoints/ at the end."""
+    """The text of each small JSON file of metadata/, final/, checkpoints/ and audit/ at the end."""
 
 
-def tried(lofi: Lofi, *command: str, fault: Fault, disk: str = ".", left: int = 0) -> Outcome:
-    """Give a command with the fault, mend it, and give it again."""
-    given = Scenario(str(lofi.root.path), str(lofi.config), str(lofi.base), command, fault, disk, left)
+def tried(
+    lofi: Lofi, *command: str, fault: Fault, disk: str = ".", left: int = 0, then: tuple[str, ...] = ()
+) -> Outcome:
+    """Give a command with the fault, mend it, and give it again, or the one that is to be given then."""
+    given = Scenario(str(lofi.root.path), str(lofi.config), str(lofi.base), command, fault, disk, left, then)
     done = subprocess.run(
         [*NAMESPACE, sys.executable, "-m", __name__],
         input=json.dumps(asdict(given)),
@@ -120,8 +124,9 @@ def _try(given: Scenario) -> dict[str, object]:
     first = lofi(*given.command)
     temporary = [str(path) for path in root.rglob(f"{TEMPORARY_PREFIX}*")]
     _mend(disk, given.fault)
-    second = lofi(*given.command)
-    files = [path for name in ("metadata", "final", "checkpoints") for path in (root / name).rglob("*.json")]
+    second = lofi(*(given.then or given.command))
+    folders = ("metadata", "final", "checkpoints", "audit")
+    files = [path for name in folders for path in (root / name).rglob("*.json")]
     left = {path.relative_to(root).as_posix(): path.read_text() for path in files}
     return {"first": asdict(first), "temporary": temporary, "second": asdict(second), "left": left}
 

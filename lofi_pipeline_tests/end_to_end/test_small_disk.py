@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from lofi_pipeline.audit.write import LAST_WRITTEN
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 from lofi_pipeline_tests.end_to_end.conftest import Way
@@ -17,6 +19,7 @@ from lofi_pipeline_tests.end_to_end.small_disk import Fault, Outcome, is_permitt
 pytestmark = pytest.mark.skipif(
     not is_permitted(), reason="this user may not mount a disk in a namespace of its own"
 )
+LAST = f"epoch=0-step={STEPS}_lora"
 AGAIN = "then give the same command again: what was done is kept"
 SAYS: dict[Fault, str] = {
     "full": r"is full \(\d+ \w+ of \d+ MB are free\); make room there",
@@ -85,7 +88,15 @@ def test_work_on_tracks_and_none_is_to_blame(fault: Fault, disk: str, left: int,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "disk", "left"), [("full", "final", 20_000), ("inodes", "metadata", 5)])
+@pytest.mark.parametrize(
+    ("fault", "disk", "left"),
+    [
+        ("full", "final", 20_000),
+        ("inodes", "metadata", 5),
+        ("read-only", "metadata", 0),
+        ("read-only", "final", 0),
+    ],
+)
 def test_a_data_set_is_built_whole_or_not_at_all(fault: Fault, disk: str, left: int, new: Lofi) -> None:
     make_drop(new.root, "two", {"b.wav": song(1)}, facts(source_id="two"))
     ready = new("run", "--to", "tagged_prompts")
@@ -104,7 +115,10 @@ def test_a_data_set_is_built_whole_or_not_at_all(fault: Fault, disk: str, left: 
         ("inodes", "checkpoints", 4),
         ("read-only", "checkpoints", 0),
         ("full", "cache", 20_000),
+        ("read-only", "cache", 0),
         ("full", "metadata", 40_000),
+        ("full", "metadata", 0),
+        ("inodes", "metadata", 0),
     ],
 )
 def test_a_training_and_its_scores_go_on_to_what_an_undisturbed_one_gives(
@@ -116,9 +130,77 @@ def test_a_training_and_its_scores_go_on_to_what_an_undisturbed_one_gives(
             cached.unlink()
     found = tried(lofi, "run", "--base", str(lofi.base), fault=fault, disk=disk, left=left)
     require_sentence_and_end(found, fault, lofi.root.path / disk)
-    last = f"checkpoints/epoch=0-step={STEPS}_lora/"
+    last = f"checkpoints/{LAST}/"
     theirs = trained.root.path / last
     ours = json.loads(found.left[last + "checkpoint.json"])
     assert ours["files"] == json.loads((theirs / "checkpoint.json").read_bytes())["files"]
-    scores = json.loads(found.left[last + "scores.json"])["metrics"]
-    assert scores["fad_score"] == json.loads((theirs / "scores.json").read_bytes())["metrics"]["fad_score"]
+    require_same_scores(found, trained)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "disk", "left"),
+    [
+        ("full", "checkpoints", 20_000),
+        ("inodes", "checkpoints", 2),
+        ("read-only", "checkpoints", 0),
+        ("full", "metadata", 0),
+        ("inodes", "metadata", 0),
+        ("read-only", "metadata", 0),
+        ("full", "audit", 3_000),
+    ],
+)
+def test_scores_are_made_whole_or_not_at_all(
+    fault: Fault, disk: str, left: int, trained: Way, tmp_path: Path
+) -> None:
+    lofi = trained.lofi.copy(tmp_path / "data")
+    (lofi.root.checkpoint(LAST) / "scores.json").unlink()
+    shutil.rmtree(lofi.root.checkpoint(LAST) / "samples")
+    shutil.rmtree(lofi.root.audits)
+    if (
+        disk == "metadata"
+    ):  # one more line of the ledger fits into what is allotted to it; the base's scores do not
+        shutil.rmtree(lofi.root.metadata / "base_scores")
+    found = tried(lofi, "run", "--base", str(lofi.base), fault=fault, disk=disk, left=left)
+    require_sentence_and_end(found, fault, lofi.root.path / disk)
+    require_same_scores(found, trained)
+    require_whole_audit(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "left"), [("full", 0), ("full", 20_000), ("inodes", 0)])
+def test_an_audit_is_written_whole_or_does_not_count(
+    fault: Fault, left: int, trained: Way, tmp_path: Path
+) -> None:
+    lofi = trained.lofi.copy(tmp_path / "data")
+    undisturbed = lofi("audit", LAST)
+    found = tried(lofi, "audit", LAST, fault=fault, disk="audit", left=left)
+    require_sentence_and_end(found, fault, lofi.root.audits)
+    assert found.second.said == undisturbed.said
+    require_whole_audit(found)
+
+
+@pytest.mark.parametrize(
+    ("fault", "disk"),
+    [("read-only", "."), slow("read-only", ".dagster"), slow("full", "."), slow("inodes", ".")],
+)
+def test_the_ui_does_not_start_on_a_disk_that_takes_nothing(fault: Fault, disk: str, new: Lofi) -> None:
+    new.root.create()
+    found = tried(new, "ui", fault=fault, disk=disk, then=("run", "--to", "source_records"))
+    require_sentence_and_end(found, fault, new.root.path / disk)
+    assert "http://" not in found.first.said
+    assert "track_001" in found.left["metadata/registry.json"]
+
+
+def require_same_scores(found: Outcome, trained: Way) -> None:
+    """The scores of the last checkpoint are those of the undisturbed way."""
+    scores = json.loads(found.left[f"checkpoints/{LAST}/scores.json"])["metrics"]
+    theirs = json.loads((trained.root.checkpoint(LAST) / "scores.json").read_bytes())["metrics"]
+    assert scores["fad_score"] == theirs["fad_score"]
+
+
+def require_whole_audit(found: Outcome) -> None:
+    """The last checkpoint was audited, and of each audit the file that is written last is there."""
+    folders = [Path(name).parent for name in found.left if name.endswith("/report.json")]
+    assert any(folder.name.endswith(f"-step{STEPS:06d}") for folder in folders)
+    assert all(f"{folder}/{LAST_WRITTEN}" in found.left for folder in folders)

@@ -11,6 +11,7 @@ import pytest
 from lofi_pipeline.config import AudioSettings, QualitySettings
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.entities import (
+    FileTags,
     Provenance,
     RegisteredTrack,
     TrackOrigin,
@@ -43,6 +44,7 @@ OTHER_FACTS: dict[str, Any] = {
     "vocals": False,
     "stems": True,
     "url": "https://example.org/a",
+    "credited": FileTags(album="Wet"),
 }
 
 

@@ -25,7 +25,14 @@ from lofi_pipeline.ingest import (
 from lofi_pipeline.ingest.day_changes import day_changes_json, load_day_changes, set_judging_day
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.licensing.withdrawals import withdrawn_sources
-from lofi_pipeline.storage import DataRoot, append_to_ledger, file_sha256, ledger_path, read_ledger
+from lofi_pipeline.storage import (
+    DataRoot,
+    append_to_ledger,
+    file_sha256,
+    ledger_path,
+    read_ledger,
+    write_sealed,
+)
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, work
 
@@ -163,7 +170,7 @@ def test_a_day_that_was_not_borne_out_begins_no_grant_when_the_clock_is_right_ag
     remember_day(root, LATER)  # confirmed by nobody:
     scan = load_scan(root)
     assert scan is not None
-    root.drops_json.write_text(scan.model_copy(update={"borne_out": TODAY}).model_dump_json())
+    write_sealed(root, root.drops_json, scan.model_copy(update={"borne_out": TODAY}))
     granted(root, start=TODAY + MONTHS)
     with pytest.raises(
         DayInDoubt, match=f"{LATER} was judged for here, but this machine's clock says {TODAY}"

@@ -19,13 +19,14 @@ from lofi_pipeline.entities import Drop, DropStatus, SourceType
 from lofi_pipeline.ingest import Registration, changed_drops, incomplete_reason, load_scan, register_sources
 from lofi_pipeline.ingest.source_history import declared_terms_json
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, read_json, remove_sealed, write_json_atomic
 from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.documents import pdf
 from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
 
 STYLES = set(load_presets())
 DAY = date(2100, 6, 1)  # far off: what the fixtures register today comes before it
-CONTRACT = b"The label grants training.\n"
+CONTRACT = b"The label grants training. Signed: A label\n"
 GRANT: dict[str, Any] = {
     "uses": {"train": "allowed", "commercial": "allowed"},
     "validity": {"start": "2026-01-01", "end": "2100-12-31"},
@@ -112,10 +113,10 @@ def test_a_contract_without_its_document_is_refused_and_told_what_to_write(
     assert written, drop.reason
     given = json.loads(written[1])
     document = given["evidence"][0]["document"]
-    make_drop(root, "one", {document: CONTRACT}, said | {"grant": given})
+    make_drop(root, "one", {document: pdf(CONTRACT.decode())}, said | {"grant": given})
     drop = only(register(root, profile=profile))
     assert drop.status is DropStatus.ACCEPTED
-    assert [item.sha256 for item in drop.evidence] == [hashlib.sha256(CONTRACT).hexdigest()]
+    assert [item.sha256 for item in drop.evidence] == [hashlib.sha256(pdf(CONTRACT.decode())).hexdigest()]
 
 
 def test_another_profile_judges_every_drop_anew_and_says_what_changed(root: DataRoot) -> None:
@@ -172,12 +173,21 @@ def test_facts_about_files_may_change_and_another_source_id_is_an_edit_too(root:
 
 def test_a_change_that_is_meant_says_what_it_amends_and_the_record_keeps_both(root: DataRoot) -> None:
     edit(root, facts(license_type="CC BY 4.0"), a_mp3=b"A")
+    told = edit(root, facts(license_type="CC BY 4.0", provider="Ann")).edited or ""
+    amended = told.split('"amends": "')[1].split('"')[0]
     told = edit(root, facts()).edited or ""
-    replaced = told.split('"amends": "')[1].split('"')[0]
-    assert edit(root, facts(amends="0" * 16)).licence == "CC-BY-4.0"
-    drop = edit(root, facts(amends=replaced))
+    replaced = told.split('"record": "')[1].split('"')[0]
+    assert replaced == amended
+    for unproved in (
+        facts(amends=replaced),
+        facts(supersedes=[{"record": replaced}]),
+        facts(supersedes=[{"record": "0" * 16, "evidence": [{"document": "letter.txt"}]}]),
+    ):
+        assert edit(root, unproved, letter_txt=b"CC0 from now on. Ann\n").licence == "CC-BY-4.0"
+    meant = facts(supersedes=[{"record": replaced, "evidence": [{"document": "letter.txt"}]}])
+    drop = edit(root, meant)
     assert (drop.licence, drop.edited) == ("CC0-1.0", None)
-    assert edit(root, facts(amends=replaced)).edited is None
+    assert edit(root, meant).edited is None
     history = read_json(declared_terms_json(root))["sources"]["tests-creative_commons"]
     assert [entry["claims"]["source"]["license_type"] for entry in history] == ["CC BY 4.0", "CC0 1.0"]
     assert edit(root, facts(license_type="CC BY 4.0", amends=replaced)).licence == "CC-BY-4.0"
@@ -185,7 +195,7 @@ def test_a_change_that_is_meant_says_what_it_amends_and_the_record_keeps_both(ro
 
 def test_another_document_is_no_evidence_until_it_is_meant(root: DataRoot) -> None:
     edit(root, granted(), a_mp3=b"A", contract_txt=CONTRACT)
-    drop = edit(root, granted(), contract_txt=b"something else")
+    drop = edit(root, granted(), contract_txt=b"Something else that somebody wrote.")
     assert drop.status is DropStatus.FORBIDDEN
     assert "document contract.txt" in (drop.reason or "")
     assert edit(root, granted(), contract_txt=CONTRACT).status is DropStatus.ACCEPTED
@@ -193,12 +203,12 @@ def test_another_document_is_no_evidence_until_it_is_meant(root: DataRoot) -> No
 
 def test_a_data_root_from_before_the_record_is_held_to_what_was_taken(root: DataRoot) -> None:
     edit(root, facts(license_type="CC BY 4.0"), a_mp3=b"A")
-    declared_terms_json(root).unlink()
+    remove_sealed(root, declared_terms_json(root))
     assert edit(root, facts()).licence == "CC-BY-4.0"
-    declared_terms_json(root).unlink()
-    root.drops_json.unlink()
+    remove_sealed(root, declared_terms_json(root))
+    remove_sealed(root, root.drops_json)
     edit(root, granted(), contract_txt=CONTRACT)
-    declared_terms_json(root).unlink()
+    remove_sealed(root, declared_terms_json(root))
     drop = edit(root, granted())
     assert (drop.status, drop.edited) == (DropStatus.ACCEPTED, None)
 

@@ -204,7 +204,7 @@ def test_a_file_that_is_written_over_while_it_is_hashed_waits_for_the_next_scan(
 def test_a_contract_that_is_written_over_while_it_is_hashed_is_no_evidence_yet(
     root: DataRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = {"a.mp3": b"a", "contract.txt": b"WE GRANT IT"}
+    files = {"a.mp3": b"a", "contract.txt": b"WE GRANT THE TRAINING OF MODELS"}
     folder = make_drop(root, "one", files, facts(license_type="CC BY-NC 4.0", grant=GRANT))
     written_over_while_read(folder / "contract.txt", monkeypatch)
     first = register(root).scan.drops[0]
@@ -213,7 +213,7 @@ def test_a_contract_that_is_written_over_while_it_is_hashed_is_no_evidence_yet(
     assert look(root) == ["raw/creative-commons/one"]
     second = register(root).scan.drops[0]
     assert second.status is DropStatus.ACCEPTED
-    assert second.evidence[0].sha256 == hashlib.sha256(b"we grant it").hexdigest()
+    assert second.evidence[0].sha256 == hashlib.sha256(b"we grant the training of models").hexdigest()
 
 
 def unhashed(root: DataRoot, sizes: list[int]) -> list[DropAudio]:

@@ -147,13 +147,33 @@ def test_lyrics_make_a_track_vocal_unless_the_drop_says_otherwise(root: DataRoot
     assert tagged["sung.wav"] and tagged["sung.wav"].lyrics == "la la"
     assert "instrumental" not in tagged["sung.wav"].prompt
     assert tagged["silent.wav"] and tagged["silent.wav"].prompt.endswith("instrumental")
-    assert tagged["empty.wav"] and tagged["empty.wav"].lyrics == "[instrumental]"
+    assert tagged["empty.wav"] and tagged["empty.wav"].lyrics == "[Instrumental]"
     assert found["wordless.wav"].status is TrackStatus.REJECTED
     assert "vocal track without lyrics" in (found["wordless.wav"].reason or "")
     make_drop(root, "songs", {"words.txt": b"other words\n"})
     assert load_registry(root).by_id()["track_003"].lyrics_sha256
     register(root)
     assert len(pending_tracks(root, load_config())) == 2  # both that name the file
+
+
+def test_the_times_of_an_lrc_are_kept_beside_the_words_and_rich_text_is_refused(root: DataRoot) -> None:
+    words = {
+        "a.lrc": b"[ti:Rain]\n[00:01.50][verse]\n[00:02.00]Rain on the window\n",
+        "b.txt": rb"{\rtf1 Rain\par}",
+    }
+    source = facts(
+        defaults={"style_ids": ["VOCAL-01"]},
+        files={"a.wav": {"lyrics": "a.lrc"}, "b.wav": {"lyrics": "b.txt"}},
+    )
+    make_drop(root, "songs", {"a.wav": song(0), "b.wav": song(1), **words}, source)
+    found = work(root)
+    tagged = found["a.wav"].tagged
+    assert tagged and tagged.lyrics == "[Verse]\nRain on the window"
+    assert root.inside(tagged.lyrics_path).read_text() == tagged.lyrics
+    assert tagged.lyrics_timing and tagged.lyrics_timing.headers == {"ti": "Rain"}
+    assert [line.seconds for line in tagged.lyrics_timing.lines] == [1.5, 2.0]
+    assert found["b.wav"].status is TrackStatus.REJECTED
+    assert "b.txt: the lyrics file is rich text (RTF)" in (found["b.wav"].reason or "")
 
 
 def test_a_file_that_changed_after_it_was_registered_waits_for_the_next_scan(ready: DataRoot) -> None:

@@ -272,9 +272,9 @@ def test_names_that_no_record_can_hold_are_refused_and_stop_nobody(root: DataRoo
 
 
 def test_a_listed_file_of_another_kind_is_refused_by_name(root: DataRoot) -> None:
-    make_drop(root, "kinds", {"a.mp3": b"x", "b.aiff": b"y", "cover.jpg": b"z"}, facts(files={"b.aiff": {}}))
+    make_drop(root, "kinds", {"a.mp3": b"x", "b.ac3": b"y", "cover.jpg": b"z"}, facts(files={"b.ac3": {}}))
     refused = register(root).scan.refusals()
-    assert [path for path, _ in refused] == ["raw/creative-commons/kinds/b.aiff"]
+    assert [path for path, _ in refused] == ["raw/creative-commons/kinds/b.ac3"]
     assert "convert it" in refused[0][1]
 
 
@@ -322,4 +322,6 @@ def test_what_one_drop_forbids_no_other_allows(root: DataRoot) -> None:
     assert [track.origins[0].path for track in found.registry.tracks] == ["raw/creative-commons/open/b.mp3"]
     assert "does not permit AI training" in dict(found.scan.refusals())["raw/creative-commons/open/a.mp3"]
     (folder / "c.mp3").unlink()
-    assert len([track for track in register(root).registry.tracks if track.origins]) == 2
+    again = register(root)
+    assert len([track for track in again.registry.tracks if track.origins]) == 1
+    assert "came as 'CC BY-NC 4.0'" in dict(again.scan.refusals())["raw/creative-commons/open/a.mp3"]

@@ -127,20 +127,19 @@ def test_a_grant_that_is_silent_on_training_grants_none() -> None:
 
 def test_conditions_and_limits_are_told_as_terms() -> None:
     found = judged(
-        uses={"train": "constrained", "redistribute_weights": "notAllowed"},
+        uses={"train": "allowed", "redistribute_weights": "notAllowed", "data_mining": "constrained"},
         constraints="at most 500 copies",
-        rights=["recording"],
+        rights=["recording", "composition"],
         territory="Germany",
-        model_versions=["ACE-Step/Ace-Step1.5"],
+        model_versions=["Nano"],
         revocable=True,
         base="nano",
     )
     assert found.permitted
     assert "contract terms" in found.obligations
     told = " ".join(found.terms)
-    for word in ("at most 500 copies", "weights", "composition, performers", "Germany", "nano", "revoked"):
+    for word in ("at most 500 copies", "weights", "performers", "Germany", "Nano", "revoked"):
         assert word in told, word
-    assert "not among them" not in " ".join(judged(model_versions=["Nano"], base="nano").terms)
 
 
 def test_constraints_must_be_said() -> None:

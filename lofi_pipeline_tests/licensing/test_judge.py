@@ -23,17 +23,18 @@ YES, GRANT, EVIDENCE, NO, NOT_COMMERCIAL = "yes", "with a grant", "with evidence
 TABLE = [
     ("CC0", "CC0-1.0", YES, YES, []),
     ("CC0 1.0 Universal", "CC0-1.0", YES, YES, []),
-    ("Public Domain", "CC-PDM-1.0", YES, YES, []),
-    ("Public Domain Mark 1.0", "CC-PDM-1.0", YES, YES, []),
+    ("Public Domain", "CC-PDM-1.0", YES, EVIDENCE, []),
+    ("Public Domain Mark 1.0", "CC-PDM-1.0", YES, EVIDENCE, []),
+    ("Work for hire", "LicenseRef-Work-For-Hire", EVIDENCE, EVIDENCE, ["contract terms"]),
     ("CC BY 4.0", "CC-BY-4.0", YES, GRANT, ["attribution"]),
-    ("CC BY 3.0 US", "CC-BY-3.0", YES, GRANT, ["attribution"]),
+    ("CC BY 3.0 US", "CC-BY-3.0-US", YES, GRANT, ["attribution"]),
     ("CC BY", "LicenseRef-CC-BY", YES, GRANT, ["attribution"]),
     ("CC BY-SA 4.0", "CC-BY-SA-4.0", GRANT, GRANT, ["attribution", "share-alike"]),
     ("CC BY-NC 4.0", "CC-BY-NC-4.0", NOT_COMMERCIAL, NOT_COMMERCIAL, ["attribution", "non-commercial"]),
     ("CC BY-NC-SA 4.0", "CC-BY-NC-SA-4.0", NOT_COMMERCIAL, NOT_COMMERCIAL, None),
     ("CC BY-ND 4.0", "CC-BY-ND-4.0", NO, NO, None),
     ("CC BY-NC-ND 3.0", "CC-BY-NC-ND-3.0", NO, NO, None),
-    ("AI Training Rights", "LicenseRef-AI-Training-Rights", EVIDENCE, EVIDENCE, ["contract terms"]),
+    ("AI Training Rights", "LicenseRef-AI-Training-Rights", GRANT, GRANT, ["contract terms"]),
     ("Royalty Free", "LicenseRef-Royalty-Free", GRANT, GRANT, None),
     ("Sync", "LicenseRef-Sync", GRANT, GRANT, None),
     ("All Rights Reserved", "LicenseRef-All-Rights-Reserved", GRANT, GRANT, None),
@@ -143,7 +144,6 @@ def test_a_look_alike_is_named() -> None:
         "CC BY 4.0 or later",
         "CC BY 4.0 (drums only)",
         "CC BY 3.0 NC",
-        "BY",
         "free",
         "ask Bob",
         "CC BY 4.0\nand something else",
@@ -189,18 +189,19 @@ def test_a_ban_holds_against_everything(text: str) -> None:
         ("AI Training Rights", "LicenseRef-AI-Training-Rights"),
     ],
 )
-def test_a_grant_in_the_text_counts_with_evidence(text: str, licence: str) -> None:
-    without, found = verdict(text), verdict(text, evidenced=True)
-    assert not without.permitted
-    assert '"evidence": [{"document":' in without.reason
+def test_a_grant_in_the_text_counts_where_the_grant_says_so_outright(text: str, licence: str) -> None:
+    found = verdict(text, evidenced=True, grant=True)
+    for without in (verdict(text), verdict(text, evidenced=True)):
+        assert not without.permitted
+        assert '"uses": {"train": "allowed"}, "evidence": [{"document":' in without.reason
     assert (found.permitted, found.licence) == (True, licence)
     assert "contract terms" in found.obligations
 
 
 def test_a_grant_does_not_undo_nd_or_commercial_nc() -> None:
-    assert not verdict("CC BY-ND 4.0 with AI training rights", evidenced=True, commercial=False).permitted
-    assert not verdict("CC BY-NC 4.0 with AI training rights", evidenced=True).permitted
-    assert verdict("CC BY-NC 4.0 with AI training rights", evidenced=True, commercial=False).permitted
+    assert not verdict("CC BY-ND 4.0 with AI training rights", grant=True, commercial=False).permitted
+    assert not verdict("CC BY-NC 4.0 with AI training rights", grant=True).permitted
+    assert verdict("CC BY-NC 4.0 with AI training rights", grant=True, commercial=False).permitted
 
 
 def test_a_refusal_says_what_to_do() -> None:

@@ -9,7 +9,7 @@ import pytest
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import Obligation, Verdict
 from lofi_pipeline.licensing import stricter
-from lofi_pipeline.licensing.judge import UNPROVED
+from lofi_pipeline.licensing.judge_source import UNPROVED
 from lofi_pipeline_tests.licensing.test_grants import judged
 
 PRIVATE = LicensingSettings(commercial=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,49 @@ def test_a_record_is_read_as_json_reads_it(tmp_path: Path) -> None:
     assert read_record(Registry, path) == Registry(tracks=[])
     with pytest.raises(FileNotFoundError):
         read_record(Registry, tmp_path / "none.json")
+
+
+LONG = [f"{number}: {AWKWARD}" for number in range(4000)]
+"""Several blocks of a file."""
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        LONG[:-1],
+        [*LONG, "more"],
+        ["other", *LONG[1:]],
+        [*LONG[:-1], "other"],
+        LONG[:2000] + LONG[2001:],
+        [],
+        ["x"],
+    ],
+)
+def test_a_long_record_takes_the_place_of_one_that_is_alike_in_part(
+    tmp_path: Path, former: list[str]
+) -> None:
+    path = tmp_path / "record.json"
+    for value in (former, LONG, former):
+        write_json_atomic(path, value)
+        assert path.read_bytes() == as_json_writes_it(value)
+    assert [found.name for found in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_the_text_of_a_record_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_json_atomic(path, [LONG] * 10)
+    tracemalloc.start()
+    try:
+        write_json_atomic(path, [LONG] * 11)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 4
+
+
+def test_records_share_what_says_which_of_their_fields_were_given() -> None:
+    one, two = (DropAudio(path=f"raw/{name}.mp3", size=1, modified_ns=1) for name in "ab")
+    hashed = [file.model_copy(update={"sha256": "0" * 64}) for file in (one, two)]
+    assert one.model_fields_set is two.model_fields_set
+    assert hashed[0].model_fields_set is hashed[1].model_fields_set
+    assert "sha256" in hashed[0].model_fields_set and "sha256" not in one.model_fields_set

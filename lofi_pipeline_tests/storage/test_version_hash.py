@@ -77,3 +77,11 @@ OLD = {"tracks": [{"lyrics": "la", "bpm": 80, "audio_sha256": "x"}], "sources": 
 def test_the_hash_of_an_old_version_never_changes():
     """Versions on disk are named by it: what this gives today it must give for ever."""
     assert version_hash(OLD) == "a0a514740c02da03eb9acefeb52e72f772159f4cda4397c8124dac854d46ac13"
+
+
+def test_a_field_that_came_later_makes_no_other_version_where_there_is_nothing_in_it():
+    first, *others = VERSION["tracks"]
+    before = VERSION | {
+        "tracks": [{name: value for name, value in first.items() if name != "credits"}, *others]
+    }
+    assert version_hash(changed("tracks", credits=None)) == version_hash(before)

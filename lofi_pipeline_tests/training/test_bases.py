@@ -32,6 +32,17 @@ def test_hash_changes_with_a_weight_and_with_a_setting(base: Path, tmp_path: Pat
     assert len({before, changed, describe_base(str(copy)).sha256}) == 3
 
 
+@pytest.mark.parametrize("name", ["model_index.json", "vae/config.json", "transformer/config.json"])
+def test_a_configuration_that_gives_a_key_twice_is_refused_by_both_names(
+    base: Path, tmp_path: Path, name: str
+):
+    copy = shutil.copytree(base, tmp_path / base.name)
+    text = (copy / name).read_text().strip()
+    (copy / name).write_text(text[:-1] + ', "_class_name": "AceStepPipeline", "_class_name": "Other"}')
+    with pytest.raises(BaseModelError, match=rf'{name}.*"_class_name" is given more than once'):
+        describe_base(str(copy))
+
+
 @pytest.mark.parametrize(
     ("card", "licence"),
     [
@@ -42,6 +53,7 @@ def test_hash_changes_with_a_weight_and_with_a_setting(base: Path, tmp_path: Pat
         ("---\nlicense: [mit, apache-2.0]\n---\n", None),
         ("---\ntags: [lofi]\n---\nlicense: mit\n", None),
         ("license: mit\n", None),
+        ("---\nlicense: mit\nlicense: apache-2.0\n---\n", None),
         ("---\nlicense: mit\n", None),
         ("---\nlicense: \x1b[31mmit\n---\n", None),
         ('---\nlicense: "\\u202emit"\n---\n', None),

@@ -18,6 +18,8 @@ from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER, scan_checkpoints
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import DatasetVersion
 from lofi_pipeline.storage import DataRoot, ledger_path, read_json, read_ledger, write_json_atomic
+from lofi_pipeline.training import encode, loop
+from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
@@ -230,9 +232,27 @@ def test_bf16_turbo_steps_checkpointed_gradients_and_short_tracks(base: Path, tm
     assert verify_checkpoint(root, found.folder, str(base)).is_valid
 
 
-def test_resume_is_strict(base: Path):
-    from lofi_pipeline.training.bases import load_base
+def test_codec_and_text_encoder_are_loaded_without_the_transformer_and_only_where_something_is_to_be_encoded(
+    root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
+):
+    loaded: list[set[str]] = []
 
+    def spy(*given: object, **named: object):
+        pipeline = load_base(*given, **named)  # pyright: ignore[reportArgumentType]
+        loaded.append({name for name, part in pipeline.components.items() if part is not None})
+        return pipeline
+
+    for module in (encode, loop):
+        monkeypatch.setattr(module, "load_base", spy)
+    trained_on = {"transformer", "condition_encoder", "scheduler"}
+    run_job(job_for(root, version, base, preset={"max_steps": 2}))
+    assert loaded == [trained_on]
+    shutil.rmtree(root.cache)
+    run_job(job_for(root, version, base))
+    assert loaded[1:] == [{"vae", "text_encoder", "tokenizer", "condition_encoder", "scheduler"}, trained_on]
+
+
+def test_resume_is_strict(base: Path):
     transformer = load_base(str(base)).transformer
     add_adapter(transformer, toy_preset())
     tensors = adapter_tensors(transformer)

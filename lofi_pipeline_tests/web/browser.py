@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -49,6 +50,21 @@ class Page:
     def open(self, address: str) -> None:
         """Go to a page as from the address bar, which no site has a part in."""
         self._call("Page.navigate", url=address)
+
+    def set_width(self, pixels: int) -> None:
+        """Make the window as wide as that of a phone, or wider."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=pixels,
+            height=800,
+            deviceScaleFactor=1,
+            mobile=pixels < 500,
+        )
+
+    def printed(self) -> bytes:
+        """The page as a PDF, on the paper that it asks for."""
+        found = self._call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
+        return base64.b64decode(found["data"])
 
     def ask(self, expression: str) -> Any:
         """The value of an expression of JavaScript, once it settles."""

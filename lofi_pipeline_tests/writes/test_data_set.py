@@ -19,9 +19,8 @@ from lofi_pipeline.ingest import (
     pending_tracks,
     work_on,
 )
-from lofi_pipeline.ingest.source_history import declared_terms_json
 from lofi_pipeline.licensing import withdraw
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, remove_sealed
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import TODAY, facts, make_drop, register, song
 from lofi_pipeline_tests.writes.kills import Trial, in_order, order_of
@@ -61,8 +60,9 @@ def built(ready: DataRoot) -> DataRoot:
 
 def test_a_first_data_set(ready: DataRoot, tmp_path: Path, which: str) -> None:
     """The tracks are worked on; drops are registered and a data set is built."""
-    for path in (ready.drops_json, ready.sources_json, declared_terms_json(ready), ready.registry_json):
-        path.unlink()
+    ready.sources_json.unlink()
+    for path in (ready.drops_json, ready.claims_json, ready.registry_json):
+        remove_sealed(ready, path)
     trial = Trial(ready, run, tmp_path)
     assert in_order(trial.changes, [*order_of("register"), *order_of("build")]) == []
     assert trial.unequal(which) == []
@@ -80,6 +80,7 @@ def test_drops_that_come_change_and_go(built: DataRoot, tmp_path: Path, which: s
     make_drop(built, "third", {"again.wav": song(1)}, facts(source_id="third"))
     make_drop(built, "fourth", {"e.wav": song(1)}, "{")
     trial = Trial(built, run, tmp_path)
+    assert in_order(trial.changes, order_of("remember")) == []
     assert load_version(trial.undisturbed).dataset.style_distribution[StyleCategory.SEASONAL] == 3
     assert trial.unequal(which) == []
 

@@ -33,9 +33,12 @@ SAME_CONTRADICTION = 0.045
 SHIFTED_CONTRADICTION = 0.1
 """Where the pitch alone was shifted: a phase vocoder blurs what it shifts."""
 SAME_OVERLAP = 0.8
+PART_SIMILARITY = 0.6
+PART_CONTRADICTION = 0.05
+"""Of a part, the notes of one side count alone: what was mixed over a recording adds notes, and takes few away."""
 RELATED = 0.67
 LEAST_SIMILARITY = 0.4
-_LEAST_SECONDS = 15.0
+LEAST_SECONDS = 15.0
 _STANDS_OUT, _ABSENT = 1.5, 0.5
 _LOWEST_BAND = 16
 _MOST_SEMITONES = 5
@@ -49,6 +52,8 @@ class MatchType(StrEnum):
     """How two tracks are related."""
 
     SAME = "same recording"
+    PART = "part of it"
+    """A stretch of one is the same recording as a stretch of the other: a mash-up, a medley."""
     RELATED = "related"
     NONE = "none"
 
@@ -76,6 +81,10 @@ class Likeness:
     """How many times as fast as the second the first is played."""
     semitones: float = 0.0
     """How much higher than the second the first is."""
+    offset_seconds: float = 0.0
+    """Where in the second the first begins; negative: so long before it."""
+    shared_seconds: float = 0.0
+    """How long the part is that both share, of those that `shared_part` finds."""
 
     @property
     def match_type(self) -> MatchType:
@@ -128,7 +137,12 @@ class Likeness:
 
     def swapped(self) -> Likeness:
         """The same, with the second named first."""
-        return replace(self, speed=1 / self.speed, semitones=-self.semitones)
+        return replace(
+            self,
+            speed=1 / self.speed,
+            semitones=-self.semitones,
+            offset_seconds=-self.offset_seconds / self.speed,
+        )
 
 
 NOTHING = Likeness(0.0, 1.0, 0.0)
@@ -172,6 +186,82 @@ def compare_at(first: np.ndarray, second: np.ndarray, hints: Sequence[Hint]) -> 
         alignment = _refine(first, second, alignment, seconds)
     alignment = _refine(first, second, _align_whole(first, second, alignment), None)
     return _likeness(first, second, _exact_pitch(first, second, alignment))
+
+
+def shared_part(first: np.ndarray, second: np.ndarray, hints: Sequence[Hint]) -> Likeness:
+    """The longest stretch in which one of two fingerprints holds the other, as a medley or a mash-up does; NOTHING without one.
+
+    The likeness is that of the stretch: at its contradiction, only the notes of the side that is held count. Speed and pitch
+    must be those of one edit, as for whole recordings.
+    """
+    best = NOTHING
+    for hint in hints:
+        alignment = _align_window(first, second, hint)
+        if alignment is None:
+            continue
+        # Loops match at many offsets, and the window alone may lie at another one than the part
+        whole = replace(_align_whole(first, second, alignment), anchor=alignment.anchor)
+        for start in (alignment, whole):
+            for seconds in (20.0, 60.0):
+                start = _refine(first, second, start, seconds)
+            found = _longest_stretch(first, second, _exact_pitch(first, second, start))
+            best = max(best, found, key=lambda item: item.shared_seconds)
+    return best
+
+
+def _longest_stretch(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> Likeness:
+    """The longest run of windows in each of which the notes of one are found in the other."""
+    here, there, axis, bands = _aligned(first, second, alignment, None)
+    size = round(LEAST_SECONDS * FRAMES_PER_SECOND)
+    if len(axis) < size:
+        return NOTHING
+    low = max(0, _LOWEST_BAND - bands.start)
+    similar = _window_means(_cosines(here, there), size)
+    contradiction = np.minimum(
+        _absent_by_window(here, there, low, size), _absent_by_window(there, here, low, size)
+    )
+    plain = Likeness(1.0, 0.0, 1.0, alignment.speed, alignment.semitones)
+    if plain.match_type is not MatchType.SAME:
+        return NOTHING
+    start, end = _longest_run((similar >= PART_SIMILARITY) & (contradiction <= PART_CONTRADICTION))
+    if start == end:
+        return NOTHING
+    seconds = (end - start - 1 + size) / FRAMES_PER_SECOND
+    shorter = min(len(first), len(second) / alignment.speed) / FRAMES_PER_SECOND
+    return Likeness(
+        similarity=float(np.clip(similar[start:end].mean(), 0, 1)),
+        contradiction=float(contradiction[start:end].mean()),
+        overlap=min(1.0, seconds / shorter),
+        speed=alignment.speed,
+        semitones=alignment.semitones,
+        offset_seconds=alignment.offset / FRAMES_PER_SECOND,
+        shared_seconds=seconds,
+    )
+
+
+def _absent_by_window(one: np.ndarray, other: np.ndarray, low: int, size: int) -> np.ndarray:
+    """`_absent` of every window of `size` frames."""
+    out, absent = (_window_sums(count, size) for count in _outstanding(one, other, low))
+    return np.where(out > 0, absent / np.maximum(out, 1), 1.0)
+
+
+def _window_sums(values: np.ndarray, size: int) -> np.ndarray:
+    total = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
+    return total[size:] - total[:-size]
+
+
+def _window_means(values: np.ndarray, size: int) -> np.ndarray:
+    return _window_sums(values, size) / size
+
+
+def _longest_run(fits: np.ndarray) -> tuple[int, int]:
+    """Begin and end of the longest run of True; both 0 where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], fits.astype(np.int8), [0]))))
+    runs = edges.reshape(-1, 2)
+    if not len(runs):
+        return 0, 0
+    start, end = runs[int((runs[:, 1] - runs[:, 0]).argmax())]
+    return int(start), int(end)
 
 
 @dataclass(frozen=True)
@@ -347,7 +437,7 @@ def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, flo
 
 def _likeness(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> Likeness:
     here, there, axis, bands = _aligned(first, second, alignment, None)
-    if len(axis) < _LEAST_SECONDS * FRAMES_PER_SECOND:
+    if len(axis) < LEAST_SECONDS * FRAMES_PER_SECOND:
         return NOTHING
     shorter = min(len(first), len(second) / alignment.speed)
     low = max(0, _LOWEST_BAND - bands.start)
@@ -358,12 +448,19 @@ def _likeness(first: np.ndarray, second: np.ndarray, alignment: _Alignment) -> L
         overlap=min(1.0, len(axis) / shorter),
         speed=alignment.speed,
         semitones=alignment.semitones,
+        offset_seconds=alignment.offset / FRAMES_PER_SECOND,
     )
 
 
 def _absent(one: np.ndarray, other: np.ndarray, low: int) -> float:
     """Share of the prominent notes of one that are absent in the other; 1 if no note is prominent."""
+    out, absent = _outstanding(one, other, low)
+    count = int(out.sum())
+    return float(absent.sum() / count) if count else 1.0
+
+
+def _outstanding(one: np.ndarray, other: np.ndarray, low: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many notes of each frame are prominent in one, and how many of these are absent in the other."""
     unit = 1 / np.sqrt(one.shape[1])
     out = one[:, low:] > _STANDS_OUT * unit
-    count = int(out.sum())
-    return float((out & (other[:, low:] < _ABSENT * unit)).sum() / count) if count else 1.0
+    return out.sum(axis=1), (out & (other[:, low:] < _ABSENT * unit)).sum(axis=1)

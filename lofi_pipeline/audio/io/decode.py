@@ -1,7 +1,7 @@
 """Decoding: any supported audio file in, 48 kHz stereo out, or an AudioError with the reason.
 
-Nothing that a file says of itself is trusted: not its suffix, declared length, channel count or samples. What the headers
-declare is read in headers.py.
+Nothing that a file says of itself is trusted: not its suffix, declared length, channel count or samples. Which pieces of a file
+are decoded, and what its headers declare, is found in pieces.py.
 """
 
 from __future__ import annotations
@@ -19,15 +19,23 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
+from av.stream import Disposition
 
 from lofi_pipeline.audio.errors import DamagedAudio, TooLong, UndecodableAudio, spoken_seconds
-from lofi_pipeline.audio.io.headers import mp3_seconds, ogg_end, wav_header
-from lofi_pipeline.audio.io.regular_file import RegularFile
+from lofi_pipeline.audio.io.pieces import pieces
+from lofi_pipeline.audio.io.regular_file import Piece, RegularFile
 
 SAMPLE_RATE = 48_000
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"})
+_SUFFIXES = """
+    .wav .wave .bwf .rf64 .w64 .flac .mp3 .mp2 .ogg .oga .opus .m4a .m4b .mp4 .mov .aac .aif .aiff .aifc .caf .au .snd .wv .ape
+    .wma .asf .tta .mka .mkv .webm .weba .mpc .tak .dsf .dff
+"""
+AUDIO_SUFFIXES = frozenset(_SUFFIXES.split())
+"""Of the names of files that are taken. What a file holds is found in itself."""
 
-_DEMUXERS = "wav,w64,flac,mp3,ogg,mov,aac"
+_DEMUXERS = "wav,w64,flac,mp3,ogg,mov,aac,aiff,caf,au,wv,ape,asf,tta,matroska,webm,mpc,mpc8,tak,dsf,iff"
+_MATROSKA = "matroska,webm"
+"""A demuxer that knows the length of the file, and not of its streams."""
 _BUFFER_BYTES = 1 << 17
 _RATES = range(4_000, 768_001)
 _MAX_CHANNELS = 8
@@ -35,6 +43,17 @@ _FAR_BEYOND_FULL_SCALE = 1e5
 _TOLERATED_SECONDS = 0.25
 """Encoder delay and rounding make a whole lossy file this much shorter than it declares."""
 _TOLERATED_SECONDS_LOSSLESS = 0.01
+
+
+_PROTECTED = {"drms", "enca"}
+"""Codec tags of encrypted audio in MP4."""
+_IS_PROTECTED = "{} is protected against copying (DRM); buy or ask for a copy without it, as WAV or FLAC"
+_SILENT_RANGE = 2 * 10 ** (-70 / 20)
+"""Peak to peak: nothing sounds in a second that keeps within it."""
+_KEPT_SILENT_PARTS = 30
+"""About as many seconds."""
+_MOST_SILENT_SECONDS = 900.0
+"""More than anybody puts before music: hours of it are not searched to their end."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +72,8 @@ class Audio:
     bad_packets: int
     complete: bool = True
     """False: reading stopped at `keep_seconds`, there is more in the file."""
+    silent_seconds: float = 0.0
+    """Silence at the beginning that is not in `samples`."""
 
     @property
     def seconds(self) -> float:
@@ -61,10 +82,11 @@ class Audio:
 
 
 def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -> Audio:
-    """Decode the first audio stream of `path`.
+    """Decode the default audio stream of `path`; of a chain of Ogg streams, all of them.
 
     A file that is longer than `max_seconds`, or declares to be, is refused. Of one that is longer than `keep_seconds`, only
-    the first `keep_seconds` are decoded. Damaged packets are skipped and counted.
+    the first `keep_seconds` are decoded; all but the last part of a long silence before the music does not count. Damaged
+    packets are skipped and counted.
 
     Raises:
         NotAFile: `path` is a folder, pipe or device.
@@ -74,65 +96,62 @@ def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -
         OSError: the file is missing or not readable.
     """
     with RegularFile(path) as file:
-        return _read(path, file, max_seconds, keep_seconds)
+        decoder = _Decoder(path.name, file, max_seconds, keep_seconds)
+        first_error: UndecodableAudio | None = None
+        for piece in pieces(file):
+            try:
+                decoder.add(piece)
+            except UndecodableAudio as error:
+                first_error = first_error or error
+                decoder.bad += 1
+        if first_error and not decoder.segments:
+            raise first_error
+        return decoder.audio()
 
 
-def _read(path: Path, file: RegularFile, max_seconds: float, keep_seconds: float | None) -> Audio:
-    header_seconds = _header_seconds(file)
-    try:
-        with av.open(
-            file,
-            options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
-            metadata_errors="ignore",
-            buffer_size=_BUFFER_BYTES,
-        ) as container:
-            if not container.streams.audio:
-                raise UndecodableAudio(f"{path.name} holds no audio stream; export it as WAV or FLAC again")
-            stream = container.streams.audio[0]
-            if stream.codec_context is None:  # despite the type hint: a codec that this FFmpeg does not know
-                raise UndecodableAudio(f"{path.name} uses an unknown codec; export it as WAV or FLAC again")
-            kind = container.format.name
-            declared = header_seconds[kind] if kind in header_seconds else _stream_seconds(stream)
-            if declared is not None and declared > max_seconds:
-                raise TooLong(_too_long(path, declared, max_seconds))
-            return _Decoder(path.name, file, max_seconds, keep_seconds).audio(container, stream, declared)
-    except FFmpegError as error:
-        raise UndecodableAudio(
-            f"{path.name} is not audio that can be decoded ({_short_message(error)}); export it as WAV or FLAC again"
-        ) from error
+def _opened(file: RegularFile) -> Any:
+    """The container in the piece that a file shows."""
+    return av.open(
+        file,
+        options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
+        metadata_errors="ignore",
+        buffer_size=_BUFFER_BYTES,
+    )
+
+
+def _main_stream(container: Any, name: str) -> AudioStream:
+    """The first audio stream that is marked as the default, else the first, of those whose codec is known."""
+    streams = container.streams.audio
+    if not streams:
+        raise UndecodableAudio(f"{name} holds no audio stream; export it as WAV or FLAC again")
+    known = [stream for stream in streams if stream.codec_context is not None]  # despite the type hint
+    if not known:
+        raise UndecodableAudio(f"{name} uses an unknown codec; export it as WAV or FLAC again")
+    default = [stream for stream in known if stream.disposition & Disposition.default]
+    return (default or known)[0]
 
 
 def _short_message(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)[:120]
 
 
-def _too_long(path: Path, seconds: float, limit: float) -> str:
+def _too_long(name: str, seconds: float, limit: float) -> str:
     return (
-        f"{path.name}: its header claims {spoken_seconds(seconds)} of audio, more than the"
+        f"{name}: its header claims {spoken_seconds(seconds)} of audio, more than the"
         f" {spoken_seconds(limit)} that are read; split it, or export it again if it is shorter than that"
     )
 
 
-def _header_seconds(file: RegularFile) -> dict[str, float | None]:
-    """Declared seconds by demuxer, of the formats where the demuxer's own figure is unreliable; None where none is declared.
-
-    It also hides from the demuxer what follows the audio of a WAV.
-    """
-    seconds = {"aac": None, "mp3": mp3_seconds(file)}
-    if wav := wav_header(file):
-        seconds["wav"] = wav.seconds
-        if wav.end is not None:
-            file.end_at(wav.end)
-    if not ogg_end(file).has_length:
-        seconds["ogg"] = None
-    file.seek(0)
-    return seconds
-
-
-def _stream_seconds(stream: AudioStream) -> float | None:
-    if not stream.duration or stream.duration < 0 or not stream.time_base:
-        return None
-    return float(stream.duration * stream.time_base)
+def _declared_seconds(container: Any, stream: AudioStream, piece: Piece) -> float | None:
+    """What the header declares of a piece; None where it declares nothing reliable."""
+    kind = container.format.name
+    if kind in piece.seconds:
+        return piece.seconds[kind]
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return max(0.0, float(stream.duration * stream.time_base) - piece.delay)
+    if kind == _MATROSKA and container.duration and container.duration > 0:
+        return container.duration / av.time_base
+    return None
 
 
 @dataclass
@@ -150,6 +169,8 @@ class _Segment:
     waiting: AudioFifo = field(default_factory=AudioFifo)
     parts: list[np.ndarray] = field(default_factory=list)
     resamplers: list[soxr.ResampleStream] = field(default_factory=list)
+    silent_parts: int = 0
+    """The first parts, which are silent."""
 
     def __post_init__(self) -> None:
         if self.rate != SAMPLE_RATE:
@@ -169,6 +190,16 @@ class _Segment:
         self.waiting.write(frame)
         if self.waiting.samples >= self.rate:
             self._convert(last=False)
+
+    def forget_silence(self) -> float:
+        """Throw away the first parts if all is silent so far and longer than is worth keeping; the seconds thrown away."""
+        while self.silent_parts < len(self.parts) and np.ptp(self.parts[self.silent_parts]) < _SILENT_RANGE:
+            self.silent_parts += 1
+        forgotten = 0.0
+        while self.silent_parts == len(self.parts) > _KEPT_SILENT_PARTS:
+            forgotten += self.parts.pop(0).shape[1] / SAMPLE_RATE
+            self.silent_parts -= 1
+        return forgotten
 
     def stereo(self) -> np.ndarray:
         """float32 [2, n] at 48 kHz; nothing can be added any more."""
@@ -205,24 +236,56 @@ def _check_floats(samples: np.ndarray, name: str) -> None:
 
 @dataclass
 class _Decoder:
-    """Decodes one stream of a file, and counts what it could not decode."""
+    """Decodes one stream of each piece of a file, and counts what it could not decode."""
 
     name: str
     file: RegularFile
     max_seconds: float
     keep_seconds: float | None
     segments: list[_Segment] = field(default_factory=list)
+    codec: str = ""
+    declared: float | None = 0.0
     seconds: float = 0.0
+    silent: float = 0.0
+    """Seconds of silence at the beginning that were thrown away."""
     bad: int = 0
     good: int = 0
     complete: bool = True
 
-    def audio(self, container: Any, stream: AudioStream, declared: float | None) -> Audio:
-        """Everything in the stream, of which the header declares so many seconds."""
-        stream.codec_context.thread_count = 1
-        self._take_all(_packets(container, stream))
-        cut_off = self.complete and container.format.name == "ogg" and not ogg_end(self.file).whole
-        self.bad += self.file.gave_up or cut_off
+    def add(self, piece: Piece) -> None:
+        """Decode a piece; once there is enough, only look what it declares.
+
+        Raises:
+            UndecodableAudio: it cannot be opened, or is encrypted.
+        """
+        if piece.protected:
+            raise UndecodableAudio(_IS_PROTECTED.format(self.name))
+        self.file.show(piece)
+        try:
+            with _opened(self.file) as container:
+                stream = _main_stream(container, self.name)
+                if stream.codec_context.codec_tag in _PROTECTED:
+                    raise UndecodableAudio(_IS_PROTECTED.format(self.name))
+                self._declare(_declared_seconds(container, stream, piece))
+                if not self.complete:
+                    return
+                stream.codec_context.thread_count = 1
+                self.codec = self.codec or stream.codec_context.name
+                self._take_all(_packets(container, stream))
+                cut_off = self.complete and container.format.name == "ogg" and not piece.whole
+                self.bad += self.file.gave_up or cut_off
+        except FFmpegError as error:
+            raise UndecodableAudio(
+                f"{self.name} is not audio that can be decoded ({_short_message(error)}); export it as WAV or FLAC again"
+            ) from error
+
+    def _declare(self, seconds: float | None) -> None:
+        self.declared = None if seconds is None or self.declared is None else self.declared + seconds
+        if self.declared is not None and self.declared > self.max_seconds:
+            raise TooLong(_too_long(self.name, self.declared, self.max_seconds))
+
+    def audio(self) -> Audio:
+        """Everything that was decoded."""
         if not self.segments:
             damage = f" ({self.bad} damaged packets)" if self.bad else ""
             raise UndecodableAudio(
@@ -236,11 +299,12 @@ class _Decoder:
             samples=samples,
             source_rate=first.rate,
             source_channels=len(first.channels),
-            source_codec=stream.codec_context.name,
-            declared_seconds=declared,
-            lost_share=self._lost_share(stream.codec_context.name, declared),
+            source_codec=self.codec,
+            declared_seconds=self.declared,
+            lost_share=self._lost_share(),
             bad_packets=self.bad,
             complete=self.complete,
+            silent_seconds=self.silent,
         )
 
     def _take_all(self, packets: Iterator[list[AudioFrame] | None]) -> None:
@@ -257,7 +321,7 @@ class _Decoder:
                     f"{self.name} is longer than the {spoken_seconds(self.max_seconds)} that are read;"
                     " split it into tracks"
                 )
-            if self.keep_seconds is not None and self.seconds > self.keep_seconds:
+            if self.keep_seconds is not None and self.seconds - self.silent > self.keep_seconds:
                 self.complete = False
                 return
 
@@ -268,12 +332,15 @@ class _Decoder:
         seconds = frame.samples / frame.sample_rate
         self.seconds += seconds
         self.file.progress(seconds)
+        if self.keep_seconds is not None and len(self.segments) == 1 and self.silent < _MOST_SILENT_SECONDS:
+            self.silent += self.segments[0].forget_silence()
 
-    def _lost_share(self, codec: str, declared: float | None) -> float:
+    def _lost_share(self) -> float:
         """Share of damaged packets, or of what is missing from the declared length where that is more."""
         lost = self.bad / (self.bad + self.good) if self.bad else 0.0
-        lossless = codec == "flac" or codec.startswith("pcm_")
+        lossless = self.codec == "flac" or self.codec.startswith("pcm_")
         tolerated = _TOLERATED_SECONDS_LOSSLESS if lossless else _TOLERATED_SECONDS
+        declared = self.declared
         if self.complete and declared is not None and declared - self.seconds > tolerated:
             lost = max(lost, 1 - self.seconds / declared)
         return min(1.0, lost)

@@ -9,7 +9,6 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from scipy.signal import sosfilt, sosfreqz
 
 _RATE = 48_000
 _STEP = _RATE // 10
@@ -84,6 +83,11 @@ def _weights_and_decays() -> tuple[np.ndarray, np.ndarray]:
     """
     order = 2 * len(K_WEIGHTING)
     states = np.eye(order).reshape(order, -1, 2).swapaxes(0, 1)
+    from scipy.signal import (
+        sosfilt,
+        sosfreqz,
+    )  # a second and 50 MB to import: not for whoever only reads records
+
     ringing, _ = sosfilt(K_WEIGHTING, np.zeros((order, _STEP)), axis=1, zi=states)
     decays = np.linalg.qr(ringing.T)[0]
     reversed_in_time = np.pad(decays[::-1], ((0, _STEP), (0, 0)))

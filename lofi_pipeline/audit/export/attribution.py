@@ -18,7 +18,8 @@ def attribution_text(report: AuditReport) -> str:
     )
     opening = (
         f"{made} the following {count(len(report.attribution), 'recording')}, changed in loudness and length. "
-        "That they are named here does not mean that their authors endorse it."
+        "That they are named here does not mean that their authors endorse it. Where no copyright notice stands, none is on "
+        "record. The licences disclaim warranties; their texts are in LICENSES/, or linked there."
     )
     entries = "\n".join(_entry(entry) for entry in report.attribution)
     return f"# Attribution for {name}\n\n{opening}\n\n{entries}\n{_besides(report)}"
@@ -27,7 +28,10 @@ def attribution_text(report: AuditReport) -> str:
 def _entry(entry: Attribution) -> str:
     title = markdown_link(entry.title, entry.url)
     licence = markdown_link(entry.licence, entry.licence_url)
-    return f'- "{title}" by {markdown(entry.artist)} (source: {markdown(entry.provider)}), licensed under {licence}'
+    album = f" from {markdown(entry.album)}" if entry.album else ""
+    notice = f". {markdown(entry.copyright)}" if entry.copyright else ""
+    by_tags = f" ({', '.join(entry.from_tags)}: from the file's tags)" if entry.from_tags else ""
+    return f'- "{title}"{album} by {markdown(entry.artist)} (source: {markdown(entry.provider)}), licensed under {licence}{notice}{by_tags}'
 
 
 def _besides(report: AuditReport) -> str:

@@ -1,6 +1,8 @@
-"""bom.cdx.json: the machine-learning bill of materials, CycloneDX 1.6 (ECMA-424), checked against its strict schema.
+"""bom.cdx.json and tracks.cdx.json: the machine-learning bill of materials, CycloneDX 1.6 (ECMA-424).
 
-The checkpoint is a machine-learning-model with its model card, made from the base model and a data set; each source is data.
+The checkpoint is a machine-learning-model with its model card, made from the base model and a data set; each source is data. The
+tracks have a bill of their own, which the data set links. Hashes are of files alone: what names a whole folder or record stands
+among the properties.
 https://cyclonedx.org/docs/1.6/json/
 """
 
@@ -11,37 +13,52 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from lofi_pipeline.audit.export.errors import AuditFileError
 from lofi_pipeline.audit.export.escape import file_stem, safe_url
 from lofi_pipeline.audit.export.format import count
-from lofi_pipeline.audit.export.model_card import CLAP, FAD, INTENDED, LIMITS
-from lofi_pipeline.entities import AuditReport, AuditVerdict, SourceRow, SubjectKind
+from lofi_pipeline.audit.export.model_card import CLAP, FAD, INTENDED, LIMITS, NO_LICENCE
+from lofi_pipeline.audit.export.reuse import NOBODY, owner_of
+from lofi_pipeline.audit.export.sources import SHEETS
+from lofi_pipeline.audit.export.spdx_licence import REFERENCE, all_of, is_expression, is_listed
+from lofi_pipeline.audit.export.surroundings import Surroundings, checkpoint_file
+from lofi_pipeline.entities import AuditReport, AuditVerdict, SourceRow, SubjectKind, TrackRow
 
 if TYPE_CHECKING:
     from cyclonedx.validation.json import JsonStrictValidator
 
 Json = dict[str, Any]
-_LICENCE_REF = re.compile(r"(?:DocumentRef-[A-Za-z0-9.\-]+:)?LicenseRef-[A-Za-z0-9.\-]+")
+BILL, TRACKS_BILL = "bom.cdx.json", "tracks.cdx.json"
 _PLAIN_ADDRESS = re.compile(  # RFC 3986: an address of the web, or a path beside the file
     r"(?:https?://[A-Za-z0-9.-]+(?::\d+)?(?:[/?#]|$)|[A-Za-z0-9._-]+(?:/|$))"
     r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?:#(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)?"
 )
-_SIGNS = re.compile(r"\(|\)|[^\s()]+")
 
 
-def bill_of_materials(report: AuditReport) -> str:
-    """The whole file as JSON in ASCII.
+def bill_of_materials(
+    report: AuditReport, beside: Mapping[str, str], around: Surroundings = Surroundings()
+) -> str:
+    """The whole file as JSON in ASCII. `beside`: SHA-256 of the files that it links, tracks.csv and tracks.cdx.json, by name."""
+    # Written plainly: cyclonedx-python-lib has no classes for model cards and data yet; its validator has the last word in tests
+    return _text(_bom(report, beside, around))
 
-    Raises:
-        AuditFileError: what came out breaks the schema, with the place.
-    """
-    # Written plainly: cyclonedx-python-lib has no classes for model cards and data yet; its validator has the last word
-    found = _bom(report)
-    text = json.dumps(found, indent=2) + "\n"
-    check_bill_of_materials(text)
-    return text
+
+def bill_of_tracks(report: AuditReport, around: Surroundings = Surroundings()) -> bytearray:
+    """The bill of the tracks as JSON in ASCII, a line for each: there may be very many."""
+    dataset = _component(report.dataset.dataset_id, "data", _dataset_ref(report), version=report.dataset.hash)
+    made_from = {_ref(dataset): [_track_ref(track) for track in report.tracks]}
+    around_them = _text(_bill(report, TRACKS_BILL, dataset, [], made_from))
+    before, _, after = around_them.partition('"components": []')
+    text = bytearray(f'{before}"components": ['.encode())
+    for place, track in enumerate(report.tracks):
+        text += (",\n" if place else "\n").encode() + json.dumps(_track(track, around)).encode()
+    return text + f"\n]{after}".encode()
+
+
+def _text(found: Json) -> str:
+    return json.dumps(found, indent=2) + "\n"
 
 
 def check_bill_of_materials(text: str) -> None:
@@ -81,21 +98,28 @@ def _validator() -> JsonStrictValidator:
     return JsonStrictValidator(SchemaVersion.V1_6)
 
 
-def _bom(report: AuditReport) -> Json:
-    dataset = _dataset(report)
-    sources = [_source(row) for row in report.sources]
+def _bom(report: AuditReport, beside: Mapping[str, str], around: Surroundings) -> Json:
+    dataset = _dataset(report, beside)
+    sources = [_source(row, around) for row in report.sources]
     made_from = {_ref(dataset): [_ref(source) for source in sources]}
     if report.subject.kind is SubjectKind.DATASET:
         subject, components = dataset, sources
     else:
-        subject, bases = _checkpoint(report, _ref(dataset)), _bases(report)
+        subject, bases = _checkpoint(report, _ref(dataset), around), _bases(report)
         components = [dataset, *bases, *sources]
         made_from = {_ref(subject): [_ref(part) for part in (dataset, *bases)], **made_from}
+    return _bill(report, BILL, subject, components, made_from)
+
+
+def _bill(
+    report: AuditReport, name: str, subject: Json, components: list[Json], made_from: Mapping[str, list[str]]
+) -> Json:
+    key = f"{report.subject.hash} {report.made.isoformat()}" + ("" if name == BILL else f" {name}")
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": uuid5(NAMESPACE_URL, f"{report.subject.hash} {report.made.isoformat()}").urn,
+        "serialNumber": uuid5(NAMESPACE_URL, key).urn,
         "version": 1,
         "metadata": {
             "timestamp": report.made.isoformat(),
@@ -107,7 +131,7 @@ def _bom(report: AuditReport) -> Json:
     }
 
 
-def _checkpoint(report: AuditReport, dataset: str) -> Json:
+def _checkpoint(report: AuditReport, dataset: str, around: Surroundings) -> Json:
     subject = report.subject
     files = subject.record.files if subject.record else {}
     component = _component(
@@ -115,49 +139,107 @@ def _checkpoint(report: AuditReport, dataset: str) -> Json:
         "machine-learning-model",
         f"checkpoint:{file_stem(subject.name)}",
         version=subject.name,
-        sha256=subject.hash,
         properties={
+            "lofi:content_sha256": subject.hash,
             "lofi:checkpoint_id": subject.id,
             "lofi:path": subject.path,
             "lofi:disclaimer": report.disclaimer,
             **_verdict("then", report.then),
             **_verdict("now", report.now),
+            "lofi:weights_licence": report.publication.weights_licence or NO_LICENCE,
             "lofi:findings": str(len(report.findings)),
             "lofi:clean": _yes(report.clean),
         },
     )
     parts = [
-        _component(name, "file", f"file:{file_stem(name)}", sha256=files[name]) for name in sorted(files)
+        _file(name, files[name], checkpoint_file(report, name), around, ref=f"file:{file_stem(name)}")
+        for name in sorted(files)
     ]
-    ancestors = _bases(report, "ancestor")
+    weights = report.publication.weights_licence
+    owner = owner_of(report)
     return {
         **component,
+        **(_licences([weights], []) if weights else {}),
+        **({"copyright": owner} if owner != NOBODY else {}),
         **({"components": parts} if parts else {}),
-        **({"pedigree": {"ancestors": ancestors}} if ancestors else {}),
         "modelCard": _model_card(report, dataset),
     }
 
 
-def _bases(report: AuditReport, where: str = "base") -> list[Json]:
+def _file(name: str, sha256: str, path: str | None, around: Surroundings, *, ref: str) -> Json:
+    """A file with its hash; the hash is a property alone where the file is not there as it was recorded."""
+    there = around.holds(path)
+    return _component(
+        name,
+        "file",
+        ref,
+        sha256=sha256 if there else None,
+        properties={"lofi:path": path, "lofi:recorded_sha256": None if there else sha256},
+    )
+
+
+def _track_ref(track: TrackRow) -> str:
+    return f"track:{track.track_id}"
+
+
+def _track(track: TrackRow, around: Surroundings) -> Json:
+    component = _file(
+        track.title or track.filename,
+        track.audio_sha256,
+        track.audio_path,
+        around,
+        ref=_track_ref(track),
+    )
+    component["properties"] = _properties(
+        {item["name"]: item["value"] for item in component.get("properties", [])}
+        | {
+            "lofi:track_id": track.track_id,
+            "lofi:filename": track.filename,
+            "lofi:original_sha256": track.original_sha256,
+            "lofi:sources": ", ".join(track.source_ids),
+            "lofi:split": track.split,
+            "lofi:seconds": f"{track.seconds:.3f}",
+            "lofi:obligations": ", ".join(track.obligations),
+        }
+    )
+    address = safe_url(track.url)
+    return {
+        **component,
+        **({"authors": [{"name": track.artist}]} if track.artist else {}),
+        **({"copyright": track.copyright} if track.copyright else {}),
+        **_licences([], [track.licence]),
+        **({"externalReferences": [{"type": "website", "url": address}]} if address else {}),
+    }
+
+
+def _bases(report: AuditReport) -> list[Json]:
     rows = {"base model": report.base, "LoRA that training began from": report.parent}
     return [
         _component(
             row.facts.name,
             "machine-learning-model",
-            f"{where}:{file_stem(role)}",
+            f"base:{file_stem(role)}",
             version=row.facts.sha256,
-            sha256=row.facts.sha256,
-            licence=row.licence,
-            properties={"lofi:role": role, "lofi:remark": row.sentence},
+            properties={
+                "lofi:role": role,
+                "lofi:remark": row.sentence,
+                "lofi:content_sha256": row.facts.sha256,
+            },
         )
+        | (_licences([], [row.licence]) if row.licence else {})
         for role, row in rows.items()
         if row
     ]
 
 
-def _dataset(report: AuditReport) -> Json:
+def _dataset_ref(report: AuditReport) -> str:
+    return f"dataset:{file_stem(report.dataset.dataset_id)}"
+
+
+def _dataset(report: AuditReport, beside: Mapping[str, str]) -> Json:
     dataset = report.dataset
     properties = {
+        "lofi:content_sha256": dataset.hash,
         "lofi:tracks": str(dataset.track_count),
         "lofi:tracks:validation": str(dataset.validation_count),
         "lofi:seconds": f"{report.seconds:.3f}",
@@ -169,12 +251,21 @@ def _dataset(report: AuditReport) -> Json:
     component = _component(
         dataset.dataset_id,
         "data",
-        f"dataset:{file_stem(dataset.dataset_id)}",
+        _dataset_ref(report),
         version=dataset.hash,
-        sha256=dataset.hash,
         properties=properties,
     )
-    return {**component, "data": [_dataset_data(report)]}
+    declared = sorted({row.record.license_type for row in report.sources})
+    concluded = sorted({row.verdict_now.licence for row in report.sources})
+    references = {"tracks.csv": "source-distribution", TRACKS_BILL: "bom"}
+    return {
+        **component,
+        **_licences(declared, concluded),
+        "externalReferences": [
+            {"type": references[name], "url": name, "hashes": _hashes(beside[name])} for name in references
+        ],
+        "data": [_dataset_data(report)],
+    }
 
 
 def _dataset_data(report: AuditReport) -> Json:
@@ -187,13 +278,12 @@ def _dataset_data(report: AuditReport) -> Json:
     }
 
 
-def _source(row: SourceRow) -> Json:
+def _source(row: SourceRow, around: Surroundings) -> Json:
     record = row.record
     component = _component(
         record.source_id,
         "data",
         f"source:{file_stem(record.source_id)}",
-        licence=row.verdict_now.licence,
         properties={
             "lofi:source_type": record.source_type,
             "lofi:license_type": record.license_type,
@@ -210,28 +300,32 @@ def _source(row: SourceRow) -> Json:
             "lofi:withdrawn": row.withdrawn.isoformat() if row.withdrawn else None,
         },
     )
-    references = _references(row)
+    references = _references(row, around)
     return {
         **component,
+        **_licences([record.license_type], [row.verdict_now.licence]),
         "supplier": {"name": record.provider},
         **({"externalReferences": references} if references else {}),
         "data": [_source_data(row)],
     }
 
 
-def _references(row: SourceRow) -> list[Json]:
+def _references(row: SourceRow, around: Surroundings) -> list[Json]:
     provenance = row.provenance
     addresses = {
         "license": safe_url(row.verdict_now.url),
         "website": safe_url(provenance.url if provenance else None),
     }
     references: list[Json] = [{"type": kind, "url": url} for kind, url in addresses.items() if url]
-    text = f"LICENSES/{file_stem(row.record.source_id)}.txt"
+    references.append({"type": "attestation", "url": f"{SHEETS}/{file_stem(row.record.source_id)}.txt"})
     for file in provenance.evidence if provenance else []:
-        hashes = [{"alg": "SHA-256", "content": file.sha256}]
-        references.append(
-            {"type": "evidence", "url": text, "comment": file.evidence.document, "hashes": hashes}
+        there = around.holds(file.path)
+        hashes = {"hashes": _hashes(file.sha256)} if there else {}
+        told = file.evidence.document + (
+            "" if there else f" (not as recorded; its SHA-256 was {file.sha256})"
         )
+        url = quote(around.address(file.path))
+        references.append({"type": "evidence", "url": url, "comment": told, **hashes})
     return references
 
 
@@ -311,33 +405,43 @@ def _component(
     *,
     version: str | None = None,
     sha256: str | None = None,
-    licence: str | None = None,
     properties: Mapping[str, str | None] | None = None,
 ) -> Json:
     component: Json = {"type": kind, "bom-ref": ref, "name": name}
     if version:
         component["version"] = version
     if sha256:
-        component["hashes"] = [{"alg": "SHA-256", "content": sha256}]
-    if licence:
-        component["licenses"] = [_licence(licence)]
+        component["hashes"] = _hashes(sha256)
     if properties:
         component["properties"] = _properties(properties)
     return component
 
 
-def _licence(licence: str) -> Json:
-    """An id of the SPDX list, an expression of such ids and LicenseRefs, or else a name."""
-    from cyclonedx.spdx import is_supported_id
+def _hashes(sha256: str) -> list[Json]:
+    return [{"alg": "SHA-256", "content": sha256}]
 
-    if is_supported_id(licence):
-        return {"license": {"id": licence, "acknowledgement": "concluded"}}
-    signs = _SIGNS.findall(licence)
-    operators = {"AND", "OR", "WITH", "(", ")"}
-    known = all(sign in operators or is_supported_id(sign) or _LICENCE_REF.fullmatch(sign) for sign in signs)
-    if known and len(signs) > 1:
-        return {"expression": licence, "acknowledgement": "concluded"}
-    return {"license": {"name": licence, "acknowledgement": "concluded"}}
+
+def _licences(declared: list[str], concluded: list[str]) -> Json:
+    """What somebody declared, and what the policy made of it. An expression must stand alone: the declared one is then evidence."""
+    said = [_licence(licence, "declared") for licence in declared]
+    judged = [_licence(licence, "concluded") for licence in concluded]
+    if len(said) + len(judged) == 1 or not any("expression" in item for item in [*said, *judged]):
+        return {"licenses": [*said, *judged]} if said or judged else {}
+    whole = all_of(concluded)
+    names = [{"license": {"name": licence, "acknowledgement": "declared"}} for licence in declared]
+    return {
+        "licenses": [{"expression": whole, "acknowledgement": "concluded"}] if whole else names,
+        **({"evidence": {"licenses": names}} if names and whole else {}),
+    }
+
+
+def _licence(licence: str, how: str) -> Json:
+    """An id of the SPDX list, an expression of such ids and LicenseRefs, or else a name."""
+    if is_listed(licence):
+        return {"license": {"id": licence, "acknowledgement": how}}
+    if is_expression(licence) and not REFERENCE.fullmatch(licence):
+        return {"expression": licence, "acknowledgement": how}
+    return {"license": {"name": licence, "acknowledgement": how}}
 
 
 def _verdict(when: str, verdict: AuditVerdict) -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""audit.html: one page that a lawyer can read and print. No script, nothing loaded from anywhere."""
+"""audit.html, and what every page of an audit shares: one page that a lawyer can read and print. No script, nothing loaded from anywhere."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,34 +12,68 @@ from typing import TYPE_CHECKING
 from lofi_pipeline.audit.export import format
 from lofi_pipeline.audit.export.escape import file_stem, safe_url, visible
 from lofi_pipeline.audit.export.lineage_svg import lineage_svg
-from lofi_pipeline.entities import AuditReport, Severity, Split, SubjectKind, TrackRow
+from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity, Split, SubjectKind, TrackRow
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_TRACKS = 2_000
 """Beyond this many, tracks and attributions stand only in tracks.csv and ATTRIBUTION.md."""
+MOST_FINDINGS, MOST_NAMED = 500, 3
+"""Of one kind: how many are listed, and how many are named where the list is closed."""
+
+
+@dataclass(frozen=True)
+class KindOfFinding:
+    """All findings of one code and weight."""
+
+    severity: Severity
+    code: FindingCode
+    count: int
+    findings: list[Finding]
+    """The first of them."""
+
+    @property
+    def about(self) -> list[str]:
+        """What the first few are about."""
+        return [finding.where for finding in self.findings[:MOST_NAMED]]
 
 
 def audit_page(report: AuditReport) -> str:
     """The whole page. Every value in it is escaped by the template engine, and made visible before."""
-    css = (TEMPLATES / "audit.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     whole = len(report.tracks) <= MOST_TRACKS
-    return _template().render(
+    return rendered(
+        "audit.html",
         report=report,
         subject=report.subject,
         is_checkpoint=report.subject.kind is SubjectKind.CHECKPOINT,
-        findings=[finding for severity in Severity for finding in report.of_severity(severity)],
+        kinds=kinds_of_findings(report),
         errors=len(report.of_severity(Severity.ERROR)),
         picture=lineage_svg(report),
         tracks_of=_tracks_of(report) if whole else {},
         attribution=report.attribution if len(report.attribution) <= MOST_TRACKS else [],
         held_out=sum(track.split is Split.VALIDATION for track in report.tracks),
-        css=css,
-        css_digest=digest,
     )
+
+
+def rendered(template: str, **values: object) -> str:
+    """A page from a template, with the style sheet that all pages share in it."""
+    css = (TEMPLATES / "audit.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return _environment().get_template(template).render(css=css, css_digest=digest, **values)
+
+
+def kinds_of_findings(report: AuditReport) -> list[KindOfFinding]:
+    """The findings, those of a kind together; errors come first, and kinds in the order in which they were found."""
+    found: dict[tuple[Severity, FindingCode], list[Finding]] = {}
+    for severity in Severity:
+        for finding in report.of_severity(severity):
+            found.setdefault((severity, finding.code), []).append(finding)
+    return [
+        KindOfFinding(severity, code, len(findings), findings[:MOST_FINDINGS])
+        for (severity, code), findings in found.items()
+    ]
 
 
 def _tracks_of(report: AuditReport) -> dict[str, list[TrackRow]]:
@@ -50,7 +85,7 @@ def _tracks_of(report: AuditReport) -> dict[str, list[TrackRow]]:
 
 
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -78,4 +113,4 @@ def _template() -> Template:
     )
     # Style sheets know no escaping: this one is ours, and the page's policy names its hash
     environment.globals["style"] = lambda text: Markup(text)
-    return environment.get_template("audit.html")
+    return environment

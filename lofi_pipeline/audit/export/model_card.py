@@ -13,11 +13,17 @@ import yaml
 from lofi_pipeline.audit.export.attribution import term_lines
 from lofi_pipeline.audit.export.escape import markdown, markdown_link, visible
 from lofi_pipeline.audit.export.format import count, hours, money, number
+from lofi_pipeline.audit.export.spdx_licence import is_listed
 from lofi_pipeline.entities import AuditReport, AuditVerdict, QualityMetrics
+from lofi_pipeline.licensing.expression import spdx_spelling
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 MOST_SOURCES = 200
 FAD, CLAP = "Fréchet audio distance", "CLAP score"
+NO_LICENCE = (
+    "No licence of the weights is set, so nobody but their owner may use them: choose one that the obligations leave room for, and "
+    "set publication.weights_licence."
+)
 INTENDED = (
     "Generating short instrumental lofi music from text with the base model named above, by people who have read "
     "the obligations below."
@@ -53,8 +59,7 @@ def model_card(report: AuditReport) -> str:
 def _front_matter(report: AuditReport) -> str:
     base = visible(report.base.facts.name) if report.base else ""
     facts: dict[str, Any] = {
-        # The licence of the weights is their owner's to choose, within the obligations: no record knows it
-        "license": "unknown",
+        **_licence(report),
         "library_name": "diffusers",
         "pipeline_tag": "text-to-audio",
         "tags": ["lora", "text-to-music", "lofi"],
@@ -65,6 +70,17 @@ def _front_matter(report: AuditReport) -> str:
         facts["model-index"] = [_index(report, report.subject.metrics)]
     # ASCII alone: YAML escapes the rest
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=False, width=1_000)}---"
+
+
+def _licence(report: AuditReport) -> dict[str, str]:
+    """The licence of the weights is their owner's to choose, within the obligations. The hub takes ids in small letters."""
+    chosen = report.publication.weights_licence
+    if chosen is None:
+        return {"license": "unknown"}
+    spelled = spdx_spelling(chosen)
+    if is_listed(spelled):
+        return {"license": spelled.lower()}
+    return {"license": "other", "license_name": visible(chosen).strip()}
 
 
 def _index(report: AuditReport, metrics: QualityMetrics) -> dict[str, Any]:
@@ -85,6 +101,8 @@ def _what(report: AuditReport) -> str:
         ("Checkpoint", report.subject.id),
         ("SHA-256", report.subject.hash),
         ("Trained on", report.trained.isoformat()),
+        ("Licence of the weights", report.publication.weights_licence or NO_LICENCE),
+        ("Published by", report.publication.provider or "left open: publication.provider is not set"),
         ("Base model", base.facts.name if base else "not recorded"),
         ("Licence of the base model", (base.licence if base else None) or "not known here"),
         ("SHA-256 of the base model", base.facts.sha256 if base else "not recorded"),

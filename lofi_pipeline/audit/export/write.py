@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from lofi_pipeline.audit.export.attribution import attribution_text
 from lofi_pipeline.audit.export.croissant import croissant
-from lofi_pipeline.audit.export.cyclonedx import bill_of_materials
+from lofi_pipeline.audit.export.cyclonedx import BILL, TRACKS_BILL, bill_of_materials, bill_of_tracks
 from lofi_pipeline.audit.export.errors import AuditFileError
 from lofi_pipeline.audit.export.html import audit_page
-from lofi_pipeline.audit.export.licences import source_licences
 from lofi_pipeline.audit.export.model_card import model_card
+from lofi_pipeline.audit.export.reuse import CONFIGURATION, licensing_of
+from lofi_pipeline.audit.export.sources import SHEETS, source_sheets
+from lofi_pipeline.audit.export.spdx import spdx_document
+from lofi_pipeline.audit.export.summary_eu import summary_json, summary_page
+from lofi_pipeline.audit.export.surroundings import surroundings_of
 from lofi_pipeline.audit.export.tracks_csv import tracks_table
 from lofi_pipeline.entities import AuditReport, SubjectKind
 from lofi_pipeline.storage import DataRoot, write_bytes_atomic
 
 LICENCES = "LICENSES"
+TABLE = "tracks.csv"
 
 
 def write_files(
@@ -27,33 +33,50 @@ def write_files(
     include_documents: bool = False,
     root: DataRoot | None = None,
 ) -> list[Path]:
-    """Write every file of an audit into `folder`; one report always gives the same bytes.
+    """Write every file of an audit into `folder`; one report, in one place, always gives the same bytes.
 
-    LICENSES/ is this function's own: what an earlier audit left in it goes. The documents of evidence themselves are
-    copied into it only with `include_documents`, from under `root`.
+    sources/ and LICENSES/ are this function's own: what an earlier audit left in them goes. The documents of evidence
+    themselves are copied into sources/ only with `include_documents`, from under `root`.
 
     What people read is written first: it is there even when a file for machines can't be.
 
     Returns the paths, in the order in which a reader wants them.
 
     Raises:
-        AuditFileError: a file would not keep to its format, LICENSES/ is a link, or `root` is missing.
+        AuditFileError: a file would not keep to its format, one of the two folders is a link, or `root` is missing.
     """
     if include_documents and root is None:
         raise AuditFileError("include_documents: say under which data root the documents lie")
+    around = surroundings_of(report, folder, root)
+    table = tracks_table(report)
     texts = {
         "audit.html": audit_page(report),
-        "tracks.csv": tracks_table(report),
+        TABLE: table,
         "ATTRIBUTION.md": attribution_text(report),
+        "summary-eu.html": summary_page(report),
+        "summary-eu.json": summary_json(report),
     }
     if report.subject.kind is SubjectKind.CHECKPOINT:
         texts["MODEL_CARD.md"] = model_card(report)
+    sheets = source_sheets(report, documents_from=root if include_documents else None)
+    licensing = licensing_of(report, documents=any("/" in name for name in sheets))
+    texts[CONFIGURATION] = licensing.pop(CONFIGURATION)
     written = [_written(folder / name, text.encode()) for name, text in texts.items()]
-    licences = source_licences(report, documents_from=root if include_documents else None)
-    written += _written_folder(folder / LICENCES, licences)
+    written += _written_folder(folder / SHEETS, sheets)
+    written += _written_folder(
+        folder / LICENCES,
+        {name.removeprefix(f"{LICENCES}/"): text.encode() for name, text in licensing.items()},
+    )
+    tracks = bill_of_tracks(report, around)
+    written.append(_written(folder / TRACKS_BILL, tracks))
+    beside = {
+        TABLE: hashlib.sha256(table.encode()).hexdigest(),
+        TRACKS_BILL: hashlib.sha256(tracks).hexdigest(),
+    }
     for_machines = {
-        "bom.cdx.json": lambda: bill_of_materials(report),
-        "croissant.json": lambda: croissant(report, texts["tracks.csv"].encode()),
+        BILL: lambda: bill_of_materials(report, beside, around),
+        "bom.spdx.json": lambda: spdx_document(report, table.encode(), around),
+        "croissant.json": lambda: croissant(report, table.encode(), around),
     }
     return written + [_checked(folder / name, made) for name, made in for_machines.items()]
 
@@ -66,7 +89,7 @@ def _checked(path: Path, made: Callable[[], str]) -> Path:
         raise
 
 
-def _written(path: Path, data: bytes) -> Path:
+def _written(path: Path, data: bytes | bytearray) -> Path:
     if path.is_symlink() or not path.is_file() or path.read_bytes() != data:
         write_bytes_atomic(path, data)
     return path

@@ -1,8 +1,8 @@
 """The way through a check of a data root: in which order its files are looked at, and what is done about what was found.
 
 Nothing is written without `repair`. With it, files that can be made again are removed, so that the next run makes them as it
-makes any other: under the locks that a run takes, and only where what they are made of is there. Raw music, the ledger and
-data set versions are never touched.
+makes any other: under the locks that a run takes, and only where what they are made of is there. Records that were sealed are
+compiled anew and sealed again (fsck/sealed.py). Raw music, lines of the ledger and data set versions are never touched.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from lofi_pipeline.audit.fsck.errors import CannotMend
 from lofi_pipeline.audit.fsck.examination import Examination
 from lofi_pipeline.audit.fsck.leftovers import check_leftovers
 from lofi_pipeline.audit.fsck.report import FsckReport
+from lofi_pipeline.audit.fsck.sealed import mend_sealed
 from lofi_pipeline.audit.fsck.tracks import check_published, check_tracks, remember_old_records
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import verify_version
 from lofi_pipeline.audit.integrity.evidence import verify_evidence
-from lofi_pipeline.audit.integrity.ledger import verify_chain, verify_withdrawals
+from lofi_pipeline.audit.integrity.ledger import (
+    verify_chain,
+    verify_day_changes,
+    verify_fingerprints,
+    verify_sealed,
+    verify_withdrawals,
+)
+from lofi_pipeline.audit.integrity.memory import verify_memory
 from lofi_pipeline.audit.integrity.verifier import Verifier
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.dataset import published_metadata
@@ -32,7 +40,9 @@ from lofi_pipeline.entities import (
     Severity,
     TrackRecord,
 )
-from lofi_pipeline.storage import DataRoot, locked, version_files
+from lofi_pipeline.ingest.day_changes import day_changes_json
+from lofi_pipeline.licensing.withdrawals import withdrawals_json
+from lofi_pipeline.storage import DataRoot, locked
 
 BACKUP = "take it back from a backup"
 
@@ -61,6 +71,7 @@ def check_data_root(
     check_encodings(examination)
     check_checkpoints(examination)
     check_leftovers(examination, version, records)
+    mend_sealed(examination, records)
     verifier.finish()
     done, undone = _repair(examination, records) if repair else ([], [])
     return FsckReport(
@@ -83,22 +94,24 @@ def _check_ledger(examination: Examination) -> None:
     inputs, verifier, root = examination.inputs, examination.verifier, examination.root
     reports = sorted(root.audits.glob("*/report.json"))
     verify_chain(verifier, inputs, reports, [version for _, version in inputs.versions.found])
-    try:
-        verify_withdrawals(verifier, inputs)
-    except (OSError, RecordError) as error:
-        verifier.error(FindingCode.RECORD_BROKEN, "metadata/withdrawals.json", f"{error}; {BACKUP}.")
+    proofs = (
+        (verify_withdrawals, withdrawals_json(root)),
+        (verify_day_changes, day_changes_json(root)),
+        (verify_sealed, root.metadata),
+        (verify_fingerprints, root.duplicates_json),
+    )
+    for prove, path in proofs:
+        try:
+            prove(verifier, inputs)
+        except (OSError, RecordError) as error:
+            verifier.error(FindingCode.RECORD_BROKEN, root.relative(path), f"{error}; {BACKUP}.")
+    verify_memory(verifier, inputs)
     for digest in inputs.version_hashes:
         where = root.relative(root.dataset_version(digest))
         try:
             verifier.findings.extend(verify_version(root, digest, inputs.ledger).findings)
         except BrokenRecord as error:
             verifier.error(FindingCode.RECORD_BROKEN, where, str(error))
-    folder = root.relative(root.dataset_version("any").parent)
-    there = {root.relative(path) for path in version_files(root)}
-    for name in inputs.ledger.hashes:
-        if name.startswith(f"{folder}/") and name not in there:
-            sentence = f"{name}: a data set version that the ledger holds is missing; {BACKUP}: checkpoints may rest on it."
-            verifier.error(FindingCode.FILE_MISSING, name, sentence)
 
 
 def _current_version(examination: Examination) -> DatasetVersion | None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from lofi_pipeline.audit.fsck.examination import Examination
-from lofi_pipeline.entities import DatasetVersion, FindingCode, Severity, TrackRecord, TrackStatus
+from lofi_pipeline.entities import (
+    DatasetVersion,
+    FindingCode,
+    RecordError,
+    Severity,
+    TrackRecord,
+    TrackStatus,
+)
 from lofi_pipeline.ingest import output_files
 from lofi_pipeline.storage import (
     TEMPORARY_PREFIX,
@@ -43,6 +51,8 @@ def _orphans(
             root.relative(path)
             for path in (root.track_record(track_id), root.fingerprint(track_id), root.thumbnail(track_id))
         }
+    with suppress(RecordError):  # damaged: named where the ledger is checked
+        known |= {root.relative(root.fingerprint(it.recording_id)) for it in examination.inputs.refused}
     unsettled = ids - {track_id for track_id, record in records.items() if record.status is TrackStatus.OK}
     for path in _files(root):
         where = path.relative_to(root.path).as_posix()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lofi_pipeline.audit.errors import BrokenRecord
-from lofi_pipeline.audit.integrity.verifier import is_as_written
+from lofi_pipeline.audit.integrity.version_file import ReadVersion, read_version_file
 from lofi_pipeline.entities import (
     DatasetVersion,
     Finding,
@@ -21,7 +21,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
-from lofi_pipeline.storage import DataRoot, Ledger, version_hash
+from lofi_pipeline.storage import DataRoot, Ledger
 
 ENTERED_LATER = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
@@ -45,10 +45,10 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     """
     where = root.relative(root.dataset_version(dataset_hash))
     data = _bytes(root.dataset_version(dataset_hash), where)
-    raw = _json(data, where)
-    version = _parsed(raw, where)
+    read = _read(data, where)
+    version = read.version or _parsed(data, where)
     entered = ledger.hashes.get(where)
-    faults = list(_faults(raw, data, version, dataset_hash))
+    faults = list(_faults(read.hash, read.as_written, version, dataset_hash))
     if not faults and entered not in (None, hashlib.sha256(data).hexdigest()):
         faults = [
             "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
@@ -83,14 +83,16 @@ def _bytes(path: Path, where: str) -> bytes:
         raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
 
 
-def _json(data: bytes, where: str) -> Any:
+def _read(data: bytes, where: str) -> ReadVersion:
     try:
-        return json.loads(data)
+        return read_version_file(data)
     except (ValueError, RecursionError) as error:
         raise BrokenRecord(f"{where}: is not JSON ({error}); take the file back from a backup") from error
 
 
-def _parsed(raw: Any, where: str) -> DatasetVersion:
+def _parsed(data: bytes, where: str) -> DatasetVersion:
+    """Raises BrokenRecord with what is wrong; it was read before, and broke a rule."""
+    raw = json.loads(data)
     try:
         return DatasetVersion.parse(raw, where=where)
     except RecordError as error:
@@ -103,13 +105,14 @@ def _parsed(raw: Any, where: str) -> DatasetVersion:
         raise BrokenRecord(f"{error}; take the file back from a backup") from error
 
 
-def _faults(raw: dict[str, Any], data: bytes, version: DatasetVersion, dataset_hash: str):
+def _faults(
+    recomputed: str | None, as_written: bool, version: DatasetVersion, dataset_hash: str
+) -> Iterator[str]:
     """What is wrong, as the rest of a sentence; only the first that explains the others."""
-    recomputed = version_hash(raw)
     dataset = version.dataset
     if recomputed != dataset_hash:
         yield (
-            f"does not have the hash it is named by (its tracks and sources give {recomputed[:12]}): a track, prompt, "
+            f"does not have the hash it is named by (its tracks and sources give {recomputed or 'none':.12}): a track, prompt, "
             "licence or source was changed"
         )
         return
@@ -127,5 +130,5 @@ def _faults(raw: dict[str, Any], data: bytes, version: DatasetVersion, dataset_h
         style: dataset.style_distribution.get(style, 0) for style in StyleCategory
     }:
         yield "gives another style_distribution than its tracks have"
-    if not is_as_written(data, raw):
+    if not as_written:
         yield "was written by something else than this project"

@@ -24,10 +24,19 @@ KEEP = "put the document back as it was; without it nothing proves the grant"
 
 def verify_evidence(verifier: Verifier, version: DatasetVersion, scan: ReadRecord[Scan]) -> None:
     """Hash every document that the version's sources rest on; compare source.json with what the version keeps."""
+    faults = {
+        facts.sha256: facts.fault
+        for drop in (scan.value.drops if scan.value else [])
+        for facts in drop.documents
+        if facts.fault
+    }
     for provenance in version.provenance:
         for file in provenance.evidence:
             what = f"evidence of {provenance.source_id}"
             verifier.expect(file.path, file.sha256, what, advice=KEEP)
+            if fault := faults.get(file.sha256):
+                sentence = f"{file.path} is no evidence of {provenance.source_id}'s grant: it {fault}."
+                verifier.error(FindingCode.EVIDENCE_IS_NONE, file.path, sentence)
     if scan.error is not None:
         sentence = f"{scan.where} can't be read: {scan.error}; scan the drops again."
         verifier.error(FindingCode.RECORD_BROKEN, scan.where, sentence)

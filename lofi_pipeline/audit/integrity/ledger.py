@@ -6,12 +6,14 @@ The ledger itself is in storage/ledger.py, what of a checkpoint is entered in ch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lofi_pipeline.audit.inputs import AuditInputs
-from lofi_pipeline.audit.integrity.verifier import Verifier
+from lofi_pipeline.audit.integrity.verifier import MISSING, Verifier
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.checkpoints.ledger_entries import checkpoint_entries, scored_files
+from lofi_pipeline.dataset.duplicates import load_comparisons
 from lofi_pipeline.entities import (
     DatasetVersion,
     FindingCode,
@@ -19,13 +21,22 @@ from lofi_pipeline.entities import (
     RecordError,
     Severity,
 )
+from lofi_pipeline.ingest import load_record
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import (
+    IMMUTABLE,
+    DataRoot,
     append_to_ledger,
+    compiled_anew,
+    fault_of,
     file_sha256,
+    last_member,
     ledger_path,
     read_json,
+    read_ledger,
+    remedy_of,
+    sealed_names,
 )
 
 
@@ -40,6 +51,7 @@ def enter_subject(inputs: AuditInputs, subject: Subject) -> list[str]:
         if checkpoint.scores is not None:
             files |= scored_files(checkpoint.folder, checkpoint.record, checkpoint.scores)
     known = inputs.ledger.hashes
+    files |= {inputs.root.relative(path): path for path in compiled_anew(inputs.root)}
     new = {name: sha256 for name, sha256 in hashes.items() if name not in known}
     new |= {name: file_sha256(path) for name, path in files.items() if name not in known and path.is_file()}
     return append_to_ledger(inputs.root, new, replace=False) if new else []
@@ -69,6 +81,12 @@ def verify_chain(
         )
         verifier.error(FindingCode.SEALS_BROKEN, where, sentence)
         return None
+    for name in ledger.sealed_twice:
+        sentence = (
+            f"{where} holds a second seal for {name}, which is written once: somebody wrote to the ledger. Take both back from a "
+            "backup."
+        )
+        verifier.error(FindingCode.SEALED_TWICE, name, sentence)
     contradicted = [
         (head, witness)
         for witness, head in _heads(inputs, reports, versions)
@@ -111,12 +129,66 @@ def _heads(
 def _head_in(path: Path, fields: list[str]) -> LedgerHead | None:
     """The ledger head in a record; a record that can't be read is named by whoever rests on it."""
     try:
-        found = read_json(path)
-        for name in fields:
-            found = found[name]
-        return LedgerHead.parse(found, where=str(path))
-    except (OSError, RecordError, KeyError, TypeError):
+        *above, name = fields
+        found = last_member(path, above[0]) if above else read_json(path)
+        return LedgerHead.parse(found[name], where=str(path))
+    except (OSError, RecordError, KeyError, TypeError, ValueError):
         return None
+
+
+def verify_sealed(verifier: Verifier, inputs: AuditInputs) -> None:
+    """Every record that the ledger holds: terms, ids, the scan, pairs, each data set version (quick: whether it is there).
+
+    Withdrawals, days that were set and the version that is audited have proofs of their own.
+    """
+    root, ledger = inputs.root, inputs.ledger
+    own = {root.relative(path) for path in (withdrawals_json(root), day_changes_json(root))}
+    for name in sealed_names(ledger):
+        read = not (verifier.quick and name.startswith(IMMUTABLE))
+        if name in own or fault_of(root, ledger, name, read=read) is None:
+            continue
+        ledger = read_ledger(root)  # a run may have written it meanwhile
+        if (fault := fault_of(root, ledger, name, read=read)) is not None:
+            missing = not (root.path / name).is_file()
+            code = FindingCode.FILE_MISSING if missing else FindingCode.RECORD_CHANGED
+            verifier.error(code, name, f"{name} {fault}; {remedy_of(root, name)}.")
+    unsealed = [
+        root.relative(path)
+        for path in compiled_anew(root)
+        if path.is_file() and root.relative(path) not in ledger.hashes
+    ]
+    if unsealed:
+        sentence = (
+            f"{', '.join(unsealed)}: not sealed yet, as in a data root of an earlier version; sealed with the next run that writes, or "
+            "with the first audit that finds it intact."
+        )
+        verifier.log(Severity.INFO, FindingCode.NOT_SEALED, unsealed[0], sentence)
+
+
+def verify_fingerprints(verifier: Verifier, inputs: AuditInputs) -> None:
+    """The fingerprints that were compared: by another one in its place a copy of the track would not be known again."""
+    for track_id, sha256 in load_comparisons(inputs.root).fingerprints.items():
+        path = verifier.root.relative(verifier.root.fingerprint(track_id))
+        found = verifier.sha256(path) if not verifier.quick or not verifier.exists(path) else sha256
+        if found in (None, sha256) or found == _made_again(inputs.root, track_id, path):
+            continue
+        missing = found == MISSING
+        code = FindingCode.FILE_MISSING if missing else FindingCode.FILE_CHANGED
+        fate = "is missing" if missing else "is not the one that was compared"
+        sentence = (
+            f"{path} {fate}: by it copies of {track_id} are known; take it back from a backup, or have it made again: "
+            "`lofi fsck --repair`, then `lofi run`."
+        )
+        verifier.error(code, path, sentence)
+
+
+def _made_again(root: DataRoot, track_id: str, path: str) -> str | None:
+    """The hash of a fingerprint that was made again since it was compared, by the record of its track."""
+    with suppress(OSError, RecordError):
+        record = load_record(root, track_id)
+        kept = record.kept_files.get(path) if record else None
+        return kept.sha256 if kept else None
+    return None
 
 
 def verify_day_changes(verifier: Verifier, inputs: AuditInputs) -> None:

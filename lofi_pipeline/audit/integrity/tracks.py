@@ -16,12 +16,11 @@ from lofi_pipeline.entities import (
     DatasetVersion,
     FindingCode,
     RecordError,
-    RegisteredTrack,
     Severity,
     TrackRecord,
     VersionTrack,
 )
-from lofi_pipeline.storage import read_json
+from lofi_pipeline.storage import read_record
 
 FILES_OF_A_TRACK = 1
 """Steps of progress for each track."""
@@ -42,8 +41,9 @@ def verify_tracks(verifier: Verifier, version: DatasetVersion, inputs: AuditInpu
 class _TrackProof:
     def __init__(self, verifier: Verifier, version: DatasetVersion, inputs: AuditInputs) -> None:
         self.verifier, self.root, self.version, self.inputs = verifier, verifier.root, version, inputs
+        self.records = self.root.relative(self.root.track_records)
         self.is_current = self._is_current()
-        self.registered = self._registry()
+        self.registered = self._registered()
         self.replaced: Counter[str] = Counter()
         self.unpublished = 0
 
@@ -65,19 +65,18 @@ class _TrackProof:
             self.verifier.error(FindingCode.RECORD_CHANGED, read.where, sentence)
         return current.hash == ours.hash
 
-    def _registry(self) -> dict[str, RegisteredTrack]:
-        read = self.inputs.registry
+    def _registered(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """By track id, the SHA-256 of its original and where that lies."""
+        read = self.inputs.registered
         if read.error is not None:
             sentence = f"{read.where} can't be read: {read.error}; take it back from a backup."
             self.verifier.error(FindingCode.RECORD_BROKEN, read.where, sentence)
-        return read.value.by_id() if read.value else {}
+        return read.tracks
 
     @cached_property
     def _paths_by_content(self) -> set[str]:
         """Where the registry says that originals lie now, with whose content."""
-        return {
-            f"{origin.path} {track.sha256}" for track in self.registered.values() for origin in track.origins
-        }
+        return {f"{path} {sha256}" for sha256, paths in self.registered.values() for path in paths}
 
     @cached_property
     def _elsewhere(self) -> dict[str, set[str]]:
@@ -124,10 +123,9 @@ class _TrackProof:
             self.verifier.error(FindingCode.FILE_CHANGED, path, sentence)
 
     def _record(self, item: VersionTrack) -> TrackRecord | None:
-        path = self.root.track_record(item.track.track_id)
-        where = self.root.relative(path)
+        path, where = self.root.track_record(item.track.track_id), self._record_of(item.track.track_id)
         try:
-            record = TrackRecord.parse(read_json(path), where=where)
+            record = read_record(TrackRecord, path, where=where)
         except FileNotFoundError:
             if self.is_current:
                 self.verifier.error(FindingCode.FILE_MISSING, where, f"{where} is missing: {REBUILD}.")
@@ -152,8 +150,11 @@ class _TrackProof:
             self.verifier.log(Severity.WARNING, FindingCode.RECORD_DIFFERS, where, sentence)
         return record
 
+    def _record_of(self, track_id: str) -> str:
+        return f"{self.records}/{track_id}.json"
+
     def _processed(self, item: VersionTrack, record: TrackRecord) -> None:
-        track_id, where = record.track_id, self.root.relative(self.root.track_record(record.track_id))
+        track_id, where = record.track_id, self._record_of(record.track_id)
         expected: list[tuple[str, str, str]] = []
         if record.processed and not self.verifier.quick:
             expected.append((record.processed.audio_path, record.processed.audio_sha256, "audio_sha256"))
@@ -183,17 +184,17 @@ class _TrackProof:
 
     def _originals(self, item: VersionTrack, record: TrackRecord | None) -> None:
         track_id = item.track.track_id
-        registered = self.registered.get(track_id)
-        if registered is not None and registered.sha256 != item.sha256:
+        registered, paths = self.registered.get(track_id, (item.sha256, ()))
+        if registered != item.sha256:
             where = self.root.relative(self.root.registry_json)
             sentence = (
-                f"{where} gives {track_id} to other content ({registered.sha256[:12]}) than the version has "
+                f"{where} gives {track_id} to other content ({registered[:12]}) than the version has "
                 f"({item.sha256[:12]}): an id is for life; take the file back from a backup."
             )
             self.verifier.error(FindingCode.RECORD_CHANGED, where, sentence)
-        origins = [*(record.origins if record else []), *(registered.origins if registered else [])]
         there = False
-        for path in dict.fromkeys(origin.path for origin in origins):
+        origins = [origin.path for origin in record.origins] if record else []
+        for path in dict.fromkeys([*origins, *paths]):
             if self.verifier.quick:
                 there = there or self.verifier.exists(path)
                 continue
@@ -241,6 +242,7 @@ def _differing(item: VersionTrack, record: TrackRecord) -> str:
         "licence": (record.origins[0].licence, item.licence),
         "title": (record.origins[0].title, item.title),
         "artist": (record.origins[0].artist, item.artist),
+        "credits": (record.credits, item.credits),
         "audio_sha256": (record.processed.audio_sha256 if record.processed else None, item.audio_sha256),
         "prompt": (record.tagged.prompt if record.tagged else None, item.prompt),
         "lyrics": (record.tagged.lyrics if record.tagged else None, item.lyrics),

@@ -5,7 +5,6 @@ Which files, and with which hashes, the other modules of audit/integrity/ know.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import Finding, FindingCode, Severity
-from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline.storage import DataRoot, file_sha256, is_json_file_of
 
 MISSING = ""
 """In place of the hash of a file that is not there."""
@@ -21,7 +20,7 @@ MISSING = ""
 
 def is_as_written(data: bytes, value: Any) -> bool:
     """Whether a JSON file's bytes are those that this project writes for the value that was read from it."""
-    return data == (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return is_json_file_of(data, value)
 
 
 class Verifier:
@@ -34,7 +33,7 @@ class Verifier:
         self.findings: list[Finding] = []
         self.files = self.bytes = self.absent_originals = 0
         self._progress, self._total, self._done = progress, total, 0
-        self._folders: dict[str, Path] = {}
+        self._folders: dict[str, str] = {}
         self._known: dict[tuple[int, int, int, int], str] = {}
 
     def step(self, what: str, count: int = 1) -> None:
@@ -66,14 +65,18 @@ class Verifier:
 
     def inside(self, relative: str) -> Path | None:
         """The path of a recorded relative one; None, with a finding, when it leads out of the data root."""
+        path = self._inside(relative)
+        return None if path is None else Path(path)
+
+    def _inside(self, relative: str) -> str | None:
         folder, _, name = relative.rpartition("/")
         try:
             if (
                 folder not in self._folders
             ):  # resolving each path of 50,000 tracks takes longer than hashing them
-                self._folders[folder] = self.root.inside(folder)
-            path = self._folders[folder] / name
-            return self.root.inside(relative) if name in ("", "..") or path.is_symlink() else path
+                self._folders[folder] = str(self.root.inside(folder))
+            path = f"{self._folders[folder]}/{name}"
+            return str(self.root.inside(relative)) if name in ("", "..") or os.path.islink(path) else path
         except ValueError:
             self.error(
                 FindingCode.PATH_OUTSIDE, relative, f"{relative} leads out of the data root, through a link."
@@ -82,18 +85,14 @@ class Verifier:
 
     def sha256(self, relative: str) -> str | None:
         """SHA-256 of a file; MISSING when it is not there; None, with a finding, when it can't be read."""
-        path = self.inside(relative)
+        path = self._inside(relative)
         if path is None:
             return None
         try:
             facts = os.stat(path)
             if not stat.S_ISREG(facts.st_mode):
                 return MISSING
-            key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
-            if key not in self._known:
-                self._known[key] = file_sha256(path)
-                self.count(facts.st_size)
-            return self._known[key]
+            return self._hash(path, facts)
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
         except OSError as error:
@@ -101,10 +100,21 @@ class Verifier:
             self.error(FindingCode.FILE_UNREADABLE, relative, sentence)
             return None
 
+    def _hash(self, path: str, facts: os.stat_result) -> str:
+        """Hash a file; of two links to the same bytes only the first, whose hash is kept until the second is asked for."""
+        key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if (known := self._known.pop(key, None)) is not None:
+            return known
+        found = file_sha256(path)
+        self.count(facts.st_size)
+        if facts.st_nlink > 1:
+            self._known[key] = found
+        return found
+
     def exists(self, relative: str) -> bool:
         """Whether a regular file lies there."""
-        path = self.inside(relative)
-        return path is not None and path.is_file()
+        path = self._inside(relative)
+        return path is not None and os.path.isfile(path)
 
     def expect(self, relative: str, sha256: str, what: str, *, advice: str) -> None:
         """Demand a file with a hash; what is missing or changed is an error that says what it is and what to do."""

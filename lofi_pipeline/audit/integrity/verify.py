@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.checkpoint import verify_checkpoint_files
 from lofi_pipeline.audit.integrity.evidence import verify_evidence
-from lofi_pipeline.audit.integrity.ledger import verify_day_changes, verify_ledger, verify_withdrawals
+from lofi_pipeline.audit.integrity.ledger import (
+    verify_day_changes,
+    verify_fingerprints,
+    verify_ledger,
+    verify_sealed,
+    verify_withdrawals,
+)
+from lofi_pipeline.audit.integrity.memory import verify_memory
 from lofi_pipeline.audit.integrity.tracks import FILES_OF_A_TRACK, verify_tracks
 from lofi_pipeline.audit.integrity.verifier import Verifier
 from lofi_pipeline.audit.subject import Subject
@@ -40,7 +47,10 @@ def verify_files(
     verifier = Verifier(inputs.root, quick=quick, progress=progress, total=total)
     head = verify_ledger(verifier, inputs, subject, version)
     verify_withdrawals(verifier, inputs)
+    verify_memory(verifier, inputs)
     verify_day_changes(verifier, inputs)
+    verify_sealed(verifier, inputs)
+    verify_fingerprints(verifier, inputs)
     verify_tracks(verifier, version, inputs)
     verify_evidence(verifier, version, inputs.scan)
     if subject.checkpoint is not None:

@@ -6,7 +6,6 @@ Its networks are in nano_towers.py, its training in pretraining/embedder.py.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 
 from lofi_pipeline.evaluation.embedders.files import NANO_FILES, NANO_FOLDER
 from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, TextTower
+from lofi_pipeline.storage import read_json
 from lofi_pipeline.training.nano.codec import BANDS, MelCodec
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class NanoEmbedder:
                 raise FileNotFoundError(
                     f"{folder / needed} is missing: python -m lofi_pipeline.pretraining.embedder makes it"
                 )
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         audio = AudioTower(
             config["dimension"],
             config["width"],

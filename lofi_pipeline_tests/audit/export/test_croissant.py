@@ -10,10 +10,11 @@ from typing import Any
 import mlcroissant
 import pytest
 
-from lofi_pipeline.audit.export import AuditFileError
+from lofi_pipeline.audit.export import AuditFileError, write_files
 from lofi_pipeline.audit.export.croissant import check_croissant, croissant
 from lofi_pipeline.audit.export.tracks_csv import COLUMNS, tracks_table
 from lofi_pipeline.entities import AuditReport
+from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS
 from lofi_pipeline_tests.audit.export.reports import CC_BY_URL, bare, full
 
@@ -46,6 +47,14 @@ def test_no_error_and_no_warning(report: AuditReport, tmp_path: Path) -> None:
     assert found.version == f"1.0.0+{report.dataset.hash[:12]}"
 
 
+@pytest.mark.parametrize("report", [full(), bare(), full(tracks=1_500)], ids=["full", "bare", "large"])
+def test_it_is_what_mlcroissant_itself_would_write(report: AuditReport, tmp_path: Path) -> None:
+    found = written(report, tmp_path).metadata
+    assert json.loads((tmp_path / "croissant.json").read_text()) == json.loads(
+        json.dumps(found.to_json(), default=str)
+    )
+
+
 def test_licences_hashes_and_responsible_ai(tmp_path: Path) -> None:
     report = full()
     found = written(report, tmp_path).metadata
@@ -57,6 +66,7 @@ def test_licences_hashes_and_responsible_ai(tmp_path: Path) -> None:
     files = {file.name: file.sha256 for file in found.file_objects}
     table = (tmp_path / "tracks.csv").read_bytes()
     assert files.pop("tracks.csv") == hashlib.sha256(table).hexdigest()
+    assert files.pop("processed/core") == report.dataset.hash  # of a folder: what names every file in it
     assert files == {f"{track.track_id}.mp3": track.audio_sha256 for track in report.tracks}
     assert found.data_collection is not None
     assert "4 sources (2 commissioned, 2 creative_commons)" in found.data_collection
@@ -83,6 +93,46 @@ def test_the_tracks_can_be_read_as_records(tmp_path: Path) -> None:
     assert records[0]["tracks/audio_sha256"].decode() == report.tracks[0].audio_sha256
 
 
+def test_the_audio_can_be_read_beside_the_table(tmp_path: Path) -> None:
+    report = full(tracks=3)
+    audio = {track.track_id: f"MP3 of {track.track_id}".encode() for track in report.tracks}
+    tracks = []
+    for track in report.tracks:
+        side = {"audio_path": f"validation/{track.track_id}.mp3"} if track.track_id == "track_003" else {}
+        track = track.model_copy(update=side)
+        path = tmp_path / "data" / (track.audio_path or "")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(audio[track.track_id])
+        digest = hashlib.sha256(audio[track.track_id]).hexdigest()
+        tracks.append(track.model_copy(update={"audio_sha256": digest}))
+    (tmp_path / "data/processed/core/track_999.mp3").write_bytes(b"of another version")
+    folder = tmp_path / "data" / "audit" / "it"
+    folder.mkdir(parents=True)
+    found = written(report.model_copy(update={"tracks": tracks}), folder)
+    records: list[dict[str, Any]] = list(found.records("recordings"))
+    assert {item["recordings/track_id"].decode(): item["recordings/audio"] for item in records} == audio
+    assert {item["tracks/track_id"].decode() for item in found.records("tracks")} == set(audio)
+    fields = {
+        field.id: field.data_types for records in found.metadata.record_sets for field in records.fields
+    }
+    assert fields["recordings/audio"] == [mlcroissant.DataType.AUDIO_OBJECT]
+
+
+def test_every_address_leads_from_the_file_to_a_file(tmp_path: Path) -> None:
+    report = full(tracks=2)
+    root = DataRoot(tmp_path / "my music" / "data")
+    for track in report.tracks:
+        path = root.path / (track.audio_path or "")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"audio")
+    for folder in (root.audits / "it", tmp_path / "elsewhere"):
+        write_files(report, folder, root=root)
+        found = json.loads((folder / "croissant.json").read_text())
+        addresses = [file["contentUrl"] for file in found["distribution"] if "contentUrl" in file]
+        assert len(addresses) == 4
+        assert all((folder / address).exists() for address in addresses)
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_whatever_people_write_is_a_fact_and_nothing_else(name: str, tmp_path: Path) -> None:
     text = ATTACKS[name]
@@ -102,7 +152,7 @@ def test_whatever_people_write_is_a_fact_and_nothing_else(name: str, tmp_path: P
 
 def test_many_files_are_one_file_set(tmp_path: Path) -> None:
     found = written(full(tracks=1_500), tmp_path).metadata
-    assert [file.name for file in found.file_objects] == ["tracks.csv"]
+    assert [file.name for file in found.file_objects] == ["tracks.csv", "processed/core"]
     assert [files.name for files in found.file_sets] == ["audio"]
     assert (tmp_path / "croissant.json").stat().st_size < 50_000
 

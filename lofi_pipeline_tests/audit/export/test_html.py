@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from lofi_pipeline.audit.export.escape import visible
-from lofi_pipeline.audit.export.html import audit_page
-from lofi_pipeline.entities import AuditReport, Severity
+from lofi_pipeline.audit.export.html import MOST_FINDINGS, audit_page
+from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS, INVISIBLE
 from lofi_pipeline_tests.audit.export.reports import bare, full
 
@@ -176,6 +176,35 @@ def test_errors_stand_before_what_weighs_less() -> None:
     worse = report.findings[0].model_copy(update={"severity": Severity.ERROR, "sentence": "Tampered."})
     page = Page(audit_page(report.model_copy(update={"findings": [*report.findings, worse]})))
     assert page.text.index("Tampered.") < page.text.index(report.findings[0].sentence)
+
+
+def test_findings_of_a_kind_stand_together_and_are_all_listed() -> None:
+    report = full()
+    findings = [
+        Finding(
+            severity=Severity.WARNING,
+            code=FindingCode.NOT_VERIFIED,
+            where=f"drop {number}",
+            sentence=f"Nobody verified {number}.",
+        )
+        for number in range(17)
+    ]
+    mixed = [*findings[:9], *report.findings, *findings[9:]]
+    page = Page(audit_page(report.model_copy(update={"findings": mixed})))
+    assert page.attributes.count(("div", "class", "kind warning")) == 2
+    assert f"17 times: {FindingCode.NOT_VERIFIED.description}" in page.text
+    assert "drop 0, drop 1, drop 2 and 14 more" in page.text
+    for finding in findings:
+        assert f"{finding.where}: {finding.sentence}" in page.text
+
+
+def test_thousands_of_findings_of_a_kind_are_counted_and_the_first_listed() -> None:
+    report = full()
+    many = report.findings * 3_000
+    text = audit_page(report.model_copy(update={"findings": many}))
+    assert "<strong>3,000 times</strong>" in text
+    assert f"{3_000 - MOST_FINDINGS:,} more, in report.json" in text
+    assert len(text) < 300_000
 
 
 def test_many_tracks_stand_in_the_csv_alone() -> None:

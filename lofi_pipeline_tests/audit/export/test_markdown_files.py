@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from lofi_pipeline.audit.export.attribution import attribution_text
 from lofi_pipeline.audit.export.escape import markdown, safe_url, visible
 from lofi_pipeline.audit.export.model_card import model_card
-from lofi_pipeline.entities import AuditReport
+from lofi_pipeline.entities import AuditReport, Publication
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS, INVISIBLE
 from lofi_pipeline_tests.audit.export.reports import CC_BY_URL, bare, full
 
@@ -112,6 +112,30 @@ def test_the_card_names_a_base_model_of_the_hub_only_when_it_is_one() -> None:
         front = yaml.safe_load(model_card(report).split("---\n")[1])
         assert front.get("base_model") == expected
         assert front["license"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "front"),
+    [
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+        ("apache-2.0", {"license": "apache-2.0"}),
+        ("Our own terms", {"license": "other", "license_name": "Our own terms"}),
+        (None, {"license": "unknown"}),
+    ],
+)
+def test_the_card_names_the_licence_of_the_weights_that_was_set(
+    chosen: str | None, front: dict[str, str]
+) -> None:
+    text = model_card(full().model_copy(update={"publication": Publication(weights_licence=chosen)}))
+    assert front.items() <= ModelCard(text).data.to_dict().items()
+    assert ("No licence of the weights is set" in parsed(text)[2]) == (chosen is None)
+
+
+def test_a_copyright_notice_stands_in_its_credit() -> None:
+    report = full()
+    first = report.attribution[0].model_copy(update={"copyright": "℗ 2024 The *Artist*"})
+    said = parsed(attribution_text(report.model_copy(update={"attribution": [first]})))[2]
+    assert "℗ 2024 The *Artist*" in said
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lofi_pipeline.audit.export import AuditFileError, write_files
-from lofi_pipeline.audit.export.licences import source_licences
+from lofi_pipeline.audit.export.sources import source_sheets
 from lofi_pipeline.entities import AuditReport
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS, INVISIBLE
@@ -65,7 +65,7 @@ def test_source_ids_never_lead_out_of_the_folder(tmp_path: Path) -> None:
     written = write_files(full(tracks=len(ids), source_ids=ids), folder)
     assert all(path.resolve().is_relative_to(folder.resolve()) for path in written)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(written)
-    texts = [path.name for path in (folder / "LICENSES").iterdir()]
+    texts = [path.name for path in (folder / "sources").iterdir()]
     assert len({name.lower() for name in texts}) == len(ids)
     assert all(re.fullmatch(r"[a-z0-9-]{8,60}\.txt", name) for name in texts)
 
@@ -73,7 +73,7 @@ def test_source_ids_never_lead_out_of_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_licence_text_has_the_same_fields_whatever_it_says(name: str) -> None:
     def fields(text: str) -> list[str]:
-        texts = [data.decode() for data in source_licences(full(tracks=2, sources=2, text=text)).values()]
+        texts = [data.decode() for data in source_sheets(full(tracks=2, sources=2, text=text)).values()]
         assert not INVISIBLE & set("".join(texts))
         lines = [line for text in texts for line in text.split("\n")]
         return [line.split(":")[0] for line in lines if not line.startswith("      |")]
@@ -81,10 +81,16 @@ def test_a_licence_text_has_the_same_fields_whatever_it_says(name: str) -> None:
     assert fields(ATTACKS[name]) == fields("Somebody")
 
 
-def test_licences_of_an_earlier_audit_go(tmp_path: Path) -> None:
+def test_sheets_and_licences_of_an_earlier_audit_go(tmp_path: Path) -> None:
+    (tmp_path / "LICENSES").mkdir()
+    (tmp_path / "LICENSES" / "source-0-c212b3ff.txt").write_text("a sheet where earlier versions put it")
     write_files(full(sources=4), tmp_path)
-    write_files(full(sources=2), tmp_path)
-    assert len(list((tmp_path / "LICENSES").iterdir())) == 2
+    write_files(full(tracks=1, sources=1), tmp_path)
+    assert len(list((tmp_path / "sources").iterdir())) == 1
+    assert {path.name for path in (tmp_path / "LICENSES").iterdir()} == {
+        "CC-BY-4.0.txt",
+        "LicenseRef-Audit-Record.txt",
+    }
 
 
 def test_documents_are_copied_only_when_asked_for(root: DataRoot, tmp_path: Path) -> None:
@@ -105,7 +111,7 @@ def test_a_document_that_changed_is_not_passed_on(root: DataRoot, tmp_path: Path
     assert row.provenance is not None
     root.inside(row.provenance.evidence[0].path).write_bytes(CONTRACT + b" Not.")
     write_files(report, folder, include_documents=True, root=root)
-    texts = [data for name, data in contents(folder).items() if name.startswith("LICENSES/")]
+    texts = [data for name, data in contents(folder).items() if name.startswith("sources/")]
     assert len(texts) == 2
     assert any(b"NOT copied" in text for text in texts)
 
@@ -135,9 +141,14 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
 def test_what_people_read_is_there_even_when_a_file_for_machines_is_not(tmp_path: Path) -> None:
     write_files(full(), tmp_path)
     report = full()
-    broken = report.dataset.model_copy(update={"hash": "no hash"})
+    assert report.subject.record is not None
+    record = report.subject.record.model_copy(update={"files": {"adapter.safetensors": "no hash"}})
+    broken = {
+        "subject": report.subject.model_copy(update={"record": record}),
+        "dataset": report.dataset.model_copy(update={"hash": "no hash"}),
+    }
     with pytest.raises(AuditFileError, match=r"bom\.cdx\.json"):
-        write_files(report.model_copy(update={"dataset": broken}), tmp_path)
+        write_files(report.model_copy(update=broken), tmp_path)
     assert "no hash" in (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert not (tmp_path / "bom.cdx.json").exists()
 
@@ -152,8 +163,9 @@ def test_nothing_heavy_is_imported_before_files_are_written() -> None:
 def test_what_grants_limit_stands_wherever_obligations_do(tmp_path: Path) -> None:
     made = full(tracks=4, sources=2)
     assert made.limited
+    silent = {"croissant.json", "tracks.cdx.json", "REUSE.toml", "summary-eu.html", "summary-eu.json"}
     for path in write_files(made, tmp_path):
         text = path.read_text(encoding="utf-8").replace("\\", "")
-        if path.name == "croissant.json" or "Grant: none" in text:
-            continue  # the one says nothing of obligations, the other is of a source without a grant
+        if path.name in silent or path.parent.name == "LICENSES" or "Grant: none" in text:
+            continue  # they say nothing of obligations, or are of a source without a grant
         assert "It can be revoked." in text and "Not for advertising." in text, path.name

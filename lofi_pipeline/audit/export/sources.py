@@ -1,4 +1,4 @@
-"""LICENSES/: for each source one text with its licence, what was granted, and the hashes of the evidence."""
+"""sources/: for each source a sheet with its licence, what was granted, and the hashes of the evidence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from lofi_pipeline.audit.export.format import hours, money
 from lofi_pipeline.entities import AuditReport, EvidenceFile, Grant, SourceRow, Verdict
 from lofi_pipeline.storage import DataRoot
 
+SHEETS = "sources"
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 WITHOUT = (
     "The documents themselves are not here; their hashes tell whether a copy is the one that was checked."
 )
 
 
-def source_licences(report: AuditReport, *, documents_from: DataRoot | None = None) -> dict[str, bytes]:
-    """File names below LICENSES/ and their bytes. With `documents_from` the evidence itself is among them.
+def source_sheets(report: AuditReport, *, documents_from: DataRoot | None = None) -> dict[str, bytes]:
+    """File names below sources/ and their bytes. With `documents_from` the evidence itself is among them.
 
     A document whose bytes are not those on record is left out, and the text of its source says so.
     """

@@ -1,0 +1,315 @@
+"""What was refused or removed stays on record: metadata/remembered.json, the terms of music that is not taken any more.
+
+The list only grows, and is entered into the ledger each time. So the same bytes, or the same recording (dataset/barred.py), keep
+the strictest terms that they ever came under, whatever source.json says of them later, until one names what it supersedes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+
+from lofi_pipeline.entities import (
+    Drop,
+    DropAudio,
+    DropManifest,
+    DropStatus,
+    Entity,
+    EvidenceFile,
+    Grant,
+    Permission,
+    RecordError,
+    Scan,
+    Use,
+    Verdict,
+)
+from lofi_pipeline.entities.base import RelativePath, Sha256
+from lofi_pipeline.entities.source import SOURCE_JSON
+from lofi_pipeline.ingest.evidence import documents_of
+from lofi_pipeline.ingest.source_edits import JUDGED, Judge, with_verdict
+from lofi_pipeline.ingest.source_history import (
+    DeclaredTerms,
+    DeclaredTermsRecord,
+    amends,
+    is_replaced,
+    replacing_hint,
+)
+from lofi_pipeline.licensing import stricter
+from lofi_pipeline.licensing.judge import UNKNOWN
+from lofi_pipeline.storage import (
+    DataRoot,
+    append_to_ledger,
+    edited_by_hand,
+    enter_grown,
+    file_sha256,
+    is_entered,
+    json_file,
+    locked,
+    read_record,
+    write_json_atomic,
+)
+
+
+class RememberedTerms(Entity):
+    """Terms under which some files came, and were refused or removed."""
+
+    since: date
+    folder: RelativePath = Field(description="The drop, relative to the data root")
+    claims: DeclaredTerms
+    contents: list[Sha256] = Field(min_length=1, description="Of the files, sorted")
+
+
+class Remembered(Entity):
+    """metadata/remembered.json, in the order in which things were refused or removed."""
+
+    entries: list[RememberedTerms] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The terms on record, by content."""
+
+    record: Remembered
+
+    @cached_property
+    def by_content(self) -> Mapping[str, list[RememberedTerms]]:
+        """The terms that each content came under."""
+        found: defaultdict[str, list[RememberedTerms]] = defaultdict(list)
+        for entry in self.record.entries:
+            for sha256 in entry.contents:
+                found[sha256].append(entry)
+        return found
+
+    def having(self, found: Iterable[tuple[DeclaredTerms, str, Iterable[str]]], day: date) -> Memory:
+        """This memory, with some terms, each with the drop and the contents that came under them."""
+        known = {sha256: [entry.claims for entry in entries] for sha256, entries in self.by_content.items()}
+        entries = list(self.record.entries)
+        for claims, folder, contents in found:
+            new = sorted(sha256 for sha256 in set(contents) if claims not in known.get(sha256, []))
+            if new:
+                entries.append(RememberedTerms(since=day, folder=folder, claims=claims, contents=new))
+                for sha256 in new:
+                    known.setdefault(sha256, []).append(claims)
+        return Memory(Remembered(entries=entries))
+
+
+NOTHING_REMEMBERED = Memory(Remembered())
+
+
+def remembered_json(root: DataRoot) -> Path:
+    """The path of the record."""
+    return root.metadata / "remembered.json"
+
+
+def load_memory(root: DataRoot) -> Memory:
+    """What is remembered.
+
+    Raises:
+        RecordError: the record is damaged.
+    """
+    path = remembered_json(root)
+    return Memory(read_record(Remembered, path) if path.is_file() else Remembered())
+
+
+def save_memory(root: DataRoot, memory: Memory) -> None:
+    """Write what was added, and enter it into the ledger.
+
+    Raises:
+        RecordError: the record was edited, or lost, since it was entered.
+    """
+    path = remembered_json(root)
+    with locked(path):
+        known = load_memory(root)
+        if not enter_grown(root, path, _files(known.record)):
+            raise edited_by_hand(path)
+        if memory.record != known.record:
+            write_json_atomic(path, memory.record)
+            append_to_ledger(root, {root.relative(path): file_sha256(path)})
+
+
+def enter_memory(root: DataRoot) -> None:
+    """Enter the record into the ledger where whoever wrote it was killed before. One that is not what was entered is refused.
+
+    Raises:
+        RecordError: the record was edited, or lost, since it was entered.
+    """
+    path = remembered_json(root)
+    if not is_entered(root, path):
+        with locked(path):
+            if not path.is_file() or not enter_grown(root, path, _files(load_memory(root).record)):
+                raise edited_by_hand(path)
+
+
+def _files(record: Remembered) -> Iterator[bytes | bytearray]:
+    """The file as it was with fewer entries."""
+    return (json_file(Remembered(entries=record.entries[:count])) for count in range(len(record.entries)))
+
+
+def updated(
+    memory: Memory, known: Scan | None, drops: Sequence[Drop], day: date, *, without: Container[str] = ()
+) -> Memory:
+    """The memory with what was or is forbidden, and with what lay in a drop at the last scan and does not any more.
+
+    `without`: sources that are remembered otherwise.
+    """
+    former = [drop for drop in (known.drops if known else []) if drop.status in JUDGED]
+    present = {drop.folder: _contents(drop) for drop in drops}
+    removed = [(drop, _contents(drop) - present.get(drop.folder, set())) for drop in former]
+    forbidden = [(drop, _contents(drop)) for drop in [*former, *drops] if drop.status is DropStatus.FORBIDDEN]
+    found = [
+        (DeclaredTerms.of(drop.manifest, drop.evidence), drop.folder, contents)
+        for drop, contents in [*removed, *forbidden]
+        if contents and drop.manifest is not None and drop.manifest.source_id not in without
+    ]
+    return memory.having(found, day)
+
+
+def _contents(drop: Drop) -> set[str]:
+    return {file.sha256 for file in drop.files if file.sha256}
+
+
+def with_replaced(root: DataRoot, drop: Drop) -> Drop:
+    """The drop with the records that its source.json replaces, and proves by a document that is there."""
+    manifest = drop.manifest
+    if manifest is None or not (manifest.supersedes or manifest.amends):
+        return drop
+    where = f"{drop.folder}/{SOURCE_JSON}"
+    replaced = [manifest.amends] if manifest.amends and drop.evidence else []
+    for item in manifest.supersedes:
+        # Documents are read as those of a grant are
+        named = Grant(uses={Use.TRAIN: Permission.ALLOWED}, evidence=item.evidence)
+        try:
+            proved = bool(documents_of(root, root.inside(drop.folder), named, where=where))
+        except RecordError as error:
+            return drop.model_copy(update={"status": DropStatus.REFUSED, "reason": str(error)})
+        if proved:
+            replaced.append(item.record)
+    return drop.model_copy(update={"replaces": replaced})
+
+
+def verdict_under(
+    terms: DeclaredTerms, manifest: DropManifest, evidence: Sequence[EvidenceFile], judge: Judge, day: date
+) -> Verdict:
+    """What terms on record come to for music that a source.json brings now.
+
+    A grant that it brings, with its evidence, counts for them as well: whoever was refused for want of one may add it. What
+    the rights holder denied or took back stays so.
+    """
+    before = terms.grant
+    denied = before is not None and (
+        before.uses.get(Use.TRAIN) is Permission.NOT_ALLOWED
+        or (before.withdrawn is not None and before.withdrawn <= day)
+    )
+    grant = before if denied else manifest.grant
+    return judge(terms.over(manifest).model_copy(update={"grant": grant}), evidence)
+
+
+def is_corrected(terms: DeclaredTerms, verdict: Verdict, manifest: DropManifest) -> bool:
+    """Whether a licence that nobody knows, such as a misspelt one, was corrected by name: that needs no document."""
+    return verdict.licence == UNKNOWN and amends(manifest, terms)
+
+
+@dataclass(frozen=True)
+class _Stricter:
+    """Terms on record that are stricter than what a drop says now."""
+
+    entry: RememberedTerms
+    verdict: Verdict
+
+    def in_words(self) -> str:
+        source, entry = self.entry.claims.source, self.entry
+        refused = "" if self.verdict.permitted else f": {self.verdict.reason}"
+        return (
+            f"came as {source.license_type!r:.80} from the source {source.source_id!r:.80} ({entry.folder}) by {entry.since}"
+            f"{refused.rstrip('.')}"
+        )
+
+
+def apply_memory(
+    drops: Sequence[Drop], memory: Memory, record: DeclaredTermsRecord, judge: Judge, day: date
+) -> list[Drop]:
+    """Where files came under stricter terms before, those hold: for the whole drop if they are all of it, else the file is refused."""
+    if not memory.record.entries:
+        return list(drops)
+    present = {
+        (DeclaredTerms.of(drop.manifest, drop.evidence).sha256, sha256)
+        for drop in drops
+        if drop.manifest is not None and drop.status in JUDGED
+        for sha256 in _contents(drop) & memory.by_content.keys()
+    }
+    return [
+        _Remembering(drop, memory, record, judge, day, present).held()
+        if drop.status is DropStatus.ACCEPTED and _contents(drop) & memory.by_content.keys()
+        else drop
+        for drop in drops
+    ]
+
+
+@dataclass(frozen=True)
+class _Remembering:
+    drop: Drop
+    memory: Memory
+    record: DeclaredTermsRecord
+    judge: Judge
+    day: date
+    present: set[tuple[str, str]]
+    """(terms, content) of every drop there is: what lies in two drops is settled between these."""
+
+    def held(self) -> Drop:
+        """The drop under the stricter terms on record."""
+        drop = self.drop
+        files = [file for file in drop.files if file.sha256 and not file.refusal]
+        found = {file.path: it for file in files if (it := self._stricter(file.sha256 or ""))}
+        if not found:
+            return drop
+        strictest = next(iter(found.values()))
+        same = {it.entry.claims.sha256 for it in found.values()} == {strictest.entry.claims.sha256}
+        if not same or len(found) < len(files):
+            return drop.model_copy(
+                update={"files": [self._refused(file, found.get(file.path)) for file in drop.files]}
+            )
+        assert drop.manifest is not None
+        claims = strictest.entry.claims
+        manifest = claims.over(drop.manifest).model_copy(update={"grant": drop.manifest.grant})
+        edited = f"{drop.folder}/{SOURCE_JSON}: the same music {strictest.in_words()}; that holds. If it was replaced, {replacing_hint(claims)}"
+        result = with_verdict(
+            drop.model_copy(update={"manifest": manifest, "edited": edited}), strictest.verdict
+        )
+        return result if strictest.verdict.permitted else result.model_copy(update={"reason": edited})
+
+    def _refused(self, file: DropAudio, found: _Stricter | None) -> DropAudio:
+        if found is None:
+            return file
+        reason = f"{file.path}: the same music {found.in_words()}. If that was replaced, {replacing_hint(found.entry.claims)}"
+        return file.model_copy(update={"refusal": reason})
+
+    def _stricter(self, sha256: str) -> _Stricter | None:
+        """The strictest terms on record for a content, where they are stricter than the drop's."""
+        drop, best = self.drop, None
+        assert drop.manifest is not None and drop.verdict is not None
+        least = drop.verdict
+        for entry in self.memory.by_content.get(sha256, []):
+            if self._is_settled(entry, sha256):
+                continue
+            verdict = verdict_under(entry.claims, drop.manifest, drop.evidence, self.judge, self.day)
+            if stricter(verdict, least) and not is_corrected(entry.claims, verdict, drop.manifest):
+                best, least = _Stricter(entry, verdict), verdict
+        return best
+
+    def _is_settled(self, entry: RememberedTerms, sha256: str) -> bool:
+        """Whether the terms are those of this drop or of another one with the file, were undone, amended or replaced."""
+        drop = self.drop
+        assert drop.manifest is not None
+        declared = DeclaredTerms.of(drop.manifest, drop.evidence)
+        return (
+            declared == entry.claims
+            or (entry.claims.sha256, sha256) in self.present
+            or self.record.is_past(entry.claims, declared)
+            or is_replaced(entry.claims, drop.replaces)
+        )
