@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -515,7 +515,7 @@ def _pair(track_id: str, other: str, likeness: audio.Likeness, kinship: audio.Ma
 
 
 def copies_among(
-    track_ids: Sequence[str], found: Comparisons, rank: Callable[[str], object] = recording_order
+    track_ids: Sequence[str], found: Comparisons, rank: Callable[[str], Any] = recording_order
 ) -> dict[str, Copy]:
     """Which of the tracks are copies: those that are the same recording as one of a lower rank that is not a copy itself."""
     same = SameRecordings.of(found)
