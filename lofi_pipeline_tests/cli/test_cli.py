@@ -224,6 +224,7 @@ def test_a_wrong_configuration_is_refused_by_its_key(tmp_path: Path) -> None:
     shutil.copytree(PROJECT_ROOT / "config", tmp_path / "config")
     file = tmp_path / "config" / "pipeline.yaml"
     file.write_text(file.read_text().replace("target_lufs: -14.0", "target_loudness: -14.0"))
+    (tmp_path / "data").mkdir()
     done = lofi("run", "--data", tmp_path / "data", LOFI_CONFIG_ROOT=str(tmp_path / "config"))
     assert done.returncode == 1
     assert "audio.target_loudness: Extra inputs are not permitted" in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.entities import Split, StyleCategory
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.dataset.test_split import candidate
-from lofi_pipeline_tests.drops import facts, make_drop, work
+from lofi_pipeline_tests.drops import work
 
 CORE, VOCAL = StyleCategory.CORE, StyleCategory.VOCAL
 
@@ -68,7 +70,11 @@ def test_a_copy_of_a_validation_track_is_kept_for_validation(ready: DataRoot, tm
     (place,) = ready.raw.rglob(original.track.filename)
     samples, rate = soundfile.read(place)
     soundfile.write(tmp_path / "again.wav", 0.7 * samples, rate)
-    make_drop(ready, "again", {"again.wav": tmp_path / "again.wav"}, facts(source_id="again"))
+    same_terms = read_json(place.parent / "source.json") | {"files": {}}
+    drop = place.parent.with_name("again")
+    shutil.copytree(place.parent, drop, ignore=shutil.ignore_patterns("*.wav"))
+    (drop / "source.json").write_text(json.dumps(same_terms))
+    shutil.copyfile(tmp_path / "again.wav", drop / "again.wav")
     copy = work(ready)["again.wav"].track_id
     version = build_dataset(ready, config).version
     assert copy not in {item.track.track_id for item in version.tracks}
