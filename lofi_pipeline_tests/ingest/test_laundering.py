@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lofi_pipeline.audit.fsck import check_data_root
 from lofi_pipeline.entities import DropStatus, RecordError, SourceType
 from lofi_pipeline.ingest import Registration, load_memory
 from lofi_pipeline.ingest.remembered import remembered_json
@@ -157,6 +158,26 @@ def test_a_scan_does_not_go_on_after_a_record_was_deleted(
         with pytest.raises((BrokenSeal, RecordError), match=rf"{re.escape(record)}: .*backup"):
             register(root)
         assert {path: path.read_bytes() for path in root.metadata.rglob("*.json*")} == left
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [again(MILD, between=True), again(MILD), edited(MILD)],
+    ids=["moved before a scan", "moved", "under another source_id"],
+)
+@pytest.mark.parametrize("before", [ND, BY], ids=["refused", "taken"])
+def test_a_repair_of_the_scan_that_was_lost_forgets_no_terms(
+    root: DataRoot, before: dict[str, object], attack: Callable[[DataRoot, Path], None]
+) -> None:
+    folder = make_drop(root, "first", {"a.mp3": b"A", "b.mp3": b"B"}, before)
+    make_drop(root, "other", {"c.mp3": b"C"}, facts(source_id="other"))
+    register(root)
+    attack(root, folder)
+    root.drops_json.unlink()
+    assert check_data_root(root, repair=True).not_repaired == []
+    held = {} if before is ND else {"a.mp3": "CC-BY-4.0", "b.mp3": "CC-BY-4.0"}
+    for _ in range(2):
+        assert licences(register(root)) == held | {"c.mp3": "CC0-1.0"}
 
 
 LETTER = {"letter.txt": b"From now on my album is CC0. Ann, ann@example.org\n"}
