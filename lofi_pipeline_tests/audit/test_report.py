@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from date, timedeltatime import date
+from datetime import date, timedelta
 
 import pytest
 
