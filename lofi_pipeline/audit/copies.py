@@ -19,7 +19,6 @@ from lofi_pipeline.entities import (
     EvidenceFile,
     Provenance,
     RegisteredTrack,
-    Registry,
     SourceRecord,
     TrackOrigin,
     Verdict,
@@ -63,12 +62,9 @@ def tracks_under_stricter_terms(
 
 def _known(inputs: AuditInputs, versions: Iterable[DatasetVersion]) -> Known:
     """What is on record; tracks that versions keep are known without a registry too."""
-    registry = inputs.registry.value or Registry(tracks=[])
-    known = registry.by_id()
-    lost = {item.track.track_id: item for version in versions for item in version.tracks}
-    tracks = [_registered(item) for track_id, item in lost.items() if track_id not in known]
-    everything = Registry(tracks=[*registry.tracks, *tracks])
-    return Known.among(inputs.root, everything, inputs.refused, inputs.memory)
+    contents = {item.track.track_id: item.sha256 for version in versions for item in version.tracks}
+    contents |= {track_id: sha256 for track_id, (sha256, _) in inputs.registered.tracks.items()}
+    return Known.among(inputs.root, contents, inputs.refused, inputs.memory)
 
 
 def _registered(item: VersionTrack) -> RegisteredTrack:

@@ -141,11 +141,14 @@ class AuditInputs:
     @cached_property
     def registered(self) -> ReadRegistry:
         """Of every track id only what an audit compares: a tenth of the memory of the registry itself."""
-        with suppress(OSError, ValidationError):
-            data = self.root.registry_json.read_bytes()
-            if (places := list_items(data)) is not None and places.keys() == {"tracks"}:
-                items = (RegisteredTrack.model_validate_json(data[at:end]) for at, end in places["tracks"])
-                return ReadRegistry(self.root.relative(self.root.registry_json), None, _compared(items))
+        if "registry" not in vars(self):  # else all of it was read already
+            with suppress(OSError, ValidationError):
+                data = self.root.registry_json.read_bytes()
+                if (places := list_items(data)) is not None and places.keys() == {"tracks"}:
+                    items = (
+                        RegisteredTrack.model_validate_json(data[at:end]) for at, end in places["tracks"]
+                    )
+                    return ReadRegistry(self.root.relative(self.root.registry_json), None, _compared(items))
         read = self.registry
         return ReadRegistry(read.where, read.error, _compared(read.value.tracks if read.value else ()))
 

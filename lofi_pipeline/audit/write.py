@@ -82,7 +82,7 @@ def write_audit(
     With `output`, that folder is written, and nothing in the data root. With `key`, the audit is signed. An earlier signature goes.
 
     Raises:
-        AuditFileError: a file would not keep to its format.
+        AuditFileError: a folder that is to be written is a link.
         OSError: the folder or the ledger can't be written.
     """
     folder = output or inputs.root.audits / subject.folder_name

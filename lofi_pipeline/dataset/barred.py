@@ -49,15 +49,15 @@ class Known:
     @classmethod
     def of(cls, root: DataRoot, registry: Registry) -> Known:
         """All that a data root has on record."""
-        return cls.among(root, registry, load_refused(root), load_memory(root))
+        contents = {track.track_id: track.sha256 for track in registry.tracks}
+        return cls.among(root, contents, load_refused(root), load_memory(root))
 
     @classmethod
     def among(
-        cls, root: DataRoot, registry: Registry, refused: Sequence[RefusedRecording], memory: Memory
+        cls, root: DataRoot, tracks: Mapping[str, str], refused: Sequence[RefusedRecording], memory: Memory
     ) -> Known:
-        """What these records say, which were read before."""
-        contents = {track.track_id: track.sha256 for track in registry.tracks}
-        contents |= {it.recording_id: it.sha256 for it in refused}
+        """What these records say, which were read before; of each track, its SHA-256."""
+        contents = {**tracks, **{it.recording_id: it.sha256 for it in refused}}
         return cls(root, contents, memory, {it.recording_id: it.path for it in refused})
 
     def withdrawn(self, contents: Mapping[str, Withdrawal]) -> dict[str, Withdrawal]:

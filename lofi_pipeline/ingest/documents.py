@@ -21,6 +21,8 @@ from lofi_pipeline.entities import (
     few,
 )
 from lofi_pipeline.entities.source import SOURCE_JSON
+from lofi_pipeline.ingest.file_kinds import nfc
+from lofi_pipeline.ingest.listing import spelled
 from lofi_pipeline.ingest.open_document import NotADocument, open_document
 from lofi_pipeline.licensing.denials import denials, quoted
 from lofi_pipeline.storage import file_sha256
@@ -60,14 +62,15 @@ def facts_of_documents(
 
 def _not_about_rights(folder: Path, manifest: DropManifest, item: EvidenceFile) -> str | None:
     """Why a file of the drop that is something else is no evidence."""
-    name = item.evidence.document
+    name = nfc(item.evidence.document)
     if item.sha256 == file_sha256(folder / SOURCE_JSON):
         return (
             f"is {SOURCE_JSON} itself, which proves nothing; put the contract or the licensor's words there"
         )
     if name in manifest.files:
         return "is music of the drop; put the contract or the licensor's words there"
-    if name in {entry.lyrics for entry in [manifest.defaults, *manifest.files.values()]}:
+    entries = [manifest.defaults, *manifest.files.values()]
+    if name in {nfc(entry.lyrics) for entry in entries if entry.lyrics}:
         return "is the lyrics of a track; put the contract or the licensor's words there"
     return None
 
@@ -77,7 +80,7 @@ def _read(folder: Path, item: EvidenceFile, licensor: str) -> DocumentFacts:
         sha256=item.sha256, name=item.evidence.document, kind="", licensor=licensor, rules=DOCUMENT_RULES
     )
     try:
-        kind, text = open_document(folder / item.evidence.document)
+        kind, text = open_document(folder / spelled(folder, item.evidence.document))
     except NotADocument as error:
         return facts.model_copy(update={"fault": str(error), "readable": False})
     return facts.model_copy(

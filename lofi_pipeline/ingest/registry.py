@@ -140,7 +140,7 @@ def register_sources(
         record = load_declared_terms(root, known, day=days.judged)
         before = load_registry(root)
         withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
-        memory = _memory(root, before, record, days.judged, without=withdrawn)
+        memory = _memory(root, known, before, record, days.judged, without=withdrawn)
         scan = scan_drops(
             root,
             style_ids=style_ids,
@@ -187,18 +187,29 @@ def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:
 
 
 def _memory(
-    root: DataRoot, registry: Registry, record: DeclaredTermsRecord, day: date, *, without: Container[str]
+    root: DataRoot,
+    known: Scan | None,
+    registry: Registry,
+    record: DeclaredTermsRecord,
+    day: date,
+    *,
+    without: Container[str],
 ) -> Memory:
-    """What is remembered. In a data root that is older than this record: the terms of tracks that were removed."""
+    """What is remembered, and the terms of registered tracks where nothing else tells of them any more.
+
+    That is so in a data root that is older than this record, of tracks that were removed; and where the last scan was lost, and
+    `lofi fsck --repair` put one of no drops in its place. Terms of tracks that are still there hold anyway.
+    """
     memory = load_memory(root)
-    if remembered_json(root).is_file():
+    lost = known is not None and not known.drops
+    if remembered_json(root).is_file() and not lost:
         return memory
+    present = [(track.sha256, track.origins) for track in registry.tracks if track.origins and lost]
     removed = [load_record(root, track.track_id) for track in registry.tracks if not track.origins]
     found = [
-        (terms, origin.path.rsplit("/", 1)[0], [before.sha256])
-        for before in removed
-        if before is not None
-        for origin in before.origins
+        (terms, origin.path.rsplit("/", 1)[0], [sha256])
+        for sha256, origins in [*present, *((it.sha256, it.origins) for it in removed if it is not None)]
+        for origin in origins
         if origin.source_id not in without and (terms := record.on_record(origin.source_id)) is not None
     ]
     return memory.having(found, day)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lofi_pipeline.dataset import load_version
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audit.roots import land, lineage_for
+from lofi_pipeline_tests.cli.test_cli import lofi as process
 from lofi_pipeline_tests.end_to_end.lofi import history
 
 ID = "epoch=0-step=60_lora"
@@ -28,6 +30,14 @@ FILES = {"report.json", "audit.html", "tracks.csv", "ATTRIBUTION.md"}
 def lofi(root: DataRoot, *arguments: object) -> Result:
     words = [str(each) for each in arguments]
     return CliRunner().invoke(app, ["audit", *words, "--data", str(root.path)])  # type: ignore[return-value]
+
+
+def withdrawing(root: DataRoot, source_id: str, reason: str, out: Path) -> subprocess.CompletedProcess[str]:
+    """A withdrawal builds the next version, in a Dagster run: it takes a process of its own."""
+    words = ("audit", "source", source_id, "--withdraw", "--reason", reason, "--json", out)
+    done = process(*words, "--data", root.path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 def test_a_clean_audit_exits_0_and_writes_its_folder(data: DataRoot, tmp_path: Path) -> None:
@@ -121,15 +131,14 @@ def test_texts_of_strangers_are_shown_literally(data: DataRoot) -> None:
 def test_a_withdrawn_source_is_out_of_the_next_version(data: DataRoot, tmp_path: Path) -> None:
     former = load_version(data)
     out = tmp_path / "out.json"
-    done = lofi(data, "source", "session", "--withdraw", "--reason", "the label asked", "--json", out)
-    assert done.exit_code == 0, done.output
+    done = withdrawing(data, "session", "the label asked", out)
     said = json.loads(out.read_text())
     newer = load_version(data)
     assert said["dataset_hash"] == newer.dataset.hash != former.dataset.hash
     assert {record.source_id for record in newer.sources} == {"commons"}
     assert [item["checkpoint_id"] for item in said["checkpoints"]] == [ID]
     assert [item["preset"] for item in said["retrain"]] == ["nano"]
-    assert "retrain" in done.output
+    assert "retrain" in done.stdout
     with history(data) as instance:
         checks = instance.event_log_storage.get_asset_check_execution_history(
             dg.AssetCheckKey(dg.AssetKey("license_audit"), NOT_WITHDRAWN), limit=1
@@ -142,8 +151,7 @@ def test_a_withdrawn_source_is_out_of_the_next_version(data: DataRoot, tmp_path:
     land(data, lineage_for(newer), 120)
     assert lofi(data, "epoch=0-step=120_lora").exit_code == 0
     # With the last one gone there is no data set, and that is well
-    done = lofi(data, "source", "commons", "--withdraw", "--reason", "them too", "--json", out)
-    assert done.exit_code == 0, done.output
+    withdrawing(data, "commons", "them too", out)
     assert json.loads(out.read_text())["dataset_hash"] is None
     assert not list(data.final.glob("*.mp3"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -24,7 +24,7 @@ from lofi_pipeline.audit.base_model import base_at_hand
 from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
-from lofi_pipeline.entities import AuditReport, Obligation, Severity, Split, SubjectKind, now
+from lofi_pipeline.entities import AuditReport, Obligation, Severity, Split, SubjectKind
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.bases import describe_base
@@ -289,7 +289,7 @@ def test_an_audit_that_could_not_be_written_to_its_end_counts_as_none_beside_the
     shutil.rmtree(folder / "LICENSES")
     (folder / "LICENSES").touch()  # in the way, as a full disk would be
     with pytest.raises(OSError, match="LICENSES"):
-        write_audit(inputs, subject, report.model_copy(update={"made": now()}))
+        write_audit(inputs, subject, report.model_copy(update={"made": report.made + timedelta(seconds=1)}))
     assert not is_written(folder)
     (folder / "LICENSES").unlink()
     write_audit(inputs, subject, report)

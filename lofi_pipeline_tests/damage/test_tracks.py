@@ -22,7 +22,7 @@ from lofi_pipeline.ingest import (
     pending_tracks,
     work_on,
 )
-from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, ledger_path, read_json, write_json_atomic
 from lofi_pipeline_tests.damage.damages import DAMAGES, Damage, change_a_byte, copied, empty
 from lofi_pipeline_tests.drops import work
 
@@ -52,14 +52,19 @@ def without_links(*_: object) -> None:
 
 
 def contents(root: DataRoot) -> dict[str, object]:
-    """What every file holds, without what is remembered of times."""
+    """What every file holds, without what is remembered of times, the last scan above all, and without its seals."""
     found: dict[str, object] = {}
     for path in sorted(root.path.rglob("*")):
         name = path.relative_to(root.path).as_posix()
         if not path.is_file() or name.endswith(".lock") or name == LAST_SCAN:
             continue
-        if name.startswith(REMEMBERED):
-            found[name] = {key: value for key, value in read_json(path).items() if key != "kept_files"}
+        if path == ledger_path(root):
+            seals = [json.loads(line) for line in path.read_text().splitlines()]
+            found[name] = [(seal["name"], seal["sha256"]) for seal in seals if LAST_SCAN not in seal["name"]]
+        elif name.startswith(REMEMBERED):
+            found[name] = {
+                key: value for key, value in read_json(path).items() if key not in ("kept_files", "ledger")
+            }
         else:
             found[name] = file_sha256(path)
     return found

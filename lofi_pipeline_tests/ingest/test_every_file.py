@@ -17,6 +17,7 @@ from lofi_pipeline.ingest.file_kinds import companion_kind, why_refused
 from lofi_pipeline.ingest.listing import is_named_like_audio
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests import documents
 from lofi_pipeline_tests.drops import GRANT, facts, make_drop, register
 
 STYLES = set(load_presets())
@@ -83,6 +84,7 @@ def test_every_file_of_a_drop_is_taken_or_refused_or_a_known_companion(root: Dat
         grant={**GRANT, "evidence": [{"document": "contract.pdf"}]},
     )
     files = {name: name.encode() for name in [*REFUSED, *COMPANIONS, *TAKEN]}
+    files["contract.pdf"] = documents.pdf(documents.WORDS)
     folder = make_drop(root, "all", files, named)
     (folder / "elsewhere").symlink_to(root.path, target_is_directory=True)
     drop = scanned(root)["all"]
@@ -224,7 +226,8 @@ def test_an_accent_may_be_written_in_two_ways(root: DataRoot, on_disk: str, in_j
         files={said("Café/é.mp3"): {"title": "É", "lyrics": said("Café/é.txt")}},
         grant={**GRANT, "evidence": [{"document": said("reçu.pdf")}]},
     )
-    files = {there("Café/é.mp3"): b"x", there("Café/é.txt"): b"la", there("reçu.pdf"): b"%PDF"}
+    receipt = documents.pdf(documents.WORDS)
+    files = {there("Café/é.mp3"): b"x", there("Café/é.txt"): b"la", there("reçu.pdf"): receipt}
     make_drop(root, "accents", files, named)
     found = register(root)
     (drop,) = found.scan.drops
@@ -233,8 +236,19 @@ def test_an_accent_may_be_written_in_two_ways(root: DataRoot, on_disk: str, in_j
     assert origin.title == "É"
     assert origin.lyrics_path and root.inside(origin.lyrics_path).read_bytes() == b"la"
     assert found.registry.tracks[0].lyrics_sha256
-    assert [root.inside(item.path).read_bytes() for item in drop.evidence] == [b"%PDF"]
+    assert [root.inside(item.path).read_bytes() for item in drop.evidence] == [receipt]
     assert set(drop.companions) == {"lyrics", "evidence"}
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_lyrics_are_no_evidence_however_their_accents_are_written(root: DataRoot, on_disk: str) -> None:
+    words, named = (unicodedata.normalize(form, "é.txt") for form in ("NFC", "NFD"))
+    files = {"a.mp3": b"x", {"NFC": words, "NFD": named}[on_disk]: documents.WORDS.encode()}
+    grant = {**GRANT, "evidence": [{"document": named}]}
+    make_drop(root, "accents", files, facts(defaults={"lyrics": words}, grant=grant))
+    drop = scanned(root)["accents"]
+    assert drop.status is DropStatus.REFUSED
+    assert "is the lyrics of a track" in (drop.reason or "")
 
 
 SOURCE = json.dumps(facts())

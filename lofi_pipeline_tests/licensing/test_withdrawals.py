@@ -10,7 +10,14 @@ import pytest
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.licensing.withdrawals import withdrawals_json, withdrawn_contents, withdrawn_sources
-from lofi_pipeline.storage import DataRoot, file_sha256, ledger_path, read_ledger, write_json_atomic
+from lofi_pipeline.storage import (
+    BrokenSeal,
+    DataRoot,
+    file_sha256,
+    ledger_path,
+    read_ledger,
+    write_json_atomic,
+)
 from lofi_pipeline_tests.drops import facts, make_drop, register
 
 DAY = date(2026, 3, 1)
@@ -112,7 +119,8 @@ def test_a_list_of_withdrawals_that_lost_an_entry_is_not_entered(root: DataRoot)
     withdraw(root, "two", reason="the author asked", day=DAY)
     withdrawals_json(root).write_bytes(only_one)
     before = ledger_path(root).read_bytes()
-    register(root)
+    with pytest.raises(BrokenSeal, match=r"withdrawals\.json: is an older state of itself.*backup"):
+        register(root)
     assert ledger_path(root).read_bytes() == before
 
 

@@ -43,7 +43,7 @@ def write_files(
     Returns the paths, in the order in which a reader wants them.
 
     Raises:
-        AuditFileError: a file would not keep to its format, one of the two folders is a link, or `root` is missing.
+        AuditFileError: one of the two folders is a link, or `root` is missing.
     """
     if include_documents and root is None:
         raise AuditFileError("include_documents: say under which data root the documents lie")
@@ -78,13 +78,13 @@ def write_files(
         "bom.spdx.json": lambda: spdx_document(report, table.encode(), around),
         "croissant.json": lambda: croissant(report, table.encode(), around),
     }
-    return written + [_checked(folder / name, made) for name, made in for_machines.items()]
+    return written + [_made(folder / name, make) for name, make in for_machines.items()]
 
 
-def _checked(path: Path, made: Callable[[], str]) -> Path:
+def _made(path: Path, make: Callable[[], str]) -> Path:
     try:
-        return _written(path, made().encode())
-    except AuditFileError:
+        return _written(path, make().encode())
+    except Exception:
         path.unlink(missing_ok=True)  # an earlier audit's file would disagree with the others
         raise
 

@@ -13,7 +13,6 @@ from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.verifier import MISSING, Verifier
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.checkpoints.ledger_entries import checkpoint_entries, scored_files
-from lofi_pipeline.dataset.duplicates import load_comparisons
 from lofi_pipeline.entities import (
     DatasetVersion,
     FindingCode,
@@ -167,7 +166,7 @@ def verify_sealed(verifier: Verifier, inputs: AuditInputs) -> None:
 
 def verify_fingerprints(verifier: Verifier, inputs: AuditInputs) -> None:
     """The fingerprints that were compared: by another one in its place a copy of the track would not be known again."""
-    for track_id, sha256 in load_comparisons(inputs.root).fingerprints.items():
+    for track_id, sha256 in inputs.comparisons.fingerprints.items():
         path = verifier.root.relative(verifier.root.fingerprint(track_id))
         found = verifier.sha256(path) if not verifier.quick or not verifier.exists(path) else sha256
         if found in (None, sha256) or found == _made_again(inputs.root, track_id, path):

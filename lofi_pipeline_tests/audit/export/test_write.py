@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lofi_pipeline.audit.export import AuditFileError, write_files
+from lofi_pipeline.audit.export import AuditFileError, write, write_files
 from lofi_pipeline.audit.export.sources import source_sheets
 from lofi_pipeline.entities import AuditReport
 from lofi_pipeline.storage import DataRoot
@@ -138,19 +138,30 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
     assert [path.name for path in elsewhere.iterdir()] == ["precious.txt"]
 
 
-def test_what_people_read_is_there_even_when_a_file_for_machines_is_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("maker", "name"),
+    [
+        ("bill_of_materials", "bom.cdx.json"),
+        ("spdx_document", "bom.spdx.json"),
+        ("croissant", "croissant.json"),
+    ],
+)
+def test_what_people_read_is_there_even_when_a_file_for_machines_is_not(
+    maker: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_files(full(), tmp_path)
+    assert (tmp_path / name).is_file()
     report = full()
-    assert report.subject.record is not None
-    record = report.subject.record.model_copy(update={"files": {"adapter.safetensors": "no hash"}})
-    broken = {
-        "subject": report.subject.model_copy(update={"record": record}),
-        "dataset": report.dataset.model_copy(update={"hash": "no hash"}),
-    }
-    with pytest.raises(AuditFileError, match=r"bom\.cdx\.json"):
-        write_files(report.model_copy(update=broken), tmp_path)
-    assert "no hash" in (tmp_path / "audit.html").read_text(encoding="utf-8")
-    assert not (tmp_path / "bom.cdx.json").exists()
+    later = {"dataset": report.dataset.model_copy(update={"hash": "c0ffee" + "0" * 58})}
+
+    def cannot(*_: object) -> str:
+        raise ValueError(name)
+
+    monkeypatch.setattr(write, maker, cannot)
+    with pytest.raises(ValueError, match=re.escape(name)):
+        write_files(report.model_copy(update=later), tmp_path)
+    assert "c0ffee" in (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert not (tmp_path / name).exists()  # an earlier audit's, it would disagree
 
 
 def test_nothing_heavy_is_imported_before_files_are_written() -> None:
