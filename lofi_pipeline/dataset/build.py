@@ -320,8 +320,9 @@ def _said(record: TrackRecord) -> dict[str, Any]:
     }
     said = record.model_dump(mode="json", exclude=left_out)
     for origin in said["origins"]:
-        if origin["credited"] is None:
-            del origin["credited"]
+        for later in ("credited", "stems"):
+            if origin[later] is None:
+                del origin[later]
     return said
 
 

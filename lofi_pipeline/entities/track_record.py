@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from lofi_pipeline.entities.base import (
     Entity,
@@ -47,12 +47,7 @@ class TrackOrigin(Entity):
     credited: FileTags | None = Field(
         default=None, description="Album, ISRC and copyright notice, where said"
     )
-    stems: bool | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Stems where they are declared alone, so that hashes of earlier records stay what they are."""
-        return {name: value for name, value in dump(self).items() if name != "stems" or value is not None}
+    stems: bool | None = Field(default=None, description="Whether one part of a recording alone is meant")
 
 
 class QualityPart(Entity):

@@ -50,7 +50,9 @@ class ProcessingContext:
         """By stage, the hash of all it depends on: the bytes, the drop's facts, the configuration, the version of the code."""
         # What is unknown of these is left out: the fields came later, and must not make work on tracks that were done before.
         origins = [
-            origin.model_dump(exclude={name for name in ("url", "credited") if not getattr(origin, name)})
+            origin.model_dump(
+                exclude={name for name in ("url", "credited", "stems") if getattr(origin, name) is None}
+            )
             for origin in track.origins
         ]
         raw = content_sha256([STAGE_VERSIONS["raw"], track.sha256, origins])

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_pipeline.audio import AUDIO_SUFFIXES
+from lofi_pipeline.errors import LofiError
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -44,7 +45,7 @@ _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|div|p|h1|table|meta)\b"
 KINDS = "PDF, PNG, JPEG, TIFF, WebP, text, e-mail (.eml), HTML, .docx, .odt, .rtf"
 
 
-class NotADocument(Exception):
+class NotADocument(LofiError):
     """Why a file is no document; a phrase that follows the file's name."""
 
 

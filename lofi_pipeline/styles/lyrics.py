@@ -45,6 +45,8 @@ _SECTIONS = {
     "coda": "Outro",
 }
 """By the letters of their names; what else stands in brackets stays as it is."""
+_LONGEST_MARK = 200
+"""Letters of a section mark; what is longer is words. The patterns below take the square of a line's length."""
 _NAMES = r"[A-Za-z]+(?:[ \-]?(?![x×][ ]*\d)[A-Za-z]+)?"
 _SECTION = re.compile(
     rf"({_NAMES})[ \-]*(?:#?(\d{{1,2}}))?(?:[ ]*[x×][ ]*\d{{1,2}})?(?:[ ]*(:|-|–|—)[ ]*(.*))?", re.DOTALL
@@ -129,7 +131,7 @@ def normalise_lyrics(text: str) -> str:
 
 def _section(words: str) -> str:
     """The words of a section mark: `CHORUS x2` is `Chorus`, `verse 1: Somebody` is `Verse 1`; the name of a singer is left out."""
-    found = _SECTION.fullmatch(words)
+    found = _SECTION.fullmatch(words) if len(words) <= _LONGEST_MARK else None
     name = _SECTIONS.get(re.sub(r"[ \-]", "", found[1]).casefold()) if found else None
     if found is None or name is None:
         return words
@@ -140,7 +142,7 @@ def _section(words: str) -> str:
 
 def _heading(line: str) -> str:
     """A line that is a heading in another form, such as `Chorus:` or `(Verse 2)`, as a section mark."""
-    found = _HEADING.fullmatch(line)
+    found = _HEADING.fullmatch(line) if len(line) <= _LONGEST_MARK else None
     words = (found[1] or found[2]).strip() if found else ""
     section = _section(words)
     return f"[{section}]" if re.sub(r" \d+$", "", section) in _SECTIONS.values() else line
