@@ -33,7 +33,7 @@ def acceptance_of(source_id: str, *term: object) -> dict[str, Any]:
     """An entry of `accepted` in source.json, for one term of a grant."""
     found = Acceptances(source_id).term(*term, sentence="")  # pyright: ignore[reportArgumentType]
     return {
-        "accepted_by": "Ann Lawyer",
+        "accepted_by": "the label's lawyer",
         "date": "2026-01-02",
         "reason": "weights may outlive it",
         "terms": [found.hash],

@@ -290,10 +290,10 @@ def test_the_memory_is_sealed_and_only_grows(root: DataRoot) -> None:
 def test_a_withdrawn_source_is_named_by_its_withdrawal(root: DataRoot) -> None:
     folder = make_drop(root, "first", {"a.mp3": b"A"}, BY)
     register(root)
-    withdraw(root, "by", reason="Ann asked", day=TODAY)
+    withdraw(root, "by", reason="the author asked", day=TODAY)
     again(MILD)(root, folder)
     found = register(root)
     assert licences(found) == {"b.mp3": "CC0-1.0"}
-    assert "Ann asked" in dict(found.scan.refusals())["raw/creative-commons/again/a.mp3"]
+    assert "the author asked" in dict(found.scan.refusals())["raw/creative-commons/again/a.mp3"]
     assert [drop.status for drop in found.scan.drops] == [DropStatus.ACCEPTED]
     assert declared_terms_json(root).is_file()
