@@ -283,7 +283,12 @@ def hashes_in(text: str) -> list[str]:
 
 
 def acceptance(terms: list[str]) -> dict[str, Any]:
-    return {"accepted_by": "the label's lawyer", "date": "2026-01-02", "reason": "we only take jazz", "terms": terms}
+    return {
+        "accepted_by": "the label's lawyer",
+        "date": "2026-01-02",
+        "reason": "we only take jazz",
+        "terms": terms,
+    }
 
 
 def open_terms(found: Registration) -> list[str]:
