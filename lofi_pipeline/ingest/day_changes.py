@@ -18,14 +18,10 @@ from lofi_pipeline.ingest.registry import load_scan
 from lofi_pipeline.licensing import load_withdrawals, withdraw
 from lofi_pipeline.storage import (
     DataRoot,
-    Ledger,
-    edited_by_hand,
-    enter_grown,
-    json_file,
-    ledger_path,
     locked,
     read_json,
     read_ledger,
+    require_own,
     write_sealed,
 )
 
@@ -99,6 +95,7 @@ def set_judging_day(root: DataRoot, *, reason: str, by: str) -> DayChange | None
         days = days_of(root, scan)
         if days == Days(day, day):
             return None
+        require_own(root, path)
         change = DayChange(
             when=now(),
             by=by,
@@ -106,28 +103,13 @@ def set_judging_day(root: DataRoot, *, reason: str, by: str) -> DayChange | None
             before=scan.day,
             after=day,
             borne_out=days.borne_out,
-            later=sorted(each for each in _intact_ledger(root, path).days if each > day),
+            later=sorted(each for each in read_ledger(root).days if each > day),
         )
         # First what protects: whoever is killed here has taken nothing back.
         _keep_withdrawn(root, scan, day)
         write_sealed(root, path, _DayChanges(changes=[*load_day_changes(root), change]))
         write_sealed(root, root.drops_json, with_days(scan, Days(day, day)))
     return change
-
-
-def _intact_ledger(root: DataRoot, path: Path) -> Ledger:
-    """The ledger, which must take an entry of this record."""
-    known = load_day_changes(root)
-    earlier = (json_file(_DayChanges(changes=known[:count])) for count in range(len(known)))
-    if not enter_grown(root, path, earlier):
-        raise edited_by_hand(path)
-    ledger = read_ledger(root)
-    if ledger.broken is not None:
-        raise RecordError(
-            f"{ledger_path(root)}: line {ledger.broken} does not follow from the line before; take the file back from a backup "
-            "first"
-        )
-    return ledger
 
 
 def _keep_withdrawn(root: DataRoot, scan: Scan, day: date) -> None:

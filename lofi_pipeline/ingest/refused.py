@@ -26,16 +26,13 @@ from lofi_pipeline.ingest.remembered import load_memory
 from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import (
     DataRoot,
-    append_to_ledger,
-    edited_by_hand,
-    enter_grown,
     file_sha256,
     is_entered,
-    json_file,
     locked,
     read_record,
+    require_own,
     write_bytes_atomic,
-    write_json_atomic,
+    write_sealed,
 )
 
 
@@ -104,7 +101,7 @@ def listen_to_refused(
     if is_entered(root, refused_json(root)) and not refused_without_fingerprint(root):
         return 0
     with locked(refused_json(root)):
-        _enter(root)
+        require_own(root, refused_json(root))
         missing = refused_without_fingerprint(root)
         if not missing:
             return 0
@@ -123,7 +120,8 @@ def listen_to_refused(
                 fingerprint=_keep(root, ids[sha256], bands) if bands is not None else None,
                 reason=reason,
             )
-        _save(root, [known[sha256] for sha256 in ids if sha256 in known])
+        recordings = [known[sha256] for sha256 in ids if sha256 in known]
+        write_sealed(root, refused_json(root), RefusedRecordings(recordings=recordings))
     return len(missing)
 
 
@@ -132,22 +130,6 @@ def _keep(root: DataRoot, recording_id: str, bands: np.ndarray) -> str:
     np.save(data, bands, allow_pickle=False)
     write_bytes_atomic(root.fingerprint(recording_id), data.getvalue())
     return file_sha256(root.fingerprint(recording_id))
-
-
-def _save(root: DataRoot, recordings: list[RefusedRecording]) -> None:
-    path = refused_json(root)
-    write_json_atomic(path, RefusedRecordings(recordings=recordings))
-    append_to_ledger(root, {root.relative(path): file_sha256(path)})
-
-
-def _enter(root: DataRoot) -> None:
-    """Enter the record into the ledger where whoever wrote it was killed before."""
-    path = refused_json(root)
-    if not is_entered(root, path):
-        known = load_refused(root)
-        earlier = (json_file(RefusedRecordings(recordings=known[:count])) for count in range(len(known)))
-        if not path.is_file() or not enter_grown(root, path, earlier):
-            raise edited_by_hand(path)
 
 
 Heard = tuple[np.ndarray | None, str | None]

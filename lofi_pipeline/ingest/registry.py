@@ -28,7 +28,6 @@ from lofi_pipeline.ingest.listing import spelled
 from lofi_pipeline.ingest.process_track import load_record
 from lofi_pipeline.ingest.remembered import (
     Memory,
-    enter_memory,
     load_memory,
     remembered_json,
     save_memory,
@@ -41,7 +40,8 @@ from lofi_pipeline.ingest.source_history import (
     load_declared_terms,
     save_declared_terms,
 )
-from lofi_pipeline.licensing import enter_withdrawals, load_withdrawals, withdrawn_sources
+from lofi_pipeline.licensing import load_withdrawals, withdrawn_sources
+from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import (
     DataRoot,
     compiled_anew,
@@ -119,7 +119,7 @@ def register_sources(
 ) -> Registration:
     """Scan data/raw, judge every licence, give track ids, and write drops.json, registry.json, sources.json, claims.json.
 
-    Two runs at the same time wait for each other. A list of withdrawals that was written, and not yet entered, is entered.
+    Two runs at the same time wait for each other. What was written, and not yet sealed, is sealed.
     An id that was given never changes, and never moves to other content. `day` is a day to judge for that the caller vouches
     for (default: the clock's), but never before that of the last scan.
 
@@ -129,12 +129,10 @@ def register_sources(
     """
     root.create()
     remove_temporary_files(root)
-    enter_withdrawals(root)
-    enter_memory(root)
     with locked(root.registry_json):
         finish_seals(root)
         require_sealed(root, versions_too=False)
-        newly_sealed = seal_as_found(root, compiled_anew(root))
+        newly_sealed = seal_as_found(root, [*compiled_anew(root), withdrawals_json(root)])
         known = load_scan(root)
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)

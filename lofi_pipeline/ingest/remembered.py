@@ -7,7 +7,7 @@ the strictest terms that they ever came under, whatever source.json says of them
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -44,15 +44,10 @@ from lofi_pipeline.licensing import stricter
 from lofi_pipeline.licensing.judge import UNKNOWN
 from lofi_pipeline.storage import (
     DataRoot,
-    append_to_ledger,
-    edited_by_hand,
-    enter_grown,
-    file_sha256,
-    is_entered,
-    json_file,
     locked,
     read_record,
-    write_json_atomic,
+    require_own,
+    write_sealed,
 )
 
 
@@ -118,37 +113,16 @@ def load_memory(root: DataRoot) -> Memory:
 
 
 def save_memory(root: DataRoot, memory: Memory) -> None:
-    """Write what was added, and enter it into the ledger.
+    """Write what was added, and seal it.
 
     Raises:
         RecordError: the record was edited, or lost, since it was entered.
     """
     path = remembered_json(root)
     with locked(path):
-        known = load_memory(root)
-        if not enter_grown(root, path, _files(known.record)):
-            raise edited_by_hand(path)
-        if memory.record != known.record:
-            write_json_atomic(path, memory.record)
-            append_to_ledger(root, {root.relative(path): file_sha256(path)})
-
-
-def enter_memory(root: DataRoot) -> None:
-    """Enter the record into the ledger where whoever wrote it was killed before. One that is not what was entered is refused.
-
-    Raises:
-        RecordError: the record was edited, or lost, since it was entered.
-    """
-    path = remembered_json(root)
-    if not is_entered(root, path):
-        with locked(path):
-            if not path.is_file() or not enter_grown(root, path, _files(load_memory(root).record)):
-                raise edited_by_hand(path)
-
-
-def _files(record: Remembered) -> Iterator[bytes | bytearray]:
-    """The file as it was with fewer entries."""
-    return (json_file(Remembered(entries=record.entries[:count])) for count in range(len(record.entries)))
+        require_own(root, path)
+        if memory.record != load_memory(root).record:
+            write_sealed(root, path, memory.record)
 
 
 def updated(

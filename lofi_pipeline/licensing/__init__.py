@@ -9,7 +9,6 @@ from lofi_pipeline.licensing.judge_source import judge_source
 from lofi_pipeline.licensing.policy import Policy, load_policy
 from lofi_pipeline.licensing.withdrawals import (
     Withdrawal,
-    enter_withdrawals,
     load_withdrawals,
     withdraw,
     withdrawn_contents,
@@ -20,7 +19,6 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Withdrawal",
-    "enter_withdrawals",
     "judge",
     "judge_source",
     "load_policy",

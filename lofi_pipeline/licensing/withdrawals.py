@@ -6,7 +6,7 @@ fingerprints are to be kept of them, so that a re-encoded copy is. A grant that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -23,16 +23,12 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.base import Identifier, Name, Sha256, TrackId
 from lofi_pipeline.storage import (
     DataRoot,
-    append_to_ledger,
-    edited_by_hand,
-    enter_grown,
     file_sha256,
-    is_entered,
-    json_file,
     locked,
     read_json,
     read_versions,
-    write_json_atomic,
+    require_own,
+    write_sealed,
 )
 
 
@@ -92,8 +88,7 @@ def withdraw(
     path = withdrawals_json(root)
     with locked(path):
         known = load_withdrawals(root)
-        if not enter_grown(root, path, _files(known)):
-            raise edited_by_hand(path)
+        require_own(root, path)
         seen = _Seen(root, source_id)
         seen.sha256s |= set(contents)
         seen.provider = seen.provider or provider
@@ -112,8 +107,7 @@ def withdraw(
             sha256s=sorted(contents),
             fingerprints=_fingerprints(root, contents),
         )
-        write_json_atomic(path, _Withdrawals(withdrawals=[*known, withdrawal]))
-        append_to_ledger(root, {root.relative(path): file_sha256(path)})
+        write_sealed(root, path, _Withdrawals(withdrawals=[*known, withdrawal]))
     return withdrawal
 
 
@@ -124,22 +118,6 @@ def _fingerprints(root: DataRoot, contents: Collection[str]) -> dict[str, str]:
     registry = Registry.parse(read_json(root.registry_json), where=str(root.registry_json))
     found = [root.fingerprint(track.track_id) for track in registry.tracks if track.sha256 in contents]
     return {path.stem: file_sha256(path) for path in found if path.is_file()}
-
-
-def enter_withdrawals(root: DataRoot) -> None:
-    """Enter the list into the ledger where a `withdraw` wrote it and was killed before it did that.
-
-    A list that was edited otherwise is left to the audit: an entry would cover the edit.
-    """
-    path = withdrawals_json(root)
-    if path.is_file() and not is_entered(root, path):
-        with locked(path):
-            enter_grown(root, path, _files(load_withdrawals(root)))
-
-
-def _files(known: Sequence[Withdrawal]) -> Iterator[bytes | bytearray]:
-    """The file as it was with fewer withdrawals."""
-    return (json_file(_Withdrawals(withdrawals=list(known[:count]))) for count in range(len(known)))
 
 
 def in_force(withdrawals: Sequence[Withdrawal], day: date) -> list[Withdrawal]:

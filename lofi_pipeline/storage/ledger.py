@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.entities import LedgerHead, RecordError, now
+from lofi_pipeline.entities import LedgerHead, now
 from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked, naming
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
@@ -183,26 +182,6 @@ def is_entered(root: DataRoot, path: Path) -> bool:
     """Whether a file is the one that the ledger knows under its path; or neither is there."""
     entered = read_ledger(root).hashes.get(root.relative(path))
     return entered == (file_sha256(path) if path.is_file() else None)
-
-
-def enter_grown(root: DataRoot, path: Path, earlier: Iterable[bytes | bytearray]) -> bool:
-    """Enter a list that only grows, where whoever wrote it was killed before its entry: it is what the ledger knows, and more.
-
-    `earlier`: the file as it was with fewer items. Returns whether the ledger holds it now; where it does not, the list was
-    edited by hand, and an entry would cover the edit.
-    """
-    if is_entered(root, path):
-        return True
-    entered = read_ledger(root).hashes.get(root.relative(path))
-    if entered is not None and entered not in {sha256(data).hexdigest() for data in earlier}:
-        return False
-    append_to_ledger(root, {root.relative(path): file_sha256(path)})
-    return True
-
-
-def edited_by_hand(path: Path) -> RecordError:
-    """The refusal to write to such a list."""
-    return RecordError(f"{path}: is not the ledger that was sealed; take it back from a backup")
 
 
 def _append(path: Path, size: int, data: bytes) -> None:

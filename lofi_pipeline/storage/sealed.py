@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.entities import LedgerHead, few
+from lofi_pipeline.entities import LedgerHead, RecordError, few
 from lofi_pipeline.storage.atomic import file_sha256, json_file, write_json_atomic
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
@@ -21,6 +21,7 @@ from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
     Ledger,
     append_to_ledger,
+    is_entered,
     ledger_path,
     read_ledger,
 )
@@ -65,6 +66,24 @@ def finish_seals(root: DataRoot) -> None:
     """Seal what was announced and written."""
     if unfinished := unfinished_seals(root):
         append_to_ledger(root, unfinished)
+
+
+def require_own(root: DataRoot, path: Path) -> None:
+    """Refuse to add to a list that is not what was sealed: the seal of a longer one would cover the edit.
+
+    One whose writer was killed before its seal, or that nobody ever sealed, is sealed first.
+
+    Raises:
+        RecordError: the list was edited, or lost, since it was sealed; or the ledger is broken.
+    """
+    if (line := read_ledger(root).broken) is not None:
+        raise RecordError(
+            f"{ledger_path(root)}: line {line} does not follow from the line before; {BACKUP} first"
+        )
+    finish_seals(root)
+    seal_as_found(root, [path])
+    if not is_entered(root, path):
+        raise RecordError(f"{path}: is not the list that was sealed; {BACKUP}")
 
 
 def remove_sealed(root: DataRoot, path: Path) -> None:

@@ -250,7 +250,7 @@ def test_no_day_is_set_without_a_reason_before_a_scan_or_on_a_record_that_was_ed
     register(root, LATER)
     path = day_changes_json(root)
     path.write_text(path.read_text().replace("Ada", "Eve"))
-    with pytest.raises(RecordError, match=r"judging_days.json: is not the ledger that was sealed"):
+    with pytest.raises(RecordError, match=r"judging_days.json: is not the list that was sealed"):
         set_judging_day(root, reason="again", by="Ada")
     path.write_text(path.read_text().replace("Eve", "Ada"))
     ledger_path(root).write_bytes(b"{}\n" + ledger_path(root).read_bytes())
