@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,20 +136,18 @@ def _state(row: TrackOverview) -> str:
 
 
 def _write_csv(file: Path | None, rows: Sequence[TrackOverview]) -> None:
-    """With a byte order mark and formulas made plain, as the audit's tracks.csv."""
+    """As the audit's tracks.csv is written."""
     if file is None:
         return
-    from lofi_pipeline.audit.export.escape import csv_cell
+    from lofi_pipeline.audit.export.spreadsheet import BETWEEN, spreadsheet
     from lofi_pipeline.dataset import TrackOverview
 
-    text = StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(TrackOverview.model_fields)
-    for row in rows:
-        fields = row.model_dump(mode="json")
-        fields["style_ids"] = " | ".join(row.style_ids)
-        writer.writerow(["" if value is None else csv_cell(str(value)) for value in fields.values()])
+    def cells(row: TrackOverview) -> list[str]:
+        fields = row.model_dump(mode="json") | {"style_ids": BETWEEN.join(row.style_ids)}
+        return ["" if value is None else str(value) for value in fields.values()]
+
+    text = spreadsheet(TrackOverview.model_fields, map(cells, rows))
     if file == STANDARD_OUTPUT:
-        sys.stdout.write(text.getvalue())
+        sys.stdout.write(text.removeprefix("\ufeff"))
     else:
-        write_bytes_atomic(file, ("\ufeff" + text.getvalue()).encode())
+        write_bytes_atomic(file, text.encode())

@@ -26,7 +26,6 @@ from lofi_pipeline.audit.export.croissant_ld import (
     Source,
     Transform,
 )
-from lofi_pipeline.audit.export.errors import AuditFileError
 from lofi_pipeline.audit.export.escape import safe_url
 from lofi_pipeline.audit.export.format import count, hours, money
 from lofi_pipeline.audit.export.surroundings import Surroundings
@@ -67,22 +66,6 @@ def croissant(report: AuditReport, tracks_csv: bytes, around: Surroundings = Sur
     only reads the table opens no audio.
     """
     return json.dumps(_metadata(report, tracks_csv, around).to_json(), indent=2) + "\n"
-
-
-def check_croissant(text: str) -> None:
-    """Let mlcroissant read and check a file.
-
-    Raises:
-        AuditFileError: it finds an error.
-    """
-    from mlcroissant import Dataset, ValidationError
-
-    try:
-        issues = Dataset(jsonld=json.loads(text)).metadata.ctx.issues
-    except ValidationError as error:
-        raise AuditFileError(f"croissant.json: {error}; this is a fault of the program: report it") from error
-    if issues.errors:
-        raise AuditFileError(f"croissant.json: {issues.report()}; this is a fault of the program: report it")
 
 
 def _metadata(report: AuditReport, tracks_csv: bytes, around: Surroundings) -> Metadata:

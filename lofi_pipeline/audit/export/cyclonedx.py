@@ -9,14 +9,11 @@ https://cyclonedx.org/docs/1.6/json/
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
-from lofi_pipeline.audit.export.errors import AuditFileError
 from lofi_pipeline.audit.export.escape import file_stem, safe_url
 from lofi_pipeline.audit.export.format import count
 from lofi_pipeline.audit.export.model_card import CLAP, FAD, INTENDED, LIMITS, NO_LICENCE
@@ -26,15 +23,8 @@ from lofi_pipeline.audit.export.spdx_licence import REFERENCE, all_of, is_expres
 from lofi_pipeline.audit.export.surroundings import Surroundings, checkpoint_file
 from lofi_pipeline.entities import AuditReport, AuditVerdict, SourceRow, SubjectKind, TrackRow
 
-if TYPE_CHECKING:
-    from cyclonedx.validation.json import JsonStrictValidator
-
 Json = dict[str, Any]
 BILL, TRACKS_BILL = "bom.cdx.json", "tracks.cdx.json"
-_PLAIN_ADDRESS = re.compile(  # RFC 3986: an address of the web, or a path beside the file
-    r"(?:https?://[A-Za-z0-9.-]+(?::\d+)?(?:[/?#]|$)|[A-Za-z0-9._-]+(?:/|$))"
-    r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?:#(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)?"
-)
 
 
 def bill_of_materials(
@@ -59,43 +49,6 @@ def bill_of_tracks(report: AuditReport, around: Surroundings = Surroundings()) -
 
 def _text(found: Json) -> str:
     return json.dumps(found, indent=2) + "\n"
-
-
-def check_bill_of_materials(text: str) -> None:
-    """Check a bill of materials against the strict schema of CycloneDX 1.6.
-
-    Addresses of the plain kind that we write are checked here and not by the schema's own rule, which takes a tenth of a
-    second for each.
-
-    Raises:
-        AuditFileError: it breaks the schema.
-    """
-    error: Any = _validator().validate_str(json.dumps(_without_plain_addresses(json.loads(text))))
-    if error is not None:
-        place = ".".join(str(step) for step in error.data.absolute_path)
-        raise AuditFileError(
-            f"bom.cdx.json: {place}: {error.data.message:.300}; this is a fault of the program: report it"
-        )
-
-
-def _without_plain_addresses(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: ""
-            if key == "url" and isinstance(item, str) and _PLAIN_ADDRESS.fullmatch(item)
-            else _without_plain_addresses(item)
-            for key, item in value.items()
-        }
-    return [_without_plain_addresses(item) for item in value] if isinstance(value, list) else value
-
-
-@cache
-def _validator() -> JsonStrictValidator:
-    """Kept: it reads the schema and the list of licences once."""
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
-    return JsonStrictValidator(SchemaVersion.V1_6)
 
 
 def _bom(report: AuditReport, beside: Mapping[str, str], around: Surroundings) -> Json:

@@ -1,18 +1,9 @@
-"""tracks.csv: one row for each track, for a spreadsheet. UTF-8 with a byte order mark, commas, every cell quoted.
-
-A cell that a spreadsheet would take for a formula has a leading apostrophe (see plain.csv_cell).
-"""
+"""tracks.csv: one row for each track, for a spreadsheet."""
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
-
-from lofi_pipeline.audit.export.escape import csv_cell
+from lofi_pipeline.audit.export.spreadsheet import BETWEEN, spreadsheet
 from lofi_pipeline.entities import AuditReport, TrackRow
-
-BETWEEN = " | "
-"""Between several values of one cell; no separator of any spreadsheet."""
 
 COLUMNS = {
     "track_id": "The track's id, for life",
@@ -53,42 +44,39 @@ def tracks_table(report: AuditReport) -> str:
     }
     then = {row.record.source_id: row.verdict_then.permitted for row in report.sources}
     reference = set(report.reference)
-    text = StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for track in report.tracks:
-        writer.writerow(_row(track, then, now, reference))
-    return "\ufeff" + text.getvalue()
+    return spreadsheet(COLUMNS, (_row(track, then, now, reference) for track in report.tracks))
 
 
-def _row(track: TrackRow, then: dict[str, bool], now: dict[str, bool], reference: set[str]) -> list[str]:
-    cells: dict[str, str] = {
+def _row(
+    track: TrackRow, then: dict[str, bool], now: dict[str, bool], reference: set[str]
+) -> list[str | None]:
+    cells: dict[str, str | None] = {
         "track_id": track.track_id,
-        "title": csv_cell(track.title),
-        "artist": csv_cell(track.artist),
-        "album": csv_cell(track.album),
-        "isrc": csv_cell(track.isrc),
-        "language": csv_cell(track.language),
-        "copyright": csv_cell(track.copyright),
+        "title": track.title,
+        "artist": track.artist,
+        "album": track.album,
+        "isrc": track.isrc,
+        "language": track.language,
+        "copyright": track.copyright,
         "from_tags": BETWEEN.join(track.from_tags),
-        "filename": csv_cell(track.filename),
-        "source_ids": csv_cell(BETWEEN.join(track.source_ids)),
-        "provider": csv_cell(track.provider),
-        "licence": csv_cell(track.licence),
+        "filename": track.filename,
+        "source_ids": BETWEEN.join(track.source_ids),
+        "provider": track.provider,
+        "licence": track.licence,
         "permitted_then": _yes(all(then.get(source, False) for source in track.source_ids)),
         "permitted_now": _yes(all(now.get(source, False) for source in track.source_ids)),
         "obligations": BETWEEN.join(track.obligations),
-        "terms": csv_cell(BETWEEN.join(track.terms)),
-        "url": csv_cell(track.url),
+        "terms": BETWEEN.join(track.terms),
+        "url": track.url,
         "split": track.split,
         "evaluation_reference": _yes(track.track_id in reference),
         "seconds": f"{track.seconds:.3f}",
         "style_ids": BETWEEN.join(track.style_ids),
-        "prompt": csv_cell(track.prompt),
+        "prompt": track.prompt,
         "has_lyrics": _yes(track.has_lyrics),
         "original_sha256": track.original_sha256,
         "audio_sha256": track.audio_sha256,
-        "audio_path": csv_cell(track.audio_path),
+        "audio_path": track.audio_path,
         "prompt_sha256": track.prompt_sha256,
     }
     return [cells[column] for column in COLUMNS]
