@@ -21,7 +21,7 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.root import data_root
-from lofi_pipeline.storage import write_bytes_atomic
+from lofi_pipeline.storage import write_blocks_atomic
 
 if TYPE_CHECKING:
     from lofi_pipeline.dataset import TrackOverview
@@ -146,8 +146,8 @@ def _write_csv(file: Path | None, rows: Sequence[TrackOverview]) -> None:
         fields = row.model_dump(mode="json") | {"style_ids": BETWEEN.join(row.style_ids)}
         return ["" if value is None else str(value) for value in fields.values()]
 
-    text = spreadsheet(TrackOverview.model_fields, map(cells, rows))
+    blocks = spreadsheet(TrackOverview.model_fields, map(cells, rows))
     if file == STANDARD_OUTPUT:
-        sys.stdout.write(text.removeprefix("\ufeff"))
+        sys.stdout.write(b"".join(blocks).decode("utf-8-sig"))
     else:
-        write_bytes_atomic(file, text.encode())
+        write_blocks_atomic(file, blocks)

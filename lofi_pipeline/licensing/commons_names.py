@@ -126,7 +126,8 @@ WORDS = """
     | Lizenzvertrag | licencia | licencia pública | licence publique | licenza | licenza pubblica | licença | licença pública | licentie | openbare licentie | ライセンス | パブリック・ライセンス
     | licencja | licens | lisens | lisenssi | licenc | llicència | licența | licenca | лицензия | лиценца | ліцензія | lisansı | 许可协议 | 許可協議 | 授权条款 | 授權條款
     | 라이선스 | 이용허락 | Άδεια | Lizentzia | International License | no rights reserved | some rights reserved | copyright waiver
-    | reuse allowed
+    | reuse allowed | attribution required | attribution is required | credit required | credit is required
+    | no attribution required | attribution not required | no credit required | credit not required | attribution optional
 """
 """What may stand beside any name and says nothing more."""
 

@@ -26,6 +26,10 @@ _ADDRESS = re.compile(
     r"(?i)(?<![\w@./:?&%-])<?(?:https?://)?(?:www\.)?creativecommons\.org(?![\w@:.-])"
     r"(?P<path>/[\w./+-]*)?(?P<query>\?(?:ref|lang)=[\w-]*)?(?P<anchor>\#[\w-]*)?/?>?"
 )
+_BADGE = re.compile(
+    r"(?i)(?:https?://)?(?:i\.creativecommons\.org|(?:www\.)?licensebuttons\.net)/(?P<kind>[lp])/(?P<name>[\w.+/-]+?)/\d+x\d+\.(?:png|svg)"
+)
+"""The address of the small picture that stands beside a licence."""
 _LICENCE_PATH = re.compile(
     r"licenses/(?P<units>[a-z+-]+)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]+))?(?:/(?:deed|legalcode|rdf)(?:-plain)?(?:[._][a-z_-]+)*)?"
 )
@@ -93,6 +97,7 @@ def read_commons(text: str) -> CommonsName | None:
         UnreadableLicence: it names several, or one that was never published; the message says which.
     """
     addresses: list[CommonsName] = []
+    text = _BADGE.sub(_without_badge, text)
     rest = _ADDRESS.sub(lambda match: addresses.append(_address(match)) or " ", text)
     tokens = _tokens(rest)
     if tokens is None:
@@ -101,6 +106,11 @@ def read_commons(text: str) -> CommonsName | None:
     if not found or not _is_meant(tokens, bool(addresses)) or not _codes_stand_right(tokens):
         return None
     return _one(found)
+
+
+def _without_badge(match: re.Match[str]) -> str:
+    """The address of the licence that a badge stands for."""
+    return f"https://creativecommons.org/{'licenses' if match['kind'] in 'lL' else 'publicdomain'}/{match['name']}/"
 
 
 def _address(match: re.Match[str]) -> CommonsName:

@@ -11,6 +11,7 @@ import unicodedata
 from itertools import pairwise
 
 from lofi_pipeline.licensing.errors import UnreadableLicence
+from lofi_pipeline.licensing.markup import without_markup
 
 TEXT_RULES = 3
 """Raise it when what this package makes of a text changes: every source is then judged anew."""
@@ -53,7 +54,7 @@ def readable(license_type: str) -> str:
         )
     _refuse_odd(" ".join(license_type.split()))
     text = unicodedata.normalize("NFKC", license_type).translate(_DASHES_AND_MINUS)
-    return _SPDX_PAGE.sub(r"\1", _SPDX_TAG.sub(r"\1", " ".join(text.split())))
+    return _SPDX_PAGE.sub(r"\1", _SPDX_TAG.sub(r"\1", " ".join(without_markup(text).split())))
 
 
 def fold(text: str) -> str:

@@ -5,6 +5,7 @@ What a record says is in entities/. Nothing here knows what a file is for.
 
 from lofi_pipeline.storage.atomic import (
     TEMPORARY_PREFIX,
+    FileFacts,
     canonical_json,
     commit_folder,
     content_sha256,
@@ -23,6 +24,7 @@ from lofi_pipeline.storage.atomic import (
     replacing,
     sync_folder,
     temporary_folder,
+    write_blocks_atomic,
     write_bytes_atomic,
     write_json_atomic,
 )
@@ -69,6 +71,7 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "BrokenSeal",
     "DataRoot",
+    "FileFacts",
     "Ledger",
     "UnreadableRecord",
     "append_to_ledger",
@@ -124,6 +127,7 @@ __all__ = [
     "version_files",
     "version_hash",
     "without_items",
+    "write_blocks_atomic",
     "write_bytes_atomic",
     "write_json_atomic",
     "write_sealed",

@@ -12,8 +12,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from json.encoder import encode_basestring
@@ -190,7 +191,34 @@ def write_json_atomic(path: Path, value: Any) -> None:
 
     The text is never in memory as a whole: that of 100,000 files would take as much as the files' records themselves.
     """
-    blocks = _json_blocks(value)
+    _replace_by(path, _json_blocks(value))
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file comes to."""
+
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+def write_blocks_atomic(path: Path, blocks: Iterable[bytes]) -> FileFacts:
+    """Write a file a block at a time, whole or not at all; one that holds the blocks already is left alone."""
+    digest, size = hashlib.sha256(), 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size
+        for block in blocks:
+            digest.update(block)
+            size += len(block)
+            yield block
+
+    _replace_by(path, counted())
+    return FileFacts(digest.hexdigest(), size)
+
+
+def _replace_by(path: Path, blocks: Iterator[bytes]) -> None:
     with path.open("rb") if path.is_file() else io.BytesIO() as former:
         common, differing = _common_start(former, blocks)
         if differing is None:

@@ -5,7 +5,6 @@ https://docs.mlcommons.org/croissant/docs/croissant-spec.html and .../croissant-
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from datetime import datetime, time
@@ -31,6 +30,7 @@ from lofi_pipeline.audit.export.format import count, hours, money
 from lofi_pipeline.audit.export.surroundings import Surroundings
 from lofi_pipeline.audit.export.tracks_csv import COLUMNS
 from lofi_pipeline.entities import AuditReport, Verdict
+from lofi_pipeline.storage import FileFacts
 
 TRACKS = "tracks.csv"
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
@@ -59,7 +59,7 @@ MAINTENANCE = (
 )
 
 
-def croissant(report: AuditReport, tracks_csv: bytes, around: Surroundings = Surroundings()) -> str:
+def croissant(report: AuditReport, tracks_csv: FileFacts, around: Surroundings = Surroundings()) -> str:
     """The whole file as JSON in ASCII. `tracks_csv`: the table that lies beside it, which holds the records.
 
     Every address leads from the file's own folder to a file. The record set `tracks` is the table, `recordings` the audio: who
@@ -68,7 +68,7 @@ def croissant(report: AuditReport, tracks_csv: bytes, around: Surroundings = Sur
     return json.dumps(_metadata(report, tracks_csv, around).to_json(), indent=2) + "\n"
 
 
-def _metadata(report: AuditReport, tracks_csv: bytes, around: Surroundings) -> Metadata:
+def _metadata(report: AuditReport, tracks_csv: FileFacts, around: Surroundings) -> Metadata:
     context, dataset = Context(), report.dataset
     audio = _audio(report, around, context)
     fields: dict[str, Any] = {
@@ -98,16 +98,16 @@ def _licences(report: AuditReport, context: Context) -> list[str | CreativeWork]
     return [url or CreativeWork(ctx=context, name=licence) for licence, url in found.items()]
 
 
-def _table(tracks_csv: bytes, context: Context) -> FileObject:
+def _table(tracks_csv: FileFacts, context: Context) -> FileObject:
     return FileObject(
         ctx=context,
         id=TRACKS,
         name=TRACKS,
         description="One row for each track, with its licence and the hashes of its files.",
         content_url=TRACKS,
-        content_size=f"{len(tracks_csv)} B",
+        content_size=f"{tracks_csv.size} B",
         encoding_formats=["text/csv"],
-        sha256=hashlib.sha256(tracks_csv).hexdigest(),
+        sha256=tracks_csv.sha256,
     )
 
 

@@ -9,7 +9,7 @@ https://cyclonedx.org/docs/1.6/json/
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
@@ -35,16 +35,16 @@ def bill_of_materials(
     return _text(_bom(report, beside, around))
 
 
-def bill_of_tracks(report: AuditReport, around: Surroundings = Surroundings()) -> bytearray:
-    """The bill of the tracks as JSON in ASCII, a line for each: there may be very many."""
+def bill_of_tracks(report: AuditReport, around: Surroundings = Surroundings()) -> Iterator[bytes]:
+    """The bill of the tracks as JSON in ASCII, a block for each, on a line of its own: there may be very many."""
     dataset = _component(report.dataset.dataset_id, "data", _dataset_ref(report), version=report.dataset.hash)
     made_from = {_ref(dataset): [_track_ref(track) for track in report.tracks]}
     around_them = _text(_bill(report, TRACKS_BILL, dataset, [], made_from))
     before, _, after = around_them.partition('"components": []')
-    text = bytearray(f'{before}"components": ['.encode())
+    yield f'{before}"components": ['.encode()
     for place, track in enumerate(report.tracks):
-        text += (",\n" if place else "\n").encode() + json.dumps(_track(track, around)).encode()
-    return text + f"\n]{after}".encode()
+        yield (",\n" if place else "\n").encode() + json.dumps(_track(track, around)).encode()
+    yield f"\n]{after}".encode()
 
 
 def _text(found: Json) -> str:

@@ -5,7 +5,6 @@ https://spdx.github.io/spdx-spec/v3.0.1/
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from lofi_pipeline.audit.export.spdx_licence import REFERENCE, all_of, expressio
 from lofi_pipeline.audit.export.surroundings import Surroundings, checkpoint_file
 from lofi_pipeline.entities import AuditReport, SourceRow, SubjectKind
 from lofi_pipeline.entities.audit import BaseModelRow
+from lofi_pipeline.storage import FileFacts
 
 Json = dict[str, Any]
 CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
@@ -30,7 +30,7 @@ NOT_SAID = "expandedlicensing_NoAssertionLicense"
 CREATION = "_:creation"
 
 
-def spdx_document(report: AuditReport, tracks_csv: bytes, around: Surroundings = Surroundings()) -> str:
+def spdx_document(report: AuditReport, tracks_csv: FileFacts, around: Surroundings = Surroundings()) -> str:
     """The whole file as JSON in ASCII. `tracks_csv`: the table that lies beside it."""
     graph = _Graph(report, around)
     dataset = _dataset(graph, tracks_csv)
@@ -192,7 +192,7 @@ def _base(graph: _Graph, row: BaseModelRow, key: str) -> str:
     return base
 
 
-def _dataset(graph: _Graph, tracks_csv: bytes) -> str:
+def _dataset(graph: _Graph, tracks_csv: FileFacts) -> str:
     report, facts = graph.report, graph.report.dataset
     held_out = f"{count(facts.validation_count, 'track')} held out"
     made = _moment(facts.created)
@@ -217,7 +217,7 @@ def _dataset(graph: _Graph, tracks_csv: bytes) -> str:
         dataset_knownBias=[f"Tracks by kind of style: {styles}."] if styles else [],
         dataset_hasSensitivePersonalInformation="noAssertion",
     )
-    table = graph.file("tracks.csv", "tracks.csv", hashlib.sha256(tracks_csv).hexdigest())
+    table = graph.file("tracks.csv", "tracks.csv", tracks_csv.sha256)
     sources = [_source(graph, row) for row in report.sources]
     graph.license(
         dataset,

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from io import StringIO
+from collections.abc import Iterable, Iterator
+from io import BytesIO, TextIOWrapper
 
 from lofi_pipeline.audit.export.escape import csv_cell
 
 BETWEEN = " | "
 """Between several values of one cell; no separator of any spreadsheet."""
+_BLOCK_BYTES = 1 << 16
 
 
-def spreadsheet(columns: Iterable[str], rows: Iterable[Iterable[str | None]]) -> str:
-    """The whole table, with its head. A cell that a spreadsheet would take for a formula has a leading apostrophe."""
-    text = StringIO()
+def spreadsheet(columns: Iterable[str], rows: Iterable[Iterable[str | None]]) -> Iterator[bytes]:
+    """The table with its head, a block at a time. A cell that a spreadsheet would take for a formula has a leading apostrophe."""
+    block = BytesIO()
+    text = TextIOWrapper(block, encoding="utf-8", newline="", write_through=True)
     text.write("\ufeff")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows(map(csv_cell, row) for row in rows)
-    return text.getvalue()
+    for row in rows:
+        writer.writerow(map(csv_cell, row))
+        if block.tell() >= _BLOCK_BYTES:
+            yield block.getvalue()
+            block.seek(0)
+            block.truncate()
+    yield block.getvalue()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lofi_pipeline.audit.export.spreadsheet import BETWEEN, spreadsheet
 from lofi_pipeline.entities import AuditReport, TrackRow
 
@@ -36,8 +38,8 @@ COLUMNS = {
 }
 
 
-def tracks_table(report: AuditReport) -> str:
-    """The whole table, in the order of the report."""
+def tracks_table(report: AuditReport) -> Iterator[bytes]:
+    """The table in the order of the report, a block at a time."""
     # A withdrawn source permits nothing any more, whatever its licence says
     now = {
         row.record.source_id: row.verdict_now.permitted and row.withdrawn is None for row in report.sources

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lofi_pipeline.audit.export.attribution import attribution_text
@@ -20,7 +19,7 @@ from lofi_pipeline.audit.export.summary_eu import summary_json, summary_page
 from lofi_pipeline.audit.export.surroundings import surroundings_of
 from lofi_pipeline.audit.export.tracks_csv import tracks_table
 from lofi_pipeline.entities import AuditReport, SubjectKind
-from lofi_pipeline.storage import DataRoot, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, FileFacts, write_blocks_atomic, write_bytes_atomic
 
 LICENCES = "LICENSES"
 TABLE = "tracks.csv"
@@ -48,10 +47,8 @@ def write_files(
     if include_documents and root is None:
         raise AuditFileError("include_documents: say under which data root the documents lie")
     around = surroundings_of(report, folder, root)
-    table = tracks_table(report)
     texts = {
         "audit.html": audit_page(report),
-        TABLE: table,
         "ATTRIBUTION.md": attribution_text(report),
         "summary-eu.html": summary_page(report),
         "summary-eu.json": summary_json(report),
@@ -62,21 +59,20 @@ def write_files(
     licensing = licensing_of(report, documents=any("/" in name for name in sheets))
     texts[CONFIGURATION] = licensing.pop(CONFIGURATION)
     written = [_written(folder / name, text.encode()) for name, text in texts.items()]
+    table = _written_in_blocks(folder / TABLE, tracks_table(report))
+    written.insert(1, folder / TABLE)
     written += _written_folder(folder / SHEETS, sheets)
     written += _written_folder(
         folder / LICENCES,
         {name.removeprefix(f"{LICENCES}/"): text.encode() for name, text in licensing.items()},
     )
-    tracks = bill_of_tracks(report, around)
-    written.append(_written(folder / TRACKS_BILL, tracks))
-    beside = {
-        TABLE: hashlib.sha256(table.encode()).hexdigest(),
-        TRACKS_BILL: hashlib.sha256(tracks).hexdigest(),
-    }
+    tracks = _written_in_blocks(folder / TRACKS_BILL, bill_of_tracks(report, around))
+    written.append(folder / TRACKS_BILL)
+    beside = {TABLE: table.sha256, TRACKS_BILL: tracks.sha256}
     for_machines = {
         BILL: lambda: bill_of_materials(report, beside, around),
-        "bom.spdx.json": lambda: spdx_document(report, table.encode(), around),
-        "croissant.json": lambda: croissant(report, table.encode(), around),
+        "bom.spdx.json": lambda: spdx_document(report, table, around),
+        "croissant.json": lambda: croissant(report, table, around),
     }
     return written + [_made(folder / name, make) for name, make in for_machines.items()]
 
@@ -89,10 +85,16 @@ def _made(path: Path, make: Callable[[], str]) -> Path:
         raise
 
 
-def _written(path: Path, data: bytes | bytearray) -> Path:
+def _written(path: Path, data: bytes) -> Path:
     if path.is_symlink() or not path.is_file() or path.read_bytes() != data:
         write_bytes_atomic(path, data)
     return path
+
+
+def _written_in_blocks(path: Path, blocks: Iterable[bytes]) -> FileFacts:
+    if path.is_symlink():
+        path.unlink()
+    return write_blocks_atomic(path, blocks)
 
 
 def _written_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:

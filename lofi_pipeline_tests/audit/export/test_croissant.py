@@ -14,15 +14,14 @@ from lofi_pipeline.audit.export import write_files
 from lofi_pipeline.audit.export.croissant import croissant
 from lofi_pipeline.audit.export.tracks_csv import COLUMNS, tracks_table
 from lofi_pipeline.entities import AuditReport
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, FileFacts, write_blocks_atomic
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS
 from lofi_pipeline_tests.audit.export.reports import CC_BY_URL, bare, full
 
 
 def written(report: AuditReport, folder: Path) -> mlcroissant.Dataset:
     """The file and its table as they lie in an audit's folder, read by mlcroissant."""
-    table = tracks_table(report).encode()
-    (folder / "tracks.csv").write_bytes(table)
+    table = write_blocks_atomic(folder / "tracks.csv", tracks_table(report))
     (folder / "croissant.json").write_text(croissant(report, table), encoding="ascii")
     return mlcroissant.Dataset(jsonld=folder / "croissant.json")
 
@@ -137,7 +136,7 @@ def test_every_address_leads_from_the_file_to_a_file(tmp_path: Path) -> None:
 def test_whatever_people_write_is_a_fact_and_nothing_else(name: str, tmp_path: Path) -> None:
     text = ATTACKS[name]
     plain, attacked = with_text("Somebody"), with_text(text)
-    harmless = json.loads(croissant(plain, tracks_table(plain).encode()))
+    harmless = json.loads(croissant(plain, FileFacts("0" * 64, 1)))
     found = written(attacked, tmp_path)
     raw = (tmp_path / "croissant.json").read_text(encoding="ascii")
     said = json.loads(raw)
@@ -158,5 +157,5 @@ def test_many_files_are_one_file_set(tmp_path: Path) -> None:
 
 
 def test_one_report_gives_one_file() -> None:
-    table = tracks_table(full()).encode()
+    table = FileFacts("0" * 64, 1)
     assert croissant(full(), table) == croissant(full(), table)

@@ -12,10 +12,11 @@ from spdx_python_model import v3_0_1 as spdx
 from lofi_pipeline.audit.export.spdx import spdx_document
 from lofi_pipeline.audit.export.surroundings import Surroundings
 from lofi_pipeline.entities import AuditReport, Publication
+from lofi_pipeline.storage import FileFacts
 from lofi_pipeline_tests.audit.export.attacks import ATTACKS
 from lofi_pipeline_tests.audit.export.reports import CONTRACT, bare, full
 
-TABLE = b"table"
+TABLE = FileFacts("7" * 64, 5)
 
 
 def read(report: AuditReport, around: Surroundings = Surroundings()) -> Any:
