@@ -173,6 +173,13 @@ def test_a_claim_that_was_changed_afterwards_is_found(root: DataRoot) -> None:
     assert {"record-changed", "origin-unknown"} <= codes
 
 
+def test_a_folder_that_was_removed_leaves_nothing_amiss(root: DataRoot) -> None:
+    scored(root, 0.5)
+    shutil.rmtree(imported_checkpoints(root)[0].folder.parent)
+    assert check_data_root(root).clean
+    assert audited_as(root, OURS)["clean"]
+
+
 def test_it_is_shown_beside_ours_and_is_never_the_best_nor_pruned(root: DataRoot) -> None:
     ours = read_scores(root.checkpoint(OURS))
     assert ours

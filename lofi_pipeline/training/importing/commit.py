@@ -22,7 +22,15 @@ from lofi_pipeline.checkpoints.manifest import (
 )
 from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, Imported, Lineage, checkpoint_id_of
 from lofi_pipeline.entities.checkpoint import IMPORTED_STEP
-from lofi_pipeline.storage import DataRoot, commit_folder, content_sha256, locked, write_json_atomic
+from lofi_pipeline.storage import (
+    DataRoot,
+    commit_folder,
+    content_sha256,
+    locked,
+    read_ledger,
+    remove_left_over,
+    write_json_atomic,
+)
 from lofi_pipeline.training.bases import (
     ENCODERS,
     base_folder,
@@ -90,11 +98,14 @@ def import_lora(
     lineage = _lineage(adapter, describe_base(base, licence=base_licence), said)
     target = root.archived_lineage(lineage.lineage) / checkpoint_id_of(IMPORTED_STEP)
     with locked(root.checkpoints / "import"):
+        remove_left_over(target.parent.glob("*"))
         record = _there_already(target)
         if fresh := record is None:
             if target.exists():
                 set_aside(root, target)
             record = _commit(root, target, lineage, adapter, base)
+        # Whoever took it in before may have been killed before it was entered
+        if fresh or record.partition_key not in read_ledger(root).hashes:
             enter_checkpoint(root, record)
         write_json_atomic(target.parent / LINEAGE_RECORD, record.lineage)
         compile_manifest(root, target.parent)
