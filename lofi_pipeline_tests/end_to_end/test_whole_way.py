@@ -204,6 +204,7 @@ def test_generating_with_the_best_checkpoint_and_with_the_base_alone(trained: Wa
     assert not np.array_equal(clips["best"], clips["base"])  # the LoRA is heard
 
 
+@pytest.mark.slow
 def test_a_lora_from_elsewhere_is_scored_beside_ours_as_the_same_weights_are(
     trained: Way, tmp_path: Path
 ) -> None:
