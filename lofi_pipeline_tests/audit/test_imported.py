@@ -24,21 +24,25 @@ from lofi_pipeline.assets.license_audit import (
 )
 from lofi_pipeline.assets.lora_checkpoints import standing_checkpoints
 from lofi_pipeline.assets.partitions import CHECKPOINTS
+from lofi_pipeline.assets.quality_metrics import quality_metrics
 from lofi_pipeline.audit import is_written
 from lofi_pipeline.audit.fsck import check_data_root
 from lofi_pipeline.checkpoints.folder import imported_checkpoints
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
-from lofi_pipeline.checkpoints.manifest import compile_manifest
+from lofi_pipeline.checkpoints.manifest import LINEAGE_RECORD, compile_manifest
 from lofi_pipeline.checkpoints.retention import prune
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.cli.generate import find_folder
 from lofi_pipeline.cli.run_summary import summarize
 from lofi_pipeline.config import load_config
-from lofi_pipeline.entities import CheckpointRecord, Scores
+from lofi_pipeline.dataset import load_version
+from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Scores
+from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.records import read_scores, write_scores
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot, read_ledger
+from lofi_pipeline.storage import DataRoot, read_ledger, write_json_atomic
 from lofi_pipeline.training.importing.commit import Claims, import_lora
+from lofi_pipeline_tests.audit.roots import lineage_for
 from lofi_pipeline_tests.training.toy import WIDTH, save_toy_base
 
 OURS = "epoch=0-step=60_lora"
@@ -194,6 +198,31 @@ def test_it_is_shown_beside_ours_and_is_never_the_best_nor_pruned(root: DataRoot
     assert "imported" not in own.model_dump(exclude_unset=True)
     assert other.comparable and other.fad == ours.metrics.fad_score / 2
     assert key not in prune(root, 1).keep and not theirs(root).pruned
+
+
+def test_it_is_scored_against_the_data_set_of_the_training_that_it_is_beside(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, version = theirs(root).partition_key, load_version(root)
+    write_json_atomic(root.checkpoints / LINEAGE_RECORD, lineage_for(version))
+    root.dataset_manifest_json.unlink()  # which says what is the current one
+    asked: list[str] = []
+
+    def evaluate(root: DataRoot, folder: Path, version: DatasetVersion, *_: object) -> None:
+        asked.append(version.dataset.hash)
+        raise EvaluationError("far enough")
+
+    monkeypatch.setattr("lofi_pipeline.evaluation.checkpoint.evaluate_checkpoint", evaluate)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(str(CHECKPOINTS.name), [key])
+        dg.materialize(
+            [quality_metrics],
+            partition_key=key,
+            instance=instance,
+            resources={"workspace": Workspace(data_root=str(root.path))},
+            raise_on_error=False,
+        )
+    assert asked == [version.dataset.hash]
 
 
 def test_dagster_tells_that_its_licence_is_not_in_force(root: DataRoot) -> None:
