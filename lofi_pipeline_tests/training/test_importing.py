@@ -108,7 +108,7 @@ def kohya_file(path: Path, **changes: torch.Tensor | None) -> Path:
 
 def bring(root: DataRoot, base: Path, lora: Path, *options: object) -> Result:
     words = ["import-lora", lora, "--base", base, "--data", root.path, "--json", "-", *options]
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(app, [str(word) for word in words])  # type: ignore[return-value]
 
 
 def taken_in(root: DataRoot, base: Path, lora: Path, *options: object) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def merged(base: Path, lora: dict[str, Tensors], scales: dict[str, float] | floa
     """What the base answers with scale * B A added to its weights."""
     transformer: Any = load_base(str(base)).transformer
     for module, parts in lora.items():
-        scale = scales if isinstance(scales, float) else scales[module]
+        scale = scales[module] if isinstance(scales, dict) else scales
         transformer.get_submodule(module).weight.data += scale * parts["B"].float() @ parts["A"].float()
     return plain_answer(transformer)
 
@@ -326,6 +326,24 @@ def _header(folder: Path, **notes: str) -> Path:
     return folder / "h.safetensors"
 
 
+def _contradicting(folder: Path) -> Path:
+    found = peft_folder(folder / "peft")
+    header = {METADATA_KEY: json.dumps({"transformer.r": RANK, "transformer.lora_alpha": 3})}
+    save_file(
+        named(halves(), peft_name, "lora_A", "lora_B"), found / "adapter_model.safetensors", metadata=header
+    )
+    return found
+
+
+def _twice(folder: Path) -> Path:
+    path = kohya_file(folder / "k.safetensors")
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    entry = json.dumps(json.loads(data[8:end])[DOWN])
+    head = data[8:end].rstrip()[:-1] + f', "{DOWN}": {entry}}}'.encode()
+    return _bytes_file(path, len(head).to_bytes(8, "little") + head + data[end:])
+
+
 Q = kohya(next(iter(MODULES)))
 DOWN, UP = f"{Q}.lora_down.weight", f"{Q}.lora_up.weight"
 NOT_FINITE = torch.full((RANK, WIDTH), math.nan)
@@ -369,6 +387,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "biases": (_peft_with(bias="all"), "adapter_config.json: bias"),
     "PiSSA": (_peft_with(init_lora_weights="pissa_niter_4"), "changing the base model's weights"),
     "a setting of a later PEFT": (_peft_with(use_sorcery=True), "use_sorcery: changes what"),
+    "an endless name": (_with(**{"decoder." * 5_000 + "x.alpha": torch.tensor(1.0)}), "longer than the 500"),
+    "alpha 0 in a pattern": (_peft_with(alpha_pattern={"q_proj": 0}), "above 0"),
+    "a class of characters in a pattern": (_peft_with(alpha_pattern={"\\w_proj": 2}), "is a regular expression"),
+    "header that contradicts the configuration": (_contradicting, "adapter_config.json 6, lora_adapter_metadata.* 3"),
+    "a tensor given twice": (_twice, "given more than once"),
     "a pattern that takes for ever": (_peft_with(alpha_pattern={"(a+)+b": 2}), "is a regular expression"),
     "ranks that differ": (_peft_with(r=5), "says rank 5, its tensors have 4"),
     "rank that is no number": (_peft_with(r="many"), "adapter_config.json: adapter.r"),
@@ -407,6 +430,14 @@ def test_an_alpha_that_contradicts_the_file_is_refused(base: Path, empty: DataRo
         raise done.exception or AssertionError
     done = bring(empty, base, peft_folder(tmp_path / "peft"), "--alpha", -1)
     with pytest.raises(ImportRefused, match="--alpha: alpha is -1.0"):
+        raise done.exception or AssertionError
+
+
+def test_the_adapter_of_a_checkpoint_that_was_trained_here_is_not_taken_for_anothers(
+    base: Path, trained: DataRoot
+) -> None:
+    done = bring(trained, base, trained.checkpoint("epoch=0-step=2_lora") / "adapter_model.safetensors")
+    with pytest.raises(ImportRefused, match=r"is of [0-9a-f]{8}-step000002, which was trained here"):
         raise done.exception or AssertionError
 
 

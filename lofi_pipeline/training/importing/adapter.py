@@ -10,17 +10,15 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig
-from peft.utils.other import get_pattern_key
 
 from lofi_pipeline.entities import few
-from lofi_pipeline.entities.base import visible
 from lofi_pipeline.storage import content_sha256
 from lofi_pipeline.training.importing.foreign_file import ForeignLora, as_floats, refuse
 from lofi_pipeline.training.weights import Tensors, ace_step_name
@@ -52,7 +50,7 @@ OTHER_KINDS = (
     (r"\blora_te\d*_|text_encoder", "a LoRA of a text encoder"),
 )
 """What is no plain LoRA of the transformer, by a pattern of a tensor's name."""
-_PLAIN_PATTERN = re.compile(r"\^?[\w.\\-]+\$?")
+_PLAIN_PATTERN = re.compile(r"\^?(?:[\w-]|\\?\.)+\$?")
 
 
 @dataclass(frozen=True)
@@ -209,17 +207,15 @@ def _alpha(
 ) -> float:
     """Alpha of a module, so that alpha / rank is what its LoRA is multiplied by; all that say it must say the same."""
     said: dict[str, float] = {} if in_file is None else {"its .alpha": in_file}
-    if lora.settings is not None:
-        pattern = _pattern_of(lora, lora.settings.rank_pattern, called)
-        in_settings = lora.settings.rank_pattern.get(pattern, lora.settings.r)
+    for where, settings in lora.settings.items():
+        names = {called, module, ace_step_name(module)}
+        in_settings = _by_pattern(lora.file, settings.rank_pattern, names, settings.r)
         if in_settings is not None and in_settings != rank:
-            rule = f"{lora.settings_from} says rank {in_settings}, its tensors have {rank}"
-            raise refuse(lora.file, module, rule)
-        pattern = _pattern_of(lora, lora.settings.alpha_pattern, called)
-        alpha = lora.settings.alpha_pattern.get(pattern, lora.settings.lora_alpha)
+            raise refuse(lora.file, module, f"{where} says rank {in_settings}, its tensors have {rank}")
+        alpha = _by_pattern(lora.file, settings.alpha_pattern, names, settings.lora_alpha)
         if alpha is not None:
-            alpha = _positive(lora.file, f"{module}, {lora.settings_from}", alpha)
-            said[lora.settings_from] = alpha * math.sqrt(rank) if lora.settings.use_rslora else alpha
+            alpha = _positive(lora.file, f"{module}, {where}", alpha)
+            said[where] = alpha * math.sqrt(rank) if settings.use_rslora else alpha
     if not said and lora.alpha_in_notes is not None:
         said["ss_network_alpha"] = _positive(lora.file, "ss_network_alpha", lora.alpha_in_notes)
     if given is not None:
@@ -235,10 +231,17 @@ def _alpha(
     return next(iter(said.values()))
 
 
-def _pattern_of(lora: ForeignLora, patterns: Mapping[str, Any], called: str) -> str:
-    """The key of a pattern that fits a module, as PEFT finds it."""
-    for key in patterns:
+def _by_pattern(
+    file: str, patterns: Mapping[str, float], names: Iterable[str], otherwise: float | None
+) -> float | None:
+    """What the first pattern says that fits a module by one of its names, as PEFT finds it: whole, or the end of it."""
+    endings = {
+        name[at:]: at == 0 for name in names for at in (0, *(m.end() for m in re.finditer(r"\.", name)))
+    }
+    for key, value in patterns.items():
         if not _PLAIN_PATTERN.fullmatch(key):
-            rule = "is a regular expression; only names are taken in"
-            raise refuse(lora.file, f"pattern {visible(key)[:80]}", rule)
-    return get_pattern_key(list(patterns), called)
+            raise refuse(file, f"pattern {key[:80]}", "is a regular expression; only names are taken in")
+        is_whole = endings.get(key.strip("^$").replace("\\.", "."))
+        if is_whole or (is_whole is False and not key.startswith("^")):
+            return value
+    return otherwise

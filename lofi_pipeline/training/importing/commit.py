@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.folder import all_checkpoints
 from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint
 from lofi_pipeline.checkpoints.manifest import (
     LINEAGE_RECORD,
@@ -41,7 +42,7 @@ from lofi_pipeline.training.bases import (
 )
 from lofi_pipeline.training.checkpoints import record_of_files, write_proved_adapter
 from lofi_pipeline.training.importing.adapter import Adapter, convert, linear_layers
-from lofi_pipeline.training.importing.foreign_file import read_foreign
+from lofi_pipeline.training.importing.foreign_file import ForeignLora, read_foreign, refuse
 from lofi_pipeline.training.weights import attach_adapter, set_adapter_tensors
 
 PRESET = "imported"
@@ -93,6 +94,7 @@ def import_lora(
     folder = base_folder(base)
     sizes = sum(file.stat().st_size for file in model_files(folder))
     foreign = read_foreign(path, most_bytes=sizes)
+    _refuse_ours(root, foreign)
     adapter = convert(foreign, linear_layers(folder), alpha)
     said = Imported(file=foreign.file, sha256=foreign.sha256, form=adapter.form, **vars(claims))
     lineage = _lineage(adapter, describe_base(base, licence=base_licence), said)
@@ -110,6 +112,18 @@ def import_lora(
         write_json_atomic(target.parent / LINEAGE_RECORD, record.lineage)
         compile_manifest(root, target.parent)
     return ImportedLora(record, target, fresh)
+
+
+def _refuse_ours(root: DataRoot, foreign: ForeignLora) -> None:
+    """What was trained here has an origin that is known, and is not to lose it."""
+    for found in all_checkpoints(root):
+        record = found.record
+        if record and record.lineage.imported is None and foreign.sha256 in record.files.values():
+            raise refuse(
+                foreign.file,
+                "file",
+                f"is of {found.key}, which was trained here: it is among the checkpoints already",
+            )
 
 
 def _lineage(adapter: Adapter, base: BaseModelFacts, said: Imported) -> Lineage:

@@ -32,6 +32,7 @@ from lofi_pipeline.training.errors import ImportRefused
 from lofi_pipeline.training.weights import DIFFUSERS_FILE, METADATA_KEY, Tensors
 
 MOST_CONFIG_BYTES = 2**20
+LONGEST_NAME = 500
 NO_BEARING = frozenset(
     [
         "auto_mapping",
@@ -84,9 +85,8 @@ class ForeignLora:
     """Its name, for messages and records."""
     sha256: str
     tensors: Tensors
-    settings: AdapterSettings | None
-    """By adapter_config.json, else by the file's own header."""
-    settings_from: str
+    settings: dict[str, AdapterSettings]
+    """By where they stand: adapter_config.json, and the file's own header."""
     alpha_in_notes: float | None
     """What kohya's trainers note in the header."""
 
@@ -109,15 +109,15 @@ def read_foreign(path: Path, *, most_bytes: int) -> ForeignLora:
     file = _weights_in(path)
     data = _bytes(file, most_bytes)
     tensors, notes = _parsed(file.name, data)
-    settings, settings_from = _settings_beside(file), PEFT_CONFIG
-    if settings is None:
-        settings, settings_from = _settings_in(file.name, notes), f"{METADATA_KEY} in its header"
+    said = {
+        PEFT_CONFIG: _settings_beside(file),
+        f"{METADATA_KEY} in its header": _settings_in(file.name, notes),
+    }
     return ForeignLora(
         file=visible(file.name),
         sha256=hashlib.sha256(data).hexdigest(),
         tensors=tensors,
-        settings=settings,
-        settings_from=settings_from,
+        settings={where: found for where, found in said.items() if found},
         alpha_in_notes=_alpha_in(notes),
     )
 
@@ -193,13 +193,16 @@ def _parsed(name: str, data: bytes) -> tuple[Tensors, dict[str, str]]:
         notes = parse_json(data[8 : 8 + head], Path(name)).get("__metadata__") or {}
     except UnreadableRecord as error:
         raise refuse(name, "header", str(error)) from error
-    except (
-        Exception
-    ) as error:  # the library raises several of its own, and KeyError of a type it has no name for
+    # The library raises several of its own, and KeyError of a type that it has no name for
+    except Exception as error:
         rule = f"is truncated or damaged ({visible(str(error))[:200]}); copy it again"
         raise refuse(name, "safetensors", rule) from error
     if not tensors:
         raise refuse(name, "tensors", "it holds none")
+    if (longest := max(tensors, key=len)) and len(longest) > LONGEST_NAME:
+        raise refuse(
+            name, longest, f"is longer than the {LONGEST_NAME} characters that a tensor's name may have"
+        )
     return tensors, {str(key): str(value) for key, value in notes.items()}
 
 
