@@ -36,6 +36,7 @@ NOT_IN_FORCE = {
     FindingCode.GRANT_NOT_ACCEPTED,
     FindingCode.STRICTER_TERMS,
     FindingCode.BASE_NOT_COMMERCIAL,
+    FindingCode.ORIGIN_UNKNOWN,
 }
 WITHDRAWN = {FindingCode.SOURCE_WITHDRAWN, FindingCode.WITHDRAWN_CONTENT, FindingCode.WITHDRAWN_COPY}
 

@@ -89,17 +89,19 @@ def _facts(root: DataRoot, record: CheckpointRecord) -> Facts:
         "dataset_hash": checkpoint.dataset_hash,
         "config_hash": checkpoint.config_hash,
         "path": dg.MetadataValue.path(str(root.inside(checkpoint.path))),
-        "licences": _licences(root, checkpoint.dataset_hash),
+        "licences": _licences(root, record),
         **{name: rounded(value) for name, value in losses.items() if value is not None},
         **({"invalid_reason": record.invalid_reason} if record.invalid_reason else {}),
     }
 
 
-def _licences(root: DataRoot, dataset_hash: str) -> str:
-    """What the policy says today of all that fed a data set version."""
+def _licences(root: DataRoot, record: CheckpointRecord) -> str:
+    """What the policy says today of all that fed a checkpoint."""
     from lofi_pipeline.audit import verdict_today
 
-    path = root.dataset_version(dataset_hash)
+    if record.lineage.imported:
+        return "not known: it was trained elsewhere"
+    path = root.dataset_version(record.checkpoint.dataset_hash)
     try:
         version = DatasetVersion.parse(read_json(path), where=root.relative(path))
         return verdict_today(root, version, load_config().licensing, date.today()).sentence

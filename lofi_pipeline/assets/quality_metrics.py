@@ -57,7 +57,7 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         context.log.info(message)
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
-    version = _version_of(root, read_record(folder).checkpoint.dataset_hash)
+    version = _version_of(root, read_record(folder))
     found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
     plan = prune(root, config.retention.keep_best)
     return _standing(root, folder, found.record, found.scores, lambda: (found.base, plan)).result()
@@ -143,12 +143,17 @@ def _facts(scores: Scores, base: Scores) -> Facts:
     }
 
 
-def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
-    """The data set version the checkpoint was trained on; the current one when it came from a machine with another."""
+def _version_of(root: DataRoot, record: CheckpointRecord) -> DatasetVersion:
+    """The data set version the checkpoint was trained on; the current one when it came from a machine with another.
+
+    Of a LoRA that was trained elsewhere, that of the training that it is scored beside.
+    """
+    from lofi_pipeline.checkpoints.manifest import active_lineage
     from lofi_pipeline.dataset import load_version
 
+    active = active_lineage(root) if record.lineage.imported else None
     try:
-        return load_version(root, dataset_hash)
+        return load_version(root, active.dataset_hash if active else record.checkpoint.dataset_hash)
     except RecordError:
         return load_version(root)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from lofi_pipeline.audit.imported import UNKNOWN_DATASET, version_behind
 from lofi_pipeline.audit.inputs import AuditInputs
-from lofi_pipeline.audit.integrity.dataset_version import verify_version
 from lofi_pipeline.audit.subject import Subject, find_subject
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.entities import DatasetVersion, Entity, SubjectKind, VersionTrack
@@ -96,9 +96,9 @@ def compare(inputs: AuditInputs, a: str, b: str) -> Difference:
         UnknownSubject, BrokenRecord: see `build_report`.
     """
     one, other = find_subject(inputs, a), find_subject(inputs, b)
-    before = after = verify_version(inputs.root, one.dataset_hash, inputs.ledger).version
+    before = after = version_behind(inputs, one).version
     if other.dataset_hash != one.dataset_hash:
-        after = verify_version(inputs.root, other.dataset_hash, inputs.ledger).version
+        after = version_behind(inputs, other).version
     left, right = _compared(one, before), _compared(other, after)
     old, new = ({item.track.track_id: item for item in version.tracks} for version in (before, after))
     return Difference(
@@ -142,7 +142,7 @@ def _facts(checkpoint: CheckpointFolder) -> dict[str, str]:
         "base": f"{lineage.base.name} ({lineage.base.sha256[:12]})",
         "preset": lineage.preset,
         "configuration": lineage.config_hash[:12],
-        "data set": lineage.dataset_hash[:12],
+        "data set": UNKNOWN_DATASET if lineage.imported else lineage.dataset_hash[:12],
     }
     if checkpoint.scores:
         facts["FAD"] = f"{checkpoint.scores.metrics.fad_score:.4f} ({checkpoint.scores.key.embedder})"

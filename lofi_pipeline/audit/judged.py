@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from lofi_pipeline.audit.base_model import BaseAtHand
+from lofi_pipeline.audit.imported import verdict_on_unknown
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.tables import track_rows
@@ -64,6 +65,15 @@ def judge_subject(
         sources,
         track_rows(version, sources),
         base,
-        then_verdict(sources, trained, reserved),
-        now_verdict(sources, today, reserved),
+        *_verdicts(subject, sources, trained, today, reserved),
     )
+
+
+def _verdicts(
+    subject: Subject, sources: list[SourceRow], trained: date, today: date, reserved: BaseModelRow | None
+) -> tuple[AuditVerdict, AuditVerdict]:
+    """As of the day of training, and as of today."""
+    if subject.imported:
+        taken_in = verdict_on_unknown(trained, f"{trained}, the day it was taken in")
+        return taken_in, verdict_on_unknown(today, f"today, {today}")
+    return then_verdict(sources, trained, reserved), now_verdict(sources, today, reserved)

@@ -174,14 +174,17 @@ def _match(
     sentence: str,
 ) -> Match:
     lineage = record.lineage
+    fed_by = f"data set {lineage.dataset_hash[:12]}"
+    if lineage.imported:
+        fed_by = "trained elsewhere: its origin is unknown"
     return Match(
         kind=kind,
         where=f"{root.relative(checkpoint.folder)}/{name}",
-        sentence=f"{sentence} Lineage {lineage.lineage[:12]}: preset {lineage.preset} on {lineage.base.name}, data set "
-        f"{lineage.dataset_hash[:12]}. See `lofi audit {checkpoint.key}`.",
+        sentence=f"{sentence} Lineage {lineage.lineage[:12]}: preset {lineage.preset} on {lineage.base.name}, {fed_by}. See "
+        f"`lofi audit {checkpoint.key}`.",
         partition_key=checkpoint.key,
         lineage=lineage.lineage,
-        dataset_hash=lineage.dataset_hash,
+        dataset_hash=None if lineage.imported else lineage.dataset_hash,
     )
 
 

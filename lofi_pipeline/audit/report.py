@@ -9,8 +9,9 @@ from datetime import date, datetime
 from lofi_pipeline.audit.base_model import BaseAtHand
 from lofi_pipeline.audit.copies import tracks_under_stricter_terms, withdrawn_copies
 from lofi_pipeline.audit.findings import OtherRecordings, day_findings, licence_findings
+from lofi_pipeline.audit.imported import NO_CAPTIONS, origin_finding, version_behind
 from lofi_pipeline.audit.inputs import AuditInputs
-from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion, verify_version
+from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion
 from lofi_pipeline.audit.integrity.verify import verify_files
 from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
@@ -28,6 +29,7 @@ from lofi_pipeline.entities import (
     AuditSubject,
     Finding,
     IntegrityFacts,
+    Publication,
     Severity,
     Split,
     SubjectKind,
@@ -66,7 +68,7 @@ def build_report(
     made = now()
     _ = inputs.registered  # first: what reading it takes is free again for the version
     today = day_today or judging_day(inputs.scan.value, made.date())
-    verified = verify_version(inputs.root, subject.dataset_hash, inputs.ledger)
+    verified = version_behind(inputs, subject)
     judged = judge_subject(inputs, subject, verified.version, config, base, today)
     files = verify_files(inputs, subject, verified.version, quick=quick, progress=progress)
     others = OtherRecordings(
@@ -75,6 +77,7 @@ def build_report(
         tracks_under_stricter_terms(inputs, verified.version, config, today),
     )
     findings = [
+        *([origin_finding(subject.imported)] if subject.imported else []),
         *verified.findings,
         *files.findings,
         *day_findings(inputs, clock_day()),
@@ -95,7 +98,7 @@ def _report(
     made: datetime,
 ) -> AuditReport:
     version, sources, tracks = judged.version, judged.sources, judged.tracks
-    checkpoint, lineage = judged.subject.checkpoint, audited.lineage
+    checkpoint, lineage, imported = judged.subject.checkpoint, audited.lineage, judged.subject.imported
     held_out = [track for track in tracks if track.split is Split.VALIDATION]
     return AuditReport(
         subject=audited,
@@ -116,16 +119,17 @@ def _report(
         obligations=obligation_rows(tracks, sources),
         attribution=attributions(tracks, sources),
         base=judged.base,
-        captions=caption_facts(version, *caption_wordings(root, lineage)),
+        captions=NO_CAPTIONS if imported else caption_facts(version, *caption_wordings(root, lineage)),
         caches=cache_facts(root, version, lineage.base if lineage else None),
-        training=training_facts(checkpoint) if checkpoint else None,
+        training=training_facts(checkpoint) if checkpoint and not imported else None,
         configuration=configuration_of(lineage, config) if lineage else {},
         base_metrics=base_metrics(root, checkpoint) if checkpoint else None,
         reference=[track.track_id for track in held_out],
         integrity=integrity,
         findings=findings,
         languages=languages_of(version),
-        publication=config.publication,
+        # What is said there is said of what was trained here
+        publication=Publication() if imported else config.publication,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lofi_pipeline.audit.errors import BrokenRecord, UnknownSubject
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
+from lofi_pipeline.entities import CheckpointRecord
 
 CHECKPOINT_ID = re.compile(r"epoch=0-step=[0-9]+_lora")
 PARTITION_KEY = re.compile(r"[0-9a-f]{8}-step[0-9]{6,}")
@@ -24,6 +25,12 @@ class Subject:
     checkpoint: CheckpointFolder | None = None
     folder_name: str = ""
     """The folder of its audit: the name it was asked for by, or of a shortened hash the whole one."""
+
+    @property
+    def imported(self) -> CheckpointRecord | None:
+        """The record of a LoRA that was trained elsewhere."""
+        record = self.checkpoint.record if self.checkpoint else None
+        return record if record and record.lineage.imported else None
 
 
 def find_subject(inputs: AuditInputs, name: str) -> Subject:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_pipeline.audit.export import write_files
+from lofi_pipeline.audit.export.write import ORIGIN
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.ledger import enter_subject
 from lofi_pipeline.audit.report_file import REPORT
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PAGE = "audit.html"
 LAST_WRITTEN = "croissant.json"
+"""Of the files of an audit; of one of a LoRA that was trained elsewhere, ORIGIN."""
 NOT_INTACT = {
     FindingCode.CLOCK,
     FindingCode.FILE_CHANGED,
@@ -55,7 +57,7 @@ class WrittenAudit:
 
 def is_written(folder: Path) -> bool:
     """Whether an audit's folder holds all files, down to the last."""
-    return (folder / REPORT).is_file() and (folder / LAST_WRITTEN).is_file()
+    return (folder / REPORT).is_file() and any((folder / name).is_file() for name in (LAST_WRITTEN, ORIGIN))
 
 
 def is_intact(report: AuditReport) -> bool:
@@ -90,7 +92,8 @@ def write_audit(
     said = folder / REPORT
     if not file_holds(said, report):
         # What an earlier audit left counts as none until every file is of this one
-        (folder / LAST_WRITTEN).unlink(missing_ok=True)
+        for name in (LAST_WRITTEN, ORIGIN):
+            (folder / name).unlink(missing_ok=True)
     write_json_atomic(said, report)
     files = write_files(report, folder, include_documents=include_documents, root=inputs.root)
     if output is None and is_intact(report):

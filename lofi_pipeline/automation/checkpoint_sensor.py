@@ -1,6 +1,8 @@
 """checkpoint_sensor: has every checkpoint scored and audited as it lands, from this machine's training or copied in from another's."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,12 +13,12 @@ from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate, is_active
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.entities import few
-from lofi_pipeline.resources import Workspace
+from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import content_sha256
 
 if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.folder import CheckpointFolder
-    from lofi_pipeline.entities import CheckpointRecord
+    from lofi_pipeline.entities import CheckpointRecord, ScoreKey
 
 TICK_SECONDS = 10
 MAX_ATTEMPTS = 3
@@ -43,12 +45,14 @@ def look_at_checkpoints(
 
     What was done and only the history does not know of is told, not done again.
     """
-    from lofi_pipeline.checkpoints.folder import scan_checkpoints
+    from lofi_pipeline.checkpoints.folder import imported_checkpoints, scan_checkpoints
 
-    checkpoints, look = scan_checkpoints(workspace.root), _Look(context, workspace, attempts)
+    own = scan_checkpoints(workspace.root)
+    checkpoints, beside = [*own, *imported_checkpoints(workspace.root)], _Beside.of(workspace, own)
+    look = _Look(context, workspace, attempts, beside)
     if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
         list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
-        look = _Look(context, workspace, attempts)
+        look = _Look(context, workspace, attempts, beside)
     requests, waiting, new_keys = [], [], []
     known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
     for found in checkpoints:
@@ -79,7 +83,11 @@ class _Look:
     """
 
     def __init__(
-        self, context: dg.SensorEvaluationContext, workspace: Workspace, attempts: int | None
+        self,
+        context: dg.SensorEvaluationContext,
+        workspace: Workspace,
+        attempts: int | None,
+        beside: "_Beside",
     ) -> None:
         self._instance, self._moment, self._attempts = context.instance, time.time(), attempts
         self._stable_seconds = workspace.config.ingest.stable_seconds
@@ -87,15 +95,20 @@ class _Look:
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
         self._scored = self._instance.get_materialized_partitions(dg.AssetKey("quality_metrics"))
         self._audited = self._instance.get_materialized_partitions(dg.AssetKey("license_audit"))
+        self._beside = beside
         self.seen: dict[str, tuple[str, float]] = {}
 
     def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
         """Whether it can be scored and audited, and was not, or looks otherwise than when it was."""
         is_done = self._is_scored(found, record) and record.partition_key in self._audited
         can_be_scored = record.checkpoint.is_valid and not record.pruned
+        if record.lineage.imported and record.lineage.base.sha256 != self._beside.base_sha256:
+            return False  # there is nothing to compare it with
         return can_be_scored and (not is_done or _looks_changed(found, record))
 
     def _is_scored(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
+        if found.scores and record.lineage.imported and self._beside.key not in (None, found.scores.key):
+            return False
         return found.scores is not None and record.partition_key in self._scored
 
     def reason_to_wait(self, found: "CheckpointFolder", record: "CheckpointRecord") -> str | None:
@@ -106,8 +119,10 @@ class _Look:
         is_known, changed = record.partition_key in self._registered, _looks_changed(found, record)
         if not is_known or changed:
             signature = drop_signature(found.folder)
-            since = self._before.since(found.folder.name, signature, self._moment)
-            self.seen[found.folder.name] = (signature, since)
+            # Those that were taken in have folders of one name
+            name = found.key if record.lineage.imported else found.folder.name
+            since = self._before.since(name, signature, self._moment)
+            self.seen[name] = (signature, since)
             if not is_known and (absent := missing_files(found.folder, record)):
                 return f"{absent[0]} is not there yet"
             if still_changing(since, self._moment, self._stable_seconds):
@@ -137,6 +152,28 @@ class _Look:
         return dg.RunRequest(
             run_key, partition_key=key, asset_selection=[dg.AssetKey(name) for name in assets]
         )
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """The training that LoRAs from elsewhere are scored beside, where it is of the base model in use."""
+
+    base_sha256: str | None = None
+    key: "ScoreKey | None" = None
+    """Of its scores; what is scored otherwise cannot be compared with it, and is scored again."""
+
+    @classmethod
+    def of(cls, workspace: Workspace, own: "Sequence[CheckpointFolder]") -> "_Beside":
+        """The active training, with the key that its checkpoints were scored by last."""
+        from lofi_pipeline.checkpoints.best import best_checkpoint
+        from lofi_pipeline.checkpoints.manifest import active_lineage
+        from lofi_pipeline.training.bases import shown_name
+
+        active = active_lineage(workspace.root)
+        if active is None or active.base.name != shown_name(base_name(workspace.config)):
+            return cls()
+        best = best_checkpoint(own)
+        return cls(active.base.sha256, best.scores.key if best and best.scores else None)
 
 
 def _looks_changed(found: "CheckpointFolder", record: "CheckpointRecord") -> bool:

@@ -17,7 +17,12 @@ from lofi_pipeline.entities import (
     RecordError,
     Scores,
 )
-from lofi_pipeline.entities.checkpoint import is_checkpoint_id, step_of_folder
+from lofi_pipeline.entities.checkpoint import (
+    IMPORTED_STEP,
+    checkpoint_id_of,
+    is_checkpoint_id,
+    step_of_folder,
+)
 from lofi_pipeline.storage.atomic import parse_json, read_json
 from lofi_pipeline.storage.data_root import DataRoot
 
@@ -67,6 +72,13 @@ def all_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
     """Every checkpoint folder, the active ones first, by step."""
     parents = [root.checkpoints, *sorted(root.checkpoint_archive.glob("*"))]
     return [found for parent in parents for found in scan_checkpoints(root, parent)]
+
+
+def imported_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
+    """The LoRAs that were trained elsewhere and taken in; each is alone in its folder of the archive."""
+    folders = sorted(root.checkpoint_archive.glob(f"*/{checkpoint_id_of(IMPORTED_STEP)}"))
+    read = (read_checkpoint_folder(root, it) for it in folders if it.is_dir() and not it.is_symlink())
+    return [found for found in read if found.record and found.record.lineage.imported]
 
 
 def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[CheckpointFolder]:

@@ -42,9 +42,10 @@ KINDS = (
 """What weights seem to be, by a pattern of a tensor's name; the first that is found."""
 
 NOT_OURS = (
-    "Only checkpoints that the pipeline trained are scored and audited, since nothing says what another learned from: "
-    "move it out of the data root"
+    "`lofi import-lora` with its path takes it in, to be scored beside yours, with its origin marked as unknown, since nothing "
+    "says what it learned from; in any case, move it out of the data root"
 )
+NOT_TAKEN_IN = "Only LoRAs are scored and audited: move it out of the data root"
 NO_RECORD = f"It has no {CHECKPOINT_RECORD}: if the pipeline trained it, copy its whole folder again"
 
 
@@ -103,7 +104,7 @@ def _folder_sentence(folder: Path) -> str:
     guesses = (guess for path in files if (guess := _guess(path)))
     guess = min(islice(guesses, MOST_HEADS), default=None)
     if guess is None and any(path.name == PEFT_CONFIG for path in files):
-        guess = _Guess(0, "a LoRA in the form of PEFT without its weights", NOT_OURS)
+        guess = _Guess(0, "a LoRA in the form of PEFT without its weights", NOT_TAKEN_IN)
     if is_checkpoint_id(folder.name):
         if guess is None:
             return NO_RECORD
@@ -124,7 +125,7 @@ def _guess(path: Path) -> _Guess | None:
     suffix = path.suffix.lower()
     if suffix in PICKLES:
         what = f"a pickle ({path.name}), which can run code and is never opened"
-        advice = "Convert it to safetensors with the program that made it, and move it out of the data root"
+        advice = "Convert it to safetensors with the program that made it, for `lofi import-lora`, and move it out of the data root"
         return _Guess(len(KINDS) + 2, what, advice)
     if suffix in PACKED:
         return _Guess(len(KINDS) + 3, f"packed ({path.name})", "Unpack it: a checkpoint is a folder")
@@ -136,8 +137,8 @@ def _guess(path: Path) -> _Guess | None:
         return _Guess(len(KINDS) + 1, what, "Copy it again")
     for rank, (pattern, what) in enumerate(KINDS):
         if any(re.search(pattern, key) for key in keys):
-            return _Guess(rank, what, NOT_OURS)
-    return _Guess(len(KINDS), "weights that are no LoRA, such as those of a whole model", NOT_OURS)
+            return _Guess(rank, what, NOT_OURS if "of another kind" not in what else NOT_TAKEN_IN)
+    return _Guess(len(KINDS), "weights that are no LoRA, such as those of a whole model", NOT_TAKEN_IN)
 
 
 def _keys(path: Path) -> list[str] | None:

@@ -35,6 +35,8 @@ def record_hash(record: CheckpointRecord) -> str:
     # Fields that records did not have at first count only where they are set, so that older records keep their hash
     base = kept["lineage"]["base"]
     kept["lineage"]["base"] = {name: value for name, value in base.items() if value is not None}
+    if record.lineage.imported is None:
+        del kept["lineage"]["imported"]
     if record.ledger is None:
         del kept["ledger"]
     kept["checkpoint"] = {

@@ -205,7 +205,8 @@ def _show_report(report: AuditReport, written: WrittenAudit | None) -> None:
     for verdict in (report.then, report.now):
         colour = "green" if verdict.permitted and verdict.commercial_use else "red"
         _print(f"[{colour}]{sanitize(verdict.sentence)}[/]")
-    console.print(_sources_table(report.sources))
+    if report.imported is None:
+        console.print(_sources_table(report.sources))
     for row in report.obligations:
         _print(f"{row.obligation}: {row.tracks} tracks. {sanitize(row.sentence)}")
     for row in report.limited:

@@ -87,6 +87,12 @@ class CheckpointLine(Entity):
     is_valid: bool
     kept: bool
     comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
+    partition_key: str | None = Field(
+        default=None, description="Written of a LoRA that was trained elsewhere"
+    )
+    imported: str | None = Field(
+        default=None, description="What a LoRA that was trained elsewhere is called; written of those alone"
+    )
     fault: str | None = Field(
         default=None, description="What was changed and can't be made again; written where there is something"
     )
@@ -124,8 +130,8 @@ class Summary(Entity):
 
     def best(self) -> CheckpointLine | None:
         """The line of the best checkpoint."""
-        found = (line for line in self.checkpoints if line.checkpoint_id == self.best_checkpoint)
-        return next(found, None)
+        own = (line for line in self.checkpoints if line.imported is None)
+        return next((line for line in own if line.checkpoint_id == self.best_checkpoint), None)
 
 
 def summarize(
@@ -240,13 +246,13 @@ def _dataset(root: DataRoot) -> dict[str, object]:
 def _checkpoints(root: DataRoot) -> dict[str, object]:
     """Every checkpoint; the best, and beside it its base, by scores that were made alike."""
     from lofi_pipeline.checkpoints.best import best_checkpoint
-    from lofi_pipeline.checkpoints.manifest import scan_checkpoints
+    from lofi_pipeline.checkpoints.folder import imported_checkpoints, scan_checkpoints
     from lofi_pipeline.evaluation.records import read_base_scores
 
     found = scan_checkpoints(root)
     best = best_checkpoint(found)
     key = best.scores.key if best and best.scores else None
-    lines = [_line(item, item.record, key) for item in found if item.record]
+    lines = [_line(item, item.record, key) for item in [*found, *imported_checkpoints(root)] if item.record]
     fields: dict[str, object] = {"checkpoints": lines, "base": None, "embedder": None}
     if best and best.record and key:
         fields["best_checkpoint"] = best.record.checkpoint.checkpoint_id
@@ -270,6 +276,9 @@ def _line(found: CheckpointFolder, record: CheckpointRecord, key: ScoreKey | Non
     )
     if scores is not None and key is not None and scores.key != key:
         line = line.model_copy(update={"comparable": False})
+    if imported := record.lineage.imported:
+        told = {"partition_key": record.partition_key, "imported": imported.name or imported.file}
+        line = line.model_copy(update=told)
     fault = _fault(found, record)
     return line.model_copy(update={"fault": fault}) if fault else line
 
@@ -362,7 +371,9 @@ def _score_table(summary: Summary) -> Table:
     for line in summary.checkpoints:
         note = " best" if line == best else "" if line.comparable else " scored otherwise: not to be compared"
         table.add_row(
-            line.checkpoint_id,
+            f"{line.partition_key}: {sanitize(line.imported)}, trained elsewhere"
+            if line.imported
+            else line.checkpoint_id,
             "not scored" if line.fad is None else f"{line.fad:.4f}{note}",
             "" if line.clap is None else f"{line.clap:.4f}",
             "yes" if line.is_valid else "no",

@@ -16,7 +16,7 @@ from lofi_pipeline.entities.checkpoint import QualityMetrics
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.finding import Finding, Severity
 from lofi_pipeline.entities.ledger_head import LedgerHead
-from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Lineage, ScoreKey
+from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Imported, Lineage, ScoreKey
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
@@ -258,6 +258,11 @@ class AuditReport(Entity):
     )
     publication: Publication = Publication()
     disclaimer: str = DISCLAIMER
+
+    @property
+    def imported(self) -> Imported | None:
+        """What is known of a LoRA that was trained elsewhere; None of what was trained here."""
+        return self.subject.lineage.imported if self.subject.lineage else None
 
     @property
     def limited(self) -> list[SourceRow]:

@@ -11,6 +11,8 @@ from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp
 
 DEFAULT_CHECKPOINT_INTERVAL = 5000
+IMPORTED_STEP = 1
+"""Of the one checkpoint that a LoRA from elsewhere becomes: how many steps it was trained is not known."""
 CHECKPOINT_PATTERN = "epoch=0-step=*_lora"
 """What the folders of checkpoints are called, as a glob."""
 CheckpointId = Annotated[str, StringConstraints(pattern=r"^epoch=0-step=[0-9]+_lora$")]

@@ -161,6 +161,11 @@ class FindingCode(StrEnum):
         "Look at them with `c2patool` or at https://contentcredentials.org/verify.",
     )
     # Checkpoint and base model
+    ORIGIN_UNKNOWN = (
+        "origin-unknown",
+        "The LoRA was trained elsewhere: what it was trained on, and who allowed it, cannot be proved.",
+        "Ask whoever made it; until it is proved, do not publish it, or what it generates, as licensed.",
+    )
     BASE_LICENCE_UNKNOWN = (
         "base-licence-unknown",
         "The licence of the base model is on no record.",

@@ -30,6 +30,27 @@ class BaseModelFacts(Entity):
     )
 
 
+Claim = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+"""What somebody said, on a line; nothing here proves it."""
+
+
+class Imported(Entity):
+    """A LoRA that was trained elsewhere: the file that was taken in, and what was said of it, which nothing here proves."""
+
+    file: Claim = Field(description="Name of the file, its control characters replaced")
+    sha256: Sha256 = Field(description="Of the file's bytes")
+    form: Claim = Field(description="How its tensors were named, such as kohya")
+    name: Claim | None = Field(default=None, description="Claimed, not proved: what it is called")
+    licence: Claim | None = Field(default=None, description="Claimed, not proved: the licence of its weights")
+    url: Claim | None = Field(default=None, description="Claimed, not proved: where it is from")
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """What was said of it, by field."""
+        said = {"name": self.name, "licence": self.licence, "from": self.url}
+        return {field: value for field, value in said.items() if value}
+
+
 class Lineage(Entity):
     """What a checkpoint is made from. Two checkpoints are comparable steps of one training only within a lineage."""
 
@@ -44,6 +65,10 @@ class Lineage(Entity):
         default=0,
         ge=0,
         description="Other wordings of each prompt that were trained: metadata/captions/ holds them",
+    )
+    imported: Imported | None = Field(
+        default=None,
+        description="Of a LoRA that was trained elsewhere, whose data set nobody knows: dataset_hash is that of its weights",
     )
 
     def partition_key(self, step: int) -> str:

@@ -52,8 +52,10 @@ __all__ = [
     "Verification",
     "commit_checkpoint",
     "load_checkpoint_into",
+    "record_of_files",
     "record_verification",
     "verify_checkpoint",
+    "write_proved_adapter",
 ]
 
 RELOADED_ADAPTER = "reloaded"
@@ -122,11 +124,17 @@ def commit_checkpoint(
         if earlier := _committed_before(target, lineage):
             return earlier
         set_aside(root, target)
-    checkpoint = _checkpoint(root, lineage, state.step)
     with commit_folder(target) as folder:
-        _write_weights(folder, pipeline, lineage, state, moments)
+        with disk_faults(folder):
+            write_resume(folder, state, moments)
+        not_finite = (
+            f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
+            f"of training.presets.{lineage.preset} and run again"
+        )
+        write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
         losses = {"loss": loss, "validation_loss": validation_loss}
-        record = _record(root, folder, checkpoint, lineage, losses | {"skipped_steps": state.skipped})
+        facts = losses | {"skipped_steps": state.skipped}
+        record = record_of_files(root, folder, lineage, state.step, facts)
         write_json_atomic(folder / CHECKPOINT_RECORD, record)
     enter_checkpoint(root, record)
     return record
@@ -161,20 +169,21 @@ def _checkpoint(root: DataRoot, lineage: Lineage, step: int) -> Checkpoint:
     )
 
 
-def _write_weights(
-    folder: Path, pipeline: AceStepPipeline, lineage: Lineage, state: TrainingState, moments: Tensors
+def write_proved_adapter(
+    folder: Path, pipeline: AceStepPipeline, checkpoint_id: str, *, not_finite: str
 ) -> None:
-    """Write adapter, resume state and parity check into `folder`, and prove that they load as they were."""
-    checkpoint_id = checkpoint_id_of(state.step)
+    """Write the live adapter and its parity check into `folder`, and prove that the files load as it is.
+
+    Raises:
+        CheckpointError: what was written does not answer as the live adapter does.
+        NonFiniteTraining: the adapter makes the model answer NaN or infinity; with `not_finite` as its sentence.
+        OSError: the disk is full, for one.
+    """
     with disk_faults(folder):
         write_adapter(folder, pipeline)
-        write_resume(folder, state, moments)
     live = take_parity_check(pipeline.transformer)
     if not live.is_finite:
-        raise NonFiniteTraining(
-            f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
-            f"of training.presets.{lineage.preset} and run again"
-        )
+        raise NonFiniteTraining(not_finite)
     with disk_faults(folder):
         write_parity_check(folder, live)
     weight: Any = pipeline.transformer.proj_in_conv.weight
@@ -182,10 +191,11 @@ def _write_weights(
     _require_same_answers(live, _reloaded_beside_live(pipeline, folder), checkpoint_id, tolerance)
 
 
-def _record(
-    root: DataRoot, folder: Path, checkpoint: Checkpoint, lineage: Lineage, facts: dict[str, float | None]
+def record_of_files(
+    root: DataRoot, folder: Path, lineage: Lineage, step: int, facts: dict[str, float | None]
 ) -> CheckpointRecord:
-    """The record of what was written into `folder`; `facts` are those of the training."""
+    """The record of what was written into `folder` as the checkpoint of `step`; `facts` are those of the training."""
+    checkpoint = _checkpoint(root, lineage, step)
     return CheckpointRecord.parse(
         {
             "checkpoint": checkpoint,

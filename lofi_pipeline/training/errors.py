@@ -32,6 +32,10 @@ class PromptTooLong(TrainingError):
     """A prompt is longer than what the base model reads of it."""
 
 
+class ImportRefused(TrainingError):
+    """A LoRA of another program can't be taken in: the message names file, field and rule."""
+
+
 class NonFiniteTraining(TrainingError):
     """Too many steps in a row gave a loss or gradient that is not finite; none of them was saved."""
 

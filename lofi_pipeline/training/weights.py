@@ -43,17 +43,20 @@ def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
 
 def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Parameter]:
     """Freeze the transformer and give it a float32 LoRA that changes nothing yet; returns the LoRA's parameters."""
-    transformer.requires_grad_(False)
     torch.manual_seed(preset.seed)
-    transformer.add_adapter(
-        LoraConfig(
-            r=preset.lora_rank,
-            lora_alpha=preset.lora_alpha,
-            target_modules=list(preset.lora_targets),
-            init_lora_weights="gaussian",
-        ),
-        adapter_name=LIVE_ADAPTER,
+    config = LoraConfig(
+        r=preset.lora_rank,
+        lora_alpha=preset.lora_alpha,
+        target_modules=list(preset.lora_targets),
+        init_lora_weights="gaussian",
     )
+    return attach_adapter(transformer, config)
+
+
+def attach_adapter(transformer: Any, config: LoraConfig) -> list[torch.nn.Parameter]:
+    """Freeze the transformer and give it a float32 LoRA of this configuration; returns the LoRA's parameters."""
+    transformer.requires_grad_(False)
+    transformer.add_adapter(config, adapter_name=LIVE_ADAPTER)
     parameters = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.data = parameter.data.float()
@@ -91,10 +94,12 @@ def _adapter_config(transformer: Any) -> dict[str, Any]:
     }
 
 
-def _ace_step_name(name: str) -> str:
+def ace_step_name(name: str) -> str:
+    """The name, whole or in part, of a module or tensor of the transformer as ACE-Step itself calls it."""
+    name = f".{name}."
     for ours, theirs in ACE_STEP_NAMES.items():
         name = name.replace(f".{ours}.", f".{theirs}.")
-    return f"base_model.model.{name}"
+    return name[1:-1]
 
 
 def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
@@ -110,15 +115,19 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     )
     header = {f"transformer.{key}": value for key, value in config.items()}
     save_file(
-        {_ace_step_name(name): tensor for name, tensor in tensors.items()},
+        {f"base_model.model.{ace_step_name(name)}": tensor for name, tensor in tensors.items()},
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
     for name in (DIFFUSERS_FILE, PEFT_FILE):
         _order_header(folder / name)
-    targets = [ACE_STEP_NAMES.get(str(name), str(name)) for name in config["target_modules"]]
+    patterns = {
+        field: {ace_step_name(name): value for name, value in config[field].items()}
+        for field in ("rank_pattern", "alpha_pattern")
+    }
     peft = config | {
-        "target_modules": sorted(targets),
+        **patterns,
+        "target_modules": sorted(ace_step_name(str(name)) for name in config["target_modules"]),
         "task_type": "FEATURE_EXTRACTION",
         "inference_mode": True,
     }

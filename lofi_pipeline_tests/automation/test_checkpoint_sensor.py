@@ -10,12 +10,19 @@ from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
 from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.checkpoints.kept import remember_scores, with_present_times
-from lofi_pipeline.checkpoints.manifest import read_record, write_record
+from lofi_pipeline.checkpoints.manifest import LINEAGE_RECORD, read_record, write_record
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, checkpoint_id_of
+from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot, write_bytes_atomic, write_json_atomic
-from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
+from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic, write_json_atomic
+from lofi_pipeline_tests.checkpoints.folders import (
+    make_folder,
+    make_imported,
+    make_lineage,
+    make_record,
+    make_scores,
+)
 from lofi_pipeline_tests.damage.damages import DAMAGES
 
 
@@ -171,3 +178,55 @@ def test_evaluations_that_fail_three_times_are_tried_again_an_hour_later(
     monkeypatch.setattr("lofi_pipeline.automation.attempts.RETRY_SECONDS", 0.0)
     ((run_key, _, _),) = tick()
     assert run_key not in run_keys  # the daemon starts each key once
+
+
+@pytest.fixture
+def training(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of the base model in use has begun."""
+    monkeypatch.setenv(BASE_VARIABLE, make_lineage().base.name)
+    write_json_atomic(root.checkpoints / LINEAGE_RECORD, make_lineage())
+
+
+def test_what_was_trained_elsewhere_waits_for_a_training_to_be_scored_beside(
+    root: DataRoot, tick: Ticks
+) -> None:
+    make_imported(root, "theirs")
+    assert tick() == tick.later() == []
+
+
+@pytest.mark.usefixtures("training")
+def test_each_that_was_trained_elsewhere_is_verified_and_scored_once(root: DataRoot, tick: Ticks) -> None:
+    keys = {read_record(make_imported(root, name)).partition_key for name in ("one", "two")}
+    other = make_lineage().base.model_copy(update={"sha256": content_sha256("another base")})
+    make_imported(root, "of another base", base=other)
+    assert tick() == []  # whether its files are whole is not known yet
+    asked = tick.later()
+    assert {key for _, key, _ in asked} == keys
+    assert all(assets == ["lora_checkpoints", "quality_metrics", "license_audit"] for *_, assets in asked)
+    tick.cursor = None
+    assert tick() == []
+    assert tick() == [] and "still changing" in tick.reason  # each is watched under its own name
+    assert tick.later() == asked
+
+
+@pytest.mark.usefixtures("training")
+def test_it_is_scored_again_when_what_it_is_compared_with_is_scored_otherwise(
+    root: DataRoot, tick: Ticks
+) -> None:
+    folder = make_imported(root, "theirs")
+    record = with_present_times(folder, read_record(folder))
+    write_record(folder, record)
+    for asset in ("lora_checkpoints", "quality_metrics", "license_audit"):
+        told(tick.instance, asset, record.partition_key)
+    write_json_atomic(folder / SCORES_RECORD, make_scores(1, 1.0))
+    key = landed(root, tick.instance, 10)
+    for asset in ("quality_metrics", "license_audit"):
+        told(tick.instance, asset, key)
+    write_json_atomic(root.checkpoint(checkpoint_id_of(10)) / SCORES_RECORD, make_scores(10, 2.0))
+    assert tick() == []
+    changed = make_scores(10, 2.0, embedder="clap")
+    write_json_atomic(root.checkpoint(checkpoint_id_of(10)) / SCORES_RECORD, changed)
+    ((_, asked, assets),) = tick()
+    assert (asked, assets) == (record.partition_key, ["quality_metrics", "license_audit"])
+    write_json_atomic(folder / SCORES_RECORD, make_scores(1, 1.0, embedder="clap"))
+    assert tick() == []

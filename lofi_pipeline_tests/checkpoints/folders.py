@@ -12,6 +12,7 @@ from lofi_pipeline.entities import (
     SCORES_RECORD,
     BaseModelFacts,
     CheckpointRecord,
+    Imported,
     Lineage,
     QualityMetrics,
     Sample,
@@ -59,6 +60,37 @@ def make_record(
     }
     data = {"checkpoint": checkpoint, "lineage": line, "files": files or {}, "pruned": pruned}
     return CheckpointRecord.parse(data, where=name, context={"checkpoint_interval": INTERVAL})
+
+
+def make_imported(root: DataRoot, name: str, *, base: BaseModelFacts | None = None) -> Path:
+    """The folder of a LoRA that was trained elsewhere, as `lofi import-lora` leaves it."""
+    weights, settings = content_sha256(name), content_sha256("settings")
+    lineage = make_lineage(name).model_copy(
+        update={
+            "dataset_hash": weights,
+            "config_hash": settings,
+            "lineage": content_sha256({"dataset": weights, "config": settings}),
+            "base": base or make_lineage().base,
+            "checkpoint_interval": 1,
+            "max_steps": 1,
+            "imported": Imported(file=f"{name}.safetensors", sha256=weights, form="kohya"),
+        }
+    )
+    folder = root.archived_lineage(lineage.lineage) / checkpoint_id_of(1)
+    folder.mkdir(parents=True)
+    save_file({"weight": np.ones(3, np.float32)}, folder / "adapter_model.safetensors")
+    checkpoint = make_record(0).checkpoint.model_dump() | {
+        "checkpoint_id": folder.name,
+        "step": 1,
+        "path": root.relative(folder),
+        "dataset_hash": weights,
+        "config_hash": settings,
+    }
+    files = {"adapter_model.safetensors": file_sha256(folder / "adapter_model.safetensors")}
+    data = {"checkpoint": checkpoint, "lineage": lineage, "files": files}
+    record = CheckpointRecord.parse(data, where=name, context={"checkpoint_interval": 1})
+    write_json_atomic(folder / CHECKPOINT_RECORD, record)
+    return folder
 
 
 def make_scores(step: int, fad: float, *, embedder: str = "nano") -> Scores:

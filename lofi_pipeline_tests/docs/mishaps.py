@@ -27,6 +27,8 @@ from lofi_pipeline_tests.audio import id3
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
 
 Mishap = Callable[[DataRoot], str]
+HALVES = {"down": (2, 192), "up": (192, 2)}
+"""Of a LoRA of one of nano's layers."""
 MISHAPS: dict[str, Mishap] = {}
 """By the heading of the page."""
 
@@ -418,6 +420,14 @@ def _(root: DataRoot) -> str:
     done = CliRunner().invoke(app, ["--data", str(root.path), "status"])
     assert done.exit_code == 0
     return done.output
+
+
+@mishap("A LoRA of another program does not say its alpha")
+def _(root: DataRoot) -> str:
+    name, path = "lora_unet_layers_0_self_attn_q_proj", root.path.parent / "theirs.safetensors"
+    save_file({f"{name}.lora_{half}.weight": np.ones(shape) for half, shape in HALVES.items()}, path)
+    done = CliRunner().invoke(app, ["--data", str(root.path), "import-lora", str(path)])
+    return str(done.exception)
 
 
 @mishap("An embedder's weights are missing")

@@ -11,6 +11,7 @@ import dagster as dg
 import numpy as np
 import pytest
 import soundfile
+from safetensors.numpy import load_file, save_file
 
 from lofi_pipeline.assets import all_assets
 from lofi_pipeline.entities import Checkpoint
@@ -201,3 +202,37 @@ def test_generating_with_the_best_checkpoint_and_with_the_base_alone(trained: Wa
         assert rate == 48_000
         assert abs(len(clips[checkpoint]) / rate - 1) < 0.1
     assert not np.array_equal(clips["best"], clips["base"])  # the LoRA is heard
+
+
+@pytest.mark.slow
+def test_a_lora_from_elsewhere_is_scored_beside_ours_as_the_same_weights_are(
+    trained: Way, tmp_path: Path
+) -> None:
+    lofi, best = trained.lofi.copy(tmp_path / "data"), trained.said["best_checkpoint"]
+    weights = load_file(lofi.root.checkpoint(best) / "adapter_model.safetensors")
+    alpha = np.float32(SMALL["training"]["presets"]["toy"]["lora_alpha"])
+    kohya: dict[str, np.ndarray] = {}
+    for name, tensor in weights.items():
+        module, half, _ = name.removeprefix("base_model.model.").rsplit(".", 2)
+        flat = f"lora_unet_{module.replace('.', '_')}"
+        kohya[f"{flat}.lora_{'down' if half == 'lora_A' else 'up'}.weight"] = tensor
+        kohya[f"{flat}.alpha"] = np.array(alpha)
+    save_file(kohya, tmp_path / "theirs.safetensors")
+    done = lofi(
+        "import-lora", str(tmp_path / "theirs.safetensors"), "--base", str(lofi.base), "--name", "theirs"
+    )
+    assert done.code == 0, done.said
+    said = lofi.run()
+    assert said["dagster_runs"] == 1
+    (theirs,) = [line for line in said["checkpoints"] if "imported" in line]
+    ours = next(line for line in said["checkpoints"] if line["checkpoint_id"] == best)
+    assert theirs["imported"] == "theirs" and "comparable" not in theirs and said["best_checkpoint"] == best
+    assert theirs["fad"] == pytest.approx(ours["fad"], rel=1e-3) and theirs["clap"] == pytest.approx(
+        ours["clap"], abs=1e-3
+    )
+    key = theirs["partition_key"]
+    assert {key} == materialized(lofi.root, "license_audit") - materialized(trained.root, "license_audit")
+    before = files_of(lofi.root)
+    assert lofi.run()["dagster_runs"] == 0
+    assert files_of(lofi.root) == before
+    assert lofi("fsck").code == 0

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from lofi_pipeline.checkpoints.folder import imported_checkpoints
 from lofi_pipeline.checkpoints.ledger_entries import scored_files
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record, scan_checkpoints
 from lofi_pipeline.checkpoints.retention import prune
@@ -16,8 +18,9 @@ from lofi_pipeline.entities import DatasetVersion
 from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
 from lofi_pipeline.storage import DataRoot, file_sha256, read_ledger
 from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline.training.importing.commit import import_lora
 from lofi_pipeline_tests.training.conftest import job_for, run_job
-from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base, toy_preset
+from lofi_pipeline_tests.training.toy import WIDTH, make_dataset, save_toy_base, toy_preset
 from lofi_pipeline_tests.writes.kills import Trial, Work, in_order, order_of
 
 CLIPS = {"clip_seconds": 1.0, "validation_prompts": 2, "style_prompts": False, "guidance_scale": 1.0}
@@ -80,6 +83,24 @@ def test_another_lineage_takes_the_place_of_the_first(
     assert len(list(trial.undisturbed.checkpoint_archive.glob("*/epoch=*"))) == 3
     assert in_order(trial.changes, order_of("lineage")) == []
     assert trial.unequal(which) == []
+
+
+def test_a_lora_from_elsewhere_is_taken_in(toy: Toy, encoded: DataRoot, tmp_path: Path, which: str) -> None:
+    theirs = tmp_path / "theirs.safetensors"
+    name = "lora_unet_layers_0_self_attn_q_proj"
+    halves = {
+        f"{name}.lora_down.weight": torch.ones(2, WIDTH),
+        f"{name}.lora_up.weight": torch.ones(WIDTH, 2),
+    }
+    save_file(halves | {f"{name}.alpha": torch.tensor(2.0)}, theirs)
+    trial = Trial(encoded, lambda root: void(import_lora(root, theirs, base=str(toy.base))), tmp_path)
+    assert len(imported_checkpoints(trial.undisturbed)) == 1
+    assert in_order(trial.changes, order_of("import")) == []
+    assert trial.unequal(which) == []
+
+
+def void(_: object) -> None:
+    """Work gives nothing."""
 
 
 def test_checkpoints_are_scored_and_the_worst_is_pruned(

@@ -40,23 +40,24 @@ LIMITS = (
 def model_card(report: AuditReport) -> str:
     """The whole card of a checkpoint's report."""
     parts = [
-        _front_matter(report),
+        front_matter(report),
         f"# {markdown(report.subject.name)}",
         f"A LoRA for text-to-music generation. {markdown(report.disclaimer)}",
         _what(report),
-        _verdict(report),
+        verdict_section(report),
         f"## Intended use\n\n{INTENDED}",
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
         _data(report),
         _training(report),
-        _scores(report),
+        scores_section(report),
         _obligations(report),
-        _findings(report),
+        findings_section(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _front_matter(report: AuditReport) -> str:
+def front_matter(report: AuditReport) -> str:
+    """What the hub reads of a card."""
     base = visible(report.base.facts.name) if report.base else ""
     facts: dict[str, Any] = {
         **_licence(report),
@@ -66,7 +67,7 @@ def _front_matter(report: AuditReport) -> str:
     }
     if HUB_ID.fullmatch(base):
         facts |= {"base_model": base, "base_model_relation": "adapter"}
-    if report.subject.metrics:
+    if report.subject.metrics and not report.imported:
         facts["model-index"] = [_index(report, report.subject.metrics)]
     # ASCII alone: YAML escapes the rest
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=False, width=1_000)}---"
@@ -111,16 +112,17 @@ def _what(report: AuditReport) -> str:
     ]
     files = report.subject.record.files if report.subject.record else {}
     rows += [(f"SHA-256 of {name}", files[name]) for name in sorted(files)]
-    return "## What it is\n\n" + _table(("Fact", "Value"), rows)
+    return "## What it is\n\n" + markdown_table(("Fact", "Value"), rows)
 
 
-def _verdict(report: AuditReport) -> str:
+def verdict_section(report: AuditReport) -> str:
+    """What the licences come to, then and now."""
     rows = [
         _judged("As of training", report.then),
         _judged("As of the audit", report.now),
     ]
     head = ("", "Day", "Training permitted", "Commercial use", "Why")
-    return "## Licence verdict\n\n" + _table(head, rows)
+    return "## Licence verdict\n\n" + markdown_table(head, rows)
 
 
 def _judged(name: str, verdict: AuditVerdict) -> tuple[str, ...]:
@@ -152,7 +154,7 @@ def _data(report: AuditReport) -> str:
         )
         for row in shown
     ]
-    table = _table(("Source", "Provider", "Licence", "Tracks", "h:mm:ss"), rows)
+    table = markdown_table(("Source", "Provider", "Licence", "Tracks", "h:mm:ss"), rows)
     rest = len(report.sources) - len(shown)
     more = f"\n\n{rest:,} more sources stand in audit.html." if rest else ""
     return f"## Training data\n\n{opening}\n\n{table}{more}"
@@ -173,17 +175,20 @@ def _training(report: AuditReport) -> str:
     if not rows:
         return "## Training\n\nNot recorded."
     sentence = f"\n\n{markdown(facts.sentence)}" if facts else ""
-    return f"## Training\n\n{_table(('Setting', 'Value'), rows)}{sentence}"
+    return f"## Training\n\n{markdown_table(('Setting', 'Value'), rows)}{sentence}"
 
 
-def _scores(report: AuditReport) -> str:
+def scores_section(report: AuditReport) -> str:
+    """The scores beside those of the base."""
     metrics, base, key = report.subject.metrics, report.base_metrics, report.subject.score_key
     if metrics is None:
         return "## Scores\n\nIt was not evaluated."
     rows = [(report.subject.name, number(metrics.fad_score), number(metrics.clap_score))]
     if base:
         rows.append(("base model alone", number(base.fad_score), number(base.clap_score)))
-    table = _table(("Model", f"{FAD} (lower is nearer)", f"{CLAP} (higher follows the prompt better)"), rows)
+    table = markdown_table(
+        ("Model", f"{FAD} (lower is nearer)", f"{CLAP} (higher follows the prompt better)"), rows
+    )
     how = f"\n\nMeasured with {markdown(key.embedder)} ({key.embedder_sha256})." if key else ""
     return f"## Scores\n\nAgainst the tracks that were held out.\n\n{table}{how}"
 
@@ -203,7 +208,8 @@ def _obligations(report: AuditReport) -> str:
     return "## Obligations\n\n" + ("\n".join(lines) or "None.") + attribution + limits
 
 
-def _findings(report: AuditReport) -> str:
+def findings_section(report: AuditReport) -> str:
+    """The first findings of the audit."""
     lines = [
         f"- {finding.severity}: {markdown(finding.where)}: {markdown(finding.sentence)}"
         for finding in report.findings[:100]
@@ -214,6 +220,7 @@ def _findings(report: AuditReport) -> str:
     return "## Findings of the audit\n\n" + ("\n".join(lines) or "None.")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table of Markdown, its cells escaped."""
     lines = [head, tuple("---" for _ in head)] + [tuple(markdown(cell) for cell in row) for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -11,6 +11,7 @@ from lofi_pipeline.audit.export.croissant import croissant
 from lofi_pipeline.audit.export.cyclonedx import BILL, TRACKS_BILL, bill_of_materials, bill_of_tracks
 from lofi_pipeline.audit.export.errors import AuditFileError
 from lofi_pipeline.audit.export.html import audit_page
+from lofi_pipeline.audit.export.imported import card_of_imported, origin_text, page_of_imported
 from lofi_pipeline.audit.export.model_card import model_card
 from lofi_pipeline.audit.export.reuse import CONFIGURATION, licensing_of
 from lofi_pipeline.audit.export.sources import SHEETS, source_sheets
@@ -18,11 +19,12 @@ from lofi_pipeline.audit.export.spdx import spdx_document
 from lofi_pipeline.audit.export.summary_eu import summary_json, summary_page
 from lofi_pipeline.audit.export.surroundings import surroundings_of
 from lofi_pipeline.audit.export.tracks_csv import tracks_table
-from lofi_pipeline.entities import AuditReport, SubjectKind
+from lofi_pipeline.entities import AuditReport, Imported, SubjectKind
 from lofi_pipeline.storage import DataRoot, FileFacts, write_blocks_atomic, write_bytes_atomic
 
 LICENCES = "LICENSES"
 TABLE = "tracks.csv"
+ORIGIN = "ORIGIN.md"
 
 
 def write_files(
@@ -44,6 +46,8 @@ def write_files(
     Raises:
         AuditFileError: one of the two folders is a link, or `root` is missing.
     """
+    if report.imported:
+        return _files_of_imported(report, report.imported, folder)
     if include_documents and root is None:
         raise AuditFileError("include_documents: say under which data root the documents lie")
     around = surroundings_of(report, folder, root)
@@ -75,6 +79,16 @@ def write_files(
         "croissant.json": lambda: croissant(report, table, around),
     }
     return written + [_made(folder / name, make) for name, make in for_machines.items()]
+
+
+def _files_of_imported(report: AuditReport, imported: Imported, folder: Path) -> list[Path]:
+    """Of a LoRA that was trained elsewhere only what can be said: a list of its music or licences would look like a proof."""
+    texts = {
+        "audit.html": page_of_imported(report, imported),
+        "MODEL_CARD.md": card_of_imported(report, imported),
+        ORIGIN: origin_text(report, imported),
+    }
+    return [_written(folder / name, text.encode()) for name, text in texts.items()]
 
 
 def _made(path: Path, make: Callable[[], str]) -> Path:
