@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
@@ -98,6 +98,23 @@ class Sample(Entity):
     clap: float
 
 
+class LeavingOut(Entity):
+    """What FAD is without each part of what it was measured on: of two checkpoints, these give the error of their difference."""
+
+    clips: list[float] = Field(description="Without each clip of a validation prompt, in their order")
+    tracks: list[float] = Field(
+        description="Without each validation track and the clips of its prompt; empty where too little would be left"
+    )
+
+
+class MemorisedSample(NamedTuple):
+    """A clip that repeats a training track, and the share of its length that it does so for."""
+
+    sample: str
+    track: str
+    share: float
+
+
 class Scores(Entity):
     """scores.json in a checkpoint's folder (or of the base model as step 0): QualityMetrics and what stands behind."""
 
@@ -113,3 +130,11 @@ class Scores(Entity):
     reference_windows: int
     generated_windows: int
     samples: list[Sample]
+    fad_leaving_out: LeavingOut | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="None: not measured"
+    )
+    memorised: list[MemorisedSample] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="Samples that repeat a training track; None: not looked for",
+    )
