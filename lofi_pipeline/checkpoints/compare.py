@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -127,10 +128,17 @@ def mean_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]
     """The 95 % percentile bootstrap interval of a mean: Efron and Tibshirani 1993, chapter 13. None with fewer than 2 values."""
     if len(values) < 2:
         return None
-    given, random = np.asarray(values, np.float64), np.random.default_rng(seed)
-    means = given[random.integers(len(given), size=(_RESAMPLED, len(given)))].mean(axis=1)
+    means = _resampling(len(values), seed) @ np.asarray(values, np.float64)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=4)
+def _resampling(count: int, seed: int) -> np.ndarray:
+    """float64 [resamples, values]: the weight of each value in each resample's mean; of all means of as many values."""
+    drawn = np.random.default_rng(seed).integers(count, size=(_RESAMPLED, count))
+    cells = drawn + count * np.arange(_RESAMPLED)[:, None]
+    return np.bincount(cells.ravel(), minlength=_RESAMPLED * count).reshape(_RESAMPLED, count) / count
 
 
 def jackknife_error(without_each: Sequence[float] | None) -> float | None:

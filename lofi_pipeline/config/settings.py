@@ -251,9 +251,24 @@ class EvaluationSettings(_Section):
 
 
 class RetentionSettings(_Section):
-    """Which checkpoints keep their weights, beside the latest."""
+    """Which checkpoints keep their weights, beside the latest and the best. None loses them before 4 of its lineage are scored,
+    or training ended.
+    """
 
-    keep_best: Count = Field(default=3, description="How many with the lowest FAD keep theirs")
+    keep_best: Count = Field(
+        default=3,
+        description="How many with the lowest FAD keep theirs; so do those whose FAD is not separable from the last of these",
+    )
+    keep_most: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Most that keep theirs where more are not separable, at least keep_best; the lower CLAP score goes first. "
+        "Without it: no limit",
+    )
+    max_gb: Annotated[float, Field(gt=0, json_schema_extra={"unit": "GB"})] | None = Field(
+        default=None,
+        description="Most that weights may take while more than keep_best are kept; the lower CLAP score goes first. "
+        "Without it: no limit",
+    )
 
 
 class PipelineConfig(Entity, BaseSettings):

@@ -75,7 +75,7 @@ def median_bandwidth(tracks: Sequence[np.ndarray]) -> float:
     step = -(-len(rows) // _MOST_FOR_MEDIAN)
     rows = rows[::step]
     upper = np.triu_indices(len(rows), 1)
-    return float(np.sqrt(np.median(_squared_distances(rows, rows)[upper]))) if len(rows) > 1 else 0.0
+    return float(np.sqrt(np.median(squared_distances(rows, rows)[upper]))) if len(rows) > 1 else 0.0
 
 
 def _sums(one: Sequence[np.ndarray], other: Sequence[np.ndarray], bandwidth: float) -> np.ndarray:
@@ -86,7 +86,7 @@ def _sums(one: Sequence[np.ndarray], other: Sequence[np.ndarray], bandwidth: flo
     by_row = np.concatenate(
         [
             np.add.reduceat(
-                np.exp(-_squared_distances(rows[at : at + _CHUNK], columns) / (2 * bandwidth**2)),
+                np.exp(-squared_distances(rows[at : at + _CHUNK], columns) / (2 * bandwidth**2)),
                 starts,
                 axis=1,
             )
@@ -96,6 +96,7 @@ def _sums(one: Sequence[np.ndarray], other: Sequence[np.ndarray], bandwidth: flo
     return np.add.reduceat(by_row, np.cumsum([0, *(len(group) for group in one[:-1])]), axis=0)
 
 
-def _squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """float64 [n, m], between rows [n, D] and [m, D]."""
     squares = np.sum(one**2, axis=1)[:, None] + np.sum(other**2, axis=1) - 2 * one @ other.T
     return np.maximum(squares, 0.0)

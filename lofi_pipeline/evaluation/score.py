@@ -105,6 +105,7 @@ def _scores(
             fad_score=found.fad,
             clap_score=found.clap,
             style_coverage=found.style_coverage or None,
+            precision=found.precision,
         ),
         step=step,
         key=key,
@@ -113,6 +114,7 @@ def _scores(
         reference_windows=len(reference.embeddings),
         generated_windows=found.windows,
         samples=samples,
+        fad_leaving_out=found.leaving_out,
     )
 
 
