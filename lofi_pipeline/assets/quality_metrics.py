@@ -129,7 +129,9 @@ def _better(metrics: QualityMetrics, base: QualityMetrics) -> dg.AssetCheckResul
 
 def _facts(scores: Scores, base: Scores) -> Facts:
     """The scores of a checkpoint and of its base, by the data model's names."""
-    metrics, coverage = scores.metrics, scores.metrics.style_coverage or {}
+    from lofi_pipeline.evaluation.names import score_names
+
+    metrics, coverage, names = scores.metrics, scores.metrics.style_coverage or {}, score_names(scores.key)
     return {
         "fad_score": rounded(metrics.fad_score),
         "clap_score": rounded(metrics.clap_score),
@@ -141,7 +143,33 @@ def _facts(scores: Scores, base: Scores) -> Facts:
         "styles_generated": sum(outcome.generated for outcome in coverage.values()),
         "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
         "embedder": f"{scores.key.embedder} ({scores.key.embedder_sha256[:12]})",
+        "names": f"fad_score is {names.fad}, clap_score is {names.clap}",
+        **_precision_facts(scores),
     }
+
+
+def _precision_facts(scores: Scores) -> Facts:
+    """Errors, and what is weak; numbers that were not measured are left out."""
+    from lofi_pipeline.checkpoints.compare import clap_interval
+    from lofi_pipeline.evaluation.weaknesses import weaknesses
+
+    precision, interval = scores.metrics.precision, clap_interval(scores)
+    facts: Facts = {}
+    if interval:
+        facts["clap_interval"] = f"{interval[0]:.4g} to {interval[1]:.4g}"
+    if precision:
+        shown = ("fad_se_by_clip", "fad_se_by_track", "fad_infinity", "kad", "kad_se", "kad_fixed")
+        values = {name: getattr(precision, name) for name in ("fad_se", *shown)}
+        facts |= {name: rounded(value) for name, value in values.items() if value is not None}
+        facts |= {"clips": precision.clips, "reference_tracks": precision.reference_tracks}
+        if precision.floor:
+            facts["floor_by_track"] = " / ".join(f"{value:.4g}" for value in precision.floor)
+    if scores.memorised:
+        rows = [(item.sample, item.track, f"{item.share:.0%}") for item in scores.memorised]
+        facts["memorised"] = table(["sample", "training track", "share"], rows)
+    if weak := weaknesses(precision):
+        facts["warnings"] = table(["what is weak in these scores"], [[sentence] for sentence in weak])
+    return facts
 
 
 def _version_of(root: DataRoot, dataset_hash: str) -> DatasetVersion:
