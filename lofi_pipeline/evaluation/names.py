@@ -24,6 +24,11 @@ class ScoreNames(NamedTuple):
         """Whether prompts are judged by CLAP, so that others may call the number its score."""
         return self.clap == _clap_name("clap")
 
+    @property
+    def is_nano(self) -> bool:
+        """Whether FAD is measured with nano, which others do not know."""
+        return self.fad == fad_name("nano")
+
 
 def score_names(key: ScoreKey | None) -> ScoreNames:
     """The names of scores of a key; general ones where it is not known."""
