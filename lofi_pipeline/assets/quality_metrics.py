@@ -153,7 +153,7 @@ def _precision_facts(scores: Scores) -> Facts:
     from lofi_pipeline.checkpoints.compare import clap_interval
     from lofi_pipeline.evaluation.weaknesses import weaknesses
 
-    precision, interval = scores.metrics.precision, clap_interval(scores)
+    precision, interval = scores.precision, clap_interval(scores)
     facts: Facts = {}
     if interval:
         facts["clap_interval"] = f"{interval[0]:.4g} to {interval[1]:.4g}"

@@ -147,7 +147,7 @@ def _facts(checkpoint: CheckpointFolder) -> dict[str, str]:
     }
     if checkpoint.scores:
         metrics, names = checkpoint.scores.metrics, score_names(checkpoint.scores.key)
-        error = metrics.precision.fad_se if metrics.precision else None
+        error = checkpoint.scores.precision.fad_se if checkpoint.scores.precision else None
         facts[names.fad] = f"{metrics.fad_score:.4f}" + ("" if error is None else f" +- {error:.4f}")
         facts[names.clap] = f"{metrics.clap_score:.4f}"
     return facts

@@ -16,7 +16,6 @@ from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.tables import attributions, caption_facts, languages_of, obligation_rows
 from lofi_pipeline.audit.training_facts import (
-    base_metrics,
     cache_facts,
     caption_wordings,
     configuration_of,
@@ -97,6 +96,7 @@ def _report(
     version, sources, tracks = judged.version, judged.sources, judged.tracks
     checkpoint, lineage = judged.subject.checkpoint, audited.lineage
     held_out = [track for track in tracks if track.split is Split.VALIDATION]
+    of_base = base_scores(root, checkpoint) if checkpoint else None
     return AuditReport(
         subject=audited,
         made=made,
@@ -120,7 +120,8 @@ def _report(
         caches=cache_facts(root, version, lineage.base if lineage else None),
         training=training_facts(checkpoint) if checkpoint else None,
         configuration=configuration_of(lineage, config) if lineage else {},
-        base_metrics=base_metrics(root, checkpoint) if checkpoint else None,
+        base_metrics=of_base.metrics if of_base else None,
+        base_precision=of_base.precision if of_base else None,
         reference=[track.track_id for track in held_out],
         integrity=integrity,
         findings=findings,
@@ -146,6 +147,7 @@ def _audited(root: DataRoot, subject: Subject, verified: VerifiedVersion) -> Aud
         record=record,
         metrics=scores.metrics if scores else None,
         score_key=scores.key if scores else None,
+        precision=scores.precision if scores else None,
     )
 
 

@@ -136,7 +136,7 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     if best is None or best.found.record is None:
         return Scoreboard.model_validate(fields)
     names = score_names(best.scores.key)
-    precision = best.scores.metrics.precision
+    precision = best.scores.precision
     name = best.found.folder.name
     fields |= {
         "best_checkpoint": name,
@@ -163,7 +163,7 @@ def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
 
     if scores is None:
         return dict.fromkeys(ScoreLine.model_fields) | {"memorised": [], "separable_from_best": False}
-    metrics, precision = scores.metrics, scores.metrics.precision
+    metrics, precision = scores.metrics, scores.precision
     alike = best is not None and best.scores.key == scores.key
     return {
         "fad": metrics.fad_score,

@@ -171,6 +171,7 @@ def _training(root: DataRoot) -> TrainingState | None:
     found = scan_checkpoints(root)
     best = best_checkpoint(found)
     scores = best.scores.metrics if best else None
+    precision = best.scores.precision if best else None
     names = score_names(best.scores.key if best else None)
     return TrainingState(
         lineage=lineage.lineage[:12],
@@ -185,7 +186,7 @@ def _training(root: DataRoot) -> TrainingState | None:
         fad_name=names.fad,
         clap_name=names.clap,
         fad=scores.fad_score if scores else None,
-        fad_se=scores.precision.fad_se if scores and scores.precision else None,
+        fad_se=precision.fad_se if precision else None,
         clap=scores.clap_score if scores else None,
         of_this_dataset=lineage.dataset_hash == current_hash(root),
     )

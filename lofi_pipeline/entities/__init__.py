@@ -28,7 +28,6 @@ from lofi_pipeline.entities.base import (
 from lofi_pipeline.entities.checkpoint import (
     Checkpoint,
     HumanEvaluation,
-    Precision,
     QualityMetrics,
     StyleOutcome,
     checkpoint_id_of,
@@ -66,6 +65,7 @@ from lofi_pipeline.entities.lineage import (
     LeavingOut,
     Lineage,
     MemorisedSample,
+    Precision,
     Sample,
     ScoreKey,
     Scores,

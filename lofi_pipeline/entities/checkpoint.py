@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
-from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp
 
 DEFAULT_CHECKPOINT_INTERVAL = 5000
 CHECKPOINT_PATTERN = "epoch=0-step=*_lora"
@@ -83,56 +83,6 @@ class HumanEvaluation(Entity):
     date: date
 
 
-def _absent(value: object) -> bool:
-    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
-    return value is None
-
-
-class Precision(Entity):
-    """How far the scores of one checkpoint can be trusted, and what they were measured on."""
-
-    clips: int = Field(ge=0, description="Clips of validation prompts: what FAD and KAD are measured on")
-    reference_tracks: int = Field(ge=0, description="Validation tracks that they are compared with")
-    reference_styles: int = Field(ge=0, description="Styles among those tracks")
-    duplicates: list[list[TrackId]] = Field(
-        default_factory=list, description="Pairs of validation tracks that are heard as the same music"
-    )
-    fad_se_by_clip: float | None = Field(
-        default=None,
-        ge=0,
-        description="Standard error of FAD: other noise and other prompts, the same reference",
-    )
-    fad_se_by_track: float | None = Field(
-        default=None, ge=0, description="Standard error of FAD: other validation tracks, and their prompts"
-    )
-    fad_infinity: float | None = Field(
-        default=None, ge=0, description="FAD that endlessly many clips would have"
-    )
-    kad: float | None = Field(
-        default=None, description="Kernel audio distance, its bandwidth the median distance in the reference"
-    )
-    kad_se: float | None = Field(default=None, ge=0, description="Standard error of KAD")
-    kad_fixed: float | None = Field(default=None, description="Kernel audio distance of a fixed bandwidth")
-    clap_interval: tuple[float, float] | None = Field(
-        default=None, description="95 % interval of the CLAP score, over clips"
-    )
-    floor: tuple[float, float, float] | None = Field(
-        default=None,
-        description="FAD between random halves of the validation tracks: a tenth of the splits lies below, half, a tenth above",
-    )
-    floor_windows: int | None = Field(
-        default=None,
-        ge=1,
-        description="Windows on each side of that floor: those of the clips, or as many as there are",
-    )
-
-    @property
-    def fad_se(self) -> float | None:
-        """The larger of both standard errors: that of what was drawn at random with the greater effect."""
-        known = [value for value in (self.fad_se_by_clip, self.fad_se_by_track) if value is not None]
-        return max(known, default=None)
-
-
 class QualityMetrics(Entity):
     """Quality evaluation of one checkpoint."""
 
@@ -142,6 +92,3 @@ class QualityMetrics(Entity):
     clap_score: float = Field(ge=-1, le=1, description="Mean text-audio cosine")
     style_coverage: dict[StyleId, StyleOutcome] | None = Field(default=None, description="Success by style")
     human_evaluation: HumanEvaluation | None = Field(default=None, description="Listening test")
-    precision: Precision | None = Field(
-        default=None, exclude_if=_absent, description="Errors and sizes of the samples; None: not measured"
-    )

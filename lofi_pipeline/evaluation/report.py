@@ -68,7 +68,7 @@ def plot_scores(scores: Sequence[Scores], losses: Sequence[LossPoint] = (), *, d
 
 
 def _sizes(scores: Scores) -> str:
-    precision = scores.metrics.precision
+    precision = scores.precision
     return f" on {precision.clips} clips against {precision.reference_tracks} tracks" if precision else ""
 
 
@@ -85,7 +85,7 @@ def _draw_fad(chart: Axes, scores: list[Scores]) -> None:
     choice = choose([item for item in scores if item.step])
     for item in scores:
         metrics = item.metrics
-        error = metrics.precision.fad_se if metrics.precision else None
+        error = item.precision.fad_se if item.precision else None
         if error is not None:
             spread = [[min(2 * error, metrics.fad_score)], [2 * error]]
             chart.errorbar(item.step, metrics.fad_score, yerr=spread, color=_BLUE, capsize=3, linewidth=1)
@@ -126,7 +126,7 @@ def _draw_fad(chart: Axes, scores: list[Scores]) -> None:
 
 def _draw_floor(chart: Axes, scores: list[Scores]) -> None:
     """What real music scores against other real music; of older scores, against the same tracks."""
-    bands = [item.metrics.precision.floor for item in scores if item.metrics.precision]
+    bands = [item.precision.floor for item in scores if item.precision]
     band = next((found for found in reversed(bands) if found), None)
     floors = [item.floor_fad for item in scores if item.floor_fad is not None]
     if band:

@@ -105,7 +105,6 @@ def _scores(
             fad_score=found.fad,
             clap_score=found.clap,
             style_coverage=found.style_coverage or None,
-            precision=found.precision,
         ),
         step=step,
         key=key,
@@ -114,6 +113,7 @@ def _scores(
         reference_windows=len(reference.embeddings),
         generated_windows=found.windows,
         samples=samples,
+        precision=found.precision,
         fad_leaving_out=found.leaving_out,
     )
 

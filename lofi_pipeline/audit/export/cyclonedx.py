@@ -24,7 +24,15 @@ from lofi_pipeline.audit.export.reuse import NOBODY, owner_of
 from lofi_pipeline.audit.export.sources import SHEETS
 from lofi_pipeline.audit.export.spdx_licence import REFERENCE, all_of, is_expression, is_listed
 from lofi_pipeline.audit.export.surroundings import Surroundings, checkpoint_file
-from lofi_pipeline.entities import AuditReport, AuditVerdict, QualityMetrics, SourceRow, SubjectKind, TrackRow
+from lofi_pipeline.entities import (
+    AuditReport,
+    AuditVerdict,
+    Precision,
+    QualityMetrics,
+    SourceRow,
+    SubjectKind,
+    TrackRow,
+)
 from lofi_pipeline.evaluation.names import ScoreNames, score_names
 
 if TYPE_CHECKING:
@@ -389,21 +397,22 @@ def _model_card(report: AuditReport, dataset: str) -> Json:
     }
     measured = [
         entry
-        for metrics, part in (
-            (report.subject.metrics, "checkpoint"),
-            (report.base_metrics, "base model alone"),
+        for metrics, precision, part in (
+            (report.subject.metrics, report.subject.precision, "checkpoint"),
+            (report.base_metrics, report.base_precision, "base model alone"),
         )
         if metrics
-        for entry in _measured(score_names(report.subject.score_key), metrics, part)
+        for entry in _measured(score_names(report.subject.score_key), metrics, precision, part)
     ]
     if measured:
         card["quantitativeAnalysis"] = {"performanceMetrics": measured}
     return card
 
 
-def _measured(names: ScoreNames, metrics: QualityMetrics, part: str) -> list[Json]:
+def _measured(
+    names: ScoreNames, metrics: QualityMetrics, precision: Precision | None, part: str
+) -> list[Json]:
     """Performance metrics, with the intervals that were measured: of FAD, two standard errors on each side."""
-    precision = metrics.precision
     error, clap = (precision.fad_se, precision.clap_interval) if precision else (None, None)
     fad = None if error is None else (max(0.0, metrics.fad_score - 2 * error), metrics.fad_score + 2 * error)
     entries = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lofi_pipeline.audit.export.format import count, number
-from lofi_pipeline.entities import AuditReport, QualityMetrics
+from lofi_pipeline.entities import AuditReport, Precision, QualityMetrics
 from lofi_pipeline.evaluation.names import ScoreNames, score_names
 from lofi_pipeline.evaluation.weaknesses import weaknesses
 
@@ -28,32 +28,30 @@ class ScoreTable(NamedTuple):
 
 def score_table(report: AuditReport) -> ScoreTable | None:
     """Of the subject and its base; None where it was not evaluated."""
-    metrics, key = report.subject.metrics, report.subject.score_key
+    metrics, key, precision = report.subject.metrics, report.subject.score_key, report.subject.precision
     if metrics is None:
         return None
     names = score_names(key)
-    rows = [_row(report.subject.name, metrics)]
+    rows = [_row(report.subject.name, metrics, precision)]
     if report.base_metrics:
-        rows.append(_row("base model alone", report.base_metrics))
+        rows.append(_row("base model alone", report.base_metrics, report.base_precision))
     sentences = []
     if key:
         judges = names.text_embedder.partition(" ")[0]
         text = "" if judges == key.embedder else f"; prompts are judged by {names.text_embedder}"
         sentences.append(f"Measured with {key.embedder} ({key.embedder_sha256}){text}.")
-    return ScoreTable(names, tuple(rows), (*sentences, *_sizes(metrics), *weaknesses(metrics.precision)))
+    return ScoreTable(names, tuple(rows), (*sentences, *_sizes(precision), *weaknesses(precision)))
 
 
-def _row(model: str, metrics: QualityMetrics) -> ScoreRow:
-    precision = metrics.precision
+def _row(model: str, metrics: QualityMetrics, precision: Precision | None) -> ScoreRow:
     error = "" if precision is None or precision.fad_se is None else f" ± {number(precision.fad_se)}"
     interval = precision.clap_interval if precision else None
     between = f" ({number(interval[0])} to {number(interval[1])})" if interval else ""
     return ScoreRow(model, f"{number(metrics.fad_score)}{error}", f"{number(metrics.clap_score)}{between}")
 
 
-def _sizes(metrics: QualityMetrics) -> list[str]:
+def _sizes(precision: Precision | None) -> list[str]:
     """What the scores were measured on, and what else was measured."""
-    precision = metrics.precision
     if precision is None:
         return []
     sizes = (
