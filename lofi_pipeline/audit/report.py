@@ -16,6 +16,7 @@ from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.tables import attributions, caption_facts, languages_of, obligation_rows
 from lofi_pipeline.audit.training_facts import (
+    base_scores,
     cache_facts,
     caption_wordings,
     configuration_of,
