@@ -54,8 +54,10 @@ def test_what_is_not_separable_from_the_last_that_stays_stays_too():
     assert pruned(*FIVE, keep_best=2, error=0.06) == [10]  # 30 is not separable from 40
 
 
-def test_of_equal_fad_nothing_is_told_apart():
-    assert pruned((10, 0.2), (20, 0.2), (30, 0.2), (40, 0.9), keep_best=1) == []
+def test_of_equal_fad_nothing_is_told_apart_and_where_one_must_go_the_earlier_step_is_better():
+    four: list[Case] = [(10, 0.2), (20, 0.2), (30, 0.2), (40, 0.9)]
+    assert pruned(*four, keep_best=1) == []
+    assert pruned(*four, keep_best=1, keep_most=1) == [20, 30]
 
 
 def test_where_no_error_was_measured_nothing_is_removed_but_for_a_limit():
