@@ -32,7 +32,7 @@ def weaknesses(precision: Precision | None) -> list[str]:
         )
     if precision.fad_se is None:
         found.append(
-            "There are too few clips or tracks to measure the error of FAD; raise evaluation.validation_prompts."
+            "There are too few clips or tracks to measure the error of FAD; raise evaluation.validation_prompts, or set evaluation.size."
         )
     return found
 
