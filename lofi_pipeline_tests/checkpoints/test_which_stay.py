@@ -20,9 +20,10 @@ def pruned(
     error: float | None = 0.0,
     clap: Mapping[int, float] | None = None,
     gigabytes: float = 0,
+    by_clap: tuple[int, ...] = (),
     **limits: float,
 ) -> list[int]:
-    """The steps that lose their weights, each of so many gigabytes."""
+    """The steps that lose their weights, each of so many gigabytes; `by_clap`: those that another embedder scored."""
     records: dict[str, CheckpointRecord] = {}
     scores: dict[str, Scores] = {}
     for step, fad in cases:
@@ -30,7 +31,13 @@ def pruned(
         records[record.partition_key] = record
         if fad is not None:
             follows = (clap or {}).get(step, 0.5)
-            scores[record.partition_key] = make_scores(step, fad, error=error, clap=[follows, follows])
+            scores[record.partition_key] = make_scores(
+                step,
+                fad,
+                error=error,
+                clap=[follows, follows],
+                embedder="clap" if step in by_clap else "nano",
+            )
     settings = RetentionSettings.parse({"keep_best": keep_best, **limits}, where="test")
     sizes = dict.fromkeys(records, round(gigabytes * 1e9))
     plan = plan_retention(list(records.values()), scores, settings, sizes)
@@ -45,6 +52,10 @@ def test_as_many_as_asked_for_stay_the_lowest_fad_first_and_the_latest_beside_th
     assert pruned(*FIVE, keep_best=2) == [10, 30]
     assert pruned(*FIVE, keep_best=3) == [10]
     assert pruned(*FIVE, keep_best=5) == []
+
+
+def test_what_another_embedder_scored_is_no_comparison():
+    assert pruned(*FIVE, keep_best=1, by_clap=(20, 30)) == [10, 30]
 
 
 def test_what_is_not_separable_from_the_last_that_stays_stays_too():
@@ -71,6 +82,8 @@ def test_a_limit_takes_the_lower_clap_score_first_and_never_the_best_by_fad():
     assert pruned(*FIVE, keep_best=1, keep_most=3, **asked) == [30]
     assert pruned(*FIVE, keep_best=1, keep_most=2, **asked) == [30, 40]
     assert pruned(*FIVE, keep_best=1, keep_most=1, **asked) == [10, 30, 40]
+    asked_two = asked | {"clap": clap | {40: 0.0}}
+    assert pruned(*FIVE, keep_best=2, keep_most=2, **asked_two) == [10, 30]  # not number 2 by FAD
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=5, **asked) == []
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=4.5, **asked) == [30]
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=0.1, **asked) == [10, 30, 40]
