@@ -89,6 +89,11 @@ def test_a_limit_takes_the_lower_clap_score_first_and_never_the_best_by_fad():
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=0.1, **asked) == [10, 30, 40]
 
 
+def test_no_limit_takes_the_one_that_is_called_best():
+    follows = {10: 0.9, 20: 0.1, 30: 0.2, 40: 0.3, 50: 0.0}
+    assert pruned(*FIVE, keep_best=1, keep_most=1, error=0.2, clap=follows) == [30, 40]
+
+
 def test_nothing_is_removed_before_four_are_scored_or_training_ended():
     three: list[Case] = [(10, 0.4), (20, 0.1), (30, 0.3)]
     assert pruned(*three, keep_best=1) == pruned(*three, (40, None), keep_best=1) == []
