@@ -86,6 +86,8 @@ def test_a_limit_takes_the_lower_clap_score_first_and_never_the_best_by_fad():
     assert pruned(*FIVE, keep_best=2, keep_most=2, **asked_two) == [10, 30]  # not number 2 by FAD
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=5, **asked) == []
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=4.5, **asked) == [30]
+    # What goes by rank makes room before anything that is not separable must
+    assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=3.5, error=0.06) == [10, 30]
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=0.1, **asked) == [10, 30, 40]
 
 
