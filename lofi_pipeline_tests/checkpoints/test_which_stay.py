@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from lofi_pipeline.checkpoints.retention import plan_retention
 from lofi_pipeline.config import RetentionSettings
@@ -78,7 +79,7 @@ def test_where_no_error_was_measured_nothing_is_removed_but_for_a_limit():
 
 def test_a_limit_takes_the_lower_clap_score_first_and_never_the_best_by_fad():
     clap = {10: 0.3, 20: 0.5, 30: 0.1, 40: 0.2, 50: 0.0}
-    asked = {"error": 0.2, "clap": clap}
+    asked: dict[str, Any] = {"error": 0.2, "clap": clap}
     assert pruned(*FIVE, keep_best=1, keep_most=3, **asked) == [30]
     assert pruned(*FIVE, keep_best=1, keep_most=2, **asked) == [30, 40]
     assert pruned(*FIVE, keep_best=1, keep_most=1, **asked) == [10, 30, 40]
