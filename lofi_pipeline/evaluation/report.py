@@ -121,7 +121,7 @@ def _draw_fad(chart: Axes, scores: list[Scores]) -> None:
         )
     _draw_floor(chart, scores)
     chart.set_ylim(bottom=0)
-    chart.set_ylabel(f"{name} +- 2 SE, lower is better")
+    chart.set_ylabel(f"{name} +- 2 SE")
 
 
 def _draw_floor(chart: Axes, scores: list[Scores]) -> None:

@@ -83,7 +83,7 @@ def test_a_limit_takes_the_lower_clap_score_first_and_never_the_best_by_fad():
     assert pruned(*FIVE, keep_best=1, keep_most=3, **asked) == [30]
     assert pruned(*FIVE, keep_best=1, keep_most=2, **asked) == [30, 40]
     assert pruned(*FIVE, keep_best=1, keep_most=1, **asked) == [10, 30, 40]
-    asked_two = asked | {"clap": clap | {40: 0.0}}
+    asked_two: dict[str, Any] = asked | {"clap": clap | {40: 0.0}}
     assert pruned(*FIVE, keep_best=2, keep_most=2, **asked_two) == [10, 30]  # not number 2 by FAD
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=5, **asked) == []
     assert pruned(*FIVE, keep_best=1, gigabytes=1, max_gb=4.5, **asked) == [30]
