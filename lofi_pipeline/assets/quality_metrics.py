@@ -13,6 +13,7 @@ from lofi_pipeline.assets.lora_checkpoints import Facts, known_checkpoints
 from lofi_pipeline.assets.metadata import picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, QualityMetrics, RecordError, Scores
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot, content_sha256
@@ -59,21 +60,21 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
 
     version = _version_of(root, read_record(folder))
     found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
-    plan = prune(root, config.retention.keep_best)
+    plan = prune(root, config.retention)
     return _standing(root, folder, found.record, found.scores, lambda: (found.base, plan)).result()
 
 
 def standing_scores(workspace: Workspace) -> Iterator[Standing]:
     """The scores of every checkpoint that has them, also of former trainings, in the order they landed."""
-    root, keep_best = workspace.root, workspace.config.retention.keep_best
+    root, retention = workspace.root, workspace.config.retention
     for found, record in known_checkpoints(root):
         if found.scores and record.checkpoint.is_valid:
-            behind = cache(partial(_base_and_plan, root, found.folder, record, found.scores, keep_best))
+            behind = cache(partial(_base_and_plan, root, found.folder, record, found.scores, retention))
             yield _standing(root, found.folder, record, found.scores, behind)
 
 
 def _base_and_plan(
-    root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores, keep_best: int
+    root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores, retention: RetentionSettings
 ) -> "tuple[Scores, RetentionPlan]":
     """The base's scores and what retention decides. The evaluation is not over while one of them is to be made still."""
     from lofi_pipeline.checkpoints.folder import scan_checkpoints
@@ -82,7 +83,7 @@ def _base_and_plan(
     from lofi_pipeline.evaluation.records import read_base_scores
 
     base = read_base_scores(root, record.lineage.base.sha256, scores.key)
-    plan = retention_of(scan_checkpoints(root, folder.parent), keep_best)
+    plan = retention_of(scan_checkpoints(root, folder.parent), retention)
     to_be_pruned = plan.prune and not record.pruned and folder.parent == root.checkpoints
     if base is None or to_be_pruned:
         raise EvaluationError(f"{folder.name}: its evaluation was ended before it was complete")
@@ -128,7 +129,9 @@ def _better(metrics: QualityMetrics, base: QualityMetrics) -> dg.AssetCheckResul
 
 def _facts(scores: Scores, base: Scores) -> Facts:
     """The scores of a checkpoint and of its base, by the data model's names."""
-    metrics, coverage = scores.metrics, scores.metrics.style_coverage or {}
+    from lofi_pipeline.evaluation.names import score_names
+
+    metrics, coverage, names = scores.metrics, scores.metrics.style_coverage or {}, score_names(scores.key)
     return {
         "fad_score": rounded(metrics.fad_score),
         "clap_score": rounded(metrics.clap_score),
@@ -140,7 +143,33 @@ def _facts(scores: Scores, base: Scores) -> Facts:
         "styles_generated": sum(outcome.generated for outcome in coverage.values()),
         "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
         "embedder": f"{scores.key.embedder} ({scores.key.embedder_sha256[:12]})",
+        "names": f"fad_score is {names.fad}, clap_score is {names.clap}",
+        **_precision_facts(scores),
     }
+
+
+def _precision_facts(scores: Scores) -> Facts:
+    """Errors, and what is weak; numbers that were not measured are left out."""
+    from lofi_pipeline.checkpoints.compare import clap_interval
+    from lofi_pipeline.evaluation.weaknesses import weaknesses
+
+    precision, interval = scores.precision, clap_interval(scores)
+    facts: Facts = {}
+    if interval:
+        facts["clap_interval"] = f"{interval[0]:.4g} to {interval[1]:.4g}"
+    if precision:
+        shown = ("fad_se_by_clip", "fad_se_by_track", "fad_infinity", "kad", "kad_se", "kad_fixed")
+        values = {name: getattr(precision, name) for name in ("fad_se", *shown)}
+        facts |= {name: rounded(value) for name, value in values.items() if value is not None}
+        facts |= {"clips": precision.clips, "reference_tracks": precision.reference_tracks}
+        if precision.floor:
+            facts["floor_by_track"] = " / ".join(f"{value:.4g}" for value in precision.floor)
+    if scores.memorised:
+        rows = [(item.sample, item.track, f"{item.share:.0%}") for item in scores.memorised]
+        facts["memorised"] = table(["sample", "training track", "share"], rows)
+    if weak := weaknesses(precision):
+        facts["warnings"] = table(["what is weak in these scores"], [[sentence] for sentence in weak])
+    return facts
 
 
 def _version_of(root: DataRoot, record: CheckpointRecord) -> DatasetVersion:

@@ -16,6 +16,7 @@ from lofi_pipeline.audit.subject import Subject, find_subject
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.entities import DatasetVersion, Entity, SubjectKind, VersionTrack
 from lofi_pipeline.entities.base import Sha256, TrackId
+from lofi_pipeline.evaluation.names import score_names
 
 FACTS = (
     "licence",
@@ -145,8 +146,10 @@ def _facts(checkpoint: CheckpointFolder) -> dict[str, str]:
         "data set": UNKNOWN_DATASET if lineage.imported else lineage.dataset_hash[:12],
     }
     if checkpoint.scores:
-        facts["FAD"] = f"{checkpoint.scores.metrics.fad_score:.4f} ({checkpoint.scores.key.embedder})"
-        facts["CLAP"] = f"{checkpoint.scores.metrics.clap_score:.4f}"
+        metrics, names = checkpoint.scores.metrics, score_names(checkpoint.scores.key)
+        error = checkpoint.scores.precision.fad_se if checkpoint.scores.precision else None
+        facts[names.fad] = f"{metrics.fad_score:.4f}" + ("" if error is None else f" +- {error:.4f}")
+        facts[names.clap] = f"{metrics.clap_score:.4f}"
     return facts
 
 

@@ -17,7 +17,7 @@ from lofi_pipeline.audit.judged import JudgedSubject, judge_subject
 from lofi_pipeline.audit.subject import Subject
 from lofi_pipeline.audit.tables import attributions, caption_facts, languages_of, obligation_rows
 from lofi_pipeline.audit.training_facts import (
-    base_metrics,
+    base_scores,
     cache_facts,
     caption_wordings,
     configuration_of,
@@ -100,6 +100,7 @@ def _report(
     version, sources, tracks = judged.version, judged.sources, judged.tracks
     checkpoint, lineage, imported = judged.subject.checkpoint, audited.lineage, judged.subject.imported
     held_out = [track for track in tracks if track.split is Split.VALIDATION]
+    of_base = base_scores(root, checkpoint) if checkpoint else None
     return AuditReport(
         subject=audited,
         made=made,
@@ -123,7 +124,8 @@ def _report(
         caches=cache_facts(root, version, lineage.base if lineage else None),
         training=training_facts(checkpoint) if checkpoint and not imported else None,
         configuration=configuration_of(lineage, config) if lineage else {},
-        base_metrics=base_metrics(root, checkpoint) if checkpoint else None,
+        base_metrics=of_base.metrics if of_base else None,
+        base_precision=of_base.precision if of_base else None,
         reference=[track.track_id for track in held_out],
         integrity=integrity,
         findings=findings,
@@ -150,6 +152,7 @@ def _audited(root: DataRoot, subject: Subject, verified: VerifiedVersion) -> Aud
         record=record,
         metrics=scores.metrics if scores else None,
         score_key=scores.key if scores else None,
+        precision=scores.precision if scores else None,
     )
 
 

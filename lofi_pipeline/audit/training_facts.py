@@ -20,7 +20,6 @@ from lofi_pipeline.entities import (
     Captions,
     DatasetVersion,
     Lineage,
-    QualityMetrics,
     RecordError,
     Scores,
     TrainingFacts,
@@ -93,14 +92,14 @@ def _text(path: Path) -> str:
         return file.read(MAX_LICENCE_BYTES).decode("utf-8", "replace")
 
 
-def base_metrics(root: DataRoot, checkpoint: CheckpointFolder) -> QualityMetrics | None:
+def base_scores(root: DataRoot, checkpoint: CheckpointFolder) -> Scores | None:
     """Scores of the base without the LoRA that were measured with exactly the checkpoint's key."""
     if checkpoint.record is None or checkpoint.scores is None:
         return None
     name = content_sha256([checkpoint.record.lineage.base.sha256, checkpoint.scores.key])
     path = root.metadata / "base_scores" / f"{name}.json"
     try:
-        return Scores.parse(read_json(path), where=str(path)).metrics
+        return Scores.parse(read_json(path), where=str(path))
     except (OSError, RecordError):
         return None
 

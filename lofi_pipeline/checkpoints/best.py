@@ -1,11 +1,14 @@
-"""Which checkpoint is the best: the lowest FAD among scores that can be compared. Torch-free."""
+"""Which checkpoint is the best, and why: what scores can tell apart decides, never their noise. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from lofi_pipeline.checkpoints.compare import Verdict, clap_difference, fad_difference
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
-from lofi_pipeline.entities import Scores
+from lofi_pipeline.entities import ScoreKey, Scores
 
 
 def rank(scores: Scores) -> tuple[float, int]:
@@ -13,18 +16,114 @@ def rank(scores: Scores) -> tuple[float, int]:
     return scores.metrics.fad_score, scores.step
 
 
-def best_checkpoint(found: Sequence[CheckpointFolder]) -> CheckpointFolder | None:
+class Choice(NamedTuple):
+    """One of several scores of one key, and the sentence that says why."""
+
+    scores: Scores
+    why: str
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best checkpoint, and the sentence that says why."""
+
+    found: CheckpointFolder
+    why: str
+
+    @property
+    def scores(self) -> Scores:
+        """Its scores."""
+        assert self.found.scores is not None
+        return self.found.scores
+
+
+def best_checkpoint(found: Sequence[CheckpointFolder], pinned: str | None = None) -> Best | None:
     """The best of those that are valid, have their weights and were scored; None without any.
 
     Scores of different keys, made by different embedders say, are numbers of different scales. Those of the key that was
-    scored last count: it is that of the settings in use now.
+    scored last count: it is that of the settings in use now. Among them `choose` decides, unless a person has `pinned` one, by
+    its id.
     """
-    scored = [
-        (item.scores, item)
-        for item in found
-        if item.scores and item.record and item.record.checkpoint.is_valid and not item.record.pruned
-    ]
+    scored = [(item.scores, item) for item in found if item.scores and _is_usable(item)]
     if not scored:
         return None
-    key = max(scored, key=lambda pair: (pair[0].metrics.evaluation_date, pair[0].step))[0].key
-    return min((pair for pair in scored if pair[0].key == key), key=lambda pair: rank(pair[0]))[1]
+    if pin := next((item for _, item in scored if item.folder.name == pinned), None):
+        return Best(pin, f"{pin.step}: pinned by a person")
+    key = present_key([scores for scores, _ in scored])
+    alike = {scores.step: (scores, item) for scores, item in scored if scores.key == key}
+    choice = choose([scores for scores, _ in alike.values()])
+    return Best(alike[choice.scores.step][1], choice.why) if choice else None
+
+
+def present_key(scores: Sequence[Scores]) -> ScoreKey | None:
+    """The key of what was scored last, which is that of the settings in use now."""
+    latest = max(scores, key=lambda item: (item.metrics.evaluation_date, item.step), default=None)
+    return latest.key if latest else None
+
+
+def choose(scores: Sequence[Scores]) -> Choice | None:
+    """Among those not separable from the lowest FAD, the one that follows prompts better; where that is not separable either,
+    the earlier step. One that repeats its training tracks is never chosen. The scores have one key; None where none is left.
+    """
+    honest = [item for item in scores if not item.memorised]
+    if not honest:
+        return None
+    lowest = min(honest, key=rank)
+    near = [item for item in honest if item is lowest or not is_separable(item, lowest)]
+    follows = max(near, key=lambda item: (item.metrics.clap_score, -item.step))
+    alike = [item for item in near if item is follows or not _follows_better(follows, item)]
+    best = min(alike, key=lambda item: item.step)
+    return Choice(
+        best, f"{best.step}: {_reason(best, lowest, follows, near, honest)}{_left_out(scores, honest)}"
+    )
+
+
+def is_separable(one: Scores, other: Scores) -> bool:
+    """Whether two FADs are told apart by more than their noise. Without a measured error, every difference counts as one."""
+    difference = fad_difference(one, other)
+    if difference.verdict is Verdict.UNKNOWN:
+        return difference.value != 0
+    return difference.verdict is not Verdict.NOT_SEPARABLE
+
+
+def _follows_better(one: Scores, other: Scores) -> bool:
+    difference = clap_difference(one, other)
+    return difference is not None and difference.verdict is Verdict.BETTER
+
+
+def _is_usable(item: CheckpointFolder) -> bool:
+    return item.record is not None and item.record.checkpoint.is_valid and not item.record.pruned
+
+
+def _reason(
+    best: Scores, lowest: Scores, follows: Scores, near: Sequence[Scores], honest: Sequence[Scores]
+) -> str:
+    if len(honest) == 1:
+        return "the only one to choose from"
+    if len(near) == 1:
+        return _lowest(best, honest)
+    # What it was chosen over: the lowest FAD, else the one that comes nearest to it
+    other = lowest if best is not lowest else min((item for item in near if item is not best), key=rank)
+    said = f"not separable from {other.step} by FAD ({fad_difference(best, other)})"
+    clap = clap_difference(best, other)
+    if clap is not None and clap.verdict is Verdict.BETTER:
+        return f"{said}, follows prompts better ({clap})"
+    rival = other if best is follows else follows
+    clap = clap_difference(best, rival)
+    prompts = (
+        f"nor from {rival.step} by how it follows prompts ({clap})" if clap else "and no prompts to compare"
+    )
+    return f"{said}, {prompts}: the earlier step"
+
+
+def _lowest(best: Scores, honest: Sequence[Scores]) -> str:
+    second = min((item for item in honest if item is not best), key=rank)
+    between = fad_difference(best, second)
+    if between.se is None:
+        return f"the lowest FAD, {abs(between.value):.3f} below {second.step}; the error of that was not measured"
+    return f"the lowest FAD, separable from all others (next is {second.step}, {between})"
+
+
+def _left_out(scores: Sequence[Scores], honest: Sequence[Scores]) -> str:
+    steps = ", ".join(str(item.step) for item in scores if item not in honest)
+    return f"; left out, because samples repeat training tracks: {steps}" if steps else ""

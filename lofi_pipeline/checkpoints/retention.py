@@ -1,6 +1,7 @@
 """Which checkpoints keep their weights: the best by FAD and the latest; and removing the weights of the others.
 
-Only scores with the same key are compared. A checkpoint that is not valid, or not evaluated yet, is never pruned.
+Only scores with the same key are compared, and only what they can tell apart is removed: noise in a score deletes nothing. A
+checkpoint that is not valid, or not evaluated yet, is never pruned.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.best import rank
+from lofi_pipeline.checkpoints.best import choose, rank
+from lofi_pipeline.checkpoints.compare import Verdict, fad_difference
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.checkpoints.manifest import (
     RESUME_FOLDER,
@@ -21,8 +23,12 @@ from lofi_pipeline.checkpoints.manifest import (
     scan_checkpoints,
     write_record,
 )
+from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import CheckpointRecord, Scores
 from lofi_pipeline.storage import DataRoot, canonical_json, locked
+
+FEWEST_SCORED = 4
+"""Of a lineage that is still trained: with fewer, there is little to choose from."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,33 @@ class RetentionPlan:
 
 
 def plan_retention(
-    records: Sequence[CheckpointRecord], scores: Mapping[str, Scores], keep_best: int
+    records: Sequence[CheckpointRecord],
+    scores: Mapping[str, Scores],
+    settings: RetentionSettings,
+    sizes: Mapping[str, int] | None = None,
 ) -> RetentionPlan:
-    """Decide, from records and the scores by partition key. Checkpoints pruned before appear in neither list.
+    """Decide, from records, and the scores and bytes of weights by partition key. Checkpoints pruned before appear in neither list.
 
-    Lineages are judged apart, and within each the scores of each key. Of equal FAD, the earlier step is the better.
+    Lineages are judged apart, and within each the scores of each key. Of equal FAD, the earlier step is the better. Those that
+    are kept only because nothing tells them apart give way to the limits that are set, the lower CLAP score first.
     """
-    keep: dict[str, str] = {}
-    ranked: dict[tuple[str, str], list[CheckpointRecord]] = defaultdict(list)
     present = [record for record in records if not record.pruned]
+    keep = _kept_without_scores(present, scores)
+    spared = _too_few_scored(records, scores)
+    ranked: dict[tuple[str, str], list[CheckpointRecord]] = defaultdict(list)
+    for record in present:
+        key, lineage = record.partition_key, record.lineage.lineage
+        if record.checkpoint.is_valid and key in scores:
+            ranked[lineage, canonical_json(scores[key].key)].append(record)
+    sorted_out = [_sort_out(group, scores, settings, keep, spared) for group in ranked.values()]
+    _make_room(sorted_out, settings, dict(sizes or {}))
+    for group in sorted_out:
+        keep |= group.spared | group.keep
+    return RetentionPlan(keep, tuple(sorted(key for group in sorted_out for key in group.prune)))
+
+
+def _kept_without_scores(present: Sequence[CheckpointRecord], scores: Mapping[str, Scores]) -> dict[str, str]:
+    """What stays whatever was scored: the latest, what is not valid, what is not evaluated."""
     latest: dict[str, int] = {}
     latest_valid: dict[str, int] = {}
     for record in present:
@@ -50,40 +74,118 @@ def plan_retention(
         latest[lineage] = max(step, latest.get(lineage, 0))
         if record.checkpoint.is_valid:
             latest_valid[lineage] = max(step, latest_valid.get(lineage, 0))
+    keep: dict[str, str] = {}
     for record in present:
         key, lineage = record.partition_key, record.lineage.lineage
         if not record.checkpoint.is_valid:
             keep[key] = "not valid: left for a person to look at"
         elif key not in scores:
             keep[key] = "not evaluated yet"
-        else:
-            ranked[lineage, canonical_json(scores[key].key)].append(record)
         if record.checkpoint.step in (latest[lineage], latest_valid.get(lineage)):
             keep[key] = "latest"
-    prune = []
-    for group in ranked.values():
-        group.sort(key=lambda record: rank(scores[record.partition_key]))
-        for place, record in enumerate(group, start=1):
-            key = record.partition_key
-            if place <= keep_best:
-                keep[key] = f"number {place} by FAD" + (", latest" if key in keep else "")
-            elif key not in keep:
-                prune.append(key)
-    return RetentionPlan(keep, tuple(sorted(prune)))
+    return keep
 
 
-def retention_of(found: Sequence[CheckpointFolder], keep_best: int) -> RetentionPlan:
+def _too_few_scored(records: Sequence[CheckpointRecord], scores: Mapping[str, Scores]) -> set[str]:
+    """The lineages of which nothing is removed yet."""
+    scored: dict[str, int] = defaultdict(int)
+    ended = set()
+    for record in records:
+        scored[record.lineage.lineage] += record.partition_key in scores
+        if record.checkpoint.step >= record.lineage.max_steps:
+            ended.add(record.lineage.lineage)
+    return {lineage for lineage, count in scored.items() if count < FEWEST_SCORED} - ended
+
+
+@dataclass
+class _SortedOut:
+    """Checkpoints of one lineage and one key, by what becomes of their weights."""
+
+    keep: dict[str, str] = field(default_factory=dict)
+    spared: dict[str, str] = field(default_factory=dict)
+    """Kept because nothing tells them apart from the last that is kept, the first to go first."""
+    prune: list[str] = field(default_factory=list)
+
+
+def _sort_out(
+    group: list[CheckpointRecord],
+    scores: Mapping[str, Scores],
+    settings: RetentionSettings,
+    kept: Mapping[str, str],
+    too_few: set[str],
+) -> _SortedOut:
+    scored = sorted(
+        (scores[record.partition_key] for record in group),
+        key=lambda item: (bool(item.memorised), rank(item)),
+    )
+    key_of = {record.checkpoint.step: record.partition_key for record in group}
+    chosen = choose(scored)
+    last = scored[min(settings.keep_best, len(scored)) - 1]
+    found = _SortedOut()
+    spared: list[Scores] = []
+    for place, item in enumerate(scored, start=1):
+        key = key_of[item.step]
+        if place <= settings.keep_best:
+            found.keep[key] = f"number {place} by FAD" + (", latest" if key in kept else "")
+        elif chosen and item is chosen.scores:
+            found.keep[key] = f"the best: {chosen.why}"
+        elif key in kept:
+            continue
+        elif group[0].lineage.lineage in too_few:
+            found.keep[key] = f"fewer than {FEWEST_SCORED} are scored yet"
+        elif all(fad_difference(item, other).verdict is Verdict.WORSE for other in (scored[0], last)):
+            found.prune.append(key)
+        else:
+            spared.append(item)
+    for item in sorted(
+        spared, key=lambda item: (item.metrics.clap_score, -item.metrics.fad_score, -item.step)
+    ):
+        found.spared[key_of[item.step]] = _why_spared(item, last)
+    return found
+
+
+def _why_spared(item: Scores, last: Scores) -> str:
+    between = fad_difference(item, last)
+    if between.verdict is Verdict.UNKNOWN:
+        return f"worse than step {last.step} by FAD, but the error of that was not measured ({between})"
+    return f"not separable from step {last.step} by FAD ({between})"
+
+
+def _make_room(groups: Sequence[_SortedOut], settings: RetentionSettings, sizes: Mapping[str, int]) -> None:
+    """Let go of those that are only spared, until the limits are met or none is left."""
+    for group in groups:
+        while settings.keep_most and group.spared and len(group.keep | group.spared) > settings.keep_most:
+            _let_go(group)
+        pruned = {key for each in groups for key in each.prune}
+        used = sum(size for key, size in sizes.items() if key not in pruned)
+        while settings.max_gb and group.spared and used > settings.max_gb * 1e9:
+            used -= sizes.get(_let_go(group), 0)
+
+
+def _let_go(group: _SortedOut) -> str:
+    key = next(iter(group.spared))
+    del group.spared[key]
+    group.prune.append(key)
+    return key
+
+
+def retention_of(found: Sequence[CheckpointFolder], settings: RetentionSettings) -> RetentionPlan:
     """The plan for the checkpoints in these folders; nothing is removed."""
     records = [item.record for item in found if item.record]
     scores = {item.record.partition_key: item.scores for item in found if item.record and item.scores}
-    return plan_retention(records, scores, keep_best)
+    sizes = {
+        item.record.partition_key: sum(path.stat().st_size for path in _weights(item.folder))
+        for item in found
+        if item.record and settings.max_gb
+    }
+    return plan_retention(records, scores, settings, sizes)
 
 
-def prune(root: DataRoot, keep_best: int) -> RetentionPlan:
+def prune(root: DataRoot, settings: RetentionSettings) -> RetentionPlan:
     """Carry the plan out for the active checkpoints: the weights go; records, scores and samples stay."""
     with locked(root.checkpoints / "retention"):
         found = scan_checkpoints(root)
-        plan = retention_of(found, keep_best)
+        plan = retention_of(found, settings)
         for item in found:
             # The record says so first: a crash in between leaves files that the next call removes.
             if item.record and item.record.partition_key in plan.prune:
@@ -93,6 +195,12 @@ def prune(root: DataRoot, keep_best: int) -> RetentionPlan:
                 _remove_weights(item.folder)
     compile_manifest(root)
     return plan
+
+
+def _weights(folder: Path) -> list[Path]:
+    """What pruning removes, file by file."""
+    resume = [path for path in (folder / RESUME_FOLDER).glob("**/*") if path.is_file()]
+    return [*folder.glob(f"*{WEIGHTS_SUFFIX}"), *resume]
 
 
 def _remove_weights(folder: Path) -> None:

@@ -20,6 +20,7 @@ from lofi_pipeline.cli.dev import dev_app
 from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.import_lora import import_lora
 from lofi_pipeline.cli.root import data_root
+from lofi_pipeline.cli.scores import scores
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.cli.source import source_app
 from lofi_pipeline.cli.status import status
@@ -44,7 +45,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
-for command in (status, tracks, styles, check, gc, import_lora):
+for command in (status, tracks, styles, check, gc, import_lora, scores):
     app.command()(command)
 Base = Annotated[
     str | None,

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ from lofi_pipeline import progress as progress
 from lofi_pipeline.entities import visible
 from lofi_pipeline.environment import CONFIG_VARIABLE, DAGSTER_CONFIG_VARIABLE
 from lofi_pipeline.storage import json_file as json_text
-from lofi_pipeline.storage import write_json_atomic
+from lofi_pipeline.storage import write_blocks_atomic, write_json_atomic
 
 SECONDS_BETWEEN_LINES = 60.0
 """Of the progress of one stage in a log; its first and its last line always come."""
@@ -163,6 +163,30 @@ def write_json(file: Path | None, value: Any) -> None:
         sys.stdout.write(json_text(value).decode())
     elif file is not None:
         write_json_atomic(file, value)
+
+
+Csv = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        callback=use_stderr_for,
+        help="Write them to this file, for a spreadsheet; - is the standard output.",
+        show_default=False,
+    ),
+]
+
+
+def write_csv(file: Path | None, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table where --csv asked for it, with a byte order mark and formulas made plain, as the audit's tracks.csv."""
+    if file is None:
+        return
+    from lofi_pipeline.audit.export.spreadsheet import spreadsheet
+
+    blocks = spreadsheet(header, rows)
+    if file == STANDARD_OUTPUT:
+        sys.stdout.write(b"".join(blocks).decode("utf-8-sig"))
+    else:
+        write_blocks_atomic(file, blocks)
 
 
 def sanitize(text: object) -> str:

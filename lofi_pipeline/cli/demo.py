@@ -33,15 +33,15 @@ def render_drop(root: DataRoot) -> None:
 
 def show_outcome(summary: Summary, *, seconds: float) -> bool:
     """Hold the best checkpoint against the base; whether it improved on it as it should."""
-    best = summary.best()
-    if best is None or best.fad is None or best.clap is None or summary.base is None:
+    best = summary.best_line
+    if best is None or best.fad is None or best.clap is None or summary.base is None or not summary.base.fad:
         errors.print("[bold red]The demo failed:[/] no checkpoint was scored")
         return False
     console.print(
-        f"Best FAD {best.fad:.4f}, {best.fad / summary.base.fad:.2f} of the base's {summary.base.fad:.4f} "
-        f"(at most 0.50 is asked for); its CLAP {best.clap:.4f} against {summary.base.clap:.4f}; {seconds:.0f} s in all"
+        f"Best {summary.fad_name} {best.fad:.4f}, {best.fad / summary.base.fad:.2f} of the base's {summary.base.fad:.4f} "
+        f"(at most 0.50 is asked for); its {summary.clap_name} {best.clap:.4f} against {summary.base.clap:.4f}; {seconds:.0f} s in all"
     )
-    improved = best.fad <= summary.base.fad / 2 and best.clap > summary.base.clap
+    improved = best.fad <= summary.base.fad / 2 and best.clap > (summary.base.clap or 0)
     if not improved:
         errors.print("[bold red]The demo failed:[/] the LoRA did not improve on the base as it should")
     return improved

@@ -61,7 +61,7 @@ def find_folder(root: DataRoot, checkpoint: str) -> Path | None:
             raise RecordError(
                 f"{root.checkpoints}: no checkpoint was scored yet; train first (lofi run), or use --checkpoint base"
             )
-        return best.folder
+        return best.found.folder
     folder = next((item.folder for item in found if item.folder.name == checkpoint), None)
     folder = folder or find_checkpoint(root, checkpoint)
     if folder is None:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from lofi_pipeline.cli.console import folding, sanitize
+from lofi_pipeline.cli.scores import Scoreboard, scoreboard, show_scores
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
-    CheckpointRecord,
     DropStatus,
     Entity,
     RecordError,
-    ScoreKey,
     TrackStatus,
-    few,
 )
 from lofi_pipeline.storage import DataRoot
-
-if TYPE_CHECKING:
-    from lofi_pipeline.checkpoints.folder import CheckpointFolder
 
 MOST_ROWS = 200
 """Of a table that people read; what a script reads has every line."""
@@ -70,34 +64,6 @@ class DatasetLine(Entity):
     validation_count: int
 
 
-class ScoreLine(Entity):
-    """FAD and CLAP score of the base model."""
-
-    fad: float
-    clap: float
-
-
-class CheckpointLine(Entity):
-    """One checkpoint and its scores."""
-
-    checkpoint_id: str
-    step: int
-    fad: float | None
-    clap: float | None
-    is_valid: bool
-    kept: bool
-    comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
-    partition_key: str | None = Field(
-        default=None, description="Written of a LoRA that was trained elsewhere"
-    )
-    imported: str | None = Field(
-        default=None, description="What a LoRA that was trained elsewhere is called; written of those alone"
-    )
-    fault: str | None = Field(
-        default=None, description="What was changed and can't be made again; written where there is something"
-    )
-
-
 class ForeignLine(Entity):
     """Something among the checkpoints that can't be used. The path is relative to the data root."""
 
@@ -105,7 +71,7 @@ class ForeignLine(Entity):
     sentence: str
 
 
-class Summary(Entity):
+class Summary(Scoreboard):
     """Everything the closing table shows. What was not reached is left out of the file."""
 
     tracks: list[TrackLine] = []
@@ -120,18 +86,8 @@ class Summary(Entity):
         description="Among the checkpoints, and none that can be used; written where there is something",
     )
     dataset: DatasetLine | None = None
-    base: ScoreLine | None = None
-    checkpoints: list[CheckpointLine] = []
-    best_checkpoint: str | None = None
-    embedder: str | None = None
-    floor_fad: float | None = None
     seconds: dict[str, float] = {}
     dagster_runs: int = 0
-
-    def best(self) -> CheckpointLine | None:
-        """The line of the best checkpoint."""
-        own = (line for line in self.checkpoints if line.imported is None)
-        return next((line for line in own if line.checkpoint_id == self.best_checkpoint), None)
 
 
 def summarize(
@@ -174,7 +130,7 @@ def summarize(
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
     if "lora_checkpoints" in reached:
-        fields |= _checkpoints(root)
+        fields |= scoreboard(root).model_dump(exclude_unset=True)
     return Summary.model_validate(fields)
 
 
@@ -243,62 +199,6 @@ def _dataset(root: DataRoot) -> dict[str, object]:
     return {"dataset": line}
 
 
-def _checkpoints(root: DataRoot) -> dict[str, object]:
-    """Every checkpoint; the best, and beside it its base, by scores that were made alike."""
-    from lofi_pipeline.checkpoints.best import best_checkpoint
-    from lofi_pipeline.checkpoints.folder import imported_checkpoints, scan_checkpoints
-    from lofi_pipeline.evaluation.records import read_base_scores
-
-    found = scan_checkpoints(root)
-    best = best_checkpoint(found)
-    key = best.scores.key if best and best.scores else None
-    lines = [_line(item, item.record, key) for item in [*found, *imported_checkpoints(root)] if item.record]
-    fields: dict[str, object] = {"checkpoints": lines, "base": None, "embedder": None}
-    if best and best.record and key:
-        fields["best_checkpoint"] = best.record.checkpoint.checkpoint_id
-        fields["embedder"] = f"{key.embedder} {key.embedder_sha256[:12]}"
-        base = read_base_scores(root, best.record.lineage.base.sha256, key)
-        if base:
-            fields["base"] = ScoreLine(fad=base.metrics.fad_score, clap=base.metrics.clap_score)
-            fields["floor_fad"] = base.floor_fad
-    return fields
-
-
-def _line(found: CheckpointFolder, record: CheckpointRecord, key: ScoreKey | None) -> CheckpointLine:
-    scores = found.scores
-    line = CheckpointLine(
-        checkpoint_id=record.checkpoint.checkpoint_id,
-        step=record.checkpoint.step,
-        fad=scores.metrics.fad_score if scores else None,
-        clap=scores.metrics.clap_score if scores else None,
-        is_valid=record.checkpoint.is_valid,
-        kept=not record.pruned,
-    )
-    if scores is not None and key is not None and scores.key != key:
-        line = line.model_copy(update={"comparable": False})
-    if imported := record.lineage.imported:
-        told = {"partition_key": record.partition_key, "imported": imported.name or imported.file}
-        line = line.model_copy(update=told)
-    fault = _fault(found, record)
-    return line.model_copy(update={"fault": fault}) if fault else line
-
-
-def _fault(found: CheckpointFolder, record: CheckpointRecord) -> str | None:
-    """What was changed of a checkpoint since it was written, and is not made again by this run."""
-    from lofi_pipeline.checkpoints.kept import changed_scores
-
-    if not record.checkpoint.is_valid:
-        return record.invalid_reason
-    if not record.pruned:
-        return None  # scores and samples are made again
-    if changed := changed_scores(found.folder, record):
-        return (
-            f"{found.folder.name}: {few(changed)} changed or missing, and the weights that could make them again were pruned; "
-            "take them back from a backup"
-        )
-    return found.scores_error
-
-
 def show(summary: Summary, root: DataRoot, console: Console) -> None:
     """The closing tables. Text from drops is shown literally."""
     out = {
@@ -334,7 +234,7 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
             f"{found.validation_count} for validation, hash {found.hash}"
         )
     if summary.checkpoints:
-        console.print(_score_table(summary))
+        show_scores(summary, console)
         for line in summary.checkpoints:
             if line.fault:
                 console.print(f"[yellow]damaged[/] {sanitize(line.fault)}", highlight=False, soft_wrap=True)
@@ -354,29 +254,4 @@ def _table(title: str, headers: tuple[str, str], rows: Sequence[tuple[str, str]]
         table.add_row(sanitize(name), sanitize(sentence))
     if len(rows) > MOST_ROWS:
         table.add_row(f"and {len(rows) - MOST_ROWS} more", "--json FILE writes them all")
-    return table
-
-
-def _score_table(summary: Summary) -> Table:
-    title = f"Scores, embedder {summary.embedder or 'none yet'}"
-    if summary.floor_fad is not None:
-        title += f"; FAD between two halves of validation: {summary.floor_fad:.4f}"
-    table = folding(
-        "checkpoint", "FAD, lower is better", "CLAP, higher is better", "valid", "weights", title=title
-    )
-    table.columns[0].no_wrap = True
-    if summary.base:
-        table.add_row("base model, no LoRA", f"{summary.base.fad:.4f}", f"{summary.base.clap:.4f}", "", "")
-    best = summary.best()
-    for line in summary.checkpoints:
-        note = " best" if line == best else "" if line.comparable else " scored otherwise: not to be compared"
-        table.add_row(
-            f"{line.partition_key}: {sanitize(line.imported)}, trained elsewhere"
-            if line.imported
-            else line.checkpoint_id,
-            "not scored" if line.fad is None else f"{line.fad:.4f}{note}",
-            "" if line.clap is None else f"{line.clap:.4f}",
-            "yes" if line.is_valid else "no",
-            "kept" if line.kept else "pruned",
-        )
     return table

@@ -43,7 +43,11 @@ class TrainingState(Entity):
     checkpoints: int
     scored: int
     best_checkpoint: str | None = None
+    why_best: str | None = None
+    fad_name: str = "FAD"
+    clap_name: str = "CLAP"
     fad: float | None = None
+    fad_se: float | None = None
     clap: float | None = None
     of_this_dataset: bool
 
@@ -159,13 +163,16 @@ def _training(root: DataRoot) -> TrainingState | None:
     from lofi_pipeline.checkpoints.best import best_checkpoint
     from lofi_pipeline.checkpoints.manifest import active_lineage, scan_checkpoints
     from lofi_pipeline.dataset import current_hash
+    from lofi_pipeline.evaluation.names import score_names
 
     lineage = active_lineage(root)
     if lineage is None:
         return None
     found = scan_checkpoints(root)
     best = best_checkpoint(found)
-    scores = best.scores.metrics if best and best.scores else None
+    scores = best.scores.metrics if best else None
+    precision = best.scores.precision if best else None
+    names = score_names(best.scores.key if best else None)
     return TrainingState(
         lineage=lineage.lineage[:12],
         base=lineage.base.name,
@@ -174,8 +181,12 @@ def _training(root: DataRoot) -> TrainingState | None:
         max_steps=lineage.max_steps,
         checkpoints=len(found),
         scored=sum(item.scores is not None for item in found),
-        best_checkpoint=best.folder.name if best else None,
+        best_checkpoint=best.found.folder.name if best else None,
+        why_best=best.why if best else None,
+        fad_name=names.fad,
+        clap_name=names.clap,
         fad=scores.fad_score if scores else None,
+        fad_se=precision.fad_se if precision else None,
         clap=scores.clap_score if scores else None,
         of_this_dataset=lineage.dataset_hash == current_hash(root),
     )
@@ -255,5 +266,9 @@ def _training_line(found: TrainingState | None) -> str:
         f"{found.checkpoints} checkpoints, {found.scored} scored"
     )
     if found.best_checkpoint and found.fad is not None and found.clap is not None:
-        text += f"; best {found.best_checkpoint}, FAD {found.fad:.4f}, CLAP {found.clap:.4f}"
+        error = "" if found.fad_se is None else f" +- {found.fad_se:.4f}"
+        text += (
+            f"; best {found.best_checkpoint}, {found.fad_name} {found.fad:.4f}{error}, "
+            f"{found.clap_name} {found.clap:.4f}"
+        )
     return sanitize(text if found.of_this_dataset else f"{text}; of an earlier data set version")

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lofi_pipeline.cli.console import (
-    STANDARD_OUTPUT,
     Config,
+    Csv,
     Data,
     Json,
     console,
     folding,
     sanitize,
-    use_stderr_for,
+    write_csv,
     write_json,
 )
 from lofi_pipeline.cli.root import data_root
-from lofi_pipeline.storage import write_blocks_atomic
 
 if TYPE_CHECKING:
     from lofi_pipeline.dataset import TrackOverview
 
 MOST_ROWS = 500
 """That people read; --json and --csv have every one."""
-
-Csv = Annotated[
-    Path | None,
-    typer.Option(
-        "--csv",
-        callback=use_stderr_for,
-        help="Write them to this file, for a spreadsheet; - is the standard output.",
-        show_default=False,
-    ),
-]
 
 
 def tracks(
@@ -93,7 +80,7 @@ def tracks(
         and (state is None or state.casefold() in {str(row.state).casefold(), str(row.status).casefold()})
     ]
     write_json(json_file, rows)
-    _write_csv(csv_file, rows)
+    write_csv(csv_file, TrackOverview.model_fields, map(_csv_row, rows))
     _show(rows)
 
 
@@ -135,19 +122,6 @@ def _state(row: TrackOverview) -> str:
     return str(row.state or "")
 
 
-def _write_csv(file: Path | None, rows: Sequence[TrackOverview]) -> None:
-    """As the audit's tracks.csv is written."""
-    if file is None:
-        return
-    from lofi_pipeline.audit.export.spreadsheet import BETWEEN, spreadsheet
-    from lofi_pipeline.dataset import TrackOverview
-
-    def cells(row: TrackOverview) -> list[str]:
-        fields = row.model_dump(mode="json") | {"style_ids": BETWEEN.join(row.style_ids)}
-        return ["" if value is None else str(value) for value in fields.values()]
-
-    blocks = spreadsheet(TrackOverview.model_fields, map(cells, rows))
-    if file == STANDARD_OUTPUT:
-        sys.stdout.write(b"".join(blocks).decode("utf-8-sig"))
-    else:
-        write_blocks_atomic(file, blocks)
+def _csv_row(row: TrackOverview) -> list[str | None]:
+    fields = row.model_dump(mode="json") | {"style_ids": " | ".join(row.style_ids)}
+    return [None if value is None else str(value) for value in fields.values()]

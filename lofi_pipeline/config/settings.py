@@ -222,6 +222,9 @@ class TrainingSettings(_Section):
         return self.presets[self.active]
 
 
+CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
+
+
 class EvaluationSettings(_Section):
     """How every checkpoint is scored. Scores with different settings are never compared."""
 
@@ -237,6 +240,11 @@ class EvaluationSettings(_Section):
     validation_prompts: Annotated[int, Field(json_schema_extra={"unit": "clips"})] = Field(
         default=16, ge=1, description="Clips with prompts of validation tracks: what FAD is measured on"
     )
+    size: Literal["quick", "standard", "thorough"] | None = Field(
+        default=None,
+        description="In place of validation_prompts: quick is 24 clips, standard 200, thorough 400; the error of FAD falls with "
+        "the root of the number, the time to score grows with it",
+    )
     style_prompts: bool = Field(
         default=True, description="One more clip for each style preset, for CLAP scores and style coverage"
     )
@@ -249,11 +257,31 @@ class EvaluationSettings(_Section):
     )
     seed: int = Field(default=0, description="Decides the clips' noise; any whole number")
 
+    @property
+    def clips(self) -> int:
+        """How many clips FAD is measured on."""
+        return CLIPS_OF_SIZE[self.size] if self.size else self.validation_prompts
+
 
 class RetentionSettings(_Section):
-    """Which checkpoints keep their weights, beside the latest."""
+    """Which checkpoints keep their weights, beside the latest and the best. None loses them before 4 of its lineage are scored,
+    or training ended.
+    """
 
-    keep_best: Count = Field(default=3, description="How many with the lowest FAD keep theirs")
+    keep_best: Count = Field(
+        default=3,
+        description="How many with the lowest FAD keep theirs; so do those whose FAD is not separable from the last of these",
+    )
+    keep_most: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Most that keep theirs where more are not separable, at least keep_best; the lower CLAP score goes first. "
+        "Without it: no limit",
+    )
+    max_gb: Annotated[float, Field(gt=0, json_schema_extra={"unit": "GB"})] | None = Field(
+        default=None,
+        description="Most that weights may take while more than keep_best are kept; the lower CLAP score goes first. "
+        "Without it: no limit",
+    )
 
 
 class PipelineConfig(Entity, BaseSettings):

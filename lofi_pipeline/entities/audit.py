@@ -16,7 +16,15 @@ from lofi_pipeline.entities.checkpoint import QualityMetrics
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.finding import Finding, Severity
 from lofi_pipeline.entities.ledger_head import LedgerHead
-from lofi_pipeline.entities.lineage import BaseModelFacts, CheckpointRecord, Imported, Lineage, ScoreKey
+from lofi_pipeline.entities.lineage import (
+    BaseModelFacts,
+    CheckpointRecord,
+    Imported,
+    Lineage,
+    Precision,
+    ScoreKey,
+    absent,
+)
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import SourceRecord
 from lofi_pipeline.entities.track import Split
@@ -49,6 +57,9 @@ class AuditSubject(Entity):
         default=None, description="Scores of a checkpoint that was evaluated"
     )
     score_key: ScoreKey | None = Field(default=None, description="What those scores were measured with")
+    precision: Precision | None = Field(
+        default=None, exclude_if=absent, description="How far those scores can be trusted; None: not measured"
+    )
 
     @property
     def lineage(self) -> Lineage | None:
@@ -247,6 +258,9 @@ class AuditReport(Entity):
     )
     base_metrics: QualityMetrics | None = Field(
         default=None, description="Of the base model without the LoRA, measured with the subject's score_key"
+    )
+    base_precision: Precision | None = Field(
+        default=None, exclude_if=absent, description="How far those of the base can be trusted"
     )
     reference: list[TrackId] = Field(
         default_factory=list, description="Tracks whose clips were used as reference of the evaluation"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from lofi_pipeline.entities.base import Entity, RelativePath, Sha256
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
@@ -123,6 +123,73 @@ class Sample(Entity):
     clap: float
 
 
+def absent(value: object) -> bool:
+    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
+    return value is None
+
+
+class Precision(Entity):
+    """How far the scores of one checkpoint can be trusted, and what they were measured on."""
+
+    clips: int = Field(ge=0, description="Clips of validation prompts: what FAD and KAD are measured on")
+    reference_tracks: int = Field(ge=0, description="Validation tracks that they are compared with")
+    reference_styles: int = Field(ge=0, description="Styles among those tracks")
+    duplicates: list[list[TrackId]] = Field(
+        default_factory=list, description="Pairs of validation tracks that are heard as the same music"
+    )
+    fad_se_by_clip: float | None = Field(
+        default=None,
+        ge=0,
+        description="Standard error of FAD: other noise and other prompts, the same reference",
+    )
+    fad_se_by_track: float | None = Field(
+        default=None, ge=0, description="Standard error of FAD: other validation tracks, and their prompts"
+    )
+    fad_infinity: float | None = Field(
+        default=None, ge=0, description="FAD that endlessly many clips would have"
+    )
+    kad: float | None = Field(
+        default=None, description="Kernel audio distance, its bandwidth the median distance in the reference"
+    )
+    kad_se: float | None = Field(default=None, ge=0, description="Standard error of KAD")
+    kad_fixed: float | None = Field(default=None, description="Kernel audio distance of a fixed bandwidth")
+    clap_interval: tuple[float, float] | None = Field(
+        default=None, description="95 % interval of the CLAP score, over clips"
+    )
+    floor: tuple[float, float, float] | None = Field(
+        default=None,
+        description="FAD between random halves of the validation tracks: a tenth of the splits lies below, half, a tenth above",
+    )
+    floor_windows: int | None = Field(
+        default=None,
+        ge=1,
+        description="Windows on each side of that floor: those of the clips, or as many as there are",
+    )
+
+    @property
+    def fad_se(self) -> float | None:
+        """The larger of both standard errors: that of what was drawn at random with the greater effect."""
+        known = [value for value in (self.fad_se_by_clip, self.fad_se_by_track) if value is not None]
+        return max(known, default=None)
+
+
+class LeavingOut(Entity):
+    """What FAD is without each part of what it was measured on: of two checkpoints, these give the error of their difference."""
+
+    clips: list[float] = Field(description="Without each clip of a validation prompt, in their order")
+    tracks: list[float] = Field(
+        description="Without each validation track and the clips of its prompt; empty where too little would be left"
+    )
+
+
+class MemorisedSample(NamedTuple):
+    """A clip that repeats a training track, and the share of its length that it does so for."""
+
+    sample: str
+    track: str
+    share: float
+
+
 class Scores(Entity):
     """scores.json in a checkpoint's folder (or of the base model as step 0): QualityMetrics and what stands behind."""
 
@@ -138,3 +205,14 @@ class Scores(Entity):
     reference_windows: int
     generated_windows: int
     samples: list[Sample]
+    precision: Precision | None = Field(
+        default=None, exclude_if=absent, description="Errors and sizes of the samples; None: not measured"
+    )
+    fad_leaving_out: LeavingOut | None = Field(
+        default=None, exclude_if=absent, description="None: not measured"
+    )
+    memorised: list[MemorisedSample] | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="Samples that repeat a training track; None: not looked for",
+    )

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import StyleOutcome
+from lofi_pipeline.entities import LeavingOut, Precision, StyleOutcome
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import NotFinite, TooFewWindows
 from lofi_pipeline.evaluation.frechet import Gaussian
+from lofi_pipeline.evaluation.precision import measure_precision
 from lofi_pipeline.evaluation.reference import Reference
 from lofi_pipeline.evaluation.windows import cut_windows, window_seconds
 
@@ -42,6 +43,9 @@ class ClipScores:
     """In the order of the clips."""
     style_coverage: dict[str, StyleOutcome]
     windows: int
+    precision: Precision
+    leaving_out: LeavingOut | None
+    """FAD without each clip and each track; None where too little would be left."""
 
 
 def score_clips(
@@ -71,14 +75,17 @@ def score_clips(
     fad = reference.gaussian.distance(Gaussian.of(generated))
     judged = rows if text_embedder is embedder else _embed_clips(clips, text_embedder, settings)
     cosines = _clip_by_prompt(judged, prompts, text_embedder)
-    own = np.diagonal(cosines)
+    own = [float(value) for value in np.diagonal(cosines)]
+    precision, leaving_out = measure_precision(of_validation, own, reference)
     return ClipScores(
         fad=fad,
-        clap=float(own.mean()),
+        clap=float(np.mean(own)),
         clap_shuffled=_shuffled(cosines, prompts),
-        clap_of_clip=[float(value) for value in own],
+        clap_of_clip=own,
         style_coverage=_coverage(clips, cosines, settings),
         windows=len(generated),
+        precision=precision,
+        leaving_out=leaving_out,
     )
 
 

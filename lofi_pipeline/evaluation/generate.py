@@ -7,6 +7,8 @@ conditions of one length share a batch. Nothing is scored here.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,6 +68,7 @@ def generate(
     sampler = _EncodedPipeline(**pipeline.components)
     sampler.set_progress_bar_config(disable=True)
     clips: dict[int, Clip] = {}
+    began = time.monotonic()
     for members in groups_of_equal_shape(shapes):
         for start in range(0, len(members), settings.batch_size):
             batch = members[start : start + settings.batch_size]
@@ -73,8 +76,16 @@ def generate(
             audio = _sample(sampler, [prompts[index] for index in batch], settings)
             for index, samples in zip(batch, audio, strict=True):
                 clips[index] = Clip(prompts[index], samples, sampler.sample_rate)
-            progress(f"generated {len(clips)} of {len(prompts)} clips")
+            progress(
+                f"generated {len(clips)} of {len(prompts)} clips{_left(began, len(clips), len(prompts))}"
+            )
     return [clips[index] for index in range(len(prompts))]
+
+
+def _left(began: float, done: int, total: int) -> str:
+    """How long the rest will take, from what was generated so far; nothing where that is under a minute."""
+    minutes = (time.monotonic() - began) / done * (total - done) / 60
+    return f", about {math.ceil(minutes)} min left" if minutes > 1 else ""
 
 
 def _sample(

@@ -44,7 +44,7 @@ def evaluation_prompts(
     settings: EvaluationSettings,
 ) -> list[PromptSpec]:
     """The prompts of the first validation tracks (again from the first, with other seeds, where there are fewer than
-    evaluation.validation_prompts), then one for each style in the order of ids.
+    evaluation.size or validation_prompts asks for), then one for each style in the order of ids.
 
     Raises:
         ReferenceMissing: the validation split is empty.
@@ -76,7 +76,7 @@ def validation_tracks(version: DatasetVersion) -> list[VersionTrack]:
 
 
 def _validation_prompts(tracks: list[VersionTrack], settings: EvaluationSettings) -> list[PromptSpec]:
-    wanted = itertools.islice(itertools.cycle(tracks), settings.validation_prompts)
+    wanted = itertools.islice(itertools.cycle(tracks), settings.clips)
     return [
         PromptSpec(
             name=f"validation-{number:02d}-{track.track.track_id}",
@@ -102,7 +102,7 @@ def _style_prompts(
             prompt=style_prompt(preset, vocabulary),
             bpm=sum(preset.tempo_range) // 2,
             keyscale=STYLE_KEYSCALE,
-            seed=_seed(settings, settings.validation_prompts + number),
+            seed=_seed(settings, settings.clips + number),
             style_id=preset.style_id,
             lyrics=lyrics,
         )

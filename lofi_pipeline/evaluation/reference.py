@@ -33,6 +33,9 @@ class Reference:
     tracks: list[np.ndarray] = field(repr=False)
     """float32 [windows, D] for each track, in the order of track ids."""
     sha256: str
+    track_ids: tuple[str, ...]
+    styles: frozenset[str] = frozenset()
+    """Of all its tracks."""
 
     @cached_property
     def embeddings(self) -> np.ndarray:
@@ -67,7 +70,13 @@ def load_reference(
             embeddings = _embed_file(path, embedder, seconds)
             write_vectors(cached, embeddings)
         found.append(embeddings)
-    return Reference(found, reference_sha256(root, version, embedder, seconds))
+    tracks = [track.track for track in validation_tracks(version)]
+    return Reference(
+        found,
+        reference_sha256(root, version, embedder, seconds),
+        tuple(track.track_id for track in tracks),
+        frozenset(style for track in tracks for style in track.style_ids),
+    )
 
 
 def reference_sha256(root: DataRoot, version: DatasetVersion, embedder: Embedder, seconds: float) -> str:

@@ -113,6 +113,8 @@ def _scores(
         reference_windows=len(reference.embeddings),
         generated_windows=found.windows,
         samples=samples,
+        precision=found.precision,
+        fad_leaving_out=found.leaving_out,
     )
 
 

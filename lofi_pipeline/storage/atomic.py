@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -296,8 +296,19 @@ def _indented_json(value: Any, line: str) -> str:
 
 def _fields_of(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return {name: getattr(value, name) for name in _field_names(type(value))}
+        fields = {name: getattr(value, name) for name in _field_names(type(value))}
+        for name, excluded in _left_out_if(type(value)):
+            if excluded(fields[name]):
+                del fields[name]
+        return fields
     return value
+
+
+@cache
+def _left_out_if(kind: type[BaseModel]) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
+    """The fields that a dump leaves out of a record that does not have them."""
+    fields = kind.model_fields.items()
+    return tuple((name, field.exclude_if) for name, field in fields if field.exclude_if is not None)
 
 
 @cache

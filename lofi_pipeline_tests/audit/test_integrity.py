@@ -17,7 +17,7 @@ from lofi_pipeline.audit.subject import find_subject
 from lofi_pipeline.checkpoints.folder import PEFT_FILE, read_checkpoint_record
 from lofi_pipeline.checkpoints.manifest import activate_lineage, compile_manifest, scan_checkpoints
 from lofi_pipeline.checkpoints.retention import prune
-from lofi_pipeline.config import load_config
+from lofi_pipeline.config import RetentionSettings, load_config
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.entities import AuditReport, CheckpointRecord, Severity
 from lofi_pipeline.licensing import withdraw
@@ -373,7 +373,7 @@ def test_a_pruned_checkpoint_is_proved_by_what_is_left(data: DataRoot) -> None:
     version = build_dataset(data, load_config()).version
     for step in (120, 180, 240):
         land(data, lineage_for(version), step)
-    prune(data, keep_best=1)
+    prune(data, RetentionSettings(keep_best=1, keep_most=1))
     steps = {found.step: found.record for found in scan_checkpoints(data) if found.record}
     pruned = [step for step, record in steps.items() if record.pruned]
     assert pruned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from lofi_pipeline.entities import (
     BaseModelFacts,
     CheckpointRecord,
     Imported,
+    LeavingOut,
     Lineage,
+    MemorisedSample,
     QualityMetrics,
     Sample,
     ScoreKey,
@@ -93,10 +96,27 @@ def make_imported(root: DataRoot, name: str, *, base: BaseModelFacts | None = No
     return folder
 
 
-def make_scores(step: int, fad: float, *, embedder: str = "nano") -> Scores:
+CLIPS = 10
+"""Of scores that `make_scores` makes: a difference of two has the error asked for with up to as many steps."""
+
+
+def make_scores(
+    step: int,
+    fad: float,
+    *,
+    embedder: str = "nano",
+    error: float | None = 0.0,
+    clap: Sequence[float] = (0.5,),
+    memorised: bool = False,
+) -> Scores:
+    """Scores whose FAD differs from that of another step with this standard error; None: as they were before it was measured."""
     name = checkpoint_id_of(step)
+    without = np.full(CLIPS, fad)
+    without[step // INTERVAL % CLIPS] += (error or 0) * np.sqrt(CLIPS / (2 * (CLIPS - 1)))
     return Scores(
-        metrics=QualityMetrics(checkpoint_id=name, evaluation_date=now(), fad_score=fad, clap_score=0.5),
+        metrics=QualityMetrics(
+            checkpoint_id=name, evaluation_date=now(), fad_score=fad, clap_score=float(np.mean(clap))
+        ),
         step=step,
         key=ScoreKey(
             embedder=embedder,
@@ -110,7 +130,12 @@ def make_scores(step: int, fad: float, *, embedder: str = "nano") -> Scores:
         clap_shuffled=0.1,
         reference_windows=10,
         generated_windows=10,
-        samples=[Sample(prompt="lofi", seed=0, path=f"checkpoints/{name}/samples/00.wav", clap=0.5)],
+        samples=[
+            Sample(prompt="lofi", seed=seed, path=f"checkpoints/{name}/samples/00.wav", clap=value)
+            for seed, value in enumerate(clap)
+        ],
+        fad_leaving_out=None if error is None else LeavingOut(clips=without.tolist(), tracks=[]),
+        memorised=[MemorisedSample("validation-01-track_001", "track_001", 0.2)] if memorised else None,
     )
 
 

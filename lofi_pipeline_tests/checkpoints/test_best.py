@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.best import best_checkpoint
+from lofi_pipeline.checkpoints.best import best_checkpoint, choose
 from lofi_pipeline.checkpoints.folder import scan_checkpoints
-from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD
+from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, Scores
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
 
@@ -23,7 +24,7 @@ def scored(root: DataRoot, step: int, fad: float, *, embedder: str = "nano", day
 
 def best(root: DataRoot) -> Path | None:
     found = best_checkpoint(scan_checkpoints(root))
-    return found.folder if found else None
+    return found.found.folder if found else None
 
 
 def test_without_scores_there_is_none(root: DataRoot):
@@ -57,3 +58,72 @@ def test_one_that_is_not_valid_or_lost_its_weights_is_passed_over(root: DataRoot
     write_json_atomic(broken / CHECKPOINT_RECORD, make_record(20, is_valid=False))
     kept = scored(root, 30, 0.9)
     assert best(root) == kept
+
+
+RISING = [0.1, 0.2, 0.3, 0.4]
+
+
+def chosen(*scores: Scores) -> tuple[int, str]:
+    choice = choose(scores)
+    assert choice is not None
+    return choice.scores.step, choice.why
+
+
+def test_noise_does_not_make_the_lowest_fad_the_best_where_another_follows_prompts_better():
+    better = [value + 0.08 + shift for value, shift in zip(RISING, (0.03, -0.02, 0.01, -0.02), strict=True)]
+    step, why = chosen(
+        make_scores(80, 0.2370, error=0.083, clap=RISING), make_scores(240, 0.2397, error=0.083, clap=better)
+    )
+    assert step == 240
+    assert re.fullmatch(
+        r"240: not separable from 80 by FAD \(difference 0\.003 \+- 0\.083\), "
+        r"follows prompts better \(\+0\.080, 0\.0\d+ to 0\.1?\d+\)",
+        why,
+    )
+
+
+def test_a_fad_that_is_separable_decides_whatever_the_prompts_say():
+    step, why = chosen(
+        make_scores(80, 0.2, error=0.01, clap=RISING),
+        make_scores(240, 0.24, error=0.01, clap=[value + 0.5 for value in RISING]),
+    )
+    assert step == 80
+    assert why == "80: the lowest FAD, separable from all others (next is 240, difference 0.040 +- 0.010)"
+
+
+def test_where_neither_tells_them_apart_the_earlier_step_is_the_best():
+    scattered = [0.4, 0.1, 0.2, 0.5]
+    step, why = chosen(
+        make_scores(80, 0.25, error=0.1, clap=RISING),
+        make_scores(160, 0.24, error=0.1, clap=RISING),
+        make_scores(240, 0.23, error=0.1, clap=scattered),
+    )
+    assert step == 80
+    assert why.startswith(
+        "80: not separable from 240 by FAD (difference 0.020 +- 0.100), nor from 240 by how it follows"
+    )
+    assert why.endswith("the earlier step")
+
+
+def test_what_repeats_its_training_tracks_is_never_the_best():
+    step, why = chosen(make_scores(80, 0.011, memorised=True), make_scores(240, 0.4))
+    assert step == 240
+    assert why == "240: the only one to choose from; left out, because samples repeat training tracks: 80"
+    assert choose([make_scores(80, 0.011, memorised=True)]) is None
+
+
+def test_scores_without_a_measured_error_are_ranked_by_fad_and_that_is_said():
+    step, why = chosen(make_scores(80, 0.3, error=None), make_scores(240, 0.2, error=None))
+    assert step == 240
+    assert why == "240: the lowest FAD, 0.100 below 80; the error of that was not measured"
+
+
+def test_one_that_a_person_pinned_overrules(root: DataRoot):
+    pinned = scored(root, 10, 0.9)
+    lowest = scored(root, 20, 0.1)
+    found = best_checkpoint(scan_checkpoints(root), pinned=pinned.name)
+    assert found and found.found.folder == pinned and found.why == "10: pinned by a person"
+    # One that was pruned, or is gone, cannot be
+    write_json_atomic(pinned / CHECKPOINT_RECORD, make_record(10, pruned=True))
+    found = best_checkpoint(scan_checkpoints(root), pinned=pinned.name)
+    assert found and found.found.folder == lowest

@@ -18,6 +18,7 @@ from lofi_pipeline.checkpoints.kept import (
 from lofi_pipeline.checkpoints.ledger_entries import record_hash
 from lofi_pipeline.checkpoints.manifest import read_record, write_record
 from lofi_pipeline.checkpoints.retention import prune
+from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import SCORES_RECORD
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_scores
@@ -69,8 +70,9 @@ def test_an_earlier_record_notices_what_is_empty(root: DataRoot) -> None:
 
 def test_weights_that_retention_removed_are_not_missed(root: DataRoot) -> None:
     folder = remembered(root, 10, fad=2.0)
-    remembered(root, 20, fad=1.0)
-    prune(root, 1)
+    for step in (20, 30, 40):
+        remembered(root, step, fad=1.0)
+    prune(root, RetentionSettings(keep_best=1))
     record = read_record(folder)
     assert record.pruned and not (folder / FILES[0]).exists()
     assert files_that_look_changed(folder, record) == []

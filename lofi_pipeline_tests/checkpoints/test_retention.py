@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lofi_pipeline.checkpoints.manifest import read_record, scan_checkpoints
 from lofi_pipeline.checkpoints.retention import plan_retention, prune
+from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import CheckpointRecord, Scores
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
@@ -27,7 +28,8 @@ def checkpoints(draw: st.DrawFn) -> tuple[list[CheckpointRecord], dict[str, Scor
             records.append(record)
             if fad := draw(st.sampled_from([None, 0.1, 0.2, 0.2, 0.3, 0.4])):
                 key = draw(st.sampled_from(["nano", "clap"]))
-                scores[record.partition_key] = make_scores(step, fad, embedder=key)
+                error = draw(st.sampled_from([None, 0.0, 0.02, 0.06, 0.3]))
+                scores[record.partition_key] = make_scores(step, fad, embedder=key, error=error)
     return draw(st.permutations(records)), scores
 
 
@@ -35,7 +37,7 @@ def checkpoints(draw: st.DrawFn) -> tuple[list[CheckpointRecord], dict[str, Scor
 @given(checkpoints(), st.integers(1, 4))
 def test_plan(given_: tuple[list[CheckpointRecord], dict[str, Scores]], keep_best: int):
     records, scores = given_
-    plan = plan_retention(records, scores, keep_best)
+    plan = plan_retention(records, scores, RetentionSettings(keep_best=keep_best))
     by_key = {record.partition_key: record for record in records}
     present = {key for key, record in by_key.items() if not record.pruned}
     assert set(plan.keep) | set(plan.prune) == present and not set(plan.keep) & set(plan.prune)
@@ -54,7 +56,11 @@ def test_plan(given_: tuple[list[CheckpointRecord], dict[str, Scores]], keep_bes
             and scores[s.partition_key].metrics.fad_score <= scores[key].metrics.fad_score
         ]
         assert len(better) >= keep_best
-    again = plan_retention([r for r in records if r.partition_key not in plan.prune], scores, keep_best)
+    again = plan_retention(
+        [r for r in records if r.partition_key not in plan.prune],
+        scores,
+        RetentionSettings(keep_best=keep_best),
+    )
     assert again.prune == ()
 
 
@@ -71,7 +77,7 @@ def weights(folder: Path) -> list[Path]:
 
 
 def test_pruning_removes_weights_and_keeps_records_scores_and_samples(data: DataRoot):
-    plan = prune(data, 3)
+    plan = prune(data, RetentionSettings(keep_best=3))
     gone = {10, 50}
     for found in scan_checkpoints(data):
         assert found.record and found.record.pruned == (found.step in gone)
@@ -88,20 +94,20 @@ def test_pruning_removes_weights_and_keeps_records_scores_and_samples(data: Data
         60,
         70,
     ]
-    assert prune(data, 3).prune == ()
+    assert prune(data, RetentionSettings(keep_best=3)).prune == ()
 
 
 def test_a_checkpoint_evaluated_later_is_judged_then(data: DataRoot):
-    prune(data, 3)
+    prune(data, RetentionSettings(keep_best=3))
     folder = data.checkpoint("epoch=0-step=60_lora")
     (folder / "scores.json").write_text(make_scores(60, 0.95).model_dump_json())
-    assert [key[-6:] for key in prune(data, 3).prune] == ["000060"]
+    assert [key[-6:] for key in prune(data, RetentionSettings(keep_best=3)).prune] == ["000060"]
     assert weights(folder) == []
 
 
 def test_what_a_crash_left_of_pruned_weights_goes_next_time(data: DataRoot):
-    prune(data, 3)
+    prune(data, RetentionSettings(keep_best=3))
     folder = data.checkpoint("epoch=0-step=10_lora")
     (folder / "adapter_model.safetensors").write_bytes(b"left over")
-    prune(data, 3)
+    prune(data, RetentionSettings(keep_best=3))
     assert weights(folder) == [] and read_record(folder).pruned

@@ -66,8 +66,15 @@ def test_a_run_judges_anew_once_and_then_does_no_work_and_changes_no_file(old: L
     judged = files_of(old.root)
     assert {name for name in {*before, *judged} if before.get(name) != judged.get(name)} == WRITTEN
     assert verdicts(read_json(old.root.path / JUDGED)) == verdicts(scan_before)
-    for kept in ("dataset", "checkpoints", "tracks", "refused", "base", "embedder", "floor_fad"):
+    for kept in ("dataset", "tracks", "refused", "embedder", "floor_fad"):
         assert now[kept] == said[kept], kept
+    lines = [(now["base"], said["base"]), *zip(now["checkpoints"], said["checkpoints"], strict=True)]
+    for line, before_it in lines:
+        assert {key: line[key] for key in before_it} == before_it
+        assert line["fad_se"] is None and line["memorised"] == []  # what was not measured then is not known
+        assert line["clap_interval"] is not None
+    assert now["best"]["checkpoint_id"] == now["best_checkpoint"] == said["best_checkpoint"]
+    assert now["best"]["why"] and any("were not measured" in sentence for sentence in now["warnings"])
     again = old.run()
     assert again["dagster_runs"] == 0
     assert files_of(old.root) == judged

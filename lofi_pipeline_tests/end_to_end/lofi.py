@@ -52,7 +52,7 @@ SMALL: dict[str, dict[str, Any]] = {
         },
     },
     "evaluation": {"clip_seconds": 1.0, "inference_steps": 2, "validation_prompts": 2},
-    "retention": {"keep_best": 3},
+    "retention": {"keep_best": 3, "keep_most": 3},
 }
 
 

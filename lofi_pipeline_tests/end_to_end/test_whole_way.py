@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from lofi_pipeline.assets import all_assets
 from lofi_pipeline.entities import Checkpoint
+from lofi_pipeline.entities.checkpoint import step_of_folder
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.end_to_end.conftest import TRACKS, Way
 from lofi_pipeline_tests.end_to_end.lofi import (
@@ -32,7 +33,20 @@ REFUSED = {
     "creative-commons/forbidden/nd.wav",
 }
 DATASET_KEYS = {"tracks", "refused", "dataset", "seconds", "dagster_runs"}
-ALL_KEYS = DATASET_KEYS | {"base", "checkpoints", "embedder"}
+ALL_KEYS = DATASET_KEYS | {"base", "checkpoints", "embedder", "text_embedder", "best", "warnings"}
+MEASURED = {
+    "fad",
+    "fad_se",
+    "fad_infinity",
+    "kad",
+    "kad_se",
+    "clap",
+    "clap_interval",
+    "clips",
+    "reference_tracks",
+    "memorised",
+    "separable_from_best",
+}
 CHECKPOINT_FILES = {
     "checkpoint.json",
     "pytorch_lora_weights.safetensors",
@@ -70,9 +84,11 @@ def test_the_json_holds_what_scripts_rely_on(trained: Way) -> None:
     assert set(said) >= ALL_KEYS
     assert said["dagster_runs"] == 1 + CHECKPOINTS  # train, and one evaluation for each checkpoint
     assert said["embedder"].startswith("nano ")
-    assert set(said["base"]) == {"fad", "clap"}
-    by_fad = sorted(said["checkpoints"], key=lambda line: (line["fad"], line["step"]))
-    assert said["best_checkpoint"] == by_fad[0]["checkpoint_id"]
+    assert set(said["base"]) == MEASURED
+    assert said["best"]["checkpoint_id"] == said["best_checkpoint"]
+    assert said["best"]["why"].startswith(f"{step_of_folder(said['best_checkpoint'])}: ")
+    assert said["text_embedder"] == said["embedder"]
+    assert any("validation tracks" in sentence for sentence in said["warnings"])
     assert said["base"]["fad"] > 0
     steps = [line["step"] for line in said["checkpoints"]]
     assert steps == list(range(INTERVAL, STEPS + 1, INTERVAL))
@@ -80,12 +96,16 @@ def test_the_json_holds_what_scripts_rely_on(trained: Way) -> None:
         assert line["checkpoint_id"] == f"epoch=0-step={line['step']}_lora"
         assert line["is_valid"] is True
         assert line["fad"] >= 0 and -1 <= line["clap"] <= 1
+        assert set(line) >= MEASURED and line["kad"] is not None
+        assert line["clap_interval"][0] <= line["clap"] <= line["clap_interval"][1]
+        assert (line["clips"], line["reference_tracks"]) == (2, 2)
+        assert line["memorised"] == [] and isinstance(line["separable_from_best"], bool)
 
 
 def test_the_best_and_the_latest_keep_their_weights_and_every_record_stays(trained: Way) -> None:
     lines = trained.said["checkpoints"]
     best = sorted(lines, key=lambda line: (line["fad"], line["step"]))[: SMALL["retention"]["keep_best"]]
-    wanted = {line["step"] for line in best} | {STEPS}
+    wanted = {line["step"] for line in best} | {STEPS, step_of_folder(trained.said["best_checkpoint"])}
     assert {line["step"] for line in lines if line["kept"]} == wanted
     for line in lines:
         folder = trained.root.checkpoint(line["checkpoint_id"])

@@ -21,7 +21,7 @@ from lofi_pipeline_tests.evaluation.toys import SETTINGS, BandEmbedder
 def test_the_floor_is_between_the_even_and_the_odd_windows_of_every_track():
     rng = np.random.default_rng(0)
     tracks = [rng.normal(size=(20, 4)) + np.arange(20)[:, None] + 30 * number for number in range(2)]
-    found = floor_fad(Reference(tracks, "0" * 64))
+    found = floor_fad(Reference(tracks, "0" * 64, ("track_001", "track_002")))
     halves = [np.concatenate([track[start::2] for track in tracks]) for start in (0, 1)]
     assert found == pytest.approx(frechet_distance(*halves))
     # Music that changes over a track is as far from itself as its ends are apart, halved any other way

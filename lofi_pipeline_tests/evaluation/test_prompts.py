@@ -56,3 +56,13 @@ def test_an_empty_validation_split_is_refused(tmp_path) -> None:
     _, version = toy_root(tmp_path, validation_tracks=0)
     with pytest.raises(ReferenceMissing, match="validation split is empty"):
         _prompts(version)
+
+
+def test_a_size_takes_the_place_of_the_number_of_validation_prompts(rooted) -> None:
+    counts = {}
+    for size in ("quick", "standard", "thorough", None):
+        settings = SETTINGS.model_copy(update={"size": size})
+        prompts = _prompts(rooted[1], settings)
+        counts[size] = sum(spec.style_id is None for spec in prompts)
+        assert len({spec.seed for spec in prompts}) == len({spec.name for spec in prompts}) == len(prompts)
+    assert counts == {"quick": 24, "standard": 200, "thorough": 400, None: 3}

@@ -13,7 +13,7 @@ from lofi_pipeline.checkpoints.folder import imported_checkpoints
 from lofi_pipeline.checkpoints.ledger_entries import scored_files
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record, scan_checkpoints
 from lofi_pipeline.checkpoints.retention import prune
-from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.config import EvaluationSettings, RetentionSettings
 from lofi_pipeline.entities import DatasetVersion
 from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
 from lofi_pipeline.storage import DataRoot, file_sha256, read_ledger
@@ -51,7 +51,7 @@ class Toy:
             for found in scan_checkpoints(root):
                 if not read_record(found.folder).pruned:
                     evaluate_checkpoint(root, found.folder, self.version, str(self.base), settings)
-                    prune(root, keep_best=1)
+                    prune(root, RetentionSettings(keep_best=1, keep_most=1))
 
         return work
 

@@ -16,12 +16,21 @@ from uuid import NAMESPACE_URL, uuid5
 
 from lofi_pipeline.audit.export.escape import file_stem, safe_url
 from lofi_pipeline.audit.export.format import count
-from lofi_pipeline.audit.export.model_card import CLAP, FAD, INTENDED, LIMITS, NO_LICENCE
+from lofi_pipeline.audit.export.model_card import INTENDED, LIMITS, NO_LICENCE
 from lofi_pipeline.audit.export.reuse import NOBODY, owner_of
 from lofi_pipeline.audit.export.sources import SHEETS
 from lofi_pipeline.audit.export.spdx_licence import REFERENCE, all_of, is_expression, is_listed
 from lofi_pipeline.audit.export.surroundings import Surroundings, checkpoint_file
-from lofi_pipeline.entities import AuditReport, AuditVerdict, SourceRow, SubjectKind, TrackRow
+from lofi_pipeline.entities import (
+    AuditReport,
+    AuditVerdict,
+    Precision,
+    QualityMetrics,
+    SourceRow,
+    SubjectKind,
+    TrackRow,
+)
+from lofi_pipeline.evaluation.names import ScoreNames, score_names
 
 Json = dict[str, Any]
 BILL, TRACKS_BILL = "bom.cdx.json", "tracks.cdx.json"
@@ -339,16 +348,37 @@ def _model_card(report: AuditReport, dataset: str) -> Json:
             {f"lofi:training:{name}": value for name, value in report.configuration.items()}
         ),
     }
-    scores = [(report.subject.metrics, "checkpoint"), (report.base_metrics, "base model alone")]
     measured = [
-        {"type": kind, "value": f"{value:.6f}", "slice": part}
-        for metrics, part in scores
+        entry
+        for metrics, precision, part in (
+            (report.subject.metrics, report.subject.precision, "checkpoint"),
+            (report.base_metrics, report.base_precision, "base model alone"),
+        )
         if metrics
-        for kind, value in ((FAD, metrics.fad_score), (CLAP, metrics.clap_score))
+        for entry in _measured(score_names(report.subject.score_key), metrics, precision, part)
     ]
     if measured:
         card["quantitativeAnalysis"] = {"performanceMetrics": measured}
     return card
+
+
+def _measured(
+    names: ScoreNames, metrics: QualityMetrics, precision: Precision | None, part: str
+) -> list[Json]:
+    """Performance metrics, with the intervals that were measured: of FAD, two standard errors on each side."""
+    error, clap = (precision.fad_se, precision.clap_interval) if precision else (None, None)
+    fad = None if error is None else (max(0.0, metrics.fad_score - 2 * error), metrics.fad_score + 2 * error)
+    entries = []
+    for kind, value, interval in (
+        (names.fad, metrics.fad_score, fad),
+        (names.clap, metrics.clap_score, clap),
+    ):
+        entry: Json = {"type": kind, "value": f"{value:.6f}", "slice": part}
+        if interval:
+            bounds = zip(("lowerBound", "upperBound"), interval, strict=True)
+            entry["confidenceInterval"] = {name: f"{bound:.6f}" for name, bound in bounds}
+        entries.append(entry)
+    return entries
 
 
 def _component(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lofi_pipeline.audit.export import format
 from lofi_pipeline.audit.export.escape import file_stem, safe_url, visible
 from lofi_pipeline.audit.export.lineage_svg import lineage_svg
+from lofi_pipeline.audit.export.scores import score_table
 from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Severity, Split, SubjectKind, TrackRow
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def audit_page(report: AuditReport) -> str:
         kinds=kinds_of_findings(report),
         errors=len(report.of_severity(Severity.ERROR)),
         picture=lineage_svg(report),
+        scores=score_table(report),
         tracks_of=_tracks_of(report) if whole else {},
         attribution=report.attribution if len(report.attribution) <= MOST_TRACKS else [],
         held_out=sum(track.split is Split.VALIDATION for track in report.tracks),

@@ -11,6 +11,7 @@ from lofi_pipeline.audit.export.model_card import (
     scores_section,
     verdict_section,
 )
+from lofi_pipeline.audit.export.scores import score_table
 from lofi_pipeline.entities import AuditReport, Imported, Severity
 
 UNKNOWN = (
@@ -75,4 +76,5 @@ def page_of_imported(report: AuditReport, imported: Imported) -> str:
         facts=facts_of_imported(report, imported),
         kinds=kinds_of_findings(report),
         errors=len(report.of_severity(Severity.ERROR)),
+        scores=score_table(report),
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lofi_pipeline.audit.export.escape import visible
-from lofi_pipeline.audit.export.format import count, hours, number, short
+from lofi_pipeline.audit.export.format import count, hours, short
+from lofi_pipeline.audit.export.scores import score_table
 from lofi_pipeline.entities import AuditReport, SourceRow, SubjectKind
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _source_boxes(rows: list[SourceRow]) -> list[Box]:
 
 
 def _training_boxes(report: AuditReport, version: Box) -> list[Box]:
-    lineage, metrics = report.subject.lineage, report.subject.metrics
+    lineage = report.subject.lineage
     base = report.base
     base_box = _box(
         2,
@@ -126,14 +127,16 @@ def _training_boxes(report: AuditReport, version: Box) -> list[Box]:
         f"step {record.checkpoint.step:,}" if record else "",
         short(report.subject.hash),
     )
-    if metrics is None:
+    table = score_table(report)
+    if table is None:
         return [base_box, training, checkpoint]
+    row = table.rows[0]
     scores = _box(
         3,
         checkpoint.y + checkpoint.height + 24,
         "Scores",
-        f"FAD {number(metrics.fad_score)}",
-        f"CLAP {number(metrics.clap_score)}",
+        f"{table.names.fad} {row.fad}",
+        f"{table.names.clap} {row.clap}",
     )
     return [base_box, training, checkpoint, scores]
 

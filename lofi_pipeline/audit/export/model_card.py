@@ -12,14 +12,15 @@ import yaml
 
 from lofi_pipeline.audit.export.attribution import term_lines
 from lofi_pipeline.audit.export.escape import markdown, markdown_link, visible
-from lofi_pipeline.audit.export.format import count, hours, money, number
+from lofi_pipeline.audit.export.format import count, hours, money
+from lofi_pipeline.audit.export.scores import score_table
 from lofi_pipeline.audit.export.spdx_licence import is_listed
 from lofi_pipeline.entities import AuditReport, AuditVerdict, QualityMetrics
+from lofi_pipeline.evaluation.names import score_names
 from lofi_pipeline.licensing.expression import spdx_spelling
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 MOST_SOURCES = 200
-FAD, CLAP = "Fréchet audio distance", "CLAP score"
 NO_LICENCE = (
     "No licence of the weights is set, so nobody but their owner may use them: choose one that the obligations leave room for, and "
     "set publication.weights_licence."
@@ -86,9 +87,16 @@ def _licence(report: AuditReport) -> dict[str, str]:
 
 def _index(report: AuditReport, metrics: QualityMetrics) -> dict[str, Any]:
     held_out = {"name": visible(report.dataset.dataset_id), "type": "audiofolder", "split": "validation"}
+    names = score_names(report.subject.score_key)
+    # Others know a Frechet audio distance by this type, and CLAP's score by that: what nano measures is neither
+    fad_type = names.fad if report.subject.score_key is None or names.is_nano else "frechet-audio-distance"
     scores = [
-        {"type": "frechet-audio-distance", "name": FAD, "value": round(metrics.fad_score, 6)},
-        {"type": "clap", "name": CLAP, "value": round(metrics.clap_score, 6)},
+        {"type": fad_type, "name": names.fad, "value": round(metrics.fad_score, 6)},
+        {
+            "type": "clap" if names.is_clap else names.clap,
+            "name": names.clap,
+            "value": round(metrics.clap_score, 6),
+        },
     ]
     return {
         "name": visible(report.subject.name),
@@ -180,17 +188,16 @@ def _training(report: AuditReport) -> str:
 
 def scores_section(report: AuditReport) -> str:
     """The scores beside those of the base."""
-    metrics, base, key = report.subject.metrics, report.base_metrics, report.subject.score_key
-    if metrics is None:
+    found = score_table(report)
+    if found is None:
         return "## Scores\n\nIt was not evaluated."
-    rows = [(report.subject.name, number(metrics.fad_score), number(metrics.clap_score))]
-    if base:
-        rows.append(("base model alone", number(base.fad_score), number(base.clap_score)))
-    table = markdown_table(
-        ("Model", f"{FAD} (lower is nearer)", f"{CLAP} (higher follows the prompt better)"), rows
+    head = (
+        "Model",
+        f"{found.names.fad} (lower is nearer)",
+        f"{found.names.clap} (higher follows the prompt better)",
     )
-    how = f"\n\nMeasured with {markdown(key.embedder)} ({key.embedder_sha256})." if key else ""
-    return f"## Scores\n\nAgainst the tracks that were held out.\n\n{table}{how}"
+    said = " ".join(markdown(sentence) for sentence in found.sentences)
+    return f"## Scores\n\nAgainst the tracks that were held out.\n\n{markdown_table(head, list(found.rows))}\n\n{said}"
 
 
 def _obligations(report: AuditReport) -> str:

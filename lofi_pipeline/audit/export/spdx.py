@@ -16,12 +16,13 @@ from uuid import NAMESPACE_URL, uuid5
 from lofi_pipeline.audit.export.croissant import MAINTENANCE, PREPROCESSING, USE_CASES
 from lofi_pipeline.audit.export.escape import file_stem, safe_url
 from lofi_pipeline.audit.export.format import count, hours
-from lofi_pipeline.audit.export.model_card import CLAP, FAD, HUB_ID, INTENDED, LIMITS, NO_LICENCE
+from lofi_pipeline.audit.export.model_card import HUB_ID, INTENDED, LIMITS, NO_LICENCE
 from lofi_pipeline.audit.export.reuse import licence_text, owner_of
 from lofi_pipeline.audit.export.spdx_licence import REFERENCE, all_of, expression_of, ids_of
 from lofi_pipeline.audit.export.surroundings import Surroundings, checkpoint_file
 from lofi_pipeline.entities import AuditReport, SourceRow, SubjectKind
 from lofi_pipeline.entities.audit import BaseModelRow
+from lofi_pipeline.evaluation.names import score_names
 from lofi_pipeline.storage import FileFacts
 
 Json = dict[str, Any]
@@ -141,7 +142,8 @@ def _model(graph: _Graph, dataset: str) -> str:
     report, subject = graph.report, graph.report.subject
     record, metrics = subject.record, subject.metrics
     saved = _moment(record.checkpoint.timestamp) if record else None
-    scores = [(FAD, metrics.fad_score), (CLAP, metrics.clap_score)] if metrics else []
+    names = score_names(subject.score_key)
+    scores = [(names.fad, metrics.fad_score), (names.clap, metrics.clap_score)] if metrics else []
     training = f"A LoRA, trained until {report.trained.isoformat()}."
     model = graph.add(
         "ai_AIPackage",

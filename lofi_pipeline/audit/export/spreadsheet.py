@@ -13,7 +13,7 @@ BETWEEN = " | "
 _BLOCK_BYTES = 1 << 16
 
 
-def spreadsheet(columns: Iterable[str], rows: Iterable[Iterable[str | None]]) -> Iterator[bytes]:
+def spreadsheet(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[bytes]:
     """The table with its head, a block at a time. A cell that a spreadsheet would take for a formula has a leading apostrophe."""
     block = BytesIO()
     text = TextIOWrapper(block, encoding="utf-8", newline="", write_through=True)
@@ -21,7 +21,7 @@ def spreadsheet(columns: Iterable[str], rows: Iterable[Iterable[str | None]]) ->
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(map(csv_cell, row))
+        writer.writerow(csv_cell(cell) if isinstance(cell, str) else cell for cell in row)
         if block.tell() >= _BLOCK_BYTES:
             yield block.getvalue()
             block.seek(0)

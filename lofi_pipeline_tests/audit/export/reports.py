@@ -20,6 +20,7 @@ from lofi_pipeline.entities import (
     Lineage,
     Obligation,
     Permission,
+    Precision,
     Provenance,
     QualityMetrics,
     SourceRecord,
@@ -43,6 +44,7 @@ from lofi_pipeline.entities.audit import (
 )
 from lofi_pipeline.entities.finding import Finding, FindingCode, Severity
 from lofi_pipeline.entities.style import StyleCategory
+from lofi_pipeline_tests.checkpoints.folders import make_scores
 
 MADE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TRAINED = date(2026, 1, 2)
@@ -191,7 +193,25 @@ def checkpoint_subject() -> AuditSubject:
         path=folder,
         record=record,
         metrics=metrics(4.2, 0.31),
+        score_key=make_scores(10, 4.2).key,
+        precision=PRECISION,
     )
+
+
+PRECISION = Precision(
+    clips=24,
+    reference_tracks=7,
+    reference_styles=2,
+    duplicates=[["track_001", "track_005"]],
+    fad_se_by_clip=0.031,
+    fad_se_by_track=0.083,
+    fad_infinity=3.9,
+    kad=0.0123,
+    kad_se=0.004,
+    clap_interval=(0.28, 0.34),
+    floor=(0.9, 1.26, 1.6),
+    floor_windows=24,
+)
 
 
 def metrics(fad: float, clap: float) -> QualityMetrics:
@@ -289,6 +309,7 @@ def full(
         ),
         configuration={"learning_rate": "0.0015", "lora_rank": "16"},
         base_metrics=metrics(9.9, 0.1),
+        base_precision=PRECISION,
         reference=[row.track_id for row in held_out],
         integrity=IntegrityFacts(checked=True, files=10, bytes=1000),
         findings=[

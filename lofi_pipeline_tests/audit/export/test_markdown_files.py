@@ -98,6 +98,37 @@ def test_the_card_is_a_model_card() -> None:
     assert report.subject.hash in card.content
 
 
+def test_what_nano_measured_is_published_under_its_name_with_error_and_number() -> None:
+    card = ModelCard(model_card(full()))
+    metrics = card.data.to_dict()["model-index"][0]["results"][0]["metrics"]
+    assert [(metric["type"], metric["name"]) for metric in metrics] == [
+        ("nano-FAD", "nano-FAD"),
+        ("nano alignment", "nano alignment"),
+    ]
+    assert not any(word in card.text for word in ("frechet-audio-distance", "Fréchet", "CLAP"))
+    said = " ".join(card.text.replace("\\", "").split())
+    for words in (
+        "4.200 ± 0.083",
+        "0.310 (0.280 to 0.340)",
+        "base model alone | 9.900 ± 0.083",
+        "On 24 clips against 7 validation tracks",
+        "1.260 apart (0.900 to 1.600)",
+        "would be 3.900",
+        "0.0123 ± 0.0040",
+        "7 validation tracks: with fewer than 30",
+        "of 2 styles: with fewer than 3",
+        "track_001 and track_005",
+    ):
+        assert words in said, words
+
+
+def test_scores_whose_error_was_never_measured_are_published_with_that_said() -> None:
+    report = full()
+    subject = report.subject.model_copy(update={"precision": None})
+    said = ModelCard(model_card(report.model_copy(update={"subject": subject}))).text
+    assert "4.200" in said and "were not measured" in said
+
+
 def test_the_card_names_a_base_model_of_the_hub_only_when_it_is_one() -> None:
     for name, expected in [
         ("ACE-Step/ACE-Step-v1-3.5B", "ACE-Step/ACE-Step-v1-3.5B"),

@@ -1,0 +1,41 @@
+"""What is weak in what scores were measured on, in sentences: shown wherever the scores are."""
+
+from __future__ import annotations
+
+from lofi_pipeline.entities import Precision, few
+
+FEWEST_TRACKS = 30
+FEWEST_STYLES = 3
+
+
+def weaknesses(precision: Precision | None) -> list[str]:
+    """A sentence for each thing that makes these scores say less than they seem to."""
+    if precision is None:
+        return [
+            "The errors of these scores were not measured, by an earlier version: remove scores.json and run lofi run to measure them."
+        ]
+    found = []
+    if precision.reference_tracks < FEWEST_TRACKS:
+        found.append(
+            f"The reference holds {_number(precision.reference_tracks, 'validation track')}: with fewer than {FEWEST_TRACKS}, "
+            "FAD depends on which those are; add music, or raise dataset.validation_ratio."
+        )
+    if precision.reference_styles < FEWEST_STYLES:
+        found.append(
+            f"The validation tracks are of {_number(precision.reference_styles, 'style')}: with fewer than {FEWEST_STYLES}, "
+            "what scores best is what sounds like those; add music of other styles."
+        )
+    if precision.duplicates:
+        pairs = few([" and ".join(pair) for pair in precision.duplicates], most=5)
+        found.append(
+            f"Validation tracks are heard as the same music ({pairs}): they count more than once; remove one of each."
+        )
+    if precision.fad_se is None:
+        found.append(
+            "There are too few clips or tracks to measure the error of FAD; raise evaluation.validation_prompts, or set evaluation.size."
+        )
+    return found
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
