@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 export PYTHONPATH :=
+# Python keeps what it compiled, whatever the shell says: each process that trains or scores would compile diffusers anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate clean-demo

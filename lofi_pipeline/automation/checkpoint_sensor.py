@@ -1,7 +1,7 @@
 """checkpoint_sensor: has every checkpoint scored and audited as it lands, from this machine's training or copied in from another's."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,18 +93,32 @@ class _Look:
         self._stable_seconds = workspace.config.ingest.stable_seconds
         self._before = Watch.load(context.cursor)
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
-        self._scored = self._instance.get_materialized_partitions(dg.AssetKey("quality_metrics"))
-        self._audited = self._instance.get_materialized_partitions(dg.AssetKey("license_audit"))
+        self._scored = self._latest("quality_metrics")
+        self._audited = self._latest("license_audit")
         self._beside = beside
         self.seen: dict[str, tuple[str, float]] = {}
 
     def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
         """Whether it can be scored and audited, and was not, or looks otherwise than when it was."""
-        is_done = self._is_scored(found, record) and record.partition_key in self._audited
-        can_be_scored = record.checkpoint.is_valid and not record.pruned
+        if not record.checkpoint.is_valid:
+            return False
         if record.lineage.imported and record.lineage.base.sha256 != self._beside.base_sha256:
             return False  # there is nothing to compare it with
-        return can_be_scored and (not is_done or _looks_changed(found, record))
+        lacks_audit = self._is_scored(found, record) and not self._is_audited(record)
+        if record.pruned:  # maybe by the very run that was to audit it
+            return lacks_audit and not _looks_changed(found, record)
+        return lacks_audit or not self._is_scored(found, record) or _looks_changed(found, record)
+
+    def _latest(self, asset: str) -> Mapping[str, int]:
+        """By partition, the place of the latest result in the order of the history."""
+        return self._instance.get_latest_storage_id_by_partition(
+            dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
+        )
+
+    def _is_audited(self, record: "CheckpointRecord") -> bool:
+        """Whether an audit came after its latest scores: of one that failed nothing is told, and the one before knew others."""
+        key = record.partition_key
+        return self._audited.get(key, 0) > self._scored.get(key, 0)
 
     def _is_scored(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
         if found.scores and record.lineage.imported and self._beside.key not in (None, found.scores.key):

@@ -3,9 +3,15 @@
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 import psutil
+from dagster._core.storage.runs import SqliteRunStorage
+
+from lofi_pipeline.storage import content_sha256, is_locked, lock_file, locked
 
 OWNER_TAG = "lofi/process"
 _RUNNING = [
@@ -21,12 +27,31 @@ def owner_tag() -> dict[str, str]:
     return {OWNER_TAG: _identity(psutil.Process(os.getpid()))}
 
 
+@contextmanager
+def owned(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]:
+    """Tags for a run that lives in this process while the block goes on.
+
+    A lock is held so long: who sees the history from another machine, or from another container, sees nothing of the process.
+    """
+    mark = _mark(instance, run_id)
+    with locked(mark):
+        try:
+            yield owner_tag()
+        finally:
+            lock_file(mark).unlink(missing_ok=True)
+
+
+def _mark(instance: dg.DagsterInstance, run_id: str) -> Path:
+    """What is locked. An id that somebody else stored may be anything but the name of a file."""
+    return Path(instance.root_directory) / "running" / content_sha256(run_id)
+
+
 def _identity(process: psutil.Process) -> str:
     return f"{platform.node()} {process.pid} {process.create_time():.0f}"
 
 
-def _is_gone(owner: str) -> bool:
-    """Whether the process certainly is no more; that of another machine is left in peace.
+def _is_gone(instance: dg.DagsterInstance, run_id: str, owner: str) -> bool:
+    """Whether the process certainly is no more, or works on another copy of this data root.
 
     Anybody may have stored the tag: what `owner_tag` does not write names no process, so that nobody would end its run.
     """
@@ -34,7 +59,7 @@ def _is_gone(owner: str) -> bool:
     if named is None:
         return True
     if named["host"] != platform.node():
-        return False
+        return _lies_in_the_data_root(instance) and not is_locked(_mark(instance, run_id))
     try:
         process = psutil.Process(int(named["pid"]))
         return _identity(process) != owner or process.status() == psutil.STATUS_ZOMBIE
@@ -42,13 +67,19 @@ def _is_gone(owner: str) -> bool:
         return True
 
 
+def _lies_in_the_data_root(instance: dg.DagsterInstance) -> bool:
+    """Whether who sees the history sees the locks beside it; not where it lies in a database on a server."""
+    return isinstance(instance.run_storage, SqliteRunStorage)
+
+
 def end_orphans(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs failed whose process was killed, so that their work is asked for again. Returns their ids."""
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
         owner = run.tags.get(OWNER_TAG)
-        if owner and _is_gone(owner):
+        if owner and _is_gone(instance, run.run_id, owner):
             instance.report_run_failed(run, "The process of this run was killed; what it had done is kept.")
+            lock_file(_mark(instance, run.run_id)).unlink(missing_ok=True)
             ended.append(run.run_id)
     _free_pools(instance)
     return ended

@@ -42,6 +42,8 @@ _AXES: dict[str, dg.DynamicPartitionsDefinition] = {
     **dict.fromkeys(ASSETS[JobName.EVALUATE], CHECKPOINTS),
 }
 _AT_ONCE = 200
+_AT_WORK = [status for status in NOT_OVER if status is not dg.DagsterRunStatus.QUEUED]
+"""Of runs that may have made something. One that waits has made nothing; where no daemon is, it waits for ever."""
 ALL_ASSETS = frozenset().union(*(assets for assets, _ in _KINDS))
 
 
@@ -50,7 +52,7 @@ def tell_unreported(
 ) -> Iterator[Standing]:
     """Enter in the history what it lacks of these assets; gives each result that was entered.
 
-    The assets of runs that are not over are left to those runs.
+    The assets of runs that are at work are left to those runs.
     """
     lacking = _lacking(instance, workspace, set(among) - _left_to_runs(instance))
     while some := list(islice(lacking, _AT_ONCE)):
@@ -122,8 +124,8 @@ class _Known:
 
 
 def _left_to_runs(instance: dg.DagsterInstance) -> set[str]:
-    """The assets that runs which are not over may tell of themselves."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=NOT_OVER))
+    """The assets that runs which are at work may tell of themselves."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=_AT_WORK))
     return {asset for run in runs for asset in assets_of(run)}
 
 

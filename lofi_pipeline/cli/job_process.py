@@ -6,13 +6,14 @@ keep its state. Standard output then carries one Progress in JSON a line.
 
 import sys
 from collections.abc import Mapping, Sequence
+from uuid import uuid4
 
 import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.jobs import JobName
-from lofi_pipeline.automation.orphans import owner_tag
+from lofi_pipeline.automation.orphans import owned
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
@@ -31,19 +32,18 @@ def run_job(
     tags: Mapping[str, str] | None = None,
 ) -> str:
     """Run the job, or some of its assets, to its end. Returns the id by which the instance knows what came of it."""
-    return (
-        defs.resolve_job_def(job)
-        .execute_in_process(
+    run_id = run_id or str(uuid4())
+    with owned(instance, run_id) as owner:
+        defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_id=run_id,
             asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
             partition_key=partition_key,
-            tags={**owner_tag(), **(tags or {})},
+            tags={**owner, **(tags or {})},
             run_config=_QUIET,
             raise_on_error=False,
         )
-        .run_id
-    )
+    return run_id
 
 
 def main(job: JobName, run_id: str) -> None:

@@ -21,7 +21,7 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
@@ -398,8 +398,24 @@ def locked(path: Path, *, timeout: float = 600) -> Iterator[None]:
         filelock.Timeout: another holds it for longer than `timeout` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.parent / f".{path.name}.lock", timeout=timeout):
+    with FileLock(lock_file(path), timeout=timeout):
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process or a thread holds the lock that belongs to `path`, also one in another container on the same files."""
+    if not lock_file(path).exists():
+        return False
+    try:
+        with FileLock(lock_file(path), timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def lock_file(path: Path) -> Path:
+    """The file of the lock that belongs to `path`."""
+    return path.parent / f".{path.name}.lock"
 
 
 def link_or_copy(source: Path, destination: Path) -> None:

@@ -42,6 +42,12 @@ def played_at(samples: np.ndarray, speed: float) -> np.ndarray:
     return np.asarray(soxr.resample(samples.T, RATE, RATE / speed)).T
 
 
+@cache
+def marked(seed: int = 3, speed: float = 1.0) -> np.ndarray:
+    """The fingerprint of a piece."""
+    return mark(played_at(piece(seed), speed))
+
+
 def same_loop() -> list[np.ndarray]:
     """Pieces by one band on one progression: another melody, other drum samples, other crackle."""
     from lofi_pipeline.demo import synth
@@ -103,8 +109,8 @@ def test_two_halves_with_little_in_common_are_not_copies() -> None:
 def test_silence_noise_and_nothing_can_be_compared() -> None:
     silence = audio.fingerprint(np.zeros(30 * 22_050, np.float32))
     noise = audio.fingerprint(np.random.default_rng(0).standard_normal(30 * 22_050).astype(np.float32))
-    for first in (silence, noise, silence[:0], silence[:1], mark(piece())[:5]):
-        for second in (silence[:3], noise, mark(piece())):
+    for first in (silence, noise, silence[:0], silence[:1], marked()[:5]):
+        for second in (silence[:3], noise, marked()):
             if first is not second:
                 assert audio.compare(first, second).match_type is MatchType.NONE
 
@@ -117,8 +123,8 @@ def test_silence_noise_and_nothing_can_be_compared() -> None:
     seed=st.integers(0, 3),
 )
 def test_comparing_is_symmetric(start: int, length: int, speed: float, seed: int) -> None:
-    first = mark(piece())
-    second = mark(played_at(piece(), speed) if seed < 2 else piece(seed))[start : start + length]
+    first = marked()
+    second = (marked(speed=speed) if seed < 2 else marked(seed))[start : start + length]
     one, two = audio.compare(first, second), audio.compare(second, first)
     assert one.match_type is two.match_type
     assert one == two.swapped() or two == one.swapped()
@@ -143,13 +149,18 @@ def test_only_where_the_pitch_alone_was_shifted_may_a_copy_contradict_more() -> 
     assert replace(shifted, contradiction=0.11).match_type is MatchType.RELATED
 
 
+@cache
+def drawn(number: int) -> np.ndarray:
+    """The fingerprint of a piece of any preset."""
+    return mark(render(draw("preset", 7_000_000 + number, 34.0).spec).samples)
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [(213, 175), (251, 99), (213, 99), (223, 185), (251, 175), (261, 109), (299, 147)]
 )
 def test_pieces_without_melody_that_share_their_chords_are_no_copies(first: int, second: int) -> None:
     """Each was left out once, among 300 pieces of all presets, for another that it was not made from."""
-    one, two = (render(draw("preset", 7_000_000 + number, 34.0).spec).samples for number in (first, second))
-    assert audio.compare(mark(one), mark(two)).match_type is not MatchType.SAME
+    assert audio.compare(drawn(first), drawn(second)).match_type is not MatchType.SAME
 
 
 def test_what_was_played_at_another_tempo_is_kin_and_no_copy() -> None:

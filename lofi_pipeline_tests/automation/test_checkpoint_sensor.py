@@ -91,6 +91,25 @@ def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick:
     assert tick() == []
 
 
+@pytest.mark.parametrize("pruned", [False, True])
+def test_new_scores_are_audited_anew_also_where_the_weights_are_gone(
+    root: DataRoot, tick: Ticks, pruned: bool
+) -> None:
+    """The disk was full when the run that scored it came to its audit."""
+    key = landed(root, tick.instance, 10)
+    folder = root.checkpoint(checkpoint_id_of(10))
+    write_json_atomic(folder / SCORES_RECORD, make_scores(10, 1.0))
+    for asset in ("quality_metrics", "license_audit"):
+        told(tick.instance, asset, key)
+    if pruned:
+        write_json_atomic(folder / CHECKPOINT_RECORD, make_record(10, pruned=True))
+    assert tick() == []
+    told(tick.instance, "quality_metrics", key)
+    assert [request[1:] for request in tick()] == [(key, ["license_audit"])]
+    told(tick.instance, "license_audit", key)
+    assert tick() == []
+
+
 @pytest.mark.parametrize("file", ["adapter_model.safetensors", SCORES_RECORD, "samples/00.wav"])
 def test_a_scored_checkpoint_that_looks_changed_is_verified_and_scored_again(
     root: DataRoot, tick: Ticks, file: str

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
-from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
+from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owned, owner_tag
 from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.installation import PROJECT_ROOT
@@ -138,10 +138,23 @@ def test_a_run_whose_process_was_killed_does_not_block_for_ever(root: DataRoot, 
     assert end_orphans(ticks.instance) == [dead.run_id]
     assert ticks.jobs() == ["register"]
     alive, elsewhere = started(owner_tag()), started({OWNER_TAG: "another-host 1 1"})
-    assert end_orphans(ticks.instance) == []
-    for run in (alive, elsewhere):
-        found = ticks.instance.get_run_by_id(run.run_id)
-        assert found and found.status is dg.DagsterRunStatus.STARTED
+    with owned(ticks.instance, elsewhere.run_id):
+        assert end_orphans(ticks.instance) == []
+        for run in (alive, elsewhere):
+            found = ticks.instance.get_run_by_id(run.run_id)
+            assert found and found.status is dg.DagsterRunStatus.STARTED
+    # Ended there, or in a copy of the data root that it knows nothing of
+    assert end_orphans(ticks.instance) == [elsewhere.run_id]
+
+
+def test_runs_of_other_machines_are_left_in_peace_where_their_locks_are_not_seen() -> None:
+    """As where the history lies in a database on a server."""
+    job = defs.resolve_job_def("register")
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.create_run_for_job(
+            job, status=dg.DagsterRunStatus.STARTED, tags={OWNER_TAG: "another-host 1 1"}
+        )
+        assert end_orphans(instance) == []
 
 
 def test_a_killed_run_gives_its_pool_back(root: DataRoot, ticks: Ticks) -> None:

@@ -149,7 +149,7 @@ def shown_as_done(root: DataRoot) -> set[str]:
         return set(instance.get_materialized_partitions(dg.AssetKey("tagged_prompts")))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_ends_a_run_soon_with_nothing_left_and_nothing_lost(
     undisturbed: tuple[DataRoot, dict], tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -102,7 +102,7 @@ def test_a_new_drop_is_the_next_step(root: DataRoot) -> None:
 def test_status_tracks_and_check_change_nothing(worked: DataRoot) -> None:
     before = files_of(worked)
     for arguments in (["status"], ["tracks"], ["check", "one"], ["styles"]):
-        lofi("--data", worked.path, *arguments)
+        run(worked, *arguments)
     assert files_of(worked) == before
 
 
@@ -110,9 +110,9 @@ def test_status_tracks_and_check_change_nothing(worked: DataRoot) -> None:
 
 
 def listed(root: DataRoot, *arguments: object) -> list[dict]:
-    done = lofi("--data", root.path, "tracks", *arguments, "--json", "-")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found = run(root, "tracks", *arguments, "--json", "-")
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
 
 
 def test_tracks_lists_every_file_with_what_came_of_it(worked: DataRoot) -> None:
@@ -223,8 +223,8 @@ def test_a_source_json_that_is_there_stays(root: DataRoot) -> None:
 
 
 def checked(root: DataRoot, drop: object, *arguments: object) -> tuple[int, dict]:
-    done = lofi("--data", root.path, "check", drop, *arguments, "--json", "-")
-    return done.returncode, json.loads(done.stdout)
+    found = run(root, "check", drop, *arguments, "--json", "-")
+    return found.exit_code, json.loads(found.stdout)
 
 
 def test_a_check_says_what_the_run_will_say(worked: DataRoot, tmp_path: Path) -> None:
@@ -292,18 +292,16 @@ def test_a_file_that_is_gone_is_said_and_what_it_left_can_be_removed(tmp_path: P
     made = {name: data for name, (_, data) in files_of(root).items() if "track_002" in name}
     original = root.raw / "creative-commons" / "one" / "b.wav"
     original.unlink()
-    assert (
-        json.loads(lofi("--data", root.path, "gc", "--json", "-").stdout)["files"] == []
-    )  # still in the data set
+    assert json.loads(run(root, "gc", "--json", "-").stdout)["files"] == []  # still in the data set
     assert "track_002 left: its file is gone: creative-commons/one/b.wav" in lofi(*to_dataset).stdout
     assert "left:" not in lofi(*to_dataset).stdout
-    listed = json.loads(lofi("--data", root.path, "gc", "--json", "-").stdout)["files"]
+    listed = json.loads(run(root, "gc", "--json", "-").stdout)["files"]
     assert {item["path"] for item in listed} == {name for name in made if name.startswith("processed/")}
     assert all((root.path / item["path"]).is_file() for item in listed)
-    assert lofi("--data", root.path, "gc", "--remove").returncode == 0
+    assert run(root, "gc", "--remove").exit_code == 0
     assert not [name for name in files_of(root) if "track_002" in name and name.startswith("processed/")]
     assert root.fingerprint("track_002").is_file() and root.track_record("track_002").is_file()
-    assert lofi("--data", root.path, "fsck").returncode == 0
+    assert run(root, "fsck").exit_code == 0
     original.write_bytes(song(1).read_bytes())
     assert lofi(*to_dataset).returncode == 0
     again = {name: data for name, (_, data) in files_of(root).items() if "track_002" in name}

@@ -9,8 +9,9 @@ import dagster as dg
 import pytest
 
 from lofi_pipeline.automation.jobs import JobName
-from lofi_pipeline.automation.orphans import OWNER_TAG, owner_tag
+from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
 from lofi_pipeline.checkpoints.manifest import read_record
+from lofi_pipeline.cli.job_process import run_job
 from lofi_pipeline.cli.run import POLL_SECONDS, Failure, Headless
 from lofi_pipeline.config import load_config
 from lofi_pipeline.definitions import defs
@@ -94,3 +95,20 @@ def test_a_training_that_does_not_reach_dagster_says_why(
     runs, failure = train(root, instance)
     assert (runs, instance.get_runs_count()) == (0, 0)
     assert failure.reason.endswith("ImportError: half installed")
+
+
+def test_a_run_is_seen_to_live_also_from_another_machine(
+    root: DataRoot, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[list[str]] = []
+
+    def look(*_: object, **__: object) -> None:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("platform.node", lambda: "another machine")
+            ended.append(end_orphans(instance))
+        raise OSError("it is killed")
+
+    monkeypatch.setattr("lofi_pipeline.ingest.register_sources", look)
+    run_job(instance, JobName.REGISTER)
+    assert ended == [[]]
+    assert not list((root.dagster_home / "running").iterdir())

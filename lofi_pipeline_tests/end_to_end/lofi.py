@@ -51,7 +51,12 @@ SMALL: dict[str, dict[str, Any]] = {
             }
         },
     },
-    "evaluation": {"clip_seconds": 1.0, "inference_steps": 2, "validation_prompts": 2},
+    "evaluation": {
+        "clip_seconds": 1.0,
+        "inference_steps": 2,
+        "validation_prompts": 2,
+        "guidance_scale": 1.0,
+    },
     "retention": {"keep_best": 3, "keep_most": 3},
 }
 

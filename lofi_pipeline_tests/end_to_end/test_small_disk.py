@@ -174,6 +174,8 @@ def test_an_audit_is_written_whole_or_does_not_count(
 ) -> None:
     lofi = trained.lofi.copy(tmp_path / "data")
     undisturbed = lofi("audit", LAST)
+    if fault == "inodes":  # file by file, it would take the place of the audit before
+        shutil.rmtree(lofi.root.audits / LAST)
     found = tried(lofi, "audit", LAST, fault=fault, disk="audit", left=left)
     require_sentence_and_end(found, fault, lofi.root.audits)
     assert found.second.said == undisturbed.said
