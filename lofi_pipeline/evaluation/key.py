@@ -9,7 +9,7 @@ from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores, StylePreset
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.files import unknown_weights
-from lofi_pipeline.evaluation.embedders.plugins import package_of
+from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import NotComparable
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts, prompts_sha256
@@ -39,13 +39,10 @@ def score_key(
     prompts = fixed_prompts(version, settings) if prompts is None else prompts
     seconds = window_seconds(embedder, settings.clip_seconds)
     packages = {*_PACKAGES, *getattr(embedder, "packages", ()), *getattr(text_embedder, "packages", ())}
-    if plugin := package_of(embedder.name):
-        packages.add(plugin)
     versions = {name: package_version(name) for name in sorted(packages)}
     if text_embedder is not embedder:
         versions["text embedder"] = f"{text_embedder.name} {text_embedder.weights_sha256}"
-    if preparation := getattr(embedder, "preparation", None):
-        versions["embedder preparation"] = preparation
+    versions |= embedder_facts(embedder)
     if unknown := unknown_weights(settings):
         versions["unknown weights"] = ", ".join(path.name for path in unknown)
     return ScoreKey(

@@ -8,6 +8,7 @@ https://github.com/google/leveldb/blob/main/doc/table_format.md, tensorflow/core
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def _entries(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, by
         offset += own + length
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """The numbers and values of a protocol buffer's fields."""
     place = 0
     while place < len(message):

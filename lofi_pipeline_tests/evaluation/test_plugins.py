@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.evaluation import EvaluationError, missing_weights, open_embedder, score_key
+from lofi_pipeline.evaluation.reference import load_reference
 from lofi_pipeline_tests.evaluation.toys import SETTINGS
 
 EXAMPLE = """
@@ -55,9 +57,24 @@ def test_an_installed_embedder_is_opened_by_name_and_its_package_is_in_the_key(i
     assert missing_weights(settings) == []
     embedder = open_embedder(settings)
     assert embedder.embed_audio(np.ones((3, 24_000), np.float32)).shape == (3, 8)
-    key = score_key(*rooted, embedder, settings)
+    root, version = rooted
+    key = score_key(root, version, embedder, settings)
     assert (key.embedder, key.versions["lofi-bands"]) == ("bands", "2.1")
     assert key.versions["text embedder"].startswith("nano ")
+
+
+def test_another_version_of_its_package_embeds_anew(install, rooted, tmp_path: Path) -> None:
+    settings = install(EXAMPLE)
+    root, version = rooted
+    embedder = open_embedder(settings)
+    load_reference(root, version, embedder, 1.0)
+    load_reference(root, version, embedder, 1.0)
+    assert len(list((root.cache / "reference").iterdir())) == 1
+    facts = tmp_path / "lofi_bands-2.1.dist-info" / "METADATA"
+    facts.write_text(facts.read_text().replace("Version: 2.1", "Version: 2.2"))
+    importlib.invalidate_caches()
+    load_reference(root, version, embedder, 1.0)
+    assert len(list((root.cache / "reference").iterdir())) == 2
 
 
 @pytest.mark.parametrize(

@@ -219,17 +219,18 @@ def test_weights_of_another_model_are_refused(tmp_path) -> None:
 def test_weights_that_are_not_the_published_ones_are_refused_and_named_in_the_score(
     tmp_path, monkeypatch, rooted
 ) -> None:
+    root, version = rooted
     (tmp_path / PANN_FILE).write_bytes(b"mine")
     allowed = _settings(tmp_path, "pann")
     strict = allowed.model_copy(update={"allow_unknown_weights": False})
     digest = hashlib.sha256(b"mine").hexdigest()
     with pytest.raises(BadWeights, match=f"{digest}.*allow_unknown_weights"):
         open_embedder(strict)
-    assert score_key(*rooted, BandEmbedder(), allowed).versions["unknown weights"] == PANN_FILE
+    assert score_key(root, version, BandEmbedder(), allowed).versions["unknown weights"] == PANN_FILE
     monkeypatch.setitem(files.KNOWN_SHA256, PANN_FILE, digest)
     with pytest.raises(BadWeights, match="cannot be read as plain weights"):
         open_embedder(strict)
-    assert "unknown weights" not in score_key(*rooted, BandEmbedder(), strict).versions
+    assert "unknown weights" not in score_key(root, version, BandEmbedder(), strict).versions
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -67,6 +67,7 @@ class Musicnn(nn.Module):
         self.input_norm = nn.BatchNorm2d(1, EPSILON)
         kernels = [(frames, bands, TIMBRE_FILTERS) for frames, bands in TIMBRES]
         kernels += [(frames, 1, RHYTHM_FILTERS) for frames in RHYTHMS]
+        self._lengths = [frames for frames, _, _ in kernels]
         self.front = nn.ModuleList(
             nn.Conv2d(1, filters, (frames, bands)) for frames, bands, filters in kernels
         )
@@ -83,7 +84,8 @@ class Musicnn(nn.Module):
     def forward(self, spectrogram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """float32 [batch, frames, 96] to features [batch, 200] and logits [batch, 50]."""
         hidden = self.input_norm(spectrogram[:, None])
-        layers = [torch.cat([self._heard(number, hidden) for number in range(len(self.front))], dim=1)]
+        groups = zip(self.front, self.front_norms, self._lengths, strict=True)
+        layers = [torch.cat([_heard(hidden, *group) for group in groups], dim=1)]
         for layer, norm in zip(self.middle, self.middle_norms, strict=True):
             found = norm(functional.relu(layer(layers[-1])))
             layers.append(found if len(layers) == 1 else found + layers[-1])
@@ -93,10 +95,9 @@ class Musicnn(nn.Module):
         features = self.features_norm(functional.relu(self.features(self.pool_norm(pooled))))
         return features, self.tags(features)
 
-    def _heard(self, number: int, spectrogram: torch.Tensor) -> torch.Tensor:
-        """What one group of filters finds at each frame, wherever in frequency: [batch, filters, frames]."""
-        layer, norm = self.front[number], self.front_norms[number]
-        length = layer.kernel_size[0]
-        # As many frames as before; of an even length, the odd one goes behind
-        padded = functional.pad(spectrogram, (0, 0, (length - 1) // 2, length // 2))
-        return norm(functional.relu(layer(padded))).amax(-1)
+
+def _heard(spectrogram: torch.Tensor, layer: nn.Module, norm: nn.Module, length: int) -> torch.Tensor:
+    """What filters of `length` frames find at each frame, wherever in frequency: [batch, filters, frames]."""
+    # As many frames as before; of an even length, the odd one goes behind
+    padded = functional.pad(spectrogram, (0, 0, (length - 1) // 2, length // 2))
+    return norm(functional.relu(layer(padded))).amax(-1)

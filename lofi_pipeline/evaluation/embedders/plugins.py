@@ -36,10 +36,18 @@ def open_plugin(settings: EvaluationSettings) -> Embedder:
     return embedder
 
 
-def package_of(embedder: str) -> str | None:
-    """The package that brings an embedder along; None for those of this project."""
-    entry = None if embedder in EMBEDDERS else _entry(embedder)
-    return entry.dist.name if entry and entry.dist else None
+def embedder_facts(embedder: Embedder) -> dict[str, str]:
+    """What an embedder's vectors depend on beside its weights: its own preparation, and the version of the package it is of.
+
+    Nothing for those that were here first: their scores and kept embeddings stay as they are.
+    """
+    found = {}
+    if preparation := getattr(embedder, "preparation", None):
+        found["embedder preparation"] = str(preparation)
+    entry = None if embedder.name in EMBEDDERS else _entry(embedder.name)
+    if entry and entry.dist:
+        found[entry.dist.name] = entry.dist.version
+    return found
 
 
 def _entry(name: str) -> EntryPoint | None:
