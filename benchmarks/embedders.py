@@ -1,12 +1,12 @@
 """What embedders hear in real music: does their Frechet distance rise with damage, and does it tell collections apart?
 
-    python -m benchmarks.embedders FOLDER [--files 6] [--seconds 20] [--embedders nano,musicnn] [--weights FOLDER]
+    python -m benchmarks.embedders FOLDER [--files 6] [--seconds 20] [--embedders nano,musicnn] [--damage noise,MP3] [--weights FOLDER]
 
 FOLDER holds a folder of recordings for each collection: an album, or the music of a game. Of each, some recordings are taken and
 an excerpt of each. Prints Markdown, all of it ratios within this run:
 
-- Damage: half of the excerpts are the reference; the other half is damaged in five strengths. Each number is the distance to the
-  reference, divided by that of the undamaged half. "rises" counts how often a strength lies above the one before it.
+- Damage: half of the excerpts are the reference; half of the others are damaged in five strengths. Each number is the distance to the
+  reference, divided by that of the same ones undamaged. "rises" counts how often a strength lies above the one before it.
 - Separation: by how much the distance between two collections exceeds that between halves of each, in how many of the random
   halvings it exceeds both, and how often the nearest other recording is of the same collection.
 """
@@ -151,9 +151,11 @@ def space_of(embedder: Embedder) -> Space:
     return Space(embedder.name, embed)
 
 
-def damage_table(spaces: Sequence[Space], found: Sequence[Excerpt]) -> tuple[list[str], dict[str, int]]:
+def damage_table(
+    spaces: Sequence[Space], found: Sequence[Excerpt], kinds: Mapping[str, Mapping[str, Treatment]]
+) -> tuple[list[str], dict[str, int]]:
     """Lines of Markdown, and for each space how many steps of damage are heard as more."""
-    half = [each.samples for each in found[0::2]], [each.samples for each in found[1::2]]
+    half = [each.samples for each in found[0::2]], [each.samples for each in found[1::4]]
     references = {space.name: np.concatenate(space.embed(half[0])) for space in spaces}
     clean = {
         space.name: frechet_distance(references[space.name], np.concatenate(space.embed(half[1])))
@@ -161,7 +163,7 @@ def damage_table(spaces: Sequence[Space], found: Sequence[Excerpt]) -> tuple[lis
     }
     lines = ["| damage | embedder | strengths | times undamaged | rises |", "| --- | --- | --- | --- | --- |"]
     rises = dict.fromkeys(references, 0)
-    for kind, strengths in treatments().items():
+    for kind, strengths in kinds.items():
         ratios: dict[str, list[float]] = {name: [] for name in references}
         for treat in strengths.values():
             damaged = [equally_loud(treat(samples)) for samples in half[1]]
@@ -216,6 +218,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=6, help="recordings of each collection")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of an excerpt")
     parser.add_argument("--embedders", default="nano,musicnn")
+    parser.add_argument("--damage", default=",".join(treatments()), help="kinds of damage")
     parser.add_argument("--weights", help="folder with the weights of vggish, pann or clap")
     arguments = parser.parse_args()
     found = excerpts(arguments.folder, arguments.files, arguments.seconds)
@@ -225,7 +228,8 @@ def main() -> None:
     for name in arguments.embedders.split(","):
         settings = EvaluationSettings.model_validate({"embedder": name, "weights_dir": arguments.weights})
         spaces.append(space_of(open_embedder(settings)))
-    lines, rises = damage_table(spaces, found)
+    kinds = {kind: treatments()[kind] for kind in arguments.damage.split(",")}
+    lines, rises = damage_table(spaces, found, kinds)
     print("\n".join(lines))
     print("\n| embedder | rises | between exceeds within | ratio | nearest is own | ms a second of audio |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -238,7 +242,7 @@ def main() -> None:
             for name in names
         }
         share, ratio, own = separation(collections)
-        steps = f"{rises[space.name]} of {5 * len(treatments())}"
+        steps = f"{rises[space.name]} of {5 * len(kinds)}"
         print(f"| {space.name} | {steps} | {share:.2f} | {ratio:.2f} | {own:.2f} | {1000 * cost:.1f} |")
 
 

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from lofi_pipeline.evaluation.embedders.files import MUSICNN_FOLDER
+from lofi_pipeline.evaluation.embedders.files import MUSICNN_FILES, MUSICNN_FOLDER
 from lofi_pipeline.evaluation.embedders.musicnn_network import Musicnn
 from lofi_pipeline.pretraining.tensorflow_checkpoint import read_float_tensors
 from lofi_pipeline.storage import file_sha256, write_bytes_atomic
 
 WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
-MODELS = ("MTT_musicnn", "MSD_musicnn")
 LICENCE = "musicnn-0.1.0.dist-info/LICENSE.md"
 
 # The package numbers its layers in the order in which it makes them.
@@ -44,7 +43,7 @@ _NORM_PARTS = {
 
 
 def convert(wheel: Path, folder: Path) -> None:
-    """Write <model>.safetensors for each of MODELS, and the licence, into `folder`.
+    """Write both models' files and the licence into `folder`.
 
     Raises:
         ValueError: it is another wheel.
@@ -52,12 +51,11 @@ def convert(wheel: Path, folder: Path) -> None:
     if (found := file_sha256(wheel)) != WHEEL_SHA256:
         raise ValueError(f"{wheel}: has the sha256 {found}, musicnn 0.1.0 has {WHEEL_SHA256}; get it again")
     with zipfile.ZipFile(wheel) as archive:
-        for model in MODELS:
-            index, data = (
-                archive.read(f"musicnn/{model}/{name}") for name in (".index", ".data-00000-of-00001")
-            )
+        for file in MUSICNN_FILES:
+            model = f"musicnn/{Path(file).stem}"
+            index, data = (archive.read(f"{model}/{name}") for name in (".index", ".data-00000-of-00001"))
             weights = torch_weights(read_float_tensors(index, data))
-            write_bytes_atomic(folder / f"{model}.safetensors", save(weights))
+            write_bytes_atomic(folder / file, save(weights))
         write_bytes_atomic(folder / "LICENSE.md", archive.read(LICENCE))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,22 +43,27 @@ def musicnn() -> Embedder:
     return open_embedder(SETTINGS)
 
 
+@pytest.mark.parametrize("file", files.MUSICNN_FILES)
 @pytest.mark.parametrize(("name", "rms", "off"), [("loud", 0.1, 2e-5), ("quiet", 0.002, 6e-4)])
-def test_features_and_tags_are_those_of_the_package(name: str, rms: float, off: float) -> None:
+def test_features_and_tags_are_those_of_the_package(file: str, name: str, rms: float, off: float) -> None:
     """`quiet` as the package is, which rounds to half precision; `loud` without that."""
+    expected = ORIGINAL[file.removesuffix(".safetensors")][name]
     network = Musicnn().eval()
-    network.load_state_dict(load_file(files.MUSICNN_FOLDER / files.MUSICNN_FILE))
+    network.load_state_dict(load_file(files.MUSICNN_FOLDER / file))
     with torch.no_grad():
         spectrogram = log_mel(torch.from_numpy(_clip(rms))[None])[:, :PATCH_FRAMES]
         features, logits = network(spectrogram)
-    np.testing.assert_allclose(features[0], ORIGINAL[name]["features"], atol=off, rtol=0)
-    np.testing.assert_allclose(torch.sigmoid(logits)[0], ORIGINAL[name]["tags"], atol=off / 2, rtol=0)
+    np.testing.assert_allclose(features[0], expected["features"], atol=off, rtol=0)
+    np.testing.assert_allclose(torch.sigmoid(logits)[0], expected["tags"], atol=off / 2, rtol=0)
 
 
-def test_the_embedder_gives_these_features(musicnn: Embedder) -> None:
+def test_the_embedder_gives_the_features_of_both(musicnn: Embedder) -> None:
     found = musicnn.embed_audio(_clip(LOUDNESS)[None])
     assert found.shape == (1, musicnn.dimension) and found.dtype == np.float32
-    np.testing.assert_allclose(found[0], ORIGINAL["loud"]["features"], atol=1e-4)
+    expected = [
+        ORIGINAL[file.removesuffix(".safetensors")]["loud"]["features"] for file in files.MUSICNN_FILES
+    ]
+    np.testing.assert_allclose(found[0], np.concatenate(expected), atol=1e-4)
 
 
 def test_loudness_does_not_matter_and_silence_has_a_place(musicnn: Embedder) -> None:
@@ -69,9 +75,9 @@ def test_loudness_does_not_matter_and_silence_has_a_place(musicnn: Embedder) -> 
 def test_a_window_is_embedded_the_same_in_any_company(musicnn: Embedder) -> None:
     windows = np.stack([_clip(0.1, 1.0) * sign for sign in np.linspace(0.5, 1, 9)]).astype(np.float32)
     found = musicnn.embed_audio(windows)
-    assert found.shape == (9, 200), "a clip shorter than a patch is one patch"
+    assert found.shape == (9, 400), "a clip shorter than a patch is one patch"
     np.testing.assert_allclose(found[8:], musicnn.embed_audio(windows[8:]), atol=1e-4)
-    assert musicnn.embed_audio(windows[:0]).shape == (0, 200)
+    assert musicnn.embed_audio(windows[:0]).shape == (0, 400)
 
 
 def test_a_long_window_is_the_mean_of_the_patches_that_fit(musicnn: Embedder) -> None:
@@ -94,8 +100,12 @@ def test_it_comes_with_the_project_and_leaves_prompts_to_nano(
 
 
 def test_shipped_weights_that_are_not_finite_are_refused(tmp_path) -> None:
-    weights = load_file(files.MUSICNN_FOLDER / files.MUSICNN_FILE)
+    for file in files.MUSICNN_FILES:
+        shutil.copy(files.MUSICNN_FOLDER / file, tmp_path)
+    assert MusicnnEmbedder.load(tmp_path).weights_sha256 == MusicnnEmbedder.load().weights_sha256
+    broken = tmp_path / files.MUSICNN_FILES[1]
+    weights = load_file(broken)
     weights["tags.bias"][3] = float("nan")
-    save_file(weights, tmp_path / "broken.safetensors")
-    with pytest.raises(BadWeights, match=r"tags\.bias holds NaN"):
-        MusicnnEmbedder.load(tmp_path / "broken.safetensors")
+    save_file(weights, broken)
+    with pytest.raises(BadWeights, match=r"MSD_musicnn.*tags\.bias holds NaN"):
+        MusicnnEmbedder.load(tmp_path)

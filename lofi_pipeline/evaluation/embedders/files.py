@@ -14,7 +14,7 @@ from lofi_pipeline.storage import content_sha256, file_sha256
 NANO_FOLDER = Path(__file__).parents[2] / "models" / "nano_embedder"
 NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 MUSICNN_FOLDER = NANO_FOLDER.with_name("musicnn")
-MUSICNN_FILE = "MSD_musicnn.safetensors"
+MUSICNN_FILES = ("MTT_musicnn.safetensors", "MSD_musicnn.safetensors")
 VGGISH_REPOSITORY = "harritaylor_torchvggish_master"
 VGGISH_FILES = (
     f"{VGGISH_REPOSITORY}/hubconf.py",
@@ -58,7 +58,7 @@ def missing_weights(settings: EvaluationSettings) -> list[MissingFile]:
         case "nano":
             return _absent(NANO_FOLDER, NANO_FILES, _SHIPPED)
         case "musicnn":
-            return _absent(MUSICNN_FOLDER, [MUSICNN_FILE], _SHIPPED)
+            return _absent(MUSICNN_FOLDER, MUSICNN_FILES, _SHIPPED)
         case "vggish":
             return _absent(folder, VGGISH_FILES, _VGGISH_SOURCE)
         case "pann":
