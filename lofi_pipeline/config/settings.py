@@ -243,6 +243,7 @@ class EvaluationSettings(_Section):
     )
     allow_unknown_weights: bool = Field(
         default=False,
+        exclude_if=lambda allowed: not allowed,  # hashes of these settings stay what they were
         description="Take weights that have the right name and are not the published file; each score names them",
     )
     clip_seconds: Seconds = Field(default=5.0, gt=0, description="Length of the clips that are generated")
