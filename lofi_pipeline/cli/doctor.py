@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from lofi_pipeline.cli.console import folding
-from lofi_pipeline.config import EvaluationSettings, load_config
+from lofi_pipeline.config import EMBEDDERS, EvaluationSettings, load_config
 from lofi_pipeline.entities import Entity, RecordError
+from lofi_pipeline.evaluation import chosen, missing_weights, unknown_weights
 from lofi_pipeline.resources import base_name
 from lofi_pipeline.storage import DataRoot
 
@@ -144,27 +145,34 @@ def _base() -> Finding:
 
 
 def _embedders() -> list[Finding]:
-    from lofi_pipeline.evaluation import missing_weights
+    config = load_config()
+    settings = config.evaluation
+    in_use = chosen(settings, base_name(config)).embedder
+    return [
+        _embedder(settings.model_copy(update={"embedder": name}), in_use)
+        for name in EMBEDDERS
+        if name != "auto"
+    ]
 
-    settings = load_config().evaluation
-    findings = []
-    for name in ("nano", "vggish", "pann", "clap"):
-        missing = missing_weights(
-            EvaluationSettings.model_validate({**settings.model_dump(), "embedder": name})
+
+def _embedder(settings: EvaluationSettings, in_use: str) -> Finding:
+    """Whether an embedder could be opened, as far as its files tell."""
+    what = f"embedder {settings.embedder}"
+    trouble: Level = "broken" if settings.embedder == in_use else "optional"
+    if missing := missing_weights(settings):
+        advice = "; ".join(str(item) for item in missing)
+        return Finding(what=what, level=trouble, found=f"{len(missing)} files are missing", advice=advice)
+    unknown = unknown_weights(settings)
+    if unknown and not settings.allow_unknown_weights:
+        advice = "get the published files, or set evaluation.allow_unknown_weights: true"
+        return Finding(
+            what=what,
+            level=trouble,
+            found=f"not the published files: {', '.join(path.name for path in unknown)}",
+            advice=advice,
         )
-        if not missing:
-            findings.append(Finding(what=f"embedder {name}", level="good", found="weights in place"))
-            continue
-        chosen = name == settings.embedder
-        findings.append(
-            Finding(
-                what=f"embedder {name}",
-                level="broken" if chosen else "optional",
-                found=f"{len(missing)} files are missing",
-                advice="; ".join(str(item) for item in missing),
-            )
-        )
-    return findings
+    used = ", in use" if settings.embedder == in_use else ""
+    return Finding(what=what, level="good", found=f"weights in place{used}")
 
 
 def _style_suggestion() -> Finding:

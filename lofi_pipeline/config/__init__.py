@@ -3,6 +3,8 @@
 from lofi_pipeline.config.files import PIPELINE_FILE, config_file, config_root, read_yaml
 from lofi_pipeline.config.load import base_name, load_config
 from lofi_pipeline.config.settings import (
+    EMBEDDER_GROUP,
+    EMBEDDERS,
     AudioSettings,
     DatasetSettings,
     EvaluationSettings,
@@ -18,6 +20,8 @@ from lofi_pipeline.config.settings import (
 )
 
 __all__ = [
+    "EMBEDDERS",
+    "EMBEDDER_GROUP",
     "PIPELINE_FILE",
     "AudioSettings",
     "DatasetSettings",

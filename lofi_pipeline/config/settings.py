@@ -5,9 +5,10 @@ How the files are found and read belongs in `files`; what is only an environment
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lofi_pipeline.entities import Entity, Publication
@@ -223,18 +224,28 @@ class TrainingSettings(_Section):
 
 
 CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
+EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
+"""auto: what suits the base model."""
+EMBEDDER_GROUP = "lofi_pipeline.embedders"
+"""The entry points by which other packages add theirs."""
 
 
 class EvaluationSettings(_Section):
     """How every checkpoint is scored. Scores with different settings are never compared."""
 
-    embedder: Literal["nano", "vggish", "pann", "clap"] = Field(
+    embedder: str = Field(
         default="nano",
-        description="What listens to clips for FAD and CLAP scores; all but nano need weights of their own",
+        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, one of an installed "
+        "package, or auto; vggish, pann and clap need weights of their own",
     )
     weights_dir: str | None = Field(
         default=None,
         description="Folder with the weights of vggish, pann or clap. Without it: weights/ beside data/",
+    )
+    allow_unknown_weights: bool = Field(
+        default=False,
+        exclude_if=lambda allowed: not allowed,  # hashes of these settings stay what they were
+        description="Take weights that have the right name and are not the published file; each score names them",
     )
     clip_seconds: Seconds = Field(default=5.0, gt=0, description="Length of the clips that are generated")
     validation_prompts: Annotated[int, Field(json_schema_extra={"unit": "clips"})] = Field(
@@ -261,6 +272,17 @@ class EvaluationSettings(_Section):
     def clips(self) -> int:
         """How many clips FAD is measured on."""
         return CLIPS_OF_SIZE[self.size] if self.size else self.validation_prompts
+
+    @field_validator("embedder")
+    @classmethod
+    def _embedder_exists(cls, value: str) -> str:
+        plugins = sorted(entry.name for entry in entry_points(group=EMBEDDER_GROUP))
+        if value not in (*EMBEDDERS, *plugins):
+            raise ValueError(
+                f"no embedder {value!r}; there are: {', '.join((*EMBEDDERS, *plugins))}; install the package that has "
+                f"another as an entry point of the group {EMBEDDER_GROUP}"
+            )
+        return value
 
 
 class RetentionSettings(_Section):

@@ -6,12 +6,15 @@ happens to checkpoints because of their scores is in checkpoints/retention.py.
 
 from lofi_pipeline.evaluation.embedders import (
     Embedder,
+    chosen,
     missing_weights,
     open_embedder,
     open_text_embedder,
+    unknown_weights,
     weights_sha256,
 )
 from lofi_pipeline.evaluation.errors import (
+    BadEmbedder,
     BadWeights,
     EvaluationError,
     MissingFile,
@@ -39,6 +42,7 @@ from lofi_pipeline.evaluation.windows import cut_windows
 __all__ = [
     "BASE_CHECKPOINT_ID",
     "BASE_STEP",
+    "BadEmbedder",
     "BadWeights",
     "Embedder",
     "EvaluationError",
@@ -53,6 +57,7 @@ __all__ = [
     "WeightsMissing",
     "base_samples_folder",
     "base_scores_path",
+    "chosen",
     "cut_windows",
     "evaluate",
     "evaluation_prompts",
@@ -66,6 +71,7 @@ __all__ = [
     "read_scores",
     "require_comparable",
     "score_key",
+    "unknown_weights",
     "weights_sha256",
     "write_base_scores",
     "write_sample",

@@ -26,9 +26,10 @@ from lofi_pipeline.entities import (
     ScoreKey,
     Scores,
 )
-from lofi_pipeline.evaluation.embedders import Embedder, open_embedder
+from lofi_pipeline.evaluation.embedders import Embedder, chosen, open_embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
-from lofi_pipeline.evaluation.key import score_key
+from lofi_pipeline.evaluation.kept_clips import former_base_scores, kept_clips
+from lofi_pipeline.evaluation.key import fixed_prompts, score_key
 from lofi_pipeline.evaluation.records import (
     base_samples_folder,
     read_base_scores,
@@ -42,6 +43,8 @@ from lofi_pipeline.training.bases import describe_base, load_base, pick_device
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+    from lofi_pipeline.evaluation.generate import Clip
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def evaluate_checkpoint(
     """Score the checkpoint in `folder` against the validation split of `version`; the base too, where it was not.
 
     Scores that are on disk with exactly the key that new ones would have are returned as they are, unless they or the samples
-    were changed since.
+    were changed since. Where the embedder alone is another, the samples that are there are scored again: nothing is generated,
+    and no weights are needed.
 
     Raises:
         CheckpointError: its record cannot be read, or its weights do not load.
@@ -85,6 +89,7 @@ def evaluate_checkpoint(
     record = read_record(folder)
     facts = describe_base(base_name)
     _require_scorable(folder, record, facts)
+    settings = chosen(settings, base_name)
     embedder = _open_embedder(settings.model_dump_json())
     key = score_key(root, version, embedder, settings)
     scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)
@@ -95,11 +100,12 @@ def evaluate_checkpoint(
         if SCORES_RECORD not in record.kept_files:
             remember_scores(folder, kept)
         return Evaluated(record, kept, base, fresh=False)
-    if record.pruned:
+    clips = scoring.clips_of(kept)
+    if record.pruned and clips is None:
         raise EvaluationError(
             f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
         )
-    scores = scoring.of_checkpoint(folder, record)
+    scores = scoring.of_checkpoint(folder, record, clips)
     enter_scores(root, folder, record, scores)  # before they are there: nobody would enter them later
     write_scores(folder, scores)
     remember_scores(folder, scores)
@@ -139,17 +145,25 @@ class _Scoring:
     key: ScoreKey
     progress: Callable[[str], None]
 
-    def of_checkpoint(self, folder: Path, record: CheckpointRecord) -> Scores:
-        """Generate and score with the checkpoint's LoRA; the base is left without it."""
+    def clips_of(self, former: Scores | None) -> list[Clip] | None:
+        """The clips that were generated for former scores, where they can be scored again."""
+        return kept_clips(self.root, former, self.key, fixed_prompts(self.version, self.settings))
+
+    def of_checkpoint(self, folder: Path, record: CheckpointRecord, kept: list[Clip] | None) -> Scores:
+        """Generate and score with the checkpoint's LoRA, and leave the base without it; or score the clips that are kept."""
         from lofi_pipeline.training.weights import load_checkpoint_into
 
+        step, checkpoint_id = record.checkpoint.step, record.checkpoint.checkpoint_id
+        if kept is not None:
+            self.progress(f"{checkpoint_id}: scoring its samples again")
+            return self._evaluate(None, step, checkpoint_id, folder / SAMPLES_FOLDER, kept=kept)
         pipeline: Any = self._open_base()
         try:
             load_checkpoint_into(pipeline, folder)
             return self._evaluate(
                 pipeline,
-                record.checkpoint.step,
-                record.checkpoint.checkpoint_id,
+                step,
+                checkpoint_id,
                 folder / SAMPLES_FOLDER,
                 # Former scores go first: whatever kills us, none are left beside samples of others.
                 before_samples=lambda: (folder / SCORES_RECORD).unlink(missing_ok=True),
@@ -166,7 +180,9 @@ class _Scoring:
                     return kept
             self.progress(f"scoring the base model {self.facts.name} as step 0")
             samples = base_samples_folder(self.root, self.facts.sha256, self.key)
-            scores = self._evaluate(self._open_base(), BASE_STEP, BASE_CHECKPOINT_ID, samples)
+            clips = self.clips_of(former_base_scores(self.root, self.facts.sha256, self.key))
+            pipeline = self._open_base() if clips is None else None
+            scores = self._evaluate(pipeline, BASE_STEP, BASE_CHECKPOINT_ID, samples, kept=clips)
             write_base_scores(self.root, self.facts.sha256, scores)
             return scores
 
@@ -175,11 +191,12 @@ class _Scoring:
 
     def _evaluate(
         self,
-        pipeline: AceStepPipeline,
+        pipeline: AceStepPipeline | None,
         step: int,
         checkpoint_id: str,
         samples: Path,
         before_samples: Callable[[], None] = lambda: None,
+        kept: list[Clip] | None = None,
     ) -> Scores:
         return evaluate(
             self.root,
@@ -192,4 +209,5 @@ class _Scoring:
             samples_dir=samples,
             progress=self.progress,
             before_samples=before_samples,
+            kept=kept,
         )

@@ -59,3 +59,7 @@ class WeightsMissing(EvaluationError):
 
 class BadWeights(EvaluationError):
     """A weights file is damaged, is for another model, or holds more than tensors."""
+
+
+class BadEmbedder(EvaluationError):
+    """Another package's embedder cannot be used."""

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Clip:
     samples: np.ndarray
     """float32 [channels, frames]; the pipeline scales the peak to -1 dBFS."""
     sample_rate: int
+    path: Path | None = None
+    """The file it was read from, if it was not generated now."""
 
 
 class _EncodedPipeline(AceStepPipeline):

@@ -8,6 +8,8 @@ from importlib.metadata import version as package_version
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores, StylePreset
 from lofi_pipeline.evaluation.embedders import open_text_embedder
+from lofi_pipeline.evaluation.embedders.files import unknown_weights
+from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import NotComparable
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts, prompts_sha256
@@ -40,6 +42,9 @@ def score_key(
     versions = {name: package_version(name) for name in sorted(packages)}
     if text_embedder is not embedder:
         versions["text embedder"] = f"{text_embedder.name} {text_embedder.weights_sha256}"
+    versions |= embedder_facts(embedder)
+    if unknown := unknown_weights(settings):
+        versions["unknown weights"] = ", ".join(path.name for path in unknown)
     return ScoreKey(
         embedder=embedder.name,
         embedder_sha256=embedder.weights_sha256,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lofi_pipeline.entities import DatasetVersion, VersionTrack
+from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
@@ -118,7 +119,6 @@ def _embed_file(path: Path, embedder: Embedder, seconds: float) -> np.ndarray:
 
 
 def _cache_path(root: DataRoot, embedder: Embedder, seconds: float, digest: str) -> Path:
-    prepared = content_sha256(
-        [embedder.name, embedder.weights_sha256, embedder.sample_rate, seconds, PREPARATION]
-    )
+    facts = [embedder.name, embedder.weights_sha256, embedder.sample_rate, seconds, PREPARATION]
+    prepared = content_sha256([*facts, *embedder_facts(embedder).values()])
     return root.cache / "reference" / f"{embedder.name}-{prepared[:16]}" / f"{digest}.npy"

@@ -48,7 +48,7 @@ SAMPLE_SUFFIX = ".flac"
 def evaluate(
     root: DataRoot,
     version: DatasetVersion,
-    pipeline: AceStepPipeline,
+    pipeline: AceStepPipeline | None,
     embedder: Embedder,
     settings: EvaluationSettings,
     *,
@@ -59,26 +59,26 @@ def evaluate(
     text_embedder: Embedder | None = None,
     prompts: list[PromptSpec] | None = None,
     before_samples: Callable[[], None] = lambda: None,
+    kept: list[Clip] | None = None,
 ) -> Scores:
     """Generate the fixed prompts with `pipeline`, score the clips, and write them as FLAC files into `samples_dir`.
 
     The base model is scored like any checkpoint, without a LoRA: step BASE_STEP, id BASE_CHECKPOINT_ID. `text_embedder`
     judges prompts: by default `embedder` itself where it knows text, else nano. `samples_dir` lies in the data root;
-    `before_samples` is called once all is scored, before the first file is written there.
+    `before_samples` is called once all is scored, before the first file is written there. `kept`: clips that were generated
+    before (kept_clips.py) are scored in place of new ones, and stay where they are; no pipeline is needed for that.
 
     Raises:
         NotFinite: the model makes NaN or infinity; nothing is written.
         ReferenceMissing: the validation split is empty or its files are gone.
         TooFewWindows: too little audio on a side.
     """
-    from lofi_pipeline.evaluation.generate import generate
-
     text_embedder = text_embedder or open_text_embedder(embedder)
     prompts = fixed_prompts(version, settings) if prompts is None else prompts
     key = score_key(root, version, embedder, settings, text_embedder=text_embedder, prompts=prompts)
     seconds = window_seconds(embedder, settings.clip_seconds)
     reference = load_reference(root, version, embedder, seconds, progress)
-    clips = generate(pipeline, prompts, settings, progress)
+    clips = _generated(pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings)
     before_samples()
@@ -87,6 +87,19 @@ def evaluate(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
     )
     return _scores(step, checkpoint_id, key, found, reference, samples)
+
+
+def _generated(
+    pipeline: AceStepPipeline | None,
+    prompts: list[PromptSpec],
+    settings: EvaluationSettings,
+    progress: Callable[[str], None],
+) -> list[Clip]:
+    from lofi_pipeline.evaluation.generate import generate
+
+    if pipeline is None:
+        raise ValueError("without clips that are kept, a pipeline is needed")
+    return generate(pipeline, prompts, settings, progress)
 
 
 def _scores(
@@ -119,7 +132,7 @@ def _scores(
 
 
 def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipScores) -> list[Sample]:
-    """Write every clip into `folder`; returns what scores.json says of each.
+    """Write every clip into `folder` that is in no file yet; returns what scores.json says of each.
 
     Raises:
         EvaluationError: the folder is a link, as one in a checkpoint from elsewhere may be.
@@ -128,7 +141,7 @@ def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipS
         raise EvaluationError(
             f"{folder}: is a link, and would be written through; remove it and evaluate again"
         )
-    paths = [write_sample(folder, clip) for clip in clips]
+    paths = [clip.path or write_sample(folder, clip) for clip in clips]
     return [
         Sample(
             prompt=clip.spec.prompt,

@@ -28,7 +28,9 @@ def tagger_of(config: PipelineConfig) -> EvaluationSettings | None:
     """The settings that the tagger is opened with; None where it is off or its weights are missing."""
     if config.tagging.zero_shot == "off":
         return None
-    tagger = config.evaluation.model_copy(update={"embedder": config.tagging.zero_shot})
+    # Any weights will do: a suggestion is no score, and its record holds their hash
+    changed = {"embedder": config.tagging.zero_shot, "allow_unknown_weights": True}
+    tagger = config.evaluation.model_copy(update=changed)
     return None if missing_weights(tagger) else tagger
 
 

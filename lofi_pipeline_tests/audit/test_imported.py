@@ -197,7 +197,9 @@ def test_it_is_shown_beside_ours_and_is_never_the_best_nor_pruned(root: DataRoot
     assert own.imported is None and other.imported == CLAIMS.name and other.partition_key == key
     assert "imported" not in own.model_dump(exclude_unset=True)
     assert other.comparable and other.fad == ours.metrics.fad_score / 2
-    assert key not in prune(root, RetentionSettings(keep_best=1, keep_most=1)).keep and not theirs(root).pruned
+    assert (
+        key not in prune(root, RetentionSettings(keep_best=1, keep_most=1)).keep and not theirs(root).pruned
+    )
 
 
 def test_it_is_scored_against_the_data_set_of_the_training_that_it_is_beside(

@@ -438,6 +438,16 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: require_weights(settings))
 
 
+@mishap("An embedder's weights are not the published ones")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.evaluation.embedders.files import PANN_FILE, require_weights
+
+    (root.path / "weights").mkdir()
+    (root.path / "weights" / PANN_FILE).write_bytes(b"other weights")
+    settings = EvaluationSettings(embedder="pann", weights_dir=str(root.path / "weights"))
+    return error_of(lambda: require_weights(settings))
+
+
 @mishap("The validation split is empty")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.dataset import build_dataset

@@ -109,6 +109,39 @@ def test_what_was_scored_is_not_scored_again_until_a_setting_changes(trained: Tr
     assert other.base != first.base
 
 
+def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generated(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, _, _, folder = trained
+    first = _evaluate(trained)
+    clips = {path: path.read_bytes() for path in root.path.rglob("*.flac")}
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("a clip was generated")
+
+    monkeypatch.setattr("lofi_pipeline.evaluation.generate.generate", fail)
+    _rewrite(folder, pruned=True)
+    other = _evaluate(trained, SETTINGS.model_copy(update={"embedder": "musicnn"}))
+    assert other.fresh and {other.scores.key.embedder, other.base.key.embedder} == {"musicnn"}
+    assert [sample.path for sample in other.scores.samples] == [
+        sample.path for sample in first.scores.samples
+    ]
+    assert other.scores.metrics.fad_score != first.scores.metrics.fad_score
+    back = _evaluate(trained)
+    assert back.base == first.base
+    assert back.scores.metrics.fad_score == pytest.approx(first.scores.metrics.fad_score, rel=1e-2)
+    assert {path: path.read_bytes() for path in root.path.rglob("*.flac")} == clips
+
+
+def test_samples_that_were_changed_are_not_scored_again(trained: Trained) -> None:
+    root, _, _, folder = trained
+    first = _evaluate(trained)
+    _rewrite(folder, pruned=True)
+    root.inside(str(first.scores.samples[0].path)).write_bytes(b"another")
+    with pytest.raises(EvaluationError, match="its weights were pruned"):
+        _evaluate(trained, SETTINGS.model_copy(update={"embedder": "musicnn"}))
+
+
 def test_the_adapter_is_gone_before_the_next_is_scored(trained: Trained) -> None:
     """The base is kept in memory; scored after a checkpoint it is still the base."""
     before = _evaluate(trained)

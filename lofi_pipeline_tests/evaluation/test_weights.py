@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,13 +11,22 @@ import pytest
 import torch
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.evaluation import BadWeights, WeightsMissing, missing_weights, open_embedder
+from lofi_pipeline.evaluation import (
+    BadWeights,
+    WeightsMissing,
+    chosen,
+    missing_weights,
+    open_embedder,
+    score_key,
+)
+from lofi_pipeline.evaluation.embedders import files
 from lofi_pipeline.evaluation.embedders.files import (
     PANN_FILE,
     VGGISH_REPOSITORY,
     files_sha256,
     weights_folder,
 )
+from lofi_pipeline_tests.evaluation.toys import BandEmbedder
 
 VGGISH_CODE = '''
 """A stand-in for the torchvggish repository: the same entry point, names and call, a far smaller network."""
@@ -50,7 +60,9 @@ def vggish(**kwargs):
 
 
 def _settings(folder: Path, embedder: str) -> EvaluationSettings:
-    return EvaluationSettings.model_validate({"embedder": embedder, "weights_dir": str(folder)})
+    return EvaluationSettings.model_validate(
+        {"embedder": embedder, "weights_dir": str(folder), "allow_unknown_weights": True}
+    )
 
 
 def _vggish_folder(folder: Path) -> Path:
@@ -202,6 +214,50 @@ def test_weights_of_another_model_are_refused(tmp_path) -> None:
     torch.save([1, 2], tmp_path / PANN_FILE)
     with pytest.raises(BadWeights, match="holds a list"):
         open_embedder(_settings(tmp_path, "pann"))
+
+
+def test_weights_that_are_not_the_published_ones_are_refused_and_named_in_the_score(
+    tmp_path, monkeypatch, rooted
+) -> None:
+    root, version = rooted
+    (tmp_path / PANN_FILE).write_bytes(b"mine")
+    allowed = _settings(tmp_path, "pann")
+    strict = allowed.model_copy(update={"allow_unknown_weights": False})
+    digest = hashlib.sha256(b"mine").hexdigest()
+    with pytest.raises(BadWeights, match=f"{digest}.*allow_unknown_weights"):
+        open_embedder(strict)
+    assert score_key(root, version, BandEmbedder(), allowed).versions["unknown weights"] == PANN_FILE
+    monkeypatch.setitem(files.KNOWN_SHA256, PANN_FILE, digest)
+    with pytest.raises(BadWeights, match="cannot be read as plain weights"):
+        open_embedder(strict)
+    assert "unknown weights" not in score_key(root, version, BandEmbedder(), strict).versions
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value: float) -> None:
+    torch.save({"model": {"a": torch.tensor([1.0, value])}}, tmp_path / PANN_FILE)
+    with pytest.raises(BadWeights, match="a holds NaN or infinity"):
+        open_embedder(_settings(tmp_path, "pann"))
+
+
+def test_auto_takes_what_suits_the_base_and_clap_only_with_the_published_weights(
+    tmp_path, monkeypatch
+) -> None:
+    settings = _settings(tmp_path, "auto")
+    assert chosen(settings, "nano").embedder == "nano"
+    assert chosen(settings, "/models/ace").embedder == "musicnn"
+    (tmp_path / "roberta-base").mkdir()
+    for name in (
+        "music_audioset_epoch_15_esc_90.14.pt",
+        "roberta-base/vocab.json",
+        "roberta-base/merges.txt",
+    ):
+        (tmp_path / name).write_bytes(name.encode())
+    assert chosen(settings, "/models/ace").embedder == "musicnn"
+    for path in tmp_path.rglob("*.*"):
+        monkeypatch.setitem(files.KNOWN_SHA256, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert chosen(settings, "/models/ace").embedder == "clap"
+    assert chosen(_settings(tmp_path, "pann"), "nano").embedder == "pann", "what is asked for by name"
 
 
 def test_a_cut_off_tokenizer_is_refused(tmp_path) -> None:

@@ -1,4 +1,5 @@
-"""Embedders: the shipped nano, and vggish, pann and clap where the user has put their weights in place.
+"""Embedders: nano and musicnn, which are shipped; vggish, pann and clap where the user has put their weights in place; and
+those of other packages.
 
 Each has a module of its own, imported when it is opened.
 """
@@ -9,19 +10,37 @@ from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.embedders.files import (
     missing_weights,
     require_weights,
+    unknown_weights,
     weights_folder,
     weights_sha256,
 )
+from lofi_pipeline.evaluation.embedders.plugins import open_plugin
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 
 __all__ = [
     "Embedder",
+    "chosen",
     "missing_weights",
     "open_embedder",
     "open_text_embedder",
+    "unknown_weights",
     "weights_folder",
     "weights_sha256",
 ]
+
+
+def chosen(settings: EvaluationSettings, base_name: str | None = None) -> EvaluationSettings:
+    """The settings with `auto` resolved: nano for the nano base, which was trained on what nano knows; else clap where its
+    published weights lie, else musicnn.
+    """
+    if settings.embedder != "auto":
+        return settings
+    nano, clap, musicnn = (
+        settings.model_copy(update={"embedder": name}) for name in ("nano", "clap", "musicnn")
+    )
+    if base_name == "nano":
+        return nano
+    return musicnn if missing_weights(clap) or unknown_weights(clap) else clap
 
 
 def open_embedder(settings: EvaluationSettings) -> Embedder:
@@ -29,12 +48,18 @@ def open_embedder(settings: EvaluationSettings) -> Embedder:
 
     Raises:
         WeightsMissing: naming each file that is not in place.
-        BadWeights: a file is damaged or for another model.
+        BadWeights: a file is damaged, for another model, or not the published one.
+        BadEmbedder: another package's does not do what an embedder must.
     """
+    settings = chosen(settings)
+    require_weights(settings)
     match settings.embedder:
         case "nano":
-            require_weights(settings)
             return _nano()
+        case "musicnn":
+            from lofi_pipeline.evaluation.embedders.musicnn import MusicnnEmbedder
+
+            return MusicnnEmbedder.load()
         case "vggish":
             from lofi_pipeline.evaluation.embedders.hub import VggishEmbedder
 
@@ -47,6 +72,8 @@ def open_embedder(settings: EvaluationSettings) -> Embedder:
             from lofi_pipeline.evaluation.embedders.clap import ClapEmbedder
 
             return ClapEmbedder.open(settings)
+        case _:
+            return open_plugin(settings)
 
 
 def open_text_embedder(embedder: Embedder) -> Embedder:

@@ -15,7 +15,7 @@ from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
 from lofi_pipeline.evaluation.embedders.files import (
     CLAP_FILES,
     ROBERTA_FILES,
-    clap_checkpoint,
+    clap_checkpoints,
     files_sha256,
     require_weights,
 )
@@ -46,7 +46,7 @@ class ClapEmbedder:
             WeightsMissing, BadWeights
         """
         folder = require_weights(settings)
-        checkpoint = clap_checkpoint(folder)
+        checkpoint = clap_checkpoints(folder)[0]
         tokenizer_files = [folder / name for name in ROBERTA_FILES]
         module = _open_module(checkpoint, _open_tokenizer(*tokenizer_files))
         return cls(module, files_sha256([checkpoint, *tokenizer_files]))

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from lofi_pipeline.evaluation.embedders.files import NANO_FILES, NANO_FOLDER
 from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, TextTower
+from lofi_pipeline.evaluation.embedders.offline import require_finite_weights
 from lofi_pipeline.storage import read_json
 from lofi_pipeline.training.nano.codec import BANDS, MelCodec
 
@@ -57,6 +58,7 @@ class NanoEmbedder:
 
         Raises:
             FileNotFoundError: the folder lacks one of config.json, model.safetensors, tokenizer.json.
+            BadWeights: a weight is NaN or infinite.
         """
         from transformers import PreTrainedTokenizerFast, Qwen3Config
 
@@ -74,6 +76,7 @@ class NanoEmbedder:
         )
         text = TextTower(config["dimension"], config["width"], Qwen3Config(**config["text_encoder"]))
         weights = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
+        require_finite_weights(folder / "model.safetensors", weights)
         audio.load_state_dict(_part(weights, "audio."))
         text.load_state_dict(_part(weights, "text."))
         digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

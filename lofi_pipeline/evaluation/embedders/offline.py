@@ -10,7 +10,7 @@ import functools
 import importlib
 import io
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,7 +99,21 @@ def load_tensors(path: Path) -> dict[str, Any]:
         raise BadWeights(
             f"{path}: holds a {type(found).__name__}, not a set of named tensors; get the file again"
         )
+    require_finite_weights(path, found)
     return found
+
+
+def require_finite_weights(path: Path, weights: Mapping[str, Any]) -> None:
+    """Check every tensor that is in `weights`, or in a set of weights within.
+
+    Raises:
+        BadWeights: one holds NaN or infinity.
+    """
+    for name, value in weights.items():
+        if isinstance(value, Mapping):
+            require_finite_weights(path, value)
+        elif isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
+            raise BadWeights(f"{path}: {name} holds NaN or infinity; get the file again from its source")
 
 
 @contextlib.contextmanager

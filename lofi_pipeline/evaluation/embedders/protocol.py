@@ -8,7 +8,11 @@ import numpy as np
 
 
 class Embedder(Protocol):
-    """A model whose scores are named after it: `name` and `weights_sha256` are part of every score."""
+    """A model whose scores are named after it: `name` and `weights_sha256` are part of every score.
+
+    Two more are part of it where an embedder has them: `packages`, names of those that its vectors depend on, and
+    `preparation`, what it does to audio first.
+    """
 
     @property
     def name(self) -> str:

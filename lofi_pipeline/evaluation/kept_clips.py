@@ -1,0 +1,59 @@
+"""Clips that were generated for former scores: another embedder hears the same ones, and nothing is generated anew.
+
+They are 16-bit files: scores of them differ from those of fresh clips by rounding.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import soundfile
+
+from lofi_pipeline.entities import RecordError, ScoreKey, Scores
+from lofi_pipeline.evaluation.prompts import PromptSpec
+from lofi_pipeline.evaluation.records import base_scores_path
+from lofi_pipeline.storage import DataRoot, read_json
+
+if TYPE_CHECKING:
+    from lofi_pipeline.evaluation.generate import Clip
+
+_GENERATING = ("diffusers", "torch")
+"""The packages that decide what is generated."""
+
+
+def kept_clips(
+    root: DataRoot, former: Scores | None, key: ScoreKey, prompts: list[PromptSpec]
+) -> list[Clip] | None:
+    """The clips behind `former`, in the order of the prompts; None where scores with `key` would need others, or a file is gone."""
+    if former is None or not _same_clips(former.key, key) or len(former.samples) != len(prompts):
+        return None
+    from lofi_pipeline.evaluation.generate import Clip
+
+    clips = []
+    for sample, spec in zip(former.samples, prompts, strict=True):
+        if sample.path is None or (sample.prompt, sample.seed) != (spec.prompt, spec.seed):
+            return None
+        path = root.inside(sample.path)
+        try:
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        except (OSError, soundfile.LibsndfileError):
+            return None
+        clips.append(Clip(spec, samples.T, rate, path))
+    return clips
+
+
+def former_base_scores(root: DataRoot, base_sha256: str, key: ScoreKey) -> Scores | None:
+    """The latest scores of a base model whose clips scores with `key` would have, too."""
+    found = []
+    for path in sorted((root.metadata / "base_scores").glob("*.json")):
+        with suppress(RecordError):
+            scores = Scores.parse(read_json(path), where=str(path))
+            if base_scores_path(root, base_sha256, scores.key) == path and _same_clips(scores.key, key):
+                found.append(scores)
+    return max(found, key=lambda scores: scores.metrics.evaluation_date, default=None)
+
+
+def _same_clips(one: ScoreKey, other: ScoreKey) -> bool:
+    made = [(key.prompts_sha256, *(key.versions.get(name) for name in _GENERATING)) for key in (one, other)]
+    return made[0] == made[1]
