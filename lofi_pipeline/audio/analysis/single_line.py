@@ -26,10 +26,14 @@ _ALONE = 0.85
 
 @dataclass(frozen=True)
 class SingleLine:
-    """The share of the audible frames, 0 to 1, in which the harmonics of one note hold 85 % of the power; how many notes these are."""
+    """The share of the audible frames, 0 to 1, in which the harmonics of one note hold 85 % of the power.
+
+    `notes`: how many these are; `semitones`: from the lowest twentieth of them to the highest.
+    """
 
     share: float
     notes: int
+    semitones: float
 
 
 def single_line(power: np.ndarray, hertz: np.ndarray) -> SingleLine:
@@ -39,7 +43,7 @@ def single_line(power: np.ndarray, hertz: np.ndarray) -> SingleLine:
     total = power.sum(axis=1)
     audible = np.flatnonzero(total > _AUDIBLE * np.percentile(total, 95))
     if not len(audible):
-        return SingleLine(0.0, 0)
+        return SingleLine(0.0, 0, 0.0)
     chosen = audible[np.linspace(0, len(audible) - 1, min(len(audible), _MOST_FRAMES)).astype(int)]
     frames, step = power[chosen], hertz[1] - hertz[0]
     best, note = np.zeros(len(frames)), np.zeros(len(frames))
@@ -48,8 +52,12 @@ def single_line(power: np.ndarray, hertz: np.ndarray) -> SingleLine:
         held = _held(frames, hertz, found)
         note = np.where(held > best, found, note)
         best = np.maximum(held, best)
-    notes = np.rint(12 * np.log2(note[best >= _ALONE] / 440)) if (best >= _ALONE).any() else np.zeros(0)
-    return SingleLine(float((best >= _ALONE).mean()), len(np.unique(notes)))
+    alone = best >= _ALONE
+    if not alone.any():
+        return SingleLine(0.0, 0, 0.0)
+    pitches = 12 * np.log2(note[alone] / 440)
+    low, high = np.percentile(pitches, (5, 95))
+    return SingleLine(float(alone.mean()), len(np.unique(np.rint(pitches))), float(high - low))
 
 
 def _strongest_peaks(frames: np.ndarray) -> np.ndarray:
