@@ -53,7 +53,7 @@ def beats_of(
 ) -> Beats | None:
     """The beats of a track of known tempo, from its onsets by range, its chroma and its bands; None if it has no onsets.
 
-    Where `bars` are surely of another metre than 3/4 and 4/4, the tempo is theirs; between these two the choice is made here.
+    Where `bars` are surely of another metre than 4/4, the tempo is theirs; else the choice between 3/4 and 4/4 is made here.
     """
     if len(onsets) < 8 * FRAMES_PER_SECOND or not onsets.any():
         return None

@@ -40,8 +40,10 @@ _LEAST_SECONDS = 15.0
 
 
 _OTHERS: tuple[Metre, ...] = ("5/4", "6/8", "7/8")
-_SURE = 0.8
-"""Least probability of one of these: most music is in four or three, and a wrong tempo costs more than an unheard metre."""
+_SURE, _SURE_OF_THREE = 0.8, 0.9
+_SURE_WITHOUT_FOUR, _HARDLY_FOUR = 0.6, 0.1
+"""Least probabilities: most music is in four, and a wrong tempo costs more than an unheard metre. Where four is hardly possible (a tenth
+as probable, or less), one of the others is believed sooner."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,12 @@ class Bars:
 
     @property
     def is_sure(self) -> bool:
-        """Whether they are surely of another metre than 3/4 and 4/4."""
-        return self.metre in _OTHERS and self.chances[self.metre] >= _SURE
+        """Whether they are surely of another metre than 4/4."""
+        chance = self.chances[self.metre]
+        if self.metre not in _OTHERS:
+            return self.metre == "3/4" and chance >= _SURE_OF_THREE
+        hardly_four = self.chances["4/4"] <= _HARDLY_FOUR * chance
+        return chance >= (_SURE_WITHOUT_FOUR if hardly_four else _SURE)
 
     @property
     def other_chance(self) -> float:
