@@ -59,7 +59,6 @@ def music(metre: Metre, bpm: float, pattern: Pattern, *, chords: str = "x", seed
 
 HEARD: list[tuple[Metre, float, Pattern, str]] = [
     ("6/8", 63, {"kick": "x.....", "snare": "...x..", "hat": "xxxxxx"}, "x"),
-    ("6/8", 71, {"kick": "x...x.", "snare": "...x..", "hat": "x.xx.x"}, "x"),
     ("5/4", 84, {"kick": "x.....x...", "snare": "..x.....x.", "hat": "xxxxxxxxxx"}, "x"),
     ("5/4", 96, {"kick": "x..x......", "snare": "....x...x.", "hat": ".x.x.x.x.x"}, "x"),
     ("5/4", 76, {"brush": "x.x.x.x.x.", "kick": "x.....x..."}, "x.....x..."),
