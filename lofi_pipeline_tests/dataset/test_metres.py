@@ -16,16 +16,17 @@ from lofi_pipeline_tests.drops import facts, make_drop, song, work
 def in_metre(root: DataRoot):
     make_drop(root, "one", {"song.wav": song(1)}, facts())
     record = work(root)["song.wav"]
-    assert record.processed is not None and record.tagged is not None
+    processed, tagged = record.processed, record.tagged
+    assert processed is not None and tagged is not None
 
     def make(metre: Metre, measured: float, bpm: int) -> VersionTrack:
-        measurements = record.processed.measurements.model_copy(
+        measurements = processed.measurements.model_copy(
             update={"time_signature": metre, "tempo_bpm": measured}
         )
         changed = record.model_copy(
             update={
-                "processed": record.processed.model_copy(update={"measurements": measurements}),
-                "tagged": record.tagged.model_copy(update={"bpm": bpm}),
+                "processed": processed.model_copy(update={"measurements": measurements}),
+                "tagged": tagged.model_copy(update={"bpm": bpm}),
             }
         )
         return version_track(root, changed, Split.TRAIN, set(load_presets()))

@@ -21,8 +21,12 @@ _PARTS: dict[Metre, int] = {"3/4": 3, "4/4": 4, "5/4": 5, "6/8": 6, "7/8": 7}
 """Into how many equal parts a bar falls that are not bars themselves."""
 _TATUMS: dict[Metre, int] = {"3/4": 6, "4/4": 8, "5/4": 10, "6/8": 6, "7/8": 7}
 """Eighths in a bar."""
-_TEMPOS: dict[Metre, tuple[float, float, float]] = dict.fromkeys(METRES, (54, 112, 78)) | {
-    "6/8": (40, 92, 60)
+_TEMPOS: dict[Metre, tuple[int, int, int]] = {
+    "3/4": (54, 112, 78),
+    "4/4": (54, 112, 78),
+    "5/4": (54, 112, 78),
+    "6/8": (40, 92, 60),
+    "7/8": (54, 112, 78),
 }
 """Slowest, fastest and usual tempo."""
 _STEP = 0.0015
@@ -86,7 +90,8 @@ def bars_of(onsets: np.ndarray, recurrence: Recurrence) -> Bars | None:
     weights = shares(np.concatenate(scores))
     chances: dict[Metre, float] = {}
     tempos: dict[Metre, float] = {}
-    for metre, (bpms, _) in found.items():
+    for metre in METRES:
+        bpms, _ = found[metre]
         mine, weights = weights[: len(bpms)], weights[len(bpms) :]
         chances[metre], tempos[metre] = float(mine.sum()), float(bpms[int(np.argmax(mine))])
     best = max(METRES, key=chances.__getitem__)
