@@ -32,7 +32,9 @@ from lofi_pipeline.audio.analysis import beats
 from lofi_pipeline.audio.analysis.bands import CENTRE_SECONDS, growth, log_bands
 from lofi_pipeline.audio.analysis.chroma import chroma_of, harmony_changes
 from lofi_pipeline.audio.analysis.linear_model import FILE_NAME, expanded, linear_models
+from lofi_pipeline.audio.analysis.metre import smoothed
 from lofi_pipeline.audio.analysis.presence import presence_features
+from lofi_pipeline.audio.analysis.recurrence import recurrence_of
 from lofi_pipeline.audio.analysis.rhythm import strength_of, tempo_of
 from lofi_pipeline.audio.analysis.tempo import METRES, tempo_features, weigh
 from lofi_pipeline.audio.analysis.timbre import coarse_spectra
@@ -93,11 +95,13 @@ def _tempo_samples() -> Iterator[tuple[np.ndarray, int]]:
             versions.append((waltz(mono, bpm, piece.beat_offset + first), 3))
         for version, metre in versions:
             bands = log_bands(version)
-            strength = strength_of(growth(bands))
+            grown = growth(bands)
+            strength = strength_of(grown)
+            recurrence = recurrence_of(smoothed(beats.by_range(grown)), bands, chroma_of(version))
             offered = tempo_of(strength)
             tempos = np.array([offered.bpm, *offered.alternatives])
             right = np.flatnonzero(np.abs(tempos / bpm - 1) < SAME_TEMPO)
-            rows = tempo_features(tempos, strength, bands, chroma_of(version))
+            rows = tempo_features(tempos, strength, recurrence)
             if len(right) and rows is not None:
                 yield rows, int(right[0]) * len(METRES) + METRES.index(metre)
 
@@ -129,7 +133,8 @@ def _collect(piece: Piece, samples: dict[str, list[tuple[np.ndarray, int]]], *, 
     bands = log_bands(mono)
     grown = growth(bands)
     strength, chroma = strength_of(grown), chroma_of(mono)
-    found = weigh(tempo_of(strength), strength, bands, chroma).bpm
+    recurrence = recurrence_of(smoothed(beats.by_range(grown)), bands, chroma)
+    found = weigh(tempo_of(strength), strength, recurrence).bpm
     present = presence_features(mono, coarse_spectra(mono), bands, grown, found)
     for name, truth in TRUTHS.items():
         samples[name].append((present, int(truth(piece))))

@@ -224,6 +224,7 @@ class TrainingSettings(_Section):
 
 
 CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
+"""Clips of validation prompts."""
 EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
 """auto: what suits the base model."""
 EMBEDDER_GROUP = "lofi_pipeline.embedders"
@@ -268,11 +269,6 @@ class EvaluationSettings(_Section):
     )
     seed: int = Field(default=0, description="Decides the clips' noise; any whole number")
 
-    @property
-    def clips(self) -> int:
-        """How many clips FAD is measured on."""
-        return CLIPS_OF_SIZE[self.size] if self.size else self.validation_prompts
-
     @field_validator("embedder")
     @classmethod
     def _embedder_exists(cls, value: str) -> str:
@@ -283,6 +279,11 @@ class EvaluationSettings(_Section):
                 f"another as an entry point of the group {EMBEDDER_GROUP}"
             )
         return value
+
+    @property
+    def clips(self) -> int:
+        """How many clips FAD is measured on."""
+        return CLIPS_OF_SIZE[self.size] if self.size else self.validation_prompts
 
 
 class RetentionSettings(_Section):

@@ -22,6 +22,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
+from lofi_pipeline.entities.metre import BEATS_IN_A_BAR, Metre
 from lofi_pipeline.storage import (
     DataRoot,
     append_to_ledger,
@@ -33,6 +34,10 @@ from lofi_pipeline.storage import (
 )
 
 FILE_KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
+_IN_QUARTERS: dict[Metre, str] = {"3/4": "3", "4/4": "4"}
+_ACE_STEP_METRES = _IN_QUARTERS | {"6/8": "6"}
+UNKNOWN_METRE = "N/A"
+"""What ACE-Step's prompts say where nothing is known."""
 
 
 def current_hash(root: DataRoot) -> str | None:
@@ -81,6 +86,7 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
     """
     assert record.processed is not None and record.tagged is not None
     measured, first = record.processed.measurements, record.origins[0]
+    metre, bpm = measured.time_signature, record.tagged.bpm
     return VersionTrack(
         track=_track(root, record, split, style_ids),
         sha256=record.sha256,
@@ -89,9 +95,10 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
         prompt=record.tagged.prompt,
         lyrics=record.tagged.lyrics,
         language=record.tagged.language,
-        bpm=record.tagged.bpm,
+        bpm=bpm,
         keyscale=f"{measured.key} {measured.mode}",
-        time_signature=measured.time_signature.split("/")[0],
+        time_signature=_ACE_STEP_METRES.get(metre, UNKNOWN_METRE),
+        bar_beats=None if metre in _IN_QUARTERS else BEATS_IN_A_BAR[metre] * bpm / measured.tempo_bpm,
         licence=first.licence,
         source_ids=list(dict.fromkeys(origin.source_id for origin in record.origins)),
         title=first.title,

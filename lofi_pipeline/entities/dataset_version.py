@@ -27,7 +27,14 @@ class VersionTrack(Entity):
     language: str
     bpm: int
     keyscale: str = Field(description='Key and mode, such as "A minor"')
-    time_signature: str = Field(description='Beats in a bar as ACE-Step takes them, such as "4"')
+    time_signature: str = Field(
+        description='The metre as ACE-Step takes it, such as "4"; "N/A" for one that it does not know'
+    )
+    bar_beats: float | None = Field(
+        default=None,
+        gt=0,
+        description="Beats of `bpm` in a bar, where `time_signature` does not say so; counts in the version's hash then",
+    )
     licence: str = Field(description="Canonical licence id, the strictest of its sources")
     source_ids: list[Identifier] = Field(min_length=1)
     title: str | None = None
@@ -37,6 +44,11 @@ class VersionTrack(Entity):
         default=None,
         description="What is to be credited besides; counts in the version's hash where there is any",
     )
+
+    @property
+    def beats_in_a_bar(self) -> float:
+        """Beats of `bpm` from one bar line to the next."""
+        return self.bar_beats or int(self.time_signature)
 
     @property
     def credited_title(self) -> str | None:

@@ -19,6 +19,7 @@ from lofi_pipeline.entities.base import (
 )
 from lofi_pipeline.entities.file_tags import CREDITED, Credits, FileTags
 from lofi_pipeline.entities.kept_file import KeptFile
+from lofi_pipeline.entities.metre import Metre
 from lofi_pipeline.entities.track import TrackState
 
 
@@ -72,12 +73,14 @@ class TrackMeasurements(Entity):
     these can be trusted is measured in docs/analysis.md.
     """
 
-    tempo_bpm: float = Field(gt=0, description="Tempo as measured, octave not folded")
+    tempo_bpm: float = Field(
+        gt=0, description="Tempo of quarter notes (6/8: dotted ones) as measured, octave not folded"
+    )
     tempo_confidence: float = Field(ge=0, le=1)
     key: str = Field(description='Tonic, such as "A" or "C#"')
     mode: Literal["major", "minor"]
     key_confidence: float = Field(ge=0, le=1)
-    time_signature: Literal["3/4", "4/4", "6/8"] = "4/4"
+    time_signature: Metre = "4/4"
     time_signature_confidence: float = Field(ge=0, le=1)
     brightness_hz: float = Field(ge=0, description="Mean spectral centroid")
     onset_density: float = Field(ge=0, description="Onsets per second")
@@ -85,7 +88,7 @@ class TrackMeasurements(Entity):
         default_factory=list, description="What else the tempo might be, best first"
     )
     beat_offset_s: float | None = Field(default=None, ge=0, description="The first beat")
-    downbeat: int = Field(default=0, ge=0, le=3, description="Which of the first four beats opens a bar")
+    downbeat: int = Field(default=0, ge=0, le=6, description="Which of the first beats opens a bar")
     beat_confidence: float = Field(
         default=0.0, ge=0, le=1, description="That the grid lies on beats, not between"
     )

@@ -76,6 +76,32 @@ def test_stems_may_be_declared_for_a_whole_drop(root: DataRoot, tmp_path: Path) 
     assert str(work(root)["drums.wav"].status) == "ok"
 
 
+def melody(vibrato: float, chord: tuple[int, ...] = (0,)) -> np.ndarray:
+    """A line of sung or blown notes, or the same line in chords, float32 [n] at 22.05 kHz."""
+    rate = 22_050
+    at = np.arange(24 * rate) / rate
+    scale = np.array([0, 2, 3, 5, 7, 8, 10, 12])[np.random.default_rng(7).integers(0, 8, 48)]
+    inside = at % 0.5
+    out = np.zeros(len(at))
+    for above in chord:
+        hertz = 246.9 * 2 ** ((scale[(at // 0.5).astype(int)] + above) / 12)
+        phase = 2 * np.pi * np.cumsum(hertz * (1 + vibrato * np.sin(2 * np.pi * 5.4 * at))) / rate
+        out += sum(np.sin(number * phase) / number**1.5 for number in range(1, 9))
+    breath = 0.01 * np.random.default_rng(8).standard_normal(len(at))
+    return (
+        0.2 * (out + breath) * np.minimum(1, inside / 0.04) * np.minimum(1, (0.5 - inside) / 0.05)
+    ).astype(np.float32)
+
+
+def test_a_melody_alone_is_a_stem_and_the_same_in_chords_is_none() -> None:
+    for vibrato in (0.0, 0.015):
+        mark = stem_of(melody(vibrato))
+        assert (
+            mark is not None and "a voice or a melody" in mark.sentence and '"stems": true' in mark.sentence
+        )
+        assert stem_of(melody(vibrato, (0, 3, 7))) is None
+
+
 ALONE = ["felt piano", "rhodes", "acoustic guitar", "electric guitar", "cello", "vibraphone"]
 NUMBERS = {style_id: number for number, style_id in enumerate(sorted(load_presets()))}
 

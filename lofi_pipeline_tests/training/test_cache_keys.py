@@ -67,8 +67,10 @@ def test_what_another_base_made_is_not_taken_wherever_it_lies(
 
 
 def test_a_bar_is_as_long_as_tempo_and_metre_say(root: DataRoot, version: DatasetVersion, base: Path):
-    four, three, slow = (
-        first_track(version, root, base, bpm=bpm, time_signature=metre).bar_frames
-        for bpm, metre in ((120, "4"), (120, "3"), (60, "4"))
+    four, three, slow, other = (
+        first_track(
+            version, root, base, bpm=bpm, time_signature=metre, bar_beats=3.5 if metre == "N/A" else None
+        ).bar_frames
+        for bpm, metre in ((120, "4"), (120, "3"), (60, "4"), (60, "N/A"))
     )
-    assert (four, three, slow) == pytest.approx((50, 37.5, 100))  # 25 latents a second
+    assert (four, three, slow, other) == pytest.approx((50, 37.5, 100, 87.5))  # 25 latents a second

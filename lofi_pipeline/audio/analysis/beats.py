@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from lofi_pipeline.audio.analysis.bands import BANDS, CENTRE_SECONDS, FRAMES_PER_SECOND, standing_out
 from lofi_pipeline.audio.analysis.chroma import Chroma, harmony_changes
 from lofi_pipeline.audio.analysis.linear_model import linear_models, shares
+from lofi_pipeline.audio.analysis.metre import Bars
+from lofi_pipeline.entities.metre import BEATS_IN_A_BAR, Metre
 
 PHASES = 64
 _RANGES = ((0, 3), (3, 8), (8, 16), (16, 28), (28, BANDS))
@@ -26,12 +27,12 @@ _CLEAR_OFF_BEAT = 0.5
 _USUALLY_FOUR = 0.9
 """Prior: the share of this music that is in four."""
 _MOST_CERTAIN_METRE = 0.9
-"""Upper limit of the confidence: a track may change its metre, or have another than these two."""
+"""Upper limit of the confidence: a track may change its metre, or have one that is not known here."""
 
 
 @dataclass(frozen=True)
 class Beats:
-    """A grid of constant tempo: beat k is at `offset` + k * 60 / bpm seconds, and beat `downbeat` (0 to 3) begins a bar.
+    """A grid of constant tempo: beat k is at `offset` + k * 60 / bpm seconds, and beat `downbeat` (0 to 6) begins a bar.
 
     `steadiness` (0 to 1) is how well the onsets keep to the grid over the whole track; `swing` is the position of the second
     eighth within a beat (0.5 straight, 0.667 triplets).
@@ -41,15 +42,19 @@ class Beats:
     downbeat: int
     steadiness: float
     confidence: float
-    swing: float
+    swing: float | None
     swing_confidence: float
-    metre: Literal["3/4", "4/4"]
+    metre: Metre
     metre_confidence: float
 
 
-def beats_of(grown: np.ndarray, chroma: Chroma, bands: np.ndarray, bpm: float) -> Beats | None:
-    """The beats of a track of known tempo, from the growth of its bands, its bands and its chroma; None if it has no onsets."""
-    onsets = by_range(grown)
+def beats_of(
+    onsets: np.ndarray, chroma: Chroma, bands: np.ndarray, bpm: float, bars: Bars | None
+) -> Beats | None:
+    """The beats of a track of known tempo, from its onsets by range, its chroma and its bands; None if it has no onsets.
+
+    Where `bars` are surely of another metre than 4/4, the tempo is theirs; else the choice between 3/4 and 4/4 is made here.
+    """
     if len(onsets) < 8 * FRAMES_PER_SECOND or not onsets.any():
         return None
     profile = folded(onsets, bpm)
@@ -61,13 +66,11 @@ def beats_of(grown: np.ndarray, chroma: Chroma, bands: np.ndarray, bpm: float) -
     chances = shares(linear_models()["beat"].score(phase_features(profile, phases, changes, bpm)))
     phase = int(phases[int(np.argmax(chances))])
     offset = ((phase + _centroid(full, phase)) / PHASES * 60 / bpm + CENTRE_SECONDS) % (60 / bpm)
-    metre, sure = _metre(metre_features(bands, onsets, changes, bpm, offset))
-    bar = 3 if metre == "3/4" else _BAR
-    opens = linear_models()["downbeat"].score(downbeat_features(onsets, changes, bpm, offset, bar))
-    swing, swing_confidence = _swing(full, phase)
+    metre, sure = _metre(metre_features(bands, onsets, changes, bpm, offset), bars)
+    swing, swing_confidence = (None, 0.0) if metre == "6/8" else _swing(full, phase)
     return Beats(
         offset=offset,
-        downbeat=int(np.argmax(opens)),
+        downbeat=_downbeat(onsets, changes, bpm, offset, metre),
         steadiness=_steadiness(onsets.mean(axis=1), bpm),
         confidence=float(chances.max()),
         swing=swing,
@@ -173,6 +176,15 @@ def downbeat_features(
     return means / np.maximum(means.max(axis=0), 1e-9)
 
 
+def _downbeat(onsets: np.ndarray, changes: np.ndarray, bpm: float, offset: float, metre: Metre) -> int:
+    """The first beat that opens a bar. Of 7/8 every second bar opens between two beats."""
+    steps = 2 if metre == "7/8" else 1
+    bar = round(steps * BEATS_IN_A_BAR[metre])
+    opens = linear_models()["downbeat"].score(downbeat_features(onsets, changes, steps * bpm, offset, bar))
+    first = int(np.argmax(opens))
+    return (first if first % steps == 0 else first + bar) // steps
+
+
 def _struck(onsets: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Onset strength by range within 35 ms of each time in s: float64 [times, 5]."""
     at = np.rint((times - CENTRE_SECONDS) * FRAMES_PER_SECOND).astype(int)
@@ -230,8 +242,10 @@ def _alike(rows: np.ndarray) -> np.ndarray:
     return np.array([alike[4] - alike[3], alike[8] - alike[6]])
 
 
-def _metre(features: np.ndarray) -> tuple[Literal["3/4", "4/4"], float]:
+def _metre(features: np.ndarray, bars: Bars | None) -> tuple[Metre, float]:
+    if bars is not None and bars.is_sure:
+        return bars.metre, _MOST_CERTAIN_METRE * bars.chances[bars.metre]
     odds = float(linear_models()["metre"].score(features)) + np.log(_USUALLY_FOUR / (1 - _USUALLY_FOUR))
     four = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-    sure = _MOST_CERTAIN_METRE * float(abs(2 * four - 1))
+    sure = _MOST_CERTAIN_METRE * float(abs(2 * four - 1)) * (1 - bars.other_chance if bars else 1)
     return ("4/4", sure) if four >= 0.5 else ("3/4", sure)

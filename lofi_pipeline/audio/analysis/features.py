@@ -8,10 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from lofi_pipeline.audio.analysis.bands import growth, log_bands
-from lofi_pipeline.audio.analysis.beats import beats_of
+from lofi_pipeline.audio.analysis.beats import beats_of, by_range
 from lofi_pipeline.audio.analysis.chroma import chroma_of
+from lofi_pipeline.audio.analysis.metre import bars_of, smoothed
 from lofi_pipeline.audio.analysis.presence import presence_features, presence_of
-from lofi_pipeline.audio.analysis.rhythm import onsets_per_second, strength_of, tempo_of
+from lofi_pipeline.audio.analysis.recurrence import recurrence_of
+from lofi_pipeline.audio.analysis.rhythm import onsets_per_second, retimed, strength_of, tempo_of
 from lofi_pipeline.audio.analysis.tempo import weigh
 from lofi_pipeline.audio.analysis.timbre import NUMBERS, brightness, coarse_spectra
 from lofi_pipeline.audio.analysis.tonality import key_of
@@ -19,14 +21,20 @@ from lofi_pipeline.entities import TrackMeasurements
 
 
 def measure(mono: np.ndarray) -> TrackMeasurements:
-    """Measure float32 [n] at 22.05 kHz. The tempo is from 55 to 110 bpm, not yet folded into the range of a style."""
+    """Measure float32 [n] at 22.05 kHz. The tempo is from 55 to 110 bpm (in 6/8 from 40 to 92), not yet folded into the range of a style."""
     bands = log_bands(mono)
     grown = growth(bands)
     strength = strength_of(grown)
     chroma = chroma_of(mono)
-    tempo = weigh(tempo_of(strength), strength, bands, chroma)
+    onsets = by_range(grown)
+    even = smoothed(onsets)
+    recurrence = recurrence_of(even, bands, chroma)
+    tempo = weigh(tempo_of(strength), strength, recurrence)
+    bars = bars_of(even, recurrence) if recurrence else None
+    if bars and bars.is_sure:
+        tempo = retimed(tempo, bars.bpm, strength)
     key = key_of(chroma, tempo.bpm)
-    beats = beats_of(grown, chroma, bands, tempo.bpm)
+    beats = beats_of(onsets, chroma, bands, tempo.bpm, bars)
     spectra = coarse_spectra(mono)
     features = presence_features(mono, spectra, bands, grown, tempo.bpm)
     present = presence_of(features)
@@ -45,7 +53,7 @@ def measure(mono: np.ndarray) -> TrackMeasurements:
         downbeat=beats.downbeat if beats else 0,
         beat_confidence=round(beats.confidence, 3) if beats else 0.0,
         beat_steadiness=round(beats.steadiness, 3) if beats else 0.0,
-        swing=round(beats.swing, 3) if beats else None,
+        swing=round(beats.swing, 3) if beats and beats.swing is not None else None,
         swing_confidence=round(beats.swing_confidence, 3) if beats else 0.0,
         voice=round(present.voice, 3),
         drums=round(present.drums, 3),

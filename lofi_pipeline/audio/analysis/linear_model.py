@@ -45,7 +45,7 @@ def expanded(rows: np.ndarray) -> np.ndarray:
 
 @cache
 def linear_models() -> dict[str, Linear]:
-    """The scores by name: tempo, key, beat, downbeat, metre, voice, drums, crackle, rain, noise."""
+    """The scores by name: tempo, key, beat, downbeat, metre, bars 3/4 (and other metres), voice, drums, crackle, rain, noise."""
     text = resources.files("lofi_pipeline.audio.analysis").joinpath(FILE_NAME).read_text(encoding="utf-8")
     return {name: Linear(**numbers) for name, numbers in json.loads(text).items()}
 

@@ -21,6 +21,8 @@ _HARMONICS = (0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 """Multiples of the beat's frequency at which onsets that repeat every bar have energy."""
 _NEAR = 0.015
 _ALTERNATIVES = 7
+LEFT_OVER = 3
+"""Alternatives of a tempo that has been chosen."""
 _APART = 0.04
 """Relative difference from which two tempos count as different."""
 _MIN_DISTANCE = 0.06
@@ -82,6 +84,13 @@ def tempo_of(strength: np.ndarray) -> Tempo:
     bpm = _exact(strength, float(candidates[best]))
     others = [round(_exact(strength, other), 2) for other in ranked if abs(other / bpm - 1) > _APART]
     return Tempo(bpm, confidence, tuple(others[:_ALTERNATIVES]))
+
+
+def retimed(tempo: Tempo, bpm: float, strength: np.ndarray) -> Tempo:
+    """Another tempo, made exact; the one that it replaces is the first alternative."""
+    exact = _exact(strength, bpm)
+    others = [other for other in (tempo.bpm, *tempo.alternatives) if abs(other / exact - 1) > _APART]
+    return Tempo(exact, tempo.confidence, tuple(others[:LEFT_OVER]))
 
 
 def _peaks(candidates: np.ndarray, fit: np.ndarray) -> list[float]:

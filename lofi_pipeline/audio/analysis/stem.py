@@ -1,9 +1,9 @@
-"""Whether a track is one part of a recording alone, as it comes out of a separation or a multitrack: drums, or a bass.
+"""Whether a track is one part of a recording alone, as it comes out of a separation or a multitrack: drums, a bass, or a melody.
 
 Measured on pieces of all presets and on single instruments, as lofi_pipeline.demo plays them: the share of tones is 0.59 and
 more in 57 pieces, 0.64 and more in solos without words, 0.04 and less in 13 of 14 drum parts (bongos hold tones); above 300 Hz
-lie -13.4 dB of the power and more, of bass lines -17 to -42. The limits leave a wide margin to the music, so some parts pass. Of
-voices alone only speech is told from instruments.
+lie -13.4 dB of the power and more, of bass lines -17 to -42. The limits leave a wide margin to the music, so some parts pass. A melody
+is told by its notes, one at a time (single_line.py); how well is in docs/analysis.md.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import median_filter
 
+from lofi_pipeline.audio.analysis.single_line import single_line
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
 from lofi_pipeline.entities import QualityPart
 
@@ -25,6 +26,11 @@ _AROUND = 25
 _FEWEST_TONES = 0.1
 _LOW_HZ, _BASS_HZ = 150, 300
 _LEAST_ABOVE_BASS = 0.01
+_BENEATH_HZ, _MOST_BENEATH = 75, 0.003
+"""No kick and no bass: hardly any power lies as low as this."""
+_LEAST_ALONE = 0.75
+_FEWEST_NOTES, _WIDEST_RANGE = 5, 19
+"""Of a melody; a drone has fewer notes, a bass beneath it makes the range wider."""
 
 
 def stem_of(mono: np.ndarray) -> QualityPart | None:
@@ -36,6 +42,8 @@ def stem_of(mono: np.ndarray) -> QualityPart | None:
     low, high = by_bin[hertz < _LOW_HZ].sum(), by_bin[hertz > _BASS_HZ].sum()
     if high < _LEAST_ABOVE_BASS * by_bin.sum() and low > by_bin.sum() / 2:
         what = "There is hardly anything but bass"
+    elif _is_line(power, hertz):
+        what = "One note sounds at a time, as if a voice or a melody were alone"
     elif tone_share(tones) < _FEWEST_TONES:
         what = "No tone is held, as if drums, speech or noise were alone"
     else:
@@ -45,6 +53,14 @@ def stem_of(mono: np.ndarray) -> QualityPart | None:
         penalty=0,
         sentence=f'{what}: one part of a recording. If it is meant to be trained on, set "stems": true for it in source.json.',
     )
+
+
+def _is_line(power: np.ndarray, hertz: np.ndarray) -> bool:
+    by_bin = power.sum(axis=0)
+    if by_bin[hertz < _BENEATH_HZ].sum() > _MOST_BENEATH * by_bin.sum():
+        return False
+    line = single_line(power, hertz)
+    return line.share > _LEAST_ALONE and line.notes >= _FEWEST_NOTES and line.semitones <= _WIDEST_RANGE
 
 
 def tone_share(power: np.ndarray) -> float:
