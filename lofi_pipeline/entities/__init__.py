@@ -55,6 +55,7 @@ from lofi_pipeline.entities.grant import (
     Use,
     Validity,
 )
+from lofi_pipeline.entities.heard import CopiedPassage, Diversity, SamplesHeard, StereoFault
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import (
@@ -63,6 +64,7 @@ from lofi_pipeline.entities.lineage import (
     BaseModelFacts,
     CheckpointRecord,
     Lineage,
+    MemorisedSample,
     Sample,
     ScoreKey,
     Scores,
@@ -113,10 +115,12 @@ __all__ = [
     "Captions",
     "Checkpoint",
     "CheckpointRecord",
+    "CopiedPassage",
     "Credits",
     "CutInfo",
     "Dataset",
     "DatasetVersion",
+    "Diversity",
     "DocumentFacts",
     "Drop",
     "DropAudio",
@@ -136,6 +140,7 @@ __all__ = [
     "LedgerHead",
     "Lineage",
     "LyricsTiming",
+    "MemorisedSample",
     "Obligation",
     "ObligationRow",
     "Permission",
@@ -151,6 +156,7 @@ __all__ = [
     "Remark",
     "Right",
     "Sample",
+    "SamplesHeard",
     "Scan",
     "ScoreKey",
     "Scores",
@@ -160,6 +166,7 @@ __all__ = [
     "SourceType",
     "Split",
     "Statement",
+    "StereoFault",
     "StyleCategory",
     "StyleOutcome",
     "StylePreset",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
+from lofi_pipeline.entities.heard import SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 
@@ -98,6 +99,14 @@ class Sample(Entity):
     clap: float
 
 
+class MemorisedSample(NamedTuple):
+    """A clip that repeats a training track, and the share of its length that it does so for."""
+
+    sample: str
+    track: str
+    share: float
+
+
 class Scores(Entity):
     """scores.json in a checkpoint's folder (or of the base model as step 0): QualityMetrics and what stands behind."""
 
@@ -113,3 +122,13 @@ class Scores(Entity):
     reference_windows: int
     generated_windows: int
     samples: list[Sample]
+    memorised: list[MemorisedSample] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="Samples that repeat a training track; None: not looked for",
+    )
+    heard: SamplesHeard | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="What was heard in the samples beside the scores; None: not listened for",
+    )
