@@ -4,7 +4,7 @@ honest clips raise a false alarm, and what the search costs.
     python -m benchmarks.memorisation [--planted 100] [--honest 1000] [--seconds 5] [--samples FOLDER ...]
 
 Training tracks are the demo's, rendered and coded as the product does. Honest clips are pieces of the same renderer with other seeds:
-in the 38 styles, at random, and twins: all tags, tempo, key and instruments of a training track, another seed. `--samples` adds
+in the 38 styles, at random, and twins: tempo, instruments, textures and all tags of a training track, in another key. `--samples` adds
 the samples of real checkpoints. `--seed` below 100 is what thresholds were chosen on; measure with another.
 """
 
@@ -24,16 +24,16 @@ import soxr
 from lofi_pipeline import audio
 from lofi_pipeline.demo.distributions import draw
 from lofi_pipeline.demo.drop import STYLES, spec_of
-from lofi_pipeline.demo.synth import SongSpec, render
+from lofi_pipeline.demo.synth import KEYS, SongSpec, render
 from lofi_pipeline.evaluation.copies.search import Copied, find_copies
 from lofi_pipeline.evaluation.copies.sound import Sound
-from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.styles import load_presets
 
 RATE = 24_000
 TRACKS = 72
-TWIN_SEED = 500_000
-LENGTHS = {5.0: (0.5, 1.0, 1.5, 2.0, 3.0, 5.0), 30.0: (1.5, 3.0, 6.0)}
+LENGTHS = {5.0: (1.0, 1.5, 2.0, 3.0, 5.0), 30.0: (1.5, 3.0, 6.0)}
+NANO_FIDELITY = 0.94
+"""What the nano base's codec leaves of the demo's tracks, as it is measured in each evaluation."""
 Music = np.ndarray
 """float32 [2, n] at RATE."""
 
@@ -99,7 +99,9 @@ def honest_specs(count: int, seed: int, seconds: float) -> Iterator[tuple[str, S
     for number in range(count):
         chosen = 1_000_000 * (seed + 1) + number
         if number % 4 == 0:
-            yield "twins", replace(specs[number // 4 % TRACKS], seconds=seconds, seed=TWIN_SEED + chosen)
+            spec = specs[number // 4 % TRACKS]
+            key = KEYS[(KEYS.index(spec.key) + 1 + number % 11) % 12]
+            yield "twins", replace(spec, seconds=seconds, seed=chosen, key=key)
         elif number % 4 == 1:
             yield "random", draw("lofi", chosen, seconds).spec
         else:
@@ -137,13 +139,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--samples", type=Path, nargs="*", default=[], help="folders of checkpoints' samples")
     given = parser.parse_args()
-    from joblib import Parallel, delayed
-
-    with worker_processes():
-        work = Parallel(n_jobs=2)
-        tracks = work(delayed(_track)(spec) for spec in training_specs())
-        specs = list(honest_specs(given.honest, given.seed, given.seconds))
-        clips = work(delayed(rendered)(spec) for _, spec in specs)
+    tracks = [_track(spec) for spec in training_specs()]
+    specs = list(honest_specs(given.honest, given.seed, given.seconds))
+    clips = [rendered(spec) for _, spec in specs]
     before = time.process_time()
     sounds = {f"track_{number:03d}": Sound.of(track, RATE) for number, track in enumerate(tracks)}
     length = sum(track.shape[1] for track in tracks) / RATE
@@ -157,7 +155,7 @@ def main() -> None:
     lengths = LENGTHS.get(given.seconds, (0.1 * given.seconds,))
     print("\nfound, of planted copies" + "".join(f"{seconds:>8.1f} s" for seconds in lengths))
     for name, change in CHANGES.items():
-        allowance = 0.97 if change is nano_codec else 1.0
+        allowance = NANO_FIDELITY if change is nano_codec else 1.0
         row = [
             _found(rng, tracks, clips, sounds, seconds, given.planted, change, allowance)
             for seconds in lengths
@@ -177,17 +175,18 @@ def _false_alarms(kinds: list[str], clips: list[Music], sounds: dict[str, Sound]
         of_kind = [copies for copies, other in zip(found, kinds, strict=True) if other == kind]
         print(f"false alarms, {kind}: {sum(map(bool, of_kind))} of {len(of_kind)}")
     print(f"{1000 * cost:.0f} CPU ms a clip")
-    # As a lossy codec's clips are judged
-    lenient = find_copies(clips, RATE, sounds, fidelity=0.97)
+    through = [nano_codec(clip) for clip in clips[::4]]
+    lenient = find_copies(through, RATE, sounds, fidelity=NANO_FIDELITY)
     print(
-        f"false alarms at the allowance of nano's codec, which these did not pass: {sum(map(bool, lenient))} of {len(clips)}"
+        f"false alarms among those that passed through nano's codec: {sum(map(bool, lenient))} of {len(through)}",
+        flush=True,
     )
 
 
 def _alarms_in_samples(folder: Path, sounds: dict[str, Sound]) -> None:
     clips = [soundfile.read(path, dtype="float32")[0].T for path in sorted(folder.glob("*.flac"))]
     before = time.process_time()
-    found: list[list[Copied]] = find_copies(clips, RATE, sounds, fidelity=0.97)
+    found: list[list[Copied]] = find_copies(clips, RATE, sounds, fidelity=NANO_FIDELITY)
     cost = time.process_time() - before
     print(f"{folder}: {sum(map(bool, found))} of {len(clips)} samples copy; {cost:.2f} CPU s")
 

@@ -33,10 +33,8 @@ class Codec:
 
     @property
     def allowance(self) -> float:
-        """What correlations with training tracks are multiplied by to count as copies: half of what the codec takes away, as other
-        music loses some of its likeness as well.
-        """
-        return (1 + self.fidelity) / 2 if self.fidelity >= WORST else 1.0
+        """What correlations with training tracks are multiplied by before they count as copies: see `find_copies`."""
+        return self.fidelity if self.fidelity >= WORST else 1.0
 
 
 def listen_to_codec(root: DataRoot, version: DatasetVersion, pipeline: Any) -> Codec:

@@ -29,11 +29,18 @@ from lofi_pipeline.evaluation.copies.sound import (
 
 LEAST_ALIKE = 0.8
 """Sketches of a copy score 0.9 and more."""
-CORRELATIONS = ((1.44, 0.978), (1.9, 0.972), (2.9, 0.96), (4.5, 0.945))
-"""Seconds, and the correlation from which on a stretch of this length is a copy. Calibrated with benchmarks/memorisation.py: pieces
-that were rendered with all the tags, tempo and key of a training track and another seed come up to 0.01 below."""
+CORRELATIONS = ((1.44, 0.986), (1.9, 0.983), (2.9, 0.98), (4.5, 0.974))
+"""Seconds, and the correlation from which on a stretch of this length is a copy. Chosen with benchmarks/memorisation.py: just above what
+pieces reach that share tempo, instruments, textures and all tags with a training track.
+"""
+NOTES_LESS = 0.03
+"""By how much less the notes alone may correlate."""
+LONG_SECONDS = 2.5
+"""From here on a lossy codec's whole loss is allowed for, and half of it below: other music loses some likeness as well."""
 LOOP_SECONDS = 8.0
 """What several training tracks hold and is shorter than this is a loop that they share, and no copy of one of them."""
+SHARED = 0.975
+"""Of what makes a copy, how much makes another track hold the same."""
 _CANDIDATES, _VERIFIED = 48, 24
 _LEAST_NEAR, _LEAST_EXACT = 0.8, 0.9
 """Correlations of a second, roughly and exactly aligned, below which a spot is not looked at further."""
@@ -44,6 +51,8 @@ _LAGS = range(-SKETCH_HOP, SKETCH_HOP + 1)
 _SPEEDS = (1.0, 0.99, 1.01, 0.98, 1.02)
 _SOUNDING_SHARE = 0.25
 """Share of a stretch's levels that must be above silence: two silences are alike, and no copies."""
+_RANGES = (slice(None), slice(0, BANDS // 3))
+"""All bands, and those below 1 kHz. Rain, crackle and drums fill most bands, and pieces that share them may share no note."""
 _QUERIES_AT_ONCE = 1024
 
 
@@ -156,14 +165,15 @@ def _copies_at(
     bands = {track_id: tracks[track_id].bands for track_id in {spot.track_id for spot in spots}}
     pairs = [_Pair.at(phases, bands[spot.track_id], spot) for spot in spots]
     near = sorted(((pair.nearness(0, 0), pair) for pair in pairs), key=lambda it: -it[0])
+    near = [(nearness, pair) for nearness, pair in near[:_VERIFIED] if nearness >= _LEAST_NEAR]
+    alike = [copied for _, pair in near if (copied := pair.copied(fidelity * SHARED))]
     longest: dict[str, Copied] = {}
-    for nearness, pair in near[:_VERIFIED]:
-        if nearness < _LEAST_NEAR or (copied := pair.copied(fidelity)) is None:
-            continue
-        if copied.track_id not in longest or copied.seconds > longest[copied.track_id].seconds:
+    for _, pair in near:
+        copied = pair.copied(fidelity)
+        if copied and (copied.track_id not in longest or copied.seconds > longest[copied.track_id].seconds):
             longest[copied.track_id] = copied
     found = sorted(longest.values(), key=lambda it: -it.seconds)
-    return [it for it in found if it.seconds >= LOOP_SECONDS or not _is_shared(it, found)]
+    return [it for it in found if it.seconds >= LOOP_SECONDS or not _is_shared(it, alike)]
 
 
 def _is_shared(copied: Copied, found: Sequence[Copied]) -> bool:
@@ -254,26 +264,34 @@ class _Diagonal:
         here = clip.values[first:last] * heard
         there = (track.values[below] * (1 - share) + track.values[after] * share) * heard
         sums = (heard, here, there, here * here, there * there, here * there)
-        by_frame = np.stack([part.sum(axis=1, dtype=np.float64) for part in sums])
-        self._sums = np.concatenate((np.zeros((len(sums), 1)), np.cumsum(by_frame, axis=1)), axis=1)
+        by_frame = np.stack(
+            [part[:, bands].sum(axis=1, dtype=np.float64) for bands in _RANGES for part in sums]
+        )
+        total = np.concatenate((np.zeros((len(by_frame), 1)), np.cumsum(by_frame, axis=1)), axis=1)
+        self._sums = total.reshape(len(_RANGES), len(sums), -1)
 
     def correlations(self, size: int) -> np.ndarray:
-        """Pearson's correlation of the levels in each window of `size` frames, where one of the two sounds."""
-        if self._sums.shape[1] <= size:
+        """Pearson's correlation of the levels in each window of `size` frames, where one of the two sounds: that of all bands, or
+        of the notes alone and NOTES_LESS, whichever is lower.
+        """
+        if self._sums.shape[-1] <= size:
             return np.zeros(0)
-        count, x, y, xx, yy, xy = self._sums[:, size:] - self._sums[:, :-size]
+        count, x, y, xx, yy, xy = (self._sums[..., size:] - self._sums[..., :-size]).swapaxes(0, 1)
         many = np.maximum(count, 1)
         spread = np.sqrt(np.maximum(xx - x * x / many, 0) * np.maximum(yy - y * y / many, 0))
-        enough = (count >= _SOUNDING_SHARE * size * BANDS) & (spread > count)
-        return np.where(enough, (xy - x * y / many) / np.maximum(spread, 1e-9), 0.0)
+        cells = size * np.array([[len(range(BANDS)[bands])] for bands in _RANGES])
+        enough = (count >= _SOUNDING_SHARE * cells) & (spread > count)
+        found = np.where(enough, (xy - x * y / many) / np.maximum(spread, 1e-9), 0.0)
+        return np.minimum(found[0], found[1] + NOTES_LESS)
 
     def copied(self, fidelity: float) -> tuple[int, int, float] | None:
         """The longest run of frames that lie in copied windows: begin, end, and the highest correlation there."""
-        highest = np.zeros(self._sums.shape[1] - 1)
+        highest = np.zeros(self._sums.shape[-1] - 1)
         for seconds, least in CORRELATIONS:
             size = round(seconds * FRAMES_PER_SECOND)
             found = self.correlations(size)
-            for at in np.flatnonzero(found >= least * fidelity):
+            allowed = fidelity if seconds >= LONG_SECONDS else (1 + fidelity) / 2
+            for at in np.flatnonzero(found >= least * allowed):
                 highest[at : at + size] = np.maximum(highest[at : at + size], found[at])
         edges = np.flatnonzero(np.diff(np.concatenate(([0], (highest > 0).astype(np.int8), [0])))).reshape(
             -1, 2
