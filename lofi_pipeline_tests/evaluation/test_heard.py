@@ -27,8 +27,8 @@ NOISE = np.random.default_rng(0).standard_normal((2, RATE)).astype(np.float32) *
     ("samples", "fault"),
     [
         (NOISE, None),
-        (NOISE * np.float32([[1], [0.1]]), None),
-        (NOISE * np.float32([[1], [0]]), StereoFault.DEAD_CHANNEL),
+        (NOISE * np.array([[1], [0.1]], np.float32), None),
+        (NOISE * np.array([[1], [0]], np.float32), StereoFault.DEAD_CHANNEL),
         (np.stack([NOISE[0], -NOISE[0]]), StereoFault.INVERTED),
         (np.stack([NOISE[0], NOISE[0]]), StereoFault.MONO),
         (NOISE[:1], StereoFault.MONO),
