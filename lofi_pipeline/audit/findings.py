@@ -26,6 +26,7 @@ from lofi_pipeline.entities import (
     SourceRow,
     TrackRow,
     Verdict,
+    few,
 )
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.ingest.judging_day import doubt, judging_days
@@ -251,6 +252,11 @@ def _checkpoint(subject: Subject) -> Iterable[Finding]:
             name,
             f"Retention removed the weights of {name}; its record stays.",
         )
+    scores = subject.checkpoint.scores if subject.checkpoint else None
+    if scores is not None and scores.memorised:
+        rows = [f"{row.track} for {row.share:.0%} of {row.sample}" for row in scores.memorised]
+        sentence = f"Samples of {name} repeat training tracks: {few(rows, most=5)}. Listen to them before it is published."
+        yield _finding(WARNING, FindingCode.MEMORISED, name, sentence)
 
 
 def _base(base: BaseModelRow, *, commercial: bool) -> Iterable[Finding]:

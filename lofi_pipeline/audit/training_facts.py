@@ -24,6 +24,7 @@ from lofi_pipeline.entities import (
     Scores,
     TrainingFacts,
 )
+from lofi_pipeline.evaluation.copies.training import COPIES_FOLDER
 from lofi_pipeline.licensing.errors import UnreadableLicence
 from lofi_pipeline.licensing.expression import spdx_spelling
 from lofi_pipeline.licensing.policy import load_policy
@@ -126,6 +127,11 @@ def cache_facts(root: DataRoot, version: DatasetVersion, base: BaseModelFacts | 
     for folder in sorted((root.cache / "reference").glob("*")):
         files = [path for path in folder.glob("*.npy") if path.stem in hashes]
         found.append(_cache(root, folder, files, "Embeddings of validation clips, for the scores only."))
+    for folder in sorted((root.cache / COPIES_FOLDER).glob("*")):
+        files = [path for path in folder.glob("*.npz") if path.stem in hashes]
+        found.append(
+            _cache(root, folder, files, "Levels of these tracks, by which copies in samples are found.")
+        )
     return [facts for facts in found if facts.files]
 
 

@@ -11,8 +11,12 @@ from contextlib import suppress
 from lofi_pipeline.dataset.errors import NoTracks
 from lofi_pipeline.dataset.version import load_version
 from lofi_pipeline.entities import Entity
+from lofi_pipeline.evaluation.copies.training import COPIES_FOLDER
 from lofi_pipeline.ingest import load_record, load_registry, output_files
 from lofi_pipeline.storage import DataRoot, sync_folder
+
+ENCODINGS = ("latents", "reference", COPIES_FOLDER)
+"""Folders under cache/."""
 
 
 class GoneFile(Entity):
@@ -50,11 +54,9 @@ def _in_the_data_set(root: DataRoot) -> set[str]:
 
 
 def cached_encodings(root: DataRoot, audio: Collection[str]) -> list[str]:
-    """Latents and embeddings, which are named by the hash of processed audio; paths relative to the data root."""
-    folders = [*(root.cache / "latents").glob("*"), *(root.cache / "reference").glob("*")]
-    return sorted(
-        root.relative(path) for folder in folders for path in folder.glob("*") if path.stem in audio
-    )
+    """What is kept of processed audio under its hash: latents, embeddings, levels; paths relative to the data root."""
+    kept = [path for kind in ENCODINGS for path in (root.cache / kind).glob("*/*") if path.stem in audio]
+    return sorted(root.relative(path) for path in kept)
 
 
 def remove_gone(root: DataRoot, files: Iterable[GoneFile]) -> None:

@@ -55,6 +55,7 @@ from lofi_pipeline.entities.grant import (
     Use,
     Validity,
 )
+from lofi_pipeline.entities.heard import CopiedPassage, Diversity, SamplesHeard, StereoFault
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import (
@@ -117,10 +118,12 @@ __all__ = [
     "Captions",
     "Checkpoint",
     "CheckpointRecord",
+    "CopiedPassage",
     "Credits",
     "CutInfo",
     "Dataset",
     "DatasetVersion",
+    "Diversity",
     "DocumentFacts",
     "Drop",
     "DropAudio",
@@ -159,6 +162,7 @@ __all__ = [
     "Remark",
     "Right",
     "Sample",
+    "SamplesHeard",
     "Scan",
     "ScoreKey",
     "Scores",
@@ -168,6 +172,7 @@ __all__ = [
     "SourceType",
     "Split",
     "Statement",
+    "StereoFault",
     "StyleCategory",
     "StyleOutcome",
     "StylePreset",

@@ -186,6 +186,11 @@ class FindingCode(StrEnum):
         "Retention removed the checkpoint's weights; its record stays.",
         "Nothing.",
     )
+    MEMORISED = (
+        "memorised",
+        "Samples of the checkpoint repeat music that it was trained on.",
+        "Listen to the samples beside the tracks that the sentence names; publish an earlier checkpoint, or train on more music.",
+    )
     # Files and records
     FILE_MISSING = (
         "file-missing",

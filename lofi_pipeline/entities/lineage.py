@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
+from lofi_pipeline.entities.heard import SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 
@@ -215,4 +216,9 @@ class Scores(Entity):
         default=None,
         exclude_if=absent,
         description="Samples that repeat a training track; None: not looked for",
+    )
+    heard: SamplesHeard | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="What was heard in the samples beside the scores; None: not listened for",
     )

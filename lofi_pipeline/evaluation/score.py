@@ -27,6 +27,7 @@ from lofi_pipeline.evaluation.clip_scores import ClipScores, require_finite, sco
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
+from lofi_pipeline.evaluation.heard import SAMPLE_SUFFIX, hear, memorised
 from lofi_pipeline.evaluation.key import fixed_prompts, score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 BASE_STEP = 0
 BASE_CHECKPOINT_ID = checkpoint_id_of(BASE_STEP)
-SAMPLE_SUFFIX = ".flac"
 
 
 @scoring_threads()
@@ -81,12 +81,14 @@ def evaluate(
     clips = _generated(pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings)
+    heard = hear(root, version, pipeline, clips, progress)
     before_samples()
     samples = _write_samples(root, samples_dir, clips, found)
     progress(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
     )
-    return _scores(step, checkpoint_id, key, found, reference, samples)
+    scores = _scores(step, checkpoint_id, key, found, reference, samples)
+    return scores.model_copy(update={"memorised": memorised(heard, clips), "heard": heard})
 
 
 def _generated(

@@ -1,0 +1,194 @@
+"""Listening to clips beside scoring them: do they copy training tracks, are those of one prompt all the same, is stereo broken?
+
+How copies are found is in copies/. What stands here is the order of things, and the sentences for people.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lofi_pipeline.entities import (
+    CopiedPassage,
+    DatasetVersion,
+    Diversity,
+    MemorisedSample,
+    SamplesHeard,
+    Scores,
+    Split,
+    StereoFault,
+    few,
+)
+from lofi_pipeline.evaluation.copies.codec import Codec, listen_to_codec
+from lofi_pipeline.evaluation.copies.search import Copied, correlation_of, find_copies
+from lofi_pipeline.evaluation.copies.sound import STEPS_PER_DB, bands_of, mono_of
+from lofi_pipeline.evaluation.copies.training import KeptSound, kept_tracks
+from lofi_pipeline.evaluation.stereo import stereo_fault
+from lofi_pipeline.storage import DataRoot
+
+if TYPE_CHECKING:
+    from lofi_pipeline.evaluation.generate import Clip
+
+SAME_CORRELATION = 0.97
+"""Whole clips that correlate like this are one, give or take rounding and noise."""
+SILENT_SHARE = 0.5
+SAMPLE_SUFFIX = ".flac"
+
+
+def hear(
+    root: DataRoot,
+    version: DatasetVersion,
+    pipeline: Any,
+    clips: Sequence[Clip],
+    progress: Callable[[str], None] = lambda message: None,
+) -> SamplesHeard:
+    """Compare clips with all training tracks of `version`, with each other, and their channels with each other."""
+    training = kept_tracks(root, version, Split.TRAIN, progress)
+    validation = kept_tracks(root, version, Split.VALIDATION, progress)
+    codec = listen_to_codec(root, version, pipeline)
+    samples = [clip.samples for clip in clips]
+    rate = clips[0].sample_rate if clips else 1
+    copies = find_copies(samples, rate, training.sounds, fidelity=codec.allowance)
+    return SamplesHeard(
+        tracks_searched=len(training.sounds),
+        tracks_missing=training.missing,
+        passages=[
+            _passage(clip, copied) for clip, found in zip(clips, copies, strict=True) for copied in found
+        ],
+        stereo_faults=_stereo_faults(clips, codec),
+        diversity=_diversity(clips),
+        silent_reference=[track_id for track_id, kept in validation.sounds.items() if _is_silent(kept)],
+    )
+
+
+def memorised(heard: SamplesHeard, clips: Sequence[Clip]) -> list[MemorisedSample]:
+    """Which samples repeat which training tracks, and for what share of their length."""
+    seconds = {_name(clip): clip.samples.shape[1] / clip.sample_rate for clip in clips}
+    return [
+        MemorisedSample(it.sample, it.track, round(min(1.0, (it.end - it.start) / seconds[it.sample]), 3))
+        for it in heard.passages
+    ]
+
+
+def warnings_of(scores: Scores) -> list[str]:
+    """A sentence for each thing that is wrong with a checkpoint's samples, or with what they were compared with."""
+    heard = scores.heard
+    if heard is None:
+        return []
+    return [*_of_copies(heard), *_of_samples(heard), *_of_reference(heard)]
+
+
+def _of_copies(heard: SamplesHeard) -> list[str]:
+    found = []
+    if heard.passages:
+        tracks = sorted({it.track for it in heard.passages})
+        samples = len({it.sample for it in heard.passages})
+        found.append(
+            f"{_number(samples, 'sample')} {'repeats' if samples == 1 else 'repeat'} training music, of {few(tracks, most=5)}: "
+            "use an earlier checkpoint, or train on more music or for fewer steps."
+        )
+    if heard.tracks_missing:
+        found.append(
+            f"Samples were not compared with {_number(len(heard.tracks_missing), 'training track')} "
+            f"({few(heard.tracks_missing, most=5)}), whose audio is gone or was changed: materialize dataset_manifest again."
+        )
+    return found
+
+
+def _of_samples(heard: SamplesHeard) -> list[str]:
+    advice = {
+        StereoFault.DEAD_CHANNEL: "one channel is silent",
+        StereoFault.INVERTED: "the channels cancel each other out where they are mixed",
+        StereoFault.MONO: "both channels are the same, although the training music is stereo",
+    }
+    found = [
+        f"{_number(len(files), 'sample')} with {fault.value}: {advice[fault]} ({few(files, most=3)}); listen to them."
+        for fault, files in heard.stereo_faults.items()
+    ]
+    if heard.diversity and heard.diversity.same:
+        found.append(
+            f"All samples of {_number(len(heard.diversity.same), 'prompt')} are the same, whatever the seed "
+            f"({few(heard.diversity.same, most=2)}): the model has one answer to it; use an earlier checkpoint."
+        )
+    return found
+
+
+def _of_reference(heard: SamplesHeard) -> list[str]:
+    if not heard.silent_reference:
+        return []
+    return [
+        f"{_number(len(heard.silent_reference), 'validation track')} {'is' if len(heard.silent_reference) == 1 else 'are'} "
+        f"silent for most of the time ({few(heard.silent_reference, most=5)}), and FAD compares with silence: remove the originals."
+    ]
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _name(clip: Clip) -> str:
+    return f"{clip.spec.name}{SAMPLE_SUFFIX}"
+
+
+def _passage(clip: Clip, copied: Copied) -> CopiedPassage:
+    return CopiedPassage(
+        sample=_name(clip),
+        track=copied.track_id,
+        start=round(copied.start, 2),
+        end=round(copied.end, 2),
+        track_start=round(copied.track_start, 2),
+        correlation=round(copied.correlation, 4),
+    )
+
+
+def _stereo_faults(clips: Sequence[Clip], codec: Codec) -> dict[StereoFault, list[str]]:
+    found: dict[StereoFault, list[str]] = defaultdict(list)
+    for clip in clips:
+        if fault := stereo_fault(clip.samples, expect_stereo=codec.keeps_stereo):
+            found[fault].append(_name(clip))
+    return dict(sorted(found.items()))
+
+
+def _is_silent(kept: KeptSound) -> bool:
+    return float(np.mean(kept.bands.max(axis=1) == 0)) > SILENT_SHARE
+
+
+def _diversity(clips: Sequence[Clip]) -> Diversity | None:
+    """Distances of mean and spread of the levels in each band, which need no embedder."""
+    bands = [bands_of(mono_of(clip.samples, clip.sample_rate)) for clip in clips]
+    described = [_described(levels) for levels in bands]
+    within, between = defaultdict(list), []
+    for one, other in itertools.combinations(range(len(clips)), 2):
+        apart = float(np.sqrt(np.mean((described[one] - described[other]) ** 2)))
+        prompts = {_asked(clips[at]) for at in (one, other)}
+        (within[prompts.pop()] if len(prompts) == 1 else between).append(((one, other), apart))
+    if not within:
+        return None
+    same = [
+        prompt[0]
+        for prompt, pairs in within.items()
+        if all(_are_same(bands[one], bands[other]) for (one, other), _ in pairs)
+    ]
+    return Diversity(
+        prompts=len(within),
+        within=round(float(np.mean([apart for pairs in within.values() for _, apart in pairs])), 4),
+        between=round(float(np.mean([apart for _, apart in between])), 4) if between else None,
+        same=same,
+    )
+
+
+def _asked(clip: Clip) -> tuple[str, int, str, str]:
+    """What a clip was asked for, without the seed."""
+    return clip.spec.prompt, clip.spec.bpm, clip.spec.keyscale, clip.spec.lyrics
+
+
+def _described(levels: np.ndarray) -> np.ndarray:
+    return np.concatenate((levels.mean(axis=0), levels.std(axis=0))) / STEPS_PER_DB
+
+
+def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
+    return correlation_of(one, other) >= SAME_CORRELATION
