@@ -65,7 +65,7 @@ def choose(scores: Sequence[Scores]) -> Choice | None:
     """Among those not separable from the lowest FAD, the one that follows prompts better; where that is not separable either,
     the earlier step. One that repeats its training tracks is never chosen. The scores have one key; None where none is left.
     """
-    honest = [item for item in scores if not item.memorised]
+    honest = [item for item in scores if not item.memorises]
     if not honest:
         return None
     lowest = min(honest, key=rank)

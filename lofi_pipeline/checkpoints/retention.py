@@ -116,7 +116,7 @@ def _sort_out(
 ) -> _SortedOut:
     scored = sorted(
         (scores[record.partition_key] for record in group),
-        key=lambda item: (bool(item.memorised), rank(item)),
+        key=lambda item: (item.memorises, rank(item)),
     )
     key_of = {record.checkpoint.step: record.partition_key for record in group}
     chosen = choose(scored)

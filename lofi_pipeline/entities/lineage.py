@@ -183,6 +183,10 @@ class LeavingOut(Entity):
     )
 
 
+MISTAKEN_SHARE = 0.1
+"""Of clips that sound much alike a training track, such as over the same loud texture, up to 1 in 20 was taken for a copy."""
+
+
 class MemorisedSample(NamedTuple):
     """A clip that repeats a training track, and the share of its length that it does so for."""
 
@@ -222,3 +226,9 @@ class Scores(Entity):
         exclude_if=absent,
         description="What was heard in the samples beside the scores; None: not listened for",
     )
+
+    @property
+    def memorises(self) -> bool:
+        """Whether more of the samples repeat training tracks than are taken for copies by mistake."""
+        repeating = {row.sample for row in self.memorised or ()}
+        return len(repeating) > MISTAKEN_SHARE * len(self.samples)

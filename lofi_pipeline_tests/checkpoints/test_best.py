@@ -112,6 +112,15 @@ def test_what_repeats_its_training_tracks_is_never_the_best():
     assert choose([make_scores(80, 0.011, memorised=True)]) is None
 
 
+def test_as_many_repeats_as_are_mistaken_for_copies_do_not_decide():
+    """Honest clips over a loud texture are taken for copies, up to 1 in 20."""
+    repeating = make_scores(80, 0.1, memorised=True)
+    of_many = repeating.model_copy(update={"samples": repeating.samples * 10})
+    step, _ = chosen(of_many, make_scores(240, 0.4))
+    assert step == 80 and not of_many.memorises
+    assert repeating.model_copy(update={"samples": repeating.samples * 9}).memorises
+
+
 def test_scores_without_a_measured_error_are_ranked_by_fad_and_that_is_said():
     step, why = chosen(make_scores(80, 0.3, error=None), make_scores(240, 0.2, error=None))
     assert step == 240
