@@ -62,7 +62,7 @@ def tracks(
     What it says is as of the last `lofi run`; nothing is scanned or changed. Several options must all hold.
     """
     from lofi_pipeline.config import load_config
-    from lofi_pipeline.dataset import track_overview
+    from lofi_pipeline.dataset import TrackOverview, track_overview
     from lofi_pipeline.entities import TrackState, TrackStatus
 
     states = [*map(str, TrackState), *map(str, TrackStatus)]

@@ -254,6 +254,7 @@ class EvaluationSettings(_Section):
     )
     size: Literal["quick", "standard", "thorough"] | None = Field(
         default=None,
+        exclude_if=lambda size: size is None,
         description="In place of validation_prompts: quick is 24 clips, standard 200, thorough 400; the error of FAD falls with "
         "the root of the number, the time to score grows with it",
     )

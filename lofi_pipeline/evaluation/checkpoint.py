@@ -23,6 +23,7 @@ from lofi_pipeline.entities import (
     CheckpointRecord,
     DatasetVersion,
     RecordError,
+    SamplesHeard,
     ScoreKey,
     Scores,
 )
@@ -105,7 +106,8 @@ def evaluate_checkpoint(
         raise EvaluationError(
             f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
         )
-    scores = scoring.of_checkpoint(folder, record, clips)
+    heard = kept.heard if kept else None
+    scores = scoring.of_checkpoint(folder, record, clips, heard)
     enter_scores(root, folder, record, scores)  # before they are there: nobody would enter them later
     write_scores(folder, scores)
     remember_scores(folder, scores)
@@ -149,14 +151,16 @@ class _Scoring:
         """The clips that were generated for former scores, where they can be scored again."""
         return kept_clips(self.root, former, self.key, fixed_prompts(self.version, self.settings))
 
-    def of_checkpoint(self, folder: Path, record: CheckpointRecord, kept: list[Clip] | None) -> Scores:
+    def of_checkpoint(
+        self, folder: Path, record: CheckpointRecord, kept: list[Clip] | None, heard: SamplesHeard | None
+    ) -> Scores:
         """Generate and score with the checkpoint's LoRA, and leave the base without it; or score the clips that are kept."""
         from lofi_pipeline.training.weights import load_checkpoint_into
 
         step, checkpoint_id = record.checkpoint.step, record.checkpoint.checkpoint_id
         if kept is not None:
             self.progress(f"{checkpoint_id}: scoring its samples again")
-            return self._evaluate(None, step, checkpoint_id, folder / SAMPLES_FOLDER, kept=kept)
+            return self._evaluate(None, step, checkpoint_id, folder / SAMPLES_FOLDER, kept=kept, heard=heard)
         pipeline: Any = self._open_base()
         try:
             load_checkpoint_into(pipeline, folder)
@@ -180,9 +184,11 @@ class _Scoring:
                     return kept
             self.progress(f"scoring the base model {self.facts.name} as step 0")
             samples = base_samples_folder(self.root, self.facts.sha256, self.key)
-            clips = self.clips_of(former_base_scores(self.root, self.facts.sha256, self.key))
+            former = former_base_scores(self.root, self.facts.sha256, self.key)
+            clips = self.clips_of(former)
+            heard = former.heard if former and clips else None
             pipeline = self._open_base() if clips is None else None
-            scores = self._evaluate(pipeline, BASE_STEP, BASE_CHECKPOINT_ID, samples, kept=clips)
+            scores = self._evaluate(pipeline, BASE_STEP, BASE_CHECKPOINT_ID, samples, kept=clips, heard=heard)
             write_base_scores(self.root, self.facts.sha256, scores)
             return scores
 
@@ -197,6 +203,7 @@ class _Scoring:
         samples: Path,
         before_samples: Callable[[], None] = lambda: None,
         kept: list[Clip] | None = None,
+        heard: SamplesHeard | None = None,
     ) -> Scores:
         return evaluate(
             self.root,
@@ -210,4 +217,5 @@ class _Scoring:
             progress=self.progress,
             before_samples=before_samples,
             kept=kept,
+            heard=heard,
         )

@@ -46,10 +46,13 @@ def hear(
     clips: Sequence[Clip],
     progress: Callable[[str], None] = lambda message: None,
 ) -> SamplesHeard:
-    """Compare clips with all training tracks of `version`, with each other, and their channels with each other."""
+    """Compare clips with all training tracks of `version`, with each other, and their channels with each other.
+
+    Without the pipeline that made the clips, no allowance is made for its codec.
+    """
     training = kept_tracks(root, version, Split.TRAIN, progress)
     validation = kept_tracks(root, version, Split.VALIDATION, progress)
-    codec = listen_to_codec(root, version, pipeline)
+    codec = listen_to_codec(root, version, pipeline) if pipeline is not None else Codec()
     samples = [clip.samples for clip in clips]
     rate = clips[0].sample_rate if clips else 1
     copies = find_copies(samples, rate, training.sounds, fidelity=codec.allowance)

@@ -18,6 +18,7 @@ from lofi_pipeline.entities import (
     DatasetVersion,
     QualityMetrics,
     Sample,
+    SamplesHeard,
     ScoreKey,
     Scores,
     checkpoint_id_of,
@@ -60,13 +61,15 @@ def evaluate(
     prompts: list[PromptSpec] | None = None,
     before_samples: Callable[[], None] = lambda: None,
     kept: list[Clip] | None = None,
+    heard: SamplesHeard | None = None,
 ) -> Scores:
     """Generate the fixed prompts with `pipeline`, score the clips, and write them as FLAC files into `samples_dir`.
 
     The base model is scored like any checkpoint, without a LoRA: step BASE_STEP, id BASE_CHECKPOINT_ID. `text_embedder`
     judges prompts: by default `embedder` itself where it knows text, else nano. `samples_dir` lies in the data root;
     `before_samples` is called once all is scored, before the first file is written there. `kept`: clips that were generated
-    before (kept_clips.py) are scored in place of new ones, and stay where they are; no pipeline is needed for that.
+    before (kept_clips.py) are scored in place of new ones, and stay where they are; no pipeline is needed for that. `heard`: what
+    was heard in them then, which is not listened for again.
 
     Raises:
         NotFinite: the model makes NaN or infinity; nothing is written.
@@ -81,7 +84,7 @@ def evaluate(
     clips = _generated(pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings)
-    heard = hear(root, version, pipeline, clips, progress)
+    heard = heard or hear(root, version, pipeline, clips, progress)
     before_samples()
     samples = _write_samples(root, samples_dir, clips, found)
     progress(

@@ -52,6 +52,7 @@ SMALL: dict[str, dict[str, Any]] = {
         },
     },
     "evaluation": {
+        "embedder": "nano",
         "clip_seconds": 1.0,
         "inference_steps": 2,
         "validation_prompts": 2,

@@ -120,6 +120,7 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
         raise AssertionError("a clip was generated")
 
     monkeypatch.setattr("lofi_pipeline.evaluation.generate.generate", fail)
+    monkeypatch.setattr("lofi_pipeline.evaluation.score.hear", fail)
     _rewrite(folder, pruned=True)
     other = _evaluate(trained, SETTINGS.model_copy(update={"embedder": "musicnn"}))
     assert other.fresh and {other.scores.key.embedder, other.base.key.embedder} == {"musicnn"}
@@ -127,6 +128,8 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
         sample.path for sample in first.scores.samples
     ]
     assert other.scores.metrics.fad_score != first.scores.metrics.fad_score
+    assert other.scores.heard == first.scores.heard is not None
+    assert other.scores.memorised == first.scores.memorised
     back = _evaluate(trained)
     assert back.base == first.base
     assert back.scores.metrics.fad_score == pytest.approx(first.scores.metrics.fad_score, rel=1e-2)
