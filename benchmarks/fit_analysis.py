@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from scipy.optimize import minimize
@@ -56,7 +57,15 @@ PRESENCE_PENALTY = 0.002
 DIGITS = 5
 QUICK = 23
 """Of so many pieces one is taken with --quick; it shares no divisor with the periods of the sets, so that each metre occurs."""
-Numbers = dict[str, list[float] | float]
+
+
+class Numbers(TypedDict):
+    """A model as the file holds it."""
+
+    mean: list[float]
+    scale: list[float]
+    weights: list[float]
+    bias: float
 
 
 def waltz(mono: np.ndarray, bpm: float, offset: float) -> np.ndarray:
@@ -219,7 +228,7 @@ def _yes_or_no(samples: list[tuple[np.ndarray, int]], penalty: float, *, squares
 
 
 def numbers(mean: np.ndarray, scale: np.ndarray, weights: np.ndarray, bias: float) -> Numbers:
-    """A model as the file holds it."""
+    """The model of these numbers, rounded."""
     rounded = [[float(f"{value:.{DIGITS}g}") for value in row] for row in (mean, scale, weights)]
     return {"mean": rounded[0], "scale": rounded[1], "weights": rounded[2], "bias": round(bias, DIGITS)}
 

@@ -11,7 +11,7 @@ FITTED ON
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from lofi_pipeline.audio.analysis.bands import growth, log_bands
 from lofi_pipeline.audio.analysis.beats import beats_of, by_range
 from lofi_pipeline.audio.analysis.chroma import chroma_of
 from lofi_pipeline.audio.analysis.linear_model import Linear, linear_models
-from lofi_pipeline.audio.analysis.metre import bar_features, likeliest, smoothed
+from lofi_pipeline.audio.analysis.metre import Found, bar_features, likeliest, smoothed
 from lofi_pipeline.audio.analysis.recurrence import recurrence_of
 from lofi_pipeline.audio.analysis.rhythm import strength_of, tempo_of
 from lofi_pipeline.audio.analysis.tempo import weigh
@@ -51,7 +51,7 @@ class Case:
     metre: Metre
     bpm: float
     otherwise: Metre
-    found: dict[Metre, tuple[np.ndarray, np.ndarray]]
+    found: Found
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Loop:
 
 
 Music = RandomPiece | Loop | Groove
-Each = Callable[[Callable[[Music], Case | None], Iterable[Music]], Iterable[Case | None]]
-"""`map`, or that of a pool of processes."""
+FITTED = "fitted on"
+"""The end of the names of sets that the weights are fitted on."""
 
 
 def loops(part: Part) -> Iterator[Loop]:
@@ -102,7 +102,7 @@ def measured(music: Music) -> Case | None:
         return None
     tempo = weigh(tempo_of(strength), strength, recurrence)
     beats = beats_of(onsets, chroma, bands, tempo.bpm, None)
-    found = {metre: bar_features(metre, even, recurrence) for metre in METRES}
+    found: Found = {metre: bar_features(metre, even, recurrence) for metre in METRES}
     return Case(music.metre, bpm, beats.metre if beats else "4/4", found)
 
 
@@ -202,37 +202,36 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick and arguments.write:
         parser.error("--quick finds poor weights: leave it out to write them")
-    every = QUICK if arguments.quick else 1
+    sets = _sets(arguments.sound_font)
     with ProcessPoolExecutor(arguments.jobs) if arguments.jobs > 1 else nullcontext() as pool:
         each = pool.map if pool else map
-
-        def cases_of(name: str, pieces: Iterable[Music]) -> list[Case]:
-            return _cases(name, list(pieces)[::every], each)
-
-        fit = cases_of("random music, fitted on", random_pieces("fit"))
-        fit_loops = cases_of("own loops, fitted on", loops("fit"))
-        tests = {
-            "random music, held back": cases_of("random music, held back", random_pieces("held back")),
-            "own loops, held back": cases_of("own loops, held back", loops("held back")),
-        }
-        if arguments.sound_font:
-            name = "grooves of the sound font, held back"
-            tests[name] = cases_of(name, grooves(arguments.sound_font))
-    found = fitted([*fit, *fit_loops])
-    shipped = linear_models()
-    models = {name: Linear(**values) for name, values in found.items()}
-    for name, cases in {"random music, fitted on": fit, "own loops, fitted on": fit_loops, **tests}.items():
-        print(f"{name}, by the weights found:", *table(cases, models), sep="\n")
-        print(f"{name}, by those shipped:", *table(cases, shipped), sep="\n")
-    for name, model in models.items():
-        print(f"{name}: weights differ from those shipped by {_apart(model, shipped[name]):.3f} at most")
+        cases = {}
+        for name, music in sets.items():
+            pieces = music[:: QUICK if arguments.quick else 1]
+            print(f"{name}: measuring {len(pieces)} pieces", flush=True)
+            cases[name] = [case for case in each(measured, pieces) if case]
+    found = fitted([case for name, mine in cases.items() if name.endswith(FITTED) for case in mine])
+    new, shipped = {name: Linear(**values) for name, values in found.items()}, linear_models()
+    for name, mine in cases.items():
+        print(f"{name}, by the weights found:", *table(mine, new), sep="\n")
+        print(f"{name}, by those shipped:", *table(mine, shipped), sep="\n")
+    for name, model in new.items():
+        print(
+            f"{name}: {_apart(model, shipped[name]):.3f} between a weight found and the one shipped, at most"
+        )
     if arguments.write:
         write(found)
 
 
-def _cases(name: str, pieces: list[Music], each: Each) -> list[Case]:
-    print(f"{name}: {len(pieces)} pieces", flush=True)
-    return [case for case in each(measured, pieces) if case is not None]
+def _sets(sound_font: Path | None) -> dict[str, Sequence[Music]]:
+    """The music to fit on and to test with."""
+    sets: dict[str, Sequence[Music]] = {
+        f"random music, {FITTED}": list(random_pieces("fit")),
+        f"own loops, {FITTED}": list(loops("fit")),
+        "random music, held back": list(random_pieces("held back")),
+        "own loops, held back": list(loops("held back")),
+    }
+    return sets | ({"grooves of the sound font, held back": grooves(sound_font)} if sound_font else {})
 
 
 def _apart(one: Linear, other: Linear) -> float:

@@ -6,7 +6,6 @@ always give the same notes. The drums play one of the patterns below; chords, ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -155,11 +154,15 @@ class Groove:
         return _Band(self.seed, self.metre).play(self.sound_font)
 
 
-def grooves(sound_font: Path) -> Iterator[Groove]:
-    """All grooves, one of each metre after another."""
-    for seed in range(_EACH):
-        for metre in _PATTERNS:
-            yield Groove(seed, metre, sound_font)
+def grooves(sound_font: Path) -> list[Groove]:
+    """All grooves, one of each metre after another.
+
+    Raises: SystemExit where the file or the player of sound fonts is missing.
+    """
+    if not sound_font.is_file():
+        raise SystemExit(f"{sound_font} is no file: name a General MIDI sound font (.sf2)")
+    _player()
+    return [Groove(seed, metre, sound_font) for seed in range(_EACH) for metre in _PATTERNS]
 
 
 class _Band:
@@ -281,7 +284,7 @@ class _Band:
 
 
 @cache
-def _library() -> Any:
+def _player() -> Any:
     try:
         return import_module("tinysoundfont")
     except ImportError as error:
@@ -290,7 +293,7 @@ def _library() -> Any:
 
 def _played(notes: list[Note], programs: tuple[int, ...], sound_font: Path, first: float) -> np.ndarray:
     """50 s of the notes from `first` on: float32 [n]."""
-    synth = _library().Synth(samplerate=RATE, gain=-6)
+    synth = _player().Synth(samplerate=RATE, gain=-6)
     font = synth.sfload(str(sound_font))
     for channel, program in enumerate(programs):
         synth.program_select(channel, font, 0, program)

@@ -43,6 +43,8 @@ _SMOOTH = np.array([1, 2, 3, 2, 1]) / 9
 _LEAST_SECONDS = 15.0
 
 
+Found = dict[Metre, tuple[np.ndarray, np.ndarray]]
+"""The `bar_features` of each metre."""
 _OTHERS: tuple[Metre, ...] = ("5/4", "6/8", "7/8")
 _SURE, _SURE_OF_THREE = 0.8, 0.9
 _SURE_WITHOUT_FOUR, _HARDLY_FOUR = 0.6, 0.1
@@ -84,12 +86,12 @@ def bars_of(onsets: np.ndarray, recurrence: Recurrence) -> Bars | None:
     """The bars of a track, from its `smoothed` onsets; None if it is too short or has none."""
     if len(onsets) < _LEAST_SECONDS * FRAMES_PER_SECOND or not onsets.any():
         return None
-    found = {metre: bar_features(metre, onsets, recurrence) for metre in METRES}
+    found: Found = {metre: bar_features(metre, onsets, recurrence) for metre in METRES}
     return likeliest(found, linear_models())
 
 
-def likeliest(found: dict[Metre, tuple[np.ndarray, np.ndarray]], models: dict[str, Linear]) -> Bars:
-    """The bars of a track by the `bar_features` of each metre and the models `bars 3/4` and so on."""
+def likeliest(found: Found, models: dict[str, Linear]) -> Bars:
+    """The bars of a track, by what was found for each metre and the models `bars 3/4` and so on."""
     scores = [models[f"bars {metre}"].score(rows) for metre, (_, rows) in found.items()]
     weights = shares(np.concatenate(scores))
     chances: dict[Metre, float] = {}
