@@ -88,10 +88,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"one piece in {QUICK}; write nothing")
     arguments = parser.parse_args()
     every = QUICK if arguments.quick else 1
-    keep = print if arguments.quick else write
-    keep({"tempo": _alternatives(list(_tempo_samples(every)), PENALTY["tempo"])})
-    if not arguments.tempo:
-        keep(_fitted_rest(every))
+    for fit in (_fitted_tempo, _fitted_rest)[: 1 if arguments.tempo else 2]:
+        found = fit(every)
+        if not arguments.quick:
+            write(found)
 
 
 def write(found: dict[str, Numbers]) -> None:
@@ -100,6 +100,10 @@ def write(found: dict[str, Numbers]) -> None:
     TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
     linear_models.cache_clear()
     print(f"wrote {', '.join(found)} to {TARGET}")
+
+
+def _fitted_tempo(every: int) -> dict[str, Numbers]:
+    return {"tempo": _alternatives(list(_tempo_samples(every)), PENALTY["tempo"])}
 
 
 def _tempo_samples(every: int) -> Iterator[tuple[np.ndarray, int]]:
