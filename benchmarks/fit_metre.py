@@ -5,7 +5,10 @@
 Renders the music with fixed seeds and measures the features of each metre, fits, and prints how many metres are told rightly,
 by the weights found and by those shipped: of the pieces that were fitted on, and of others.
 
-FITTED ON
+It is fitted on 1440 pieces of random music (metre_corpus.py) and 570 of this project's own loops, and tested on 240 and 321 others,
+and with a sound font on 220 grooves (metre_grooves.py), which no weight is fitted on. All of it takes about 20 minutes of one core.
+
+@@REPRO
 """
 
 from __future__ import annotations
