@@ -6,7 +6,7 @@ Renders the music with fixed seeds and measures the features of each metre, fits
 by the weights found and by those shipped: of the pieces that were fitted on, and of others.
 
 It is fitted on 1440 pieces of random music (metre_corpus.py) and 570 of this project's own loops, and tested on 240 and 321 others,
-and with a sound font on 220 grooves (metre_grooves.py), which no weight is fitted on. All of it takes about 20 minutes of one core.
+and with a sound font on 220 grooves (metre_grooves.py), which no weight is fitted on. All of it takes about a quarter of an hour on one core.
 
 The shipped weights were found by scripts that were not kept, from features in half precision; this is what those did, written
 anew. Run with its full settings it found every weight again within 0.002 (the largest of them is 1.1), and each figure of the table
