@@ -1,6 +1,6 @@
-"""The linear models of the measurements, with the weights that benchmarks/fit_analysis.py fitted on synthetic loops.
+"""The linear models of the measurements, with the weights that benchmarks/fit_analysis.py and fit_metre.py fitted on synthetic music.
 
-The features are computed where they are used: tempo.py, beats.py, tonality.py, presence.py.
+The features are computed where they are used: tempo.py, beats.py, metre.py, tonality.py, presence.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The metre of a track, and the tempo of its beats in it: after whole bars of it everything returns, after parts of a bar less.
 
 For each metre the tempos are tried at which it might be, and of these the likeliest are weighed against those of all other metres.
-The weights are a multinomial logistic regression over these tempos, fitted on synthetic music: docs/analysis.md says on which.
+The weights are a multinomial logistic regression over these tempos, fitted on synthetic music (benchmarks/fit_metre.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 
 from lofi_pipeline.audio.analysis.bands import FRAMES_PER_SECOND
-from lofi_pipeline.audio.analysis.linear_model import linear_models, shares
+from lofi_pipeline.audio.analysis.linear_model import Linear, linear_models, shares
 from lofi_pipeline.audio.analysis.recurrence import Curve, Recurrence
 from lofi_pipeline.audio.analysis.spectrum import fft_size, spectrum_of
 from lofi_pipeline.entities.metre import BEATS_IN_A_BAR, METRES, Metre
@@ -43,6 +43,8 @@ _SMOOTH = np.array([1, 2, 3, 2, 1]) / 9
 _LEAST_SECONDS = 15.0
 
 
+Found = dict[Metre, tuple[np.ndarray, np.ndarray]]
+"""The `bar_features` of each metre."""
 _OTHERS: tuple[Metre, ...] = ("5/4", "6/8", "7/8")
 _SURE, _SURE_OF_THREE = 0.8, 0.9
 _SURE_WITHOUT_FOUR, _HARDLY_FOUR = 0.6, 0.1
@@ -84,8 +86,12 @@ def bars_of(onsets: np.ndarray, recurrence: Recurrence) -> Bars | None:
     """The bars of a track, from its `smoothed` onsets; None if it is too short or has none."""
     if len(onsets) < _LEAST_SECONDS * FRAMES_PER_SECOND or not onsets.any():
         return None
-    found = {metre: bar_features(metre, onsets, recurrence) for metre in METRES}
-    models = linear_models()
+    found: Found = {metre: bar_features(metre, onsets, recurrence) for metre in METRES}
+    return likeliest(found, linear_models())
+
+
+def likeliest(found: Found, models: dict[str, Linear]) -> Bars:
+    """The bars of a track, by what was found for each metre and the models `bars 3/4` and so on."""
     scores = [models[f"bars {metre}"].score(rows) for metre, (_, rows) in found.items()]
     weights = shares(np.concatenate(scores))
     chances: dict[Metre, float] = {}
@@ -99,7 +105,7 @@ def bars_of(onsets: np.ndarray, recurrence: Recurrence) -> Bars | None:
 
 
 def bar_features(metre: Metre, onsets: np.ndarray, recurrence: Recurrence) -> tuple[np.ndarray, np.ndarray]:
-    """At most six tempos at which a track might be in a metre, and the features of each: float64 [tempos], [tempos, 81].
+    """At most six tempos at which a track might be in a metre, and the features of each: float64 [tempos], [tempos, 83].
 
     How alike the track is to itself after one, two and more bars, by onsets, sound, notes and changes of harmony, and after parts
     of a bar; how strongly onsets recur at multiples of the bar's frequency; the distance from the usual tempo.
