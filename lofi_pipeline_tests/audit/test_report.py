@@ -21,10 +21,12 @@ from lofi_pipeline.audit import (
     write_audit,
 )
 from lofi_pipeline.audit.base_model import base_at_hand
-from lofi_pipeline.checkpoints.manifest import activate_lineage
+from lofi_pipeline.checkpoints.ledger_entries import enter_scores
+from lofi_pipeline.checkpoints.manifest import activate_lineage, read_record
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, load_version
-from lofi_pipeline.entities import AuditReport, Obligation, Severity, Split, SubjectKind
+from lofi_pipeline.entities import AuditReport, MemorisedSample, Obligation, Severity, Split, SubjectKind
+from lofi_pipeline.evaluation.records import read_scores, write_scores
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.bases import describe_base
@@ -66,6 +68,19 @@ def test_the_report_says_who_fed_what(data: DataRoot) -> None:
     assert report.captions.tags["instrumental"] == 4
     assert report.configuration["lora_rank"] == str(load_config().training.presets["nano"].lora_rank)
     assert report.training is not None and report.training.steps == 60
+    assert report.clean
+
+
+def test_samples_that_repeat_training_tracks_are_named_as_a_warning(data: DataRoot) -> None:
+    folder = data.checkpoint(ID)
+    record, scores = read_record(folder), read_scores(folder)
+    assert scores is not None and "memorised" not in codes(audit(data), Severity.WARNING)
+    repeating = scores.model_copy(update={"memorised": [MemorisedSample("00", "track_001", 0.4)]})
+    enter_scores(data, folder, record, repeating)
+    write_scores(folder, repeating)
+    report = audit(data)
+    (found,) = [it for it in report.of_severity(Severity.WARNING) if it.code == "memorised"]
+    assert "track_001 for 40% of 00" in found.sentence and "Listen to them" in found.sentence
     assert report.clean
 
 
