@@ -10,6 +10,11 @@ from lofi_pipeline.storage import DataRoot, content_sha256
 from lofi_pipeline.training.errors import TrainingError
 
 
+def lineage_hash(dataset_hash: str, configuration: str) -> str:
+    """The hash that names a lineage."""
+    return content_sha256({"dataset": dataset_hash, "config": configuration})
+
+
 def lineage_of(
     version: DatasetVersion, preset_name: str, preset: TrainingPreset, base: BaseModelFacts
 ) -> Lineage:
@@ -19,7 +24,7 @@ def lineage_of(
     return Lineage(
         dataset_hash=dataset_hash,
         config_hash=configuration,
-        lineage=content_sha256({"dataset": dataset_hash, "config": configuration}),
+        lineage=lineage_hash(dataset_hash, configuration),
         base=base,
         preset=preset_name,
         checkpoint_interval=preset.checkpoint_interval,

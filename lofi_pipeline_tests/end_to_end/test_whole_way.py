@@ -17,6 +17,7 @@ from lofi_pipeline.assets import all_assets
 from lofi_pipeline.entities import Checkpoint
 from lofi_pipeline.entities.checkpoint import step_of_folder
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.cli.test_scores import CONTRACT
 from lofi_pipeline_tests.end_to_end.conftest import TRACKS, Way
 from lofi_pipeline_tests.end_to_end.lofi import (
     CHECKPOINTS,
@@ -34,19 +35,6 @@ REFUSED = {
 }
 DATASET_KEYS = {"tracks", "refused", "dataset", "seconds", "dagster_runs"}
 ALL_KEYS = DATASET_KEYS | {"base", "checkpoints", "embedder", "text_embedder", "best", "warnings"}
-MEASURED = {
-    "fad",
-    "fad_se",
-    "fad_infinity",
-    "kad",
-    "kad_se",
-    "clap",
-    "clap_interval",
-    "clips",
-    "reference_tracks",
-    "memorised",
-    "separable_from_best",
-}
 CHECKPOINT_FILES = {
     "checkpoint.json",
     "pytorch_lora_weights.safetensors",
@@ -84,7 +72,7 @@ def test_the_json_holds_what_scripts_rely_on(trained: Way) -> None:
     assert set(said) >= ALL_KEYS
     assert said["dagster_runs"] == 1 + CHECKPOINTS  # train, and one evaluation for each checkpoint
     assert said["embedder"].startswith("nano ")
-    assert set(said["base"]) == MEASURED
+    assert set(said["base"]) == CONTRACT
     assert said["best"]["checkpoint_id"] == said["best_checkpoint"]
     assert said["best"]["why"].startswith(f"{step_of_folder(said['best_checkpoint'])}: ")
     assert said["text_embedder"] == said["embedder"]
@@ -96,7 +84,7 @@ def test_the_json_holds_what_scripts_rely_on(trained: Way) -> None:
         assert line["checkpoint_id"] == f"epoch=0-step={line['step']}_lora"
         assert line["is_valid"] is True
         assert line["fad"] >= 0 and -1 <= line["clap"] <= 1
-        assert set(line) >= MEASURED and line["kad"] is not None
+        assert set(line) >= CONTRACT and line["kad"] is not None
         assert line["clap_interval"][0] <= line["clap"] <= line["clap_interval"][1]
         assert (line["clips"], line["reference_tracks"]) == (2, 2)
         assert line["memorised"] == [] and isinstance(line["separable_from_best"], bool)

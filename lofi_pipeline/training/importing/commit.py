@@ -43,6 +43,7 @@ from lofi_pipeline.training.bases import (
 from lofi_pipeline.training.checkpoints import record_of_files, write_proved_adapter
 from lofi_pipeline.training.importing.adapter import Adapter, convert, linear_layers
 from lofi_pipeline.training.importing.foreign_file import ForeignLora, read_foreign, refuse
+from lofi_pipeline.training.lineage import lineage_hash
 from lofi_pipeline.training.weights import attach_adapter, set_adapter_tensors
 
 PRESET = "imported"
@@ -133,7 +134,7 @@ def _lineage(adapter: Adapter, base: BaseModelFacts, said: Imported) -> Lineage:
     return Lineage(
         dataset_hash=dataset_hash,
         config_hash=config_hash,
-        lineage=content_sha256({"dataset": dataset_hash, "config": config_hash}),
+        lineage=lineage_hash(dataset_hash, config_hash),
         base=base,
         preset=PRESET,
         checkpoint_interval=IMPORTED_STEP,
