@@ -151,8 +151,7 @@ def _facts(scores: Scores, base: Scores) -> Facts:
 def _precision_facts(scores: Scores) -> Facts:
     """Errors, and what is weak; numbers that were not measured are left out."""
     from lofi_pipeline.checkpoints.compare import clap_interval
-    from lofi_pipeline.evaluation.heard import warnings_of
-    from lofi_pipeline.evaluation.weaknesses import weaknesses
+    from lofi_pipeline.evaluation.heard import weak_in
 
     precision, interval = scores.precision, clap_interval(scores)
     facts: Facts = {}
@@ -168,7 +167,7 @@ def _precision_facts(scores: Scores) -> Facts:
     if scores.memorised:
         rows = [(item.sample, item.track, f"{item.share:.0%}") for item in scores.memorised]
         facts["memorised"] = table(["sample", "training track", "share"], rows)
-    if weak := [*weaknesses(precision), *warnings_of(scores)]:
+    if weak := weak_in(scores):
         facts["warnings"] = table(["what is weak in these scores"], [[sentence] for sentence in weak])
     return facts
 

@@ -128,10 +128,9 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     """
     from lofi_pipeline.checkpoints.best import best_checkpoint
     from lofi_pipeline.checkpoints.folder import imported_checkpoints, scan_checkpoints
-    from lofi_pipeline.evaluation.heard import warnings_of
+    from lofi_pipeline.evaluation.heard import weak_in
     from lofi_pipeline.evaluation.names import score_names
     from lofi_pipeline.evaluation.records import read_base_scores
-    from lofi_pipeline.evaluation.weaknesses import weaknesses
 
     found = scan_checkpoints(root, folder)
     best = best_checkpoint(found)
@@ -156,7 +155,7 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
         "text_embedder": names.text_embedder,
         "fad_name": names.fad,
         "clap_name": names.clap,
-        "warnings": [*weaknesses(precision), *warnings_of(best.scores)],
+        "warnings": weak_in(best.scores),
         "floor": precision.floor if precision else None,
     }
     base = read_base_scores(root, best.found.record.lineage.base.sha256, best.scores.key)

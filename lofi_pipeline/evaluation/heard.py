@@ -28,6 +28,7 @@ from lofi_pipeline.evaluation.copies.search import Copied, correlation_of, find_
 from lofi_pipeline.evaluation.copies.sound import STEPS_PER_DB, bands_of, mono_of
 from lofi_pipeline.evaluation.copies.training import KeptSound, kept_tracks
 from lofi_pipeline.evaluation.stereo import stereo_fault
+from lofi_pipeline.evaluation.weaknesses import number_of, weaknesses
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ def memorised(heard: SamplesHeard, clips: Sequence[Clip]) -> list[MemorisedSampl
     ]
 
 
+def weak_in(scores: Scores) -> list[str]:
+    """A sentence for each thing that is weak in what scores were measured on, and for each that is wrong with the samples."""
+    return [*weaknesses(scores.precision), *warnings_of(scores)]
+
+
 def warnings_of(scores: Scores) -> list[str]:
     """A sentence for each thing that is wrong with a checkpoint's samples, or with what they were compared with."""
     heard = scores.heard
@@ -91,12 +97,12 @@ def _of_copies(heard: SamplesHeard) -> list[str]:
         tracks = sorted({it.track for it in heard.passages})
         samples = len({it.sample for it in heard.passages})
         found.append(
-            f"{_number(samples, 'sample')} {'repeats' if samples == 1 else 'repeat'} training music, of {few(tracks, most=5)}: "
+            f"{number_of(samples, 'sample')} {'repeats' if samples == 1 else 'repeat'} training music, of {few(tracks, most=5)}: "
             "use an earlier checkpoint, or train on more music or for fewer steps."
         )
     if heard.tracks_missing:
         found.append(
-            f"Samples were not compared with {_number(len(heard.tracks_missing), 'training track')} "
+            f"Samples were not compared with {number_of(len(heard.tracks_missing), 'training track')} "
             f"({few(heard.tracks_missing, most=5)}), whose audio is gone or was changed: materialize dataset_manifest again."
         )
     return found
@@ -109,12 +115,12 @@ def _of_samples(heard: SamplesHeard) -> list[str]:
         StereoFault.MONO: "both channels are the same, although the training music is stereo",
     }
     found = [
-        f"{_number(len(files), 'sample')} with {fault.value}: {advice[fault]} ({few(files, most=3)}); listen to them."
+        f"{number_of(len(files), 'sample')} with {fault.value}: {advice[fault]} ({few(files, most=3)}); listen to them."
         for fault, files in heard.stereo_faults.items()
     ]
     if heard.diversity and heard.diversity.same:
         found.append(
-            f"All samples of {_number(len(heard.diversity.same), 'prompt')} are the same, whatever the seed "
+            f"All samples of {number_of(len(heard.diversity.same), 'prompt')} are the same, whatever the seed "
             f"({few(heard.diversity.same, most=2)}): the model has one answer to it; use an earlier checkpoint."
         )
     return found
@@ -124,13 +130,9 @@ def _of_reference(heard: SamplesHeard) -> list[str]:
     if not heard.silent_reference:
         return []
     return [
-        f"{_number(len(heard.silent_reference), 'validation track')} {'is' if len(heard.silent_reference) == 1 else 'are'} "
+        f"{number_of(len(heard.silent_reference), 'validation track')} {'is' if len(heard.silent_reference) == 1 else 'are'} "
         f"silent for most of the time ({few(heard.silent_reference, most=5)}), and FAD compares with silence: remove the originals."
     ]
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _name(clip: Clip) -> str:

@@ -17,12 +17,12 @@ def weaknesses(precision: Precision | None) -> list[str]:
     found = []
     if precision.reference_tracks < FEWEST_TRACKS:
         found.append(
-            f"The reference holds {_number(precision.reference_tracks, 'validation track')}: with fewer than {FEWEST_TRACKS}, "
+            f"The reference holds {number_of(precision.reference_tracks, 'validation track')}: with fewer than {FEWEST_TRACKS}, "
             "FAD depends on which those are; add music, or raise dataset.validation_ratio."
         )
     if precision.reference_styles < FEWEST_STYLES:
         found.append(
-            f"The validation tracks are of {_number(precision.reference_styles, 'style')}: with fewer than {FEWEST_STYLES}, "
+            f"The validation tracks are of {number_of(precision.reference_styles, 'style')}: with fewer than {FEWEST_STYLES}, "
             "what scores best is what sounds like those; add music of other styles."
         )
     if precision.duplicates:
@@ -37,5 +37,6 @@ def weaknesses(precision: Precision | None) -> list[str]:
     return found
 
 
-def _number(count: int, noun: str) -> str:
+def number_of(count: int, noun: str) -> str:
+    """`1 track`, `2 tracks`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

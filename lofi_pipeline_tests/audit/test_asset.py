@@ -18,9 +18,9 @@ from lofi_pipeline.storage import DataRoot
 ID = "epoch=0-step=60_lora"
 
 
-def audit(root: DataRoot) -> tuple[dict[str, bool], dict[str, object]]:
-    """Materialize the audit of step 60: whether each check passed, and the metadata."""
-    key = find_subject(AuditInputs(root), ID).checkpoint.key  # type: ignore[union-attr]
+def audit(root: DataRoot, name: str = ID) -> tuple[dict[str, bool], dict[str, object]]:
+    """Materialize the audit of a checkpoint: whether each check passed, and the metadata."""
+    key = find_subject(AuditInputs(root), name).checkpoint.key  # type: ignore[union-attr]
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(str(CHECKPOINTS.name), [key])
         done = dg.materialize(

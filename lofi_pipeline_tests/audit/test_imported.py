@@ -19,7 +19,6 @@ from lofi_pipeline.assets.license_audit import (
     INTACT,
     LISTED,
     NOT_WITHDRAWN,
-    license_audit,
     standing_audits,
 )
 from lofi_pipeline.assets.lora_checkpoints import standing_checkpoints
@@ -43,6 +42,7 @@ from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, read_ledger, write_json_atomic
 from lofi_pipeline.training.importing.commit import Claims, import_lora
 from lofi_pipeline_tests.audit.roots import lineage_for
+from lofi_pipeline_tests.audit.test_asset import audit
 from lofi_pipeline_tests.training.toy import WIDTH, save_toy_base
 
 OURS = "epoch=0-step=60_lora"
@@ -229,15 +229,6 @@ def test_it_is_scored_against_the_data_set_of_the_training_that_it_is_beside(
 
 def test_dagster_tells_that_its_licence_is_not_in_force(root: DataRoot) -> None:
     key = theirs(root).partition_key
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(str(CHECKPOINTS.name), [key])
-        done = dg.materialize(
-            [license_audit],
-            partition_key=key,
-            instance=instance,
-            resources={"workspace": Workspace(data_root=str(root.path))},
-        )
-    assert done.success
-    checks = {check.check_name: check.passed for check in done.get_asset_check_evaluations()}
+    checks, _ = audit(root, key)
     assert checks == {IN_FORCE: False, INTACT: True, NOT_WITHDRAWN: True, LISTED: True}
     assert [it.partition for it in standing_audits(Workspace(data_root=str(root.path)))] == [key]
