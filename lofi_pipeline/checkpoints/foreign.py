@@ -31,21 +31,24 @@ MOST_HEADS = 8
 LARGEST_HEAD = 8 * 2**20
 """Bytes of a safetensors head that is read: several times what a LoRA with its trainer's notes has."""
 
-KINDS = (
-    (r"^(lokr|hada|oft|boft)_|\.(lokr|hada|oft|boft)_", "an adapter of another kind than LoRA (LyCORIS)"),
-    (r"^(lora|lycoris)_[a-z0-9]+_", "a LoRA with the keys of kohya's trainers"),
-    (r"^diffusion_model\..*lora", "a LoRA with the keys of ComfyUI"),
-    (r"^base_model\.model\..*lora", "a LoRA in the form of PEFT"),
-    (r"^transformer\..*lora", "a LoRA in the form of diffusers"),
-    (r"(^|[._])lora_?(A|B|down|up)\b|\.lora\.(down|up)\.", "a LoRA"),
-)
-"""What weights seem to be, by a pattern of a tensor's name; the first that is found."""
-
 NOT_OURS = (
     "`lofi import-lora` with its path takes it in, to be scored beside yours, with its origin marked as unknown, since nothing "
     "says what it learned from; in any case, move it out of the data root"
 )
 NOT_TAKEN_IN = "Only LoRAs are scored and audited: move it out of the data root"
+KINDS = (
+    (
+        r"^(lokr|hada|oft|boft)_|\.(lokr|hada|oft|boft)_",
+        "an adapter of another kind than LoRA (LyCORIS)",
+        NOT_TAKEN_IN,
+    ),
+    (r"^(lora|lycoris)_[a-z0-9]+_", "a LoRA with the keys of kohya's trainers", NOT_OURS),
+    (r"^diffusion_model\..*lora", "a LoRA with the keys of ComfyUI", NOT_OURS),
+    (r"^base_model\.model\..*lora", "a LoRA in the form of PEFT", NOT_OURS),
+    (r"^transformer\..*lora", "a LoRA in the form of diffusers", NOT_OURS),
+    (r"(^|[._])lora_?(A|B|down|up)\b|\.lora\.(down|up)\.", "a LoRA", NOT_OURS),
+)
+"""What weights seem to be, by a pattern of a tensor's name, and what to do; the first that is found."""
 NO_RECORD = f"It has no {CHECKPOINT_RECORD}: if the pipeline trained it, copy its whole folder again"
 
 
@@ -135,9 +138,9 @@ def _guess(path: Path) -> _Guess | None:
     if keys is None:
         what = f"a safetensors file that is truncated, damaged, or has too large a head ({path.name})"
         return _Guess(len(KINDS) + 1, what, "Copy it again")
-    for rank, (pattern, what) in enumerate(KINDS):
+    for rank, (pattern, what, advice) in enumerate(KINDS):
         if any(re.search(pattern, key) for key in keys):
-            return _Guess(rank, what, NOT_OURS if "of another kind" not in what else NOT_TAKEN_IN)
+            return _Guess(rank, what, advice)
     return _Guess(len(KINDS), "weights that are no LoRA, such as those of a whole model", NOT_TAKEN_IN)
 
 

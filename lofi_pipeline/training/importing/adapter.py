@@ -116,11 +116,11 @@ def convert(lora: ForeignLora, shapes: Shapes, alpha: float | None = None) -> Ad
         if found := _ALPHA.fullmatch(key):
             alphas[_module(lora.file, key, found[1], names)] = _scalar(lora.file, key, tensor)
             continue
-        module, half = _half_of(lora.file, key, names)
+        module, half, spelled = _half_of(lora.file, key, names)
         if half in halves.setdefault(module, {}):
             raise refuse(lora.file, key, f"is given twice: {module} has this half under another name already")
         halves[module][half] = as_floats(lora.file, key, tensor)
-        called[module] = _without(_DOTTED[:1], _TENSOR.fullmatch(key)[1])  # type: ignore[index]
+        called[module] = _without(_DOTTED[:1], spelled)
     if loose := sorted(set(alphas) - set(halves)):
         raise refuse(lora.file, f"{loose[0]}.alpha", "belongs to no LoRA in the file")
     ranks = {module: _rank(lora.file, module, halves[module], shapes[module]) for module in halves}
@@ -150,15 +150,15 @@ def _names_of(shapes: Shapes) -> dict[str, str]:
     return {spelled: names.pop() for spelled, names in found.items() if len(names) == 1}
 
 
-def _half_of(file: str, key: str, names: Mapping[str, str]) -> tuple[str, str]:
-    """Which module a tensor belongs to, and which half of its LoRA it is."""
+def _half_of(file: str, key: str, names: Mapping[str, str]) -> tuple[str, str, str]:
+    """Which module a tensor belongs to, which half of its LoRA it is, and what the file calls the module."""
     kind = next((kind for pattern, kind in OTHER_KINDS if re.search(pattern, key)), None)
     if kind is not None:
         raise refuse(file, key, f"this is {kind}; only a plain LoRA of the transformer is taken in")
     found = _TENSOR.fullmatch(key)
     if found is None:
         raise refuse(file, key, "is no part of a LoRA (a lora_A, lora_B, lora_down, lora_up or alpha)")
-    return _module(file, key, found[1], names), HALVES[found[2]]
+    return _module(file, key, found[1], names), HALVES[found[2]], found[1]
 
 
 def _module(file: str, key: str, spelled: str, names: Mapping[str, str]) -> str:
