@@ -9,7 +9,7 @@ from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.metadata import rounded
-from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
+from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS, add_partitions
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import config_hash
 from lofi_pipeline.entities import CheckpointRecord, Lineage
@@ -111,7 +111,7 @@ def _follower(
         if event.kind is EventKind.CHECKPOINT and event.checkpoint_id and event.checkpoint_id not in landed:
             landed[event.checkpoint_id] = event
             record = read_record(root.checkpoint(event.checkpoint_id))
-            context.instance.add_dynamic_partitions(str(CHECKPOINTS.name), [record.partition_key])
+            add_partitions(context.instance, CHECKPOINTS.name, [record.partition_key])
             context.log_event(standing_of(root, record).materialization())
 
     return follow

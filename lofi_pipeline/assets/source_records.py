@@ -63,7 +63,7 @@ def source_records(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     )
     listen_to_refused(workspace.root, workspace.config, context.log.info)
     damage = _ledger_damage(workspace.root, found.scan)
-    add_partitions(context.instance, TRACKS, (track.track_id for track in found.registry.tracks))
+    add_partitions(context.instance, TRACKS.name, (track.track_id for track in found.registry.tracks))
     _log(context, workspace.root, found, damage)
     return _standing(found, damage).result()
 

@@ -16,7 +16,7 @@ from lofi_pipeline.assets.license_audit import standing_audits
 from lofi_pipeline.assets.lora_checkpoints import standing_checkpoints
 from lofi_pipeline.assets.lora_training import standing_training
 from lofi_pipeline.assets.metadata import DATA_VERSION_TAG
-from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS
+from lofi_pipeline.assets.partitions import CHECKPOINTS, TRACKS, add_partitions
 from lofi_pipeline.assets.quality_metrics import standing_scores
 from lofi_pipeline.assets.source_records import standing_sources
 from lofi_pipeline.assets.standing import Standing
@@ -136,7 +136,7 @@ def _tell(instance: dg.DagsterInstance, found: Standing) -> bool:
     except (LofiError, OSError):
         return False
     if found.partition is not None:
-        instance.add_dynamic_partitions(str(_AXES[found.asset].name), [found.partition])
+        add_partitions(instance, _AXES[found.asset].name, [found.partition])
     # The materialization last: while it is missing, the next run tells everything again.
     for event in (*checks, materialization):
         instance.report_runless_asset_event(event)

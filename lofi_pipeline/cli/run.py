@@ -102,7 +102,7 @@ class Headless:
 
     def audit(self, partition_keys: list[str]) -> Outcome:
         """Audit checkpoints anew, so that the history shows what holds of them now."""
-        add_partitions(self.instance, CHECKPOINTS, partition_keys)
+        add_partitions(self.instance, CHECKPOINTS.name, partition_keys)
         for key in partition_keys:
             self._job(JobName.EVALUATE, assets=["license_audit"], partition_key=key)
         return self.outcome
@@ -131,7 +131,9 @@ class Headless:
         from lofi_pipeline.ingest import load_registry, pending_tracks
 
         # The history may have been lost, or another data root's files were copied here
-        add_partitions(self.instance, TRACKS, (track.track_id for track in load_registry(self.root).tracks))
+        add_partitions(
+            self.instance, TRACKS.name, (track.track_id for track in load_registry(self.root).tracks)
+        )
         ordered = self.instance.get_dynamic_partitions(str(TRACKS.name))
         pending = pending_tracks(self.root, self.config)
         for tags in ranges_of(pending, ordered, most=self.config.ingest.batch_size):
@@ -205,7 +207,7 @@ class Headless:
         tick = self._tick()
         self._cursor = tick.cursor
         for request in tick.dynamic_partitions_requests or []:
-            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+            add_partitions(self.instance, request.partitions_def_name, request.partition_keys)
         worked = False
         for request in tick.run_requests or []:
             if request.partition_key in self._not_scored:

@@ -19,6 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 CHROMIUM = shutil.which("chromium")
 WAIT_SECONDS = 120.0
 """Until what never happens is called missing: no measure of speed."""
+_LEFT = -32000
+"""The protocol's server error: "Inspected target navigated or closed", or a context that is gone."""
 SWITCHES = (
     "--headless",
     "--no-sandbox",
@@ -30,6 +32,10 @@ SWITCHES = (
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 )
+
+
+class Left(Exception):
+    """The page that was asked was left before it could answer."""
 
 
 class Page:
@@ -44,6 +50,8 @@ class Page:
         while True:
             said = json.loads(self._connection.recv(timeout=WAIT_SECONDS))
             if said.get("id") == wanted:
+                if said.get("error", {}).get("code") == _LEFT:
+                    raise Left(said)
                 assert "error" not in said, said
                 return said["result"]
 
@@ -71,10 +79,17 @@ class Page:
         found = self._call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         return found["result"].get("value")
 
+    def ask_unless_left(self, expression: str) -> Any:
+        """The value of an expression; None where the page gives way to the next one before it answers."""
+        try:
+            return self.ask(expression)
+        except Left:
+            return None
+
     def wait_for(self, expression: str) -> Any:
         """Ask again and again, until there is something."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not (found := self.ask(expression)):
+        while not (found := self.ask_unless_left(expression)):
             assert time.monotonic() < deadline, (expression, self.ask("document.documentElement.outerHTML"))
             time.sleep(0.1)
         return found
