@@ -1,25 +1,41 @@
-"""The keys of a partition axis, added by several at once."""
-
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+"""The keys of a partition axis, added by two at once."""
 
 import dagster as dg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError
 
 from lofi_pipeline.assets.partitions import TRACKS, add_partitions
 
-AT_ONCE = 4
-KEYS = [f"track_{number:03}" for number in range(40)]
+NAME = str(TRACKS.name)
 
 
-def test_keys_that_several_add_at_once_are_all_there_once(instance: dg.DagsterInstance) -> None:
-    # Dagster looks and then inserts: called as it is, it fails in most of these rounds.
-    together = Barrier(AT_ONCE)
+@pytest.fixture
+def raced(instance: dg.DagsterInstance):
+    """Another writer adds track_002 after Dagster has looked which keys are there, and before it inserts its own."""
 
-    def add_all(_: int) -> None:
-        for start in range(len(KEYS) - 3):
-            together.wait(timeout=20)
-            add_partitions(instance, TRACKS.name, KEYS[start : start + 4])
+    other = dg.DagsterInstance.from_ref(instance.get_ref())  # an instance writes one thing at a time
+    waiting = ["track_002"]
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(add_all, range(AT_ONCE)))
-    assert instance.get_dynamic_partitions(str(TRACKS.name)) == KEYS
+    def add_first(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO dynamic_partitions") and waiting:
+            other.add_dynamic_partitions(NAME, [waiting.pop()])
+
+    event.listen(Engine, "before_cursor_execute", add_first)
+    yield instance
+    event.remove(Engine, "before_cursor_execute", add_first)
+    other.dispose()
+    assert not waiting
+
+
+def test_a_key_that_another_adds_meanwhile_is_there_once_and_the_others_too(
+    raced: dg.DagsterInstance,
+) -> None:
+    add_partitions(raced, NAME, ["track_001", "track_002", "track_003"])
+    assert sorted(raced.get_dynamic_partitions(NAME)) == ["track_001", "track_002", "track_003"]
+
+
+def test_dagster_alone_fails_so(raced: dg.DagsterInstance) -> None:
+    with pytest.raises(IntegrityError):
+        raced.add_dynamic_partitions(NAME, ["track_001", "track_002", "track_003"])
