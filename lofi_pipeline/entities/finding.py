@@ -157,7 +157,7 @@ class FindingCode(StrEnum):
     )
     CREDENTIALS_NOT_READ = (
         "credentials-not-read",
-        "A file holds content credentials (C2PA), which are not read here; they may say what its use for training is.",
+        "A file holds content credentials (C2PA) that could not be read, or that do not fit the file; they may say what its use for training is.",
         "Look at them with `c2patool` or at https://contentcredentials.org/verify.",
     )
     # Checkpoint and base model

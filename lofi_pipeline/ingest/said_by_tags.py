@@ -8,13 +8,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import BinaryIO
 
-from lofi_pipeline.audio import tags_in
+from lofi_pipeline.audio import clean, denied_by_credentials, tags_in
 from lofi_pipeline.licensing import load_policy
-from lofi_pipeline.licensing.contradictions import CREDENTIALS, has_weight, named_licences
+from lofi_pipeline.licensing.contradictions import (
+    CREDENTIALS,
+    CREDENTIALS_NOT_READ,
+    has_weight,
+    named_licences,
+)
 from lofi_pipeline.licensing.denials import denials, quoted
 from lofi_pipeline.licensing.policy import Policy
 
-TAG_RULES = 1
+TAG_RULES = 2
 """Raise it when what is read of tags changes: all are then read anew."""
 LONGEST_KEPT = 500
 NOTHING: dict[str, str] = {}
@@ -30,8 +35,11 @@ def said_by_tags(file: BinaryIO, file_name: str) -> dict[str, str]:
     read = tags_in(file, file_name)
     policy = load_policy()
     said = {name: kept for name, text in read.said.items() if (kept := _kept(text, policy))}
-    if read.credentials:
-        said[CREDENTIALS] = "content credentials"
+    if read.credentials and (denied := denied_by_credentials(file)) != "":
+        place, text = (
+            (CREDENTIALS_NOT_READ, "content credentials") if denied is None else (CREDENTIALS, denied)
+        )
+        said[place] = clean(text, LONGEST_KEPT)
     return said or NOTHING
 
 

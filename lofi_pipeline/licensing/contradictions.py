@@ -40,7 +40,9 @@ _PRIVATE = re.compile(
     re.I,
 )
 _VERSION = re.compile(r"-\d+(?:\.\d+)?$")
-CREDENTIALS = "C2PA"
+CREDENTIALS = "content credentials"
+"""The place of a statement that was read in them."""
+CREDENTIALS_NOT_READ = "C2PA"
 """The place of a statement that says only that there are content credentials."""
 ALL_RESERVED = "All rights reserved"
 NON_COMMERCIAL = "CC BY-NC"

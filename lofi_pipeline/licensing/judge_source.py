@@ -25,7 +25,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.licensing import grants
 from lofi_pipeline.licensing.contradictions import (
-    CREDENTIALS,
+    CREDENTIALS_NOT_READ,
     named_licences,
     same_licence,
     statements_of,
@@ -41,7 +41,7 @@ OUTRIGHT = (
     'A contract grants training where the grant says so outright: write "train": "allowed" into grant.uses of source.json, if the '
     "document says it."
 )
-NOT_READ = "it holds content credentials (C2PA), which are not read here: what they say of training is not known; look with `c2patool`."
+NOT_READ = "it holds content credentials (C2PA) that could not be read, or that do not fit the file: what they say of training is not known; look with `c2patool`."
 
 
 def judge_source(
@@ -153,7 +153,7 @@ class _Case:
         declared = self._declared(verdict)
         for statement in said:
             where = f"{statement.file}: {statement.place}" if statement.file else statement.place
-            if statement.place == CREDENTIALS:
+            if statement.place == CREDENTIALS_NOT_READ:
                 remarks.append(Remark(code=FindingCode.CREDENTIALS_NOT_READ, sentence=f"{where}: {NOT_READ}"))
                 continue
             term = self.acceptances.term("said", statement.place, statement.text, sentence="")

@@ -28,6 +28,7 @@ from lofi_pipeline.ingest import Registration
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests import documents
 from lofi_pipeline_tests.audio import id3
+from lofi_pipeline_tests.credentials import signed
 from lofi_pipeline_tests.documents import WORDS
 from lofi_pipeline_tests.drops import facts, make_drop, register
 from lofi_pipeline_tests.entities.examples import GOOD
@@ -51,6 +52,8 @@ class Attack:
     content: bytes = WORDS.encode()
     source: Mapping[str, Any] = field(default_factory=dict)
     tag: bytes = b""
+    credentials: Mapping[str, Any] | None = None
+    """What content credentials say of uses; None: there are none."""
 
 
 def grant(name: str, **kinds: Any) -> Attack:
@@ -185,6 +188,12 @@ ATTACKS = [
     open_licence("USER", tag=id3.tag(id3.terms_of_use("Kein Training von KI")), refused="USER denies"),
     open_licence("content credentials", tag=id3.tag(id3.frame("GEOB", b"\0application/c2pa\0\0\0" + b"\0\0\0\x20jumb\0\0\0\x1ejumdc2pa\0")),
                  warning="credentials-not-read"),
+    open_licence("content credentials that forbid", credentials={"ai_generative_training": "notAllowed"},
+                 refused="content credentials denies training"),
+    open_licence("content credentials that constrain", refused="ask us",
+                 credentials={"ai_training": {"use": "constrained", "constraint_info": "ask us"}}),
+    open_licence("content credentials that permit", credentials={"ai_training": "allowed", "data_mining": "notAllowed"}),
+    open_licence("content credentials that say nothing of it", credentials={}),
     open_licence("a harmless tag", tag=id3.tag(id3.text_frame("TIT2", "No AI"), id3.comment("thanks for listening"))),
     Attack("a licence in a tag, where all was granted by contract", tag=id3.tag(id3.text_frame("TCOP", "CC BY-NC-SA 4.0")),
            warning=CONTRADICTED),
@@ -203,7 +212,10 @@ def with_tag(tag: bytes) -> bytes:
 def dropped(root: DataRoot, attack: Attack, **more: Any) -> Path:
     """The attack as a drop."""
     kind = SourceType.CREATIVE_COMMONS if attack.grant is None else SourceType.PARTNERSHIP
-    files = {"a.wav": with_tag(attack.tag)}
+    music = with_tag(attack.tag)
+    if attack.credentials is not None:
+        music = signed(music, "audio/wav", attack.credentials)
+    files = {"a.wav": music}
     given: dict[str, Any] = {
         "source_id": "source",
         "license_type": attack.licence,

@@ -48,7 +48,7 @@ class ReadTags:
     said: dict[str, str] = field(default_factory=dict)
     """By the name of the tag, every text that may be about rights."""
     credentials: bool = False
-    """Whether it holds content credentials (C2PA), which are not read."""
+    """Whether it holds content credentials (C2PA): credentials.py reads them."""
 
 
 def read_tags(path: Path) -> ReadTags:
