@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from lofi_pipeline.entities.base import Entity, Identifier, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import QualityMetrics
@@ -111,7 +112,12 @@ class SourceRow(Entity):
         return tuple(dict.fromkeys([*self.verdict_then.terms, *self.verdict_now.terms]))
 
 
-class TrackRow(Entity):
+# Of these an audit holds as many as there are tracks: with slots a row takes 0.5 kB less than as an Entity
+_A_ROW = ConfigDict({key: value for key, value in Entity.model_config.items() if key != "frozen"})  # pyright: ignore
+
+
+@dataclass(config=_A_ROW, frozen=True, slots=True, kw_only=True)
+class TrackRow:
     """One track that fed the subject."""
 
     track_id: TrackId
@@ -151,7 +157,8 @@ class ObligationRow(Entity):
     tracks: int = Field(ge=0)
 
 
-class Attribution(Entity):
+@dataclass(config=_A_ROW, frozen=True, slots=True, kw_only=True)
+class Attribution:
     """One entry of the attribution text: a track whose licence asks for it."""
 
     track_id: TrackId

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -341,9 +342,7 @@ def dataset(rows: list[TrackRow]) -> Dataset:
 def bare() -> AuditReport:
     """A data set version without any fact that may be left out."""
     row = track(1, "old", "LicenseRef-Unknown")
-    row = row.model_copy(
-        update={"title": None, "artist": None, "url": None, "audio_path": None, "obligations": ()}
-    )
+    row = replace(row, title=None, artist=None, url=None, audio_path=None, obligations=())
     record = SourceRecord(
         source_id="old",
         source_type=SourceType.ROYALTY_FREE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,12 @@ def test_the_audio_can_be_read_beside_the_table(tmp_path: Path) -> None:
     tracks = []
     for track in report.tracks:
         side = {"audio_path": f"validation/{track.track_id}.mp3"} if track.track_id == "track_003" else {}
-        track = track.model_copy(update=side)
+        track = replace(track, **side)
         path = tmp_path / "data" / (track.audio_path or "")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(audio[track.track_id])
         digest = hashlib.sha256(audio[track.track_id]).hexdigest()
-        tracks.append(track.model_copy(update={"audio_sha256": digest}))
+        tracks.append(replace(track, audio_sha256=digest))
     (tmp_path / "data/processed/core/track_999.mp3").write_bytes(b"of another version")
     folder = tmp_path / "data" / "audit" / "it"
     folder.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,7 +234,7 @@ def test_hashes_are_of_files_that_are_there_and_of_nothing_else() -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_bill_of_tracks_has_one_component_for_each(name: str) -> None:
     report = full(tracks=3, sources=2, text=ATTACKS[name])
-    tracks = [row.model_copy(update={"copyright": ATTACKS[name]}) for row in report.tracks]
+    tracks = [replace(row, copyright=ATTACKS[name]) for row in report.tracks]
     dataset = report.dataset.model_copy(update={"dataset_id": '"components": []'})
     bill = valid(
         b"".join(bill_of_tracks(report.model_copy(update={"tracks": tracks, "dataset": dataset}))).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -113,7 +114,7 @@ def test_nothing_is_run_and_nothing_is_loaded(report: AuditReport) -> None:
 )
 def test_only_plain_web_addresses_become_links(url: str) -> None:
     report = full(tracks=2)
-    tracks = [track.model_copy(update={"url": url}) for track in report.tracks]
+    tracks = [replace(track, url=url) for track in report.tracks]
     page = Page(audit_page(report.model_copy(update={"tracks": tracks})))
     assert not any("evil" in value or "alert" in value for _, key, value in page.attributes if key == "href")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -164,7 +165,7 @@ def test_the_card_names_the_licence_of_the_weights_that_was_set(
 
 def test_a_copyright_notice_stands_in_its_credit() -> None:
     report = full()
-    first = report.attribution[0].model_copy(update={"copyright": "℗ 2024 The *Artist*"})
+    first = replace(report.attribution[0], copyright="℗ 2024 The *Artist*")
     said = parsed(attribution_text(report.model_copy(update={"attribution": [first]})))[2]
     assert "℗ 2024 The *Artist*" in said
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,12 @@ def attacked(*, licences: bool) -> AuditReport:
     sources, tracks = [], []
     for number, text in enumerate([*ATTACKS.values(), TAG]):
         part = full(tracks=2, source_ids=[f"{number} a", f"{number} b"], text=text)
-        tracks += [row.model_copy(update={"copyright": text}) if number % 2 else row for row in part.tracks]
+        tracks += [replace(row, copyright=text) if number % 2 else row for row in part.tracks]
         for row in part.sources:
             judged = row.verdict_now.model_copy(update={"licence": text}) if licences else row.verdict_now
             sources.append(row.model_copy(update={"verdict_now": judged}))
     said = Publication(weights_licence=ATTACKS["jsonld"], copyright=ATTACKS["quotes"], provider=TAG)
-    tracks = [
-        row.model_copy(update={"track_id": f"track_{place:03d}"}) for place, row in enumerate(tracks, start=1)
-    ]
+    tracks = [replace(row, track_id=f"track_{place:03d}") for place, row in enumerate(tracks, start=1)]
     return full().model_copy(update={"sources": sources, "tracks": tracks, "publication": said})
 
 
@@ -69,11 +68,7 @@ def test_documents_have_a_licence_of_their_own(root: DataRoot, tmp_path: Path) -
 def test_the_sheet_of_a_source_has_the_licence_of_its_recordings(tmp_path: Path) -> None:
     report = full(sources=2)
     notice = "℗ 2024 The Artist"
-    tracks = [
-        row.model_copy(update={"copyright": notice})
-        for row in report.tracks
-        if row.source_ids == ["source-0"]
-    ]
+    tracks = [replace(row, copyright=notice) for row in report.tracks if row.source_ids == ["source-0"]]
     write_files(report.model_copy(update={"tracks": tracks}), tmp_path)
     found = subprocess.run(
         [sys.executable, "-m", "reuse", "--root", str(tmp_path), "spdx"],

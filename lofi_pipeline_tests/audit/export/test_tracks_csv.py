@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -58,7 +59,7 @@ def test_cells_say_what_was_written(name: str) -> None:
 
 def test_a_track_is_permitted_only_when_all_its_sources_are() -> None:
     report = full(tracks=2, sources=2)
-    both = report.tracks[0].model_copy(update={"source_ids": ["source-1", "source-0"]})
+    both = replace(report.tracks[0], source_ids=["source-1", "source-0"])
     taken = report.sources[0].model_copy(update={"withdrawn": report.trained})
     report = report.model_copy(update={"tracks": [both], "sources": [taken, report.sources[1]]})
     head, row = read(table_of(report))
