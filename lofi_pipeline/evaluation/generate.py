@@ -66,7 +66,7 @@ def generate(
     """
     with torch.no_grad():
         device = pipeline._execution_device
-        encoded = [encode_prompt(pipeline, spec, settings.clip_seconds, device) for spec in prompts]
+        encoded = [encode_prompt(pipeline, spec.as_played, settings.clip_seconds, device) for spec in prompts]
     shapes = [(text.shape[1], lyrics.shape[1]) for text, _, lyrics, _ in encoded]
     sampler = _EncodedPipeline(**pipeline.components)
     sampler.set_progress_bar_config(disable=True)
@@ -94,12 +94,15 @@ def _left(began: float, done: int, total: int) -> str:
 def _sample(
     sampler: _EncodedPipeline, specs: list[PromptSpec], settings: EvaluationSettings
 ) -> list[np.ndarray]:
+    scheduler: Any = sampler.scheduler
     found: Any = sampler(
         prompt=[spec.prompt for spec in specs],
         lyrics=[spec.lyrics for spec in specs],
         audio_duration=settings.clip_seconds,
         num_inference_steps=settings.inference_steps,
         guidance_scale=settings.guidance_scale,
+        # The scheduler shifts once more, by what its own configuration says.
+        shift=settings.shift / scheduler.config.get("shift", 1.0),
         generator=[torch.Generator().manual_seed(spec.seed) for spec in specs],
         output_type="np",
     )

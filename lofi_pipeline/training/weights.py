@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 LIVE_ADAPTER = "default"
+LOADED_ADAPTER = "lofi"
+"""What a checkpoint is called in a base that it is loaded into to generate."""
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
@@ -164,7 +166,7 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
     Raises:
         CheckpointError: the file does not load, or does not fit this base completely.
     """
-    name = adapter_name or "lofi"
+    name = adapter_name or LOADED_ADAPTER
     transformer: Any = pipeline.transformer
     try:
         saved = read_adapter(folder)
