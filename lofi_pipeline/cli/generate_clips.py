@@ -174,7 +174,7 @@ def _specs(root: DataRoot, wanted: Request, record: CheckpointRecord | None) -> 
     """What is asked for, prompt by prompt and seed by seed; what is left open is as the checkpoint was trained."""
     plain = PromptSpec(name="", prompt="", bpm=_DEFAULT_BPM, keyscale=STYLE_KEYSCALE, seed=0)
     language, metre, lyrics = plain.language, plain.time_signature, plain.lyrics
-    version = _trained_on(root, record)
+    version = _data_set(root, record)
     if version is not None and version.tracks:
         language = _commonest([track.language for track in version.tracks])
         metre = _commonest([track.time_signature for track in version.tracks])
@@ -200,8 +200,12 @@ def _commonest(values: Sequence[str]) -> str:
     return Counter(values).most_common(1)[0][0]
 
 
-def _trained_on(root: DataRoot, record: CheckpointRecord | None) -> DatasetVersion | None:
-    path = root.dataset_version(record.lineage.dataset_hash) if record else None
+def _data_set(root: DataRoot, record: CheckpointRecord | None) -> DatasetVersion | None:
+    """What the checkpoint was trained on; for the base alone, what was trained on last, so that both are asked for the same."""
+    from lofi_pipeline.checkpoints.manifest import active_lineage
+
+    lineage = record.lineage if record else active_lineage(root)
+    path = root.dataset_version(lineage.dataset_hash) if lineage else None
     if path is None or not path.is_file():
         return None
     return DatasetVersion.parse(read_json(path), where=str(path))

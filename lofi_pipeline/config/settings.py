@@ -269,15 +269,20 @@ SHIFT = 3.0
 class SamplingSettings(_Section):
     """How is generated with one kind of base model: nano, turbo, sft or base. What is left out is as ACE-Step's documents say."""
 
-    inference_steps: Steps | None = Field(default=None, description="Steps from noise to music")
+    inference_steps: int | None = Field(
+        default=None, ge=1, description="Steps from noise to music", json_schema_extra={"unit": "steps"}
+    )
     guidance_scale: float | None = Field(
         default=None, ge=1, description="How strongly the prompt is followed; 1: no guidance"
     )
     shift: float | None = Field(
         default=None, gt=0, le=10, description="More than 1: more steps at high noise"
     )
-    clip_seconds: Seconds | None = Field(
-        default=None, gt=0, description="Length of the clips that are generated to be scored"
+    clip_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Length of the clips that are generated to be scored",
+        json_schema_extra={"unit": "s"},
     )
 
 

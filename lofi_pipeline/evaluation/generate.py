@@ -68,7 +68,7 @@ def generate(
         device = pipeline._execution_device
         encoded = [encode_prompt(pipeline, spec.as_played, settings.clip_seconds, device) for spec in prompts]
     shapes = [(text.shape[1], lyrics.shape[1]) for text, _, lyrics, _ in encoded]
-    sampler = _EncodedPipeline(**pipeline.components)
+    sampler = _EncodedPipeline(**{**pipeline.components, "scheduler": _without_shift(pipeline.scheduler)})
     sampler.set_progress_bar_config(disable=True)
     clips: dict[int, Clip] = {}
     began = time.monotonic()
@@ -85,6 +85,11 @@ def generate(
     return [clips[index] for index in range(len(prompts))]
 
 
+def _without_shift(scheduler: Any) -> Any:
+    """The scheduler without a shift of its own, which would come on top of the one that is asked for."""
+    return type(scheduler).from_config(scheduler.config, shift=1.0)
+
+
 def _left(began: float, done: int, total: int) -> str:
     """How long the rest will take, from what was generated so far; nothing where that is under a minute."""
     minutes = (time.monotonic() - began) / done * (total - done) / 60
@@ -94,15 +99,13 @@ def _left(began: float, done: int, total: int) -> str:
 def _sample(
     sampler: _EncodedPipeline, specs: list[PromptSpec], settings: EvaluationSettings
 ) -> list[np.ndarray]:
-    scheduler: Any = sampler.scheduler
     found: Any = sampler(
         prompt=[spec.prompt for spec in specs],
         lyrics=[spec.lyrics for spec in specs],
         audio_duration=settings.clip_seconds,
         num_inference_steps=settings.inference_steps,
         guidance_scale=settings.guidance_scale,
-        # The scheduler shifts once more, by what its own configuration says.
-        shift=settings.shift / scheduler.config.get("shift", 1.0),
+        shift=settings.shift,
         generator=[torch.Generator().manual_seed(spec.seed) for spec in specs],
         output_type="np",
     )
