@@ -122,7 +122,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
     for name in (DIFFUSERS_FILE, PEFT_FILE):
-        _order_header(folder / name)
+        order_header(folder / name)
     patterns = {
         field: {ace_step_name(name): value for name, value in config[field].items()}
         for field in ("rank_pattern", "alpha_pattern")
@@ -138,7 +138,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     return tensors
 
 
-def _order_header(path: Path) -> None:
+def order_header(path: Path) -> None:
     """Sort the metadata in a safetensors file's header, so that the same weights are the same bytes.
 
     The library writes it in an order that differs from process to process.
