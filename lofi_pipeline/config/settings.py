@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lofi_pipeline.config.layers import layer_name
 from lofi_pipeline.entities import Entity, Publication, Trigger, TriggerPosition
 from lofi_pipeline.storage import content_sha256
 
@@ -152,7 +153,10 @@ class TrainingPreset(_Section):
     lora_rank: Count = Field(default=64, description="Rank of the LoRA's matrices")
     lora_alpha: Count = Field(default=128, description="The LoRA is scaled by lora_alpha / lora_rank")
     lora_targets: tuple[str, ...] = Field(
-        default=("to_q", "to_k", "to_v", "to_out.0"), description="Layers of the transformer that get a LoRA"
+        default=("to_q", "to_k", "to_v", "to_out.0"),
+        min_length=1,
+        description="Layers of the transformer that get a LoRA, by the end of their names: to_q, self_attn.to_q or "
+        "layers.3.self_attn.to_q; ACE-Step's own names, such as q_proj, are taken for the same",
     )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
     max_grad_norm: Positive = Field(default=1.0, description="Longer gradients are scaled down to this norm")
@@ -188,6 +192,11 @@ class TrainingPreset(_Section):
     trigger_position: TriggerPosition = Field(
         default="prepend", description="Where that one goes in a caption: before its tags, or behind them"
     )
+
+    @field_validator("lora_targets", mode="after")
+    @classmethod
+    def _targets_are_layers(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(layer_name(target) for target in targets))
 
     @property
     def trigger_in_captions(self) -> Trigger | None:

@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.folder import PEFT_CONFIG, PEFT_FILE
 from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.config.layers import ACE_STEP_NAMES
+from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.sampling import generator
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that c
 PARITY_FRAMES = 32
 PARITY_TOKENS = 16
 BASE_ADVICE = "copy the whole folder again, or set training.base to the base it was trained on"
-ACE_STEP_NAMES: dict[str, str] = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
-
 Tensors = dict[str, torch.Tensor]
 
 
@@ -46,6 +46,7 @@ def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
 def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Parameter]:
     """Freeze the transformer and give it a float32 LoRA that changes nothing yet; returns the LoRA's parameters."""
     torch.manual_seed(preset.seed)
+    _require_layers(transformer, preset)
     config = LoraConfig(
         r=preset.lora_rank,
         lora_alpha=preset.lora_alpha,
@@ -53,6 +54,17 @@ def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Param
         init_lora_weights="gaussian",
     )
     return attach_adapter(transformer, config)
+
+
+def _require_layers(transformer: Any, preset: TrainingPreset) -> None:
+    """Raises: TrainingError, where a target is no layer of this base: PEFT passes over it, as long as it finds another one."""
+    names = [f".{name}" for name, _ in transformer.named_modules()]
+    for target in preset.lora_targets:
+        if not any(name.endswith(f".{target}") for name in names):
+            raise TrainingError(
+                f"lora_targets: the base has no layer {target} (it has {len(transformer.layers)} blocks, from layers.0); "
+                "take it out of the training preset"
+            )
 
 
 def attach_adapter(transformer: Any, config: LoraConfig) -> list[torch.nn.Parameter]:
