@@ -18,6 +18,14 @@ SCORES_RECORD = "scores.json"
 PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]{6,}$")]
 
 
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+def absent(value: object) -> bool:
+    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
+    return value is None
+
+
 class BaseModelFacts(Entity):
     """Which base model was used, the hash of its weights, and its licence as somebody said it."""
 
@@ -29,11 +37,9 @@ class BaseModelFacts(Entity):
     licence_from: str | None = Field(
         default=None, max_length=200, description="Who says so: its model card, or the configuration"
     )
-
-
-def absent(value: object) -> bool:
-    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
-    return value is None
+    revision: Commit | None = Field(
+        default=None, exclude_if=absent, description="The hub's commit that it was; None: it was a folder"
+    )
 
 
 TriggerPosition = Literal["prepend", "append"]

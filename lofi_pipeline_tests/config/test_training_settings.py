@@ -11,6 +11,7 @@ import yaml
 from lofi_pipeline.config import PipelineConfig, config_hash, load_config, read_yaml
 from lofi_pipeline.config.files import config_file
 from lofi_pipeline.entities import RecordError, Trigger
+from lofi_pipeline.storage import content_sha256
 
 BASE = "0" * 64
 
@@ -20,7 +21,8 @@ def configured(tmp_path: Path, *, preset: dict[str, Any] | None = None, **traini
     data = read_yaml(config_file())
     data["training"] |= training
     data["training"]["presets"]["nano"] |= preset or {}
-    path = tmp_path / "pipeline.yaml"
+    path = tmp_path / content_sha256(data)[:8] / "pipeline.yaml"  # read once for each path
+    path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     return load_config(path)
 
