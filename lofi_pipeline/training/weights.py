@@ -36,6 +36,7 @@ PARITY_FRAMES = 32
 PARITY_TOKENS = 16
 BASE_ADVICE = "copy the whole folder again, or set training.base to the base it was trained on"
 Tensors = dict[str, torch.Tensor]
+_SIDES = {"lora_A": "inputs", "lora_B": "outputs"}
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
@@ -92,9 +93,10 @@ def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
     have = adapter_tensors(transformer)
     wrong = sorted(set(have) ^ set(tensors)) or [n for n in have if have[n].shape != tensors[n].shape]
     if wrong:
+        shapes = [tuple(side[wrong[0]].shape) if wrong[0] in side else "none" for side in (tensors, have)]
         raise CheckpointError(
-            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]}; "
-            "resume with the preset and base of the checkpoint"
+            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]} (shape {shapes[0]}, "
+            f"this one's {shapes[1]}); resume with the preset and base of the checkpoint"
         )
     set_peft_model_state_dict(transformer, tensors, adapter_name=LIVE_ADAPTER)
 
@@ -182,6 +184,7 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
     transformer: Any = pipeline.transformer
     try:
         saved = read_adapter(folder)
+        _require_fit(transformer, saved)
         pipeline.load_lora_weights(
             str(folder),
             weight_name=DIFFUSERS_FILE,
@@ -199,6 +202,25 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
         raise CheckpointError(
             f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model; {BASE_ADVICE}"
         )
+
+
+def _require_fit(transformer: Any, saved: Tensors) -> None:
+    """Raises: ValueError, where a LoRA is of a layer that this base has not, or has in another size."""
+    layers = dict(transformer.named_modules())
+    for name, tensor in saved.items():
+        layer, half, _ = name.rsplit(".", 2)
+        module = layers.get(layer)
+        module = getattr(module, "base_layer", module)
+        if module is None:
+            raise ValueError(f"it is of {layer}, which this base does not have")
+        if half in ("lora_A", "lora_B") and hasattr(module, "in_features"):
+            has, wanted = (
+                (tensor.shape[1], module.in_features)
+                if half == "lora_A"
+                else (tensor.shape[0], module.out_features)
+            )
+            if has != wanted:
+                raise ValueError(f"{layer} has {wanted} {_SIDES[half]} in this base, and {has} in the LoRA's")
 
 
 @dataclass(frozen=True)

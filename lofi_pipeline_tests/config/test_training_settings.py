@@ -18,7 +18,7 @@ BASE = "0" * 64
 
 def configured(tmp_path: Path, *, preset: dict[str, Any] | None = None, **training: Any) -> PipelineConfig:
     """The shipped configuration with changes to the section `training`, and to its preset `nano`."""
-    data = read_yaml(config_file())
+    data: Any = read_yaml(config_file())
     data["training"] |= training
     data["training"]["presets"]["nano"] |= preset or {}
     path = tmp_path / content_sha256(data)[:8] / "pipeline.yaml"  # read once for each path
@@ -80,10 +80,12 @@ def test_a_trigger_is_one_tag(tmp_path: Path, wrong: str) -> None:
 
 def test_a_trigger_makes_another_lineage_and_none_makes_the_former_one(tmp_path: Path) -> None:
     plain = configured(tmp_path).training.preset
-    hashes = {
-        config_hash(configured(tmp_path, **trigger).training.preset, BASE)
-        for trigger in ({"trigger": "a"}, {"trigger": "b"}, {"trigger": "a", "trigger_position": "append"})
-    }
+    asked: list[dict[str, Any]] = [
+        {"trigger": "a"},
+        {"trigger": "b"},
+        {"trigger": "a", "trigger_position": "append"},
+    ]
+    hashes = {config_hash(configured(tmp_path, **trigger).training.preset, BASE) for trigger in asked}
     assert len(hashes) == 3 and config_hash(plain, BASE) not in hashes
     unused = configured(tmp_path, trigger_position="append").training.preset
     assert config_hash(unused, BASE) == config_hash(plain, BASE)
@@ -97,3 +99,21 @@ def test_where_a_trigger_stands_in_a_caption() -> None:
     )
     assert Trigger(word="Rhodes").put_into(caption) == caption, "it is there already"
     assert Trigger(word="dusty_tape").put_into("") == "dusty_tape"
+
+
+TRANSFORMER_XL = 4.17e9
+"""Parameters of the larger transformer."""
+MID_RANGE = 9e12
+"""FLOP a second that such a GPU keeps up: a third of the 25 TFLOP/s in bfloat16 of a card with 12 GB."""
+TOKENS_A_SECOND = 12.5
+
+
+def test_the_preset_for_ace_step_saves_its_first_checkpoint_within_the_hour() -> None:
+    """By the operations of a step: forward, again for checkpointing, and the way back, of 2 FLOP for each weight and token."""
+    preset = load_config().training.presets["ace-step"]
+    passes = 3 if preset.gradient_checkpointing else 2
+    tokens = TOKENS_A_SECOND * preset.crop_seconds * preset.batch_size
+    with_attention = 1.1
+    seconds_a_step = 2 * TRANSFORMER_XL * tokens * passes * with_attention / MID_RANGE
+    assert seconds_a_step * preset.checkpoint_interval < 45 * 60, "and the tracks are encoded before"
+    assert preset.max_steps % preset.checkpoint_interval == 0
