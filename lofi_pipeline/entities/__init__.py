@@ -71,6 +71,8 @@ from lofi_pipeline.entities.lineage import (
     Sample,
     ScoreKey,
     Scores,
+    Trigger,
+    TriggerPosition,
 )
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
@@ -191,6 +193,8 @@ __all__ = [
     "TrackState",
     "TrackStatus",
     "TrainingFacts",
+    "Trigger",
+    "TriggerPosition",
     "Use",
     "Validity",
     "Verdict",

@@ -26,6 +26,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.comfyui import comfyui_file, write_for_comfyui
 from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
 from lofi_pipeline.training.weights import (
@@ -132,6 +133,8 @@ def commit_checkpoint(
             f"of training.presets.{lineage.preset} and run again"
         )
         write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
+        with disk_faults(folder):
+            write_for_comfyui(folder, pipeline.transformer, comfyui_file(root, lineage, state.step))
         losses = {"loss": loss, "validation_loss": validation_loss}
         facts = losses | {"skipped_steps": state.skipped}
         record = record_of_files(root, folder, lineage, state.step, facts)

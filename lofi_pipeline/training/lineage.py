@@ -30,6 +30,7 @@ def lineage_of(
         checkpoint_interval=preset.checkpoint_interval,
         max_steps=preset.max_steps,
         caption_variants=preset.caption_variants,
+        trigger=preset.trigger_in_captions,
     )
 
 

@@ -35,7 +35,7 @@ def test_the_projects_configuration_says_what_was_asked_for() -> None:
     assert config.dataset.validation_ratio == 0.1
     assert config.retention.keep_best == 3
     assert config.licensing.profile == "cc"
-    assert config.training.presets["ace-step"].checkpoint_interval == 5000
+    assert config.training.presets["ace-step"].checkpoint_interval == 1000
     assert config.training.preset is config.training.presets[config.training.active]
     assert {"nano", "ace-step"} <= config.training.presets.keys()
 

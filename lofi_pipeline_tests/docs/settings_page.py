@@ -17,6 +17,7 @@ from lofi_pipeline_tests.docs.markdown import ROOT, Schema, code, page, prose, s
 
 ORIGIN = "lofi_pipeline/config"
 PRESETS = "training.presets.<name>"
+SAMPLING = "evaluation.sampling.<name>"
 OTHERS = {
     "DAGSTER_HOME": "Set by `lofi` to `.dagster/` of the data root, so that each data root has a history of its own.",
     "HF_HUB_OFFLINE": "The hub client's own: with `1` a base model given by its hub id comes from the local cache alone.",
@@ -69,7 +70,7 @@ def _settings(schema: Schema, model: Mapping[str, Any], prefix: str, shipped: An
 
 def sections() -> dict[str, str]:
     """The sections of the file, in their order, with what each is about."""
-    about = {PRESETS: _summary(config.TrainingPreset)}
+    about = {PRESETS: _summary(config.TrainingPreset), SAMPLING: _summary(config.SamplingSettings)}
     for name, field in PipelineConfig.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             about[name] = _summary(field.annotation)
@@ -114,7 +115,7 @@ def settings_page() -> str:
     known = settings()
     for section, about in sections().items():
         rows = [setting for setting in known if setting.key.rpartition(".")[0] == section]
-        parts += [f"## {code(section) if section == PRESETS else section}", about, _table(rows)]
+        parts += [f"## {code(section) if section in (PRESETS, SAMPLING) else section}", about, _table(rows)]
         if section == PRESETS:
             parts += ["The presets that are shipped:", _presets(rows)]
     parts += [
