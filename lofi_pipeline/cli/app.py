@@ -18,6 +18,7 @@ from lofi_pipeline.cli.check import check
 from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors, write_json
 from lofi_pipeline.cli.dev import dev_app
 from lofi_pipeline.cli.export import export
+from lofi_pipeline.cli.export_training import export_training
 from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.import_lora import import_lora
 from lofi_pipeline.cli.root import data_root
@@ -46,7 +47,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
-for command in (status, tracks, styles, check, gc, import_lora, export, scores):
+for command in (status, tracks, styles, check, gc, import_lora, export, export_training, scores):
     app.command()(command)
 Base = Annotated[
     str | None,

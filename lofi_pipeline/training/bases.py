@@ -216,11 +216,13 @@ def load_base(
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
     """
-    # Diffusers takes a class of ours by its module path only when that module was imported before.
     import torch
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
-    import lofi_pipeline.training.nano.codec  # noqa: F401
+    if (
+        "vae" not in without
+    ):  # Diffusers takes a class of ours by its module path only when that module was imported before.
+        import lofi_pipeline.training.nano.codec  # noqa: F401
 
     folder = base_folder(name)
     chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)

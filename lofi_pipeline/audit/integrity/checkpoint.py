@@ -12,7 +12,12 @@ from pathlib import Path
 from lofi_pipeline.audit.integrity.dataset_version import ENTERED_LATER
 from lofi_pipeline.audit.integrity.verifier import Verifier, is_as_written
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
-from lofi_pipeline.checkpoints.ledger_entries import checkpoint_entries, is_as_entered, scored_files
+from lofi_pipeline.checkpoints.ledger_entries import (
+    bundle_entry,
+    checkpoint_entries,
+    is_as_entered,
+    scored_files,
+)
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, CheckpointRecord, FindingCode, Severity
 from lofi_pipeline.storage import TEMPORARY_PREFIX, Ledger, UnreadableRecord, content_sha256, parse_json
 
@@ -43,8 +48,12 @@ def _record(verifier: Verifier, checkpoint: CheckpointFolder, ledger: Ledger) ->
     where = _where(verifier, checkpoint.folder / CHECKPOINT_RECORD)
     faults = [*_contradictions(record), *_misplaced(verifier, checkpoint, record)]
     entries = checkpoint_entries(record)
+    exported_for = ledger.hashes.get(bundle_entry(record.ledger.first)) if record.ledger else None
+    if exported_for not in (None, record.lineage.lineage):
+        faults.append("the bundle that it says it was trained from was exported for another training")
     if not any(name in ledger.hashes for name in entries):
-        sentence = f"{where} was not sealed where it landed, or was copied in: {ENTERED_LATER}"
+        how = "was trained from the bundle that was exported here for it" if exported_for else "was copied in"
+        sentence = f"{where} was not sealed where it landed, or {how}: {ENTERED_LATER}"
         verifier.log(Severity.INFO, FindingCode.NOT_SEALED, where, sentence)
     elif not faults and not is_as_entered(ledger, record):
         faults = ["it is not what was sealed when the checkpoint landed"]
