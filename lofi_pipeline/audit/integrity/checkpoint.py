@@ -48,17 +48,29 @@ def _record(verifier: Verifier, checkpoint: CheckpointFolder, ledger: Ledger) ->
     where = _where(verifier, checkpoint.folder / CHECKPOINT_RECORD)
     faults = [*_contradictions(record), *_misplaced(verifier, checkpoint, record)]
     entries = checkpoint_entries(record)
-    exported_for = ledger.hashes.get(bundle_entry(record.ledger.first)) if record.ledger else None
-    if exported_for not in (None, record.lineage.lineage):
-        faults.append("the bundle that it says it was trained from was exported for another training")
+    faults += _of_its_bundle(verifier, checkpoint, record, ledger)
     if not any(name in ledger.hashes for name in entries):
-        how = "was trained from the bundle that was exported here for it" if exported_for else "was copied in"
-        sentence = f"{where} was not sealed where it landed, or {how}: {ENTERED_LATER}"
+        sentence = f"{where} was not sealed where it landed, or was copied in: {ENTERED_LATER}"
         verifier.log(Severity.INFO, FindingCode.NOT_SEALED, where, sentence)
     elif not faults and not is_as_entered(ledger, record):
         faults = ["it is not what was sealed when the checkpoint landed"]
     for fault in faults:
         verifier.error(FindingCode.RECORD_CHANGED, where, f"{where} was changed: {fault}; {COPY}.")
+
+
+def _of_its_bundle(
+    verifier: Verifier, checkpoint: CheckpointFolder, record: CheckpointRecord, ledger: Ledger
+) -> Iterator[str]:
+    """Whether a checkpoint is from a bundle that was exported here; the end of a sentence where that was for another training."""
+    exported_for = ledger.hashes.get(bundle_entry(record.ledger.first)) if record.ledger else None
+    if exported_for == record.lineage.lineage:
+        sentence = (
+            f"{checkpoint.key} was trained on another machine, from the bundle that was exported here for this training; its ledger "
+            f"begins with {record.ledger.first[:12] if record.ledger else ''}."
+        )
+        verifier.log(Severity.INFO, FindingCode.TRAINED_ELSEWHERE, checkpoint.key, sentence)
+    elif exported_for is not None:
+        yield "the bundle that it says it was trained from was exported for another training"
 
 
 def _contradictions(record: CheckpointRecord) -> Iterator[str]:
