@@ -7,10 +7,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-ABSENT = (
-    "dagster av joblib laion_clap lameenc librosa license_expression mlcroissant pypdf scipy soundfile soxr starlette tinytag "
-    "torchaudio torchvision uvicorn"
-).split()
+ABSENT = [
+    "dagster",
+    "av",
+    "joblib",
+    "laion_clap",
+    "lameenc",
+    "librosa",
+    "license_expression",
+    "mlcroissant",
+    "pypdf",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "starlette",
+    "tinytag",
+    "torchaudio",
+    "torchvision",
+    "uvicorn",
+]
 """What is not on a machine that has the bundle's requirements alone, or need not be."""
 ELSEWHERE = """
 import runpy, sys
