@@ -219,9 +219,8 @@ def load_base(
     import torch
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
-    if (
-        "vae" not in without
-    ):  # Diffusers takes a class of ours by its module path only when that module was imported before.
+    # Diffusers takes a class of ours by its module path only when that module was imported before.
+    if "vae" not in without:
         import lofi_pipeline.training.nano.codec  # noqa: F401
 
     folder = base_folder(name)
