@@ -36,6 +36,9 @@ def main() -> int:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     arguments = parser.parse_args()
     folder = Path(__file__).resolve().parent
+    if sys.version_info < (3, 11):  # noqa: UP036 - whatever lies on that machine
+        print("training failed: this is Python 3.10 or older; take 3.11 or 3.12", file=sys.stderr)
+        return 1
     if changed := changed_files(folder):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         print(

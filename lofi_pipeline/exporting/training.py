@@ -27,10 +27,11 @@ from lofi_pipeline.storage import (
     file_sha256,
     ledger_path,
     link_or_copy,
+    lock_file,
     read_ledger,
     write_json_atomic,
 )
-from lofi_pipeline.training.bases import describe_base
+from lofi_pipeline.training.bases import describe_base, shown_name
 from lofi_pipeline.training.bundle import BUNDLE_RECORD, CODE, DATA, TrainingBundle
 from lofi_pipeline.training.encode import read_encoded
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, encoded_shape
@@ -85,31 +86,30 @@ def export_training(
             f"{selection.version.dataset.dataset_id}: holds tracks that may not be used any more: {few(reasons, between=' ')}; "
             "`lofi run --to dataset_manifest` builds the data set without them"
         )
-    name, settings = base_name(config), config.training
-    version = selection.version
-    lineage = lineage_of(version, settings.active, settings.preset, describe_base(name, licence=base_licence))
-    steps = last_step(lineage)
-    encoded = _encoded(root, version, name, config)
+    version, name = selection.version, base_name(config)
     job = TrainingJob(
         data_root=Path(DATA),
         dataset_hash=version.dataset.hash,
-        base=lineage.base.name,
+        base=shown_name(name),
         base_licence=base_licence,
-        preset_name=settings.active,
-        preset=settings.preset,
+        preset_name=config.training.active,
+        preset=config.training.preset,
     )
-    hub_id = None if Path(name).expanduser().is_dir() or "/" not in name else name
+    lineage = lineage_of(version, job.preset_name, job.preset, describe_base(name, licence=base_licence))
+    steps = last_step(lineage)
+    encoded = _encoded(root, version, name, config)
     with replacing_folder(place) as folder:
         files = _fill(root, folder, version, lineage, encoded)
-        bundle = TrainingBundle(lineage=lineage, job=job, hub_id=hub_id, files=files)
-        _seal(root, folder, bundle)
-        texts = _texts(selection, bundle)
-        beside = {name: file_sha256(folder / name) for name in (*files, BUNDLE_RECORD)}
-        seals = f"{DATA}/{ledger_path(DataRoot(folder / DATA)).relative_to(folder / DATA).as_posix()}"
-        beside[seals] = file_sha256(folder / seals)
-        write_files(folder, texts, mark_of(selection, KIND, "both"), beside=beside)
+        bundle = TrainingBundle(lineage=lineage, job=job, hub_id=_hub_id(name), files=files)
+        files |= _seal(root, folder, bundle)
+        write_files(folder, _texts(selection, bundle), mark_of(selection, KIND, "both"), beside=files)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return ExportedTraining(place, lineage, len(version.tracks), steps, size)
+
+
+def _hub_id(base: str) -> str | None:
+    """A base's name where another machine can fetch it by that; folders here are nobody's business there."""
+    return None if Path(base).expanduser().is_dir() or "/" not in base else base
 
 
 def _encoded(root: DataRoot, version: DatasetVersion, base: str, config: PipelineConfig) -> EncodedDataset:
@@ -160,12 +160,17 @@ def _fill(
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(there)}
 
 
-def _seal(root: DataRoot, folder: Path, bundle: TrainingBundle) -> None:
-    """Write bundle.json, begin the bundle's ledger with its hash, and enter here for which lineage that ledger was begun."""
-    write_json_atomic(folder / BUNDLE_RECORD, bundle)
-    inner = DataRoot(folder / DATA)
-    append_to_ledger(inner, {BUNDLE: file_sha256(folder / BUNDLE_RECORD)})
+def _seal(root: DataRoot, folder: Path, bundle: TrainingBundle) -> dict[str, str]:
+    """Write bundle.json, begin the bundle's ledger with its hash, and enter here for which lineage that ledger was begun.
+
+    Returns the hashes of both files.
+    """
+    record, inner = folder / BUNDLE_RECORD, DataRoot(folder / DATA)
+    write_json_atomic(record, bundle)
+    append_to_ledger(inner, {BUNDLE: file_sha256(record)})
     append_to_ledger(root, {bundle_entry(read_ledger(inner).heads[0]): bundle.lineage.lineage})
+    lock_file(ledger_path(inner)).unlink(missing_ok=True)
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in (record, ledger_path(inner))}
 
 
 def _texts(selection: Selection, bundle: TrainingBundle) -> dict[str, bytes]:
@@ -198,5 +203,6 @@ def _readme(selection: Selection, bundle: TrainingBundle) -> str:
         "The latents in data/cache/ are made from licensed music, and the music can be heard in them: they are copies of it, and so is "
         "whatever holds them. Put them only where the licences allow it, see ATTRIBUTION.md, tracks.csv and LICENSES/, and delete them "
         "there when the training is done. A source that is withdrawn must go here, too.",
+        "The modules in code/ are lofi_pipeline's, under the Apache License 2.0.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -186,6 +186,18 @@ def test_a_list_of_files_that_was_written_anew_is_refused(bundle: Path, base: Pa
     assert done.returncode == 1 and "is not the one that was exported" in done.stderr
 
 
+def test_the_same_command_again_replaces_a_bundle_that_nobody_used(
+    root: DataRoot, bundle: Path, config: PipelineConfig, trained: Path
+) -> None:
+    before = (bundle / "bundle.json").read_bytes()
+    assert export_training(root, config, bundle).folder == bundle
+    assert (bundle / "bundle.json").read_bytes() == before
+    shutil.copytree(trained / LANDED, bundle / "data" / "checkpoints" / LANDED)
+    with pytest.raises(ExportError, match="move it away"):
+        export_training(root, config, bundle)
+    assert (bundle / "data" / "checkpoints" / LANDED).is_dir()
+
+
 def test_another_base_is_refused(bundle: Path, tmp_path: Path) -> None:
     done = train_elsewhere(bundle, save_toy_base(tmp_path / "other", seed=1))
     assert done.returncode == 1 and "that the latents were made with" in done.stderr
