@@ -25,6 +25,8 @@ from lofi_pipeline.storage import (
     read_ledger,
 )
 
+BUNDLE = "training bundle"
+"""The first entry of the ledger that a bundle has, with the hash of its bundle.json."""
 CHANGES_LATER = {"path", "is_valid"}
 """Of checkpoint.json: what verifying and moving a checkpoint may change."""
 
@@ -52,6 +54,14 @@ def checkpoint_entries(record: CheckpointRecord) -> dict[str, str]:
     adapters = [sha256 for name, sha256 in record.files.items() if name == PEFT_FILE]
     names = [record.partition_key, *(f"adapter {sha256}" for sha256 in adapters)]
     return dict.fromkeys(names, record_hash(record))
+
+
+def bundle_entry(first: str) -> str:
+    """The name under which the lineage of an exported bundle is entered here. `first`: the first line of the bundle's own ledger.
+
+    Every checkpoint that is trained there says how that ledger begins, and so which bundle it is from.
+    """
+    return f"{BUNDLE} {first}"
 
 
 def is_as_entered(ledger: Ledger, record: CheckpointRecord) -> bool:

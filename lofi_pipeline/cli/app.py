@@ -27,6 +27,8 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.dev import dev_app
+from lofi_pipeline.cli.export import export
+from lofi_pipeline.cli.export_training import export_training
 from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.generate import generate
 from lofi_pipeline.cli.import_lora import import_lora
@@ -56,7 +58,18 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
-for command in (status, tracks, styles, check, gc, import_lora, scores, generate):
+for command in (
+    status,
+    tracks,
+    styles,
+    check,
+    gc,
+    import_lora,
+    export,
+    export_training,
+    scores,
+    generate,
+):
     app.command()(command)
 WithToken = Annotated[
     bool,

@@ -186,6 +186,11 @@ class FindingCode(StrEnum):
         "Retention removed the checkpoint's weights; its record stays.",
         "Nothing.",
     )
+    TRAINED_ELSEWHERE = (
+        "trained-elsewhere",
+        "The checkpoint was trained on another machine, from a bundle that was exported here for this very training.",
+        "Nothing. The bundle's files were hashed before it was trained from; what is not proved is what that machine did with them.",
+    )
     MEMORISED = (
         "memorised",
         "Samples of the checkpoint repeat music that it was trained on.",

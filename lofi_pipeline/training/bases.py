@@ -267,11 +267,12 @@ def load_base(
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
     """
-    # Diffusers takes a class of ours by its module path only when that module was imported before.
     import torch
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
-    import lofi_pipeline.training.nano.codec  # noqa: F401
+    # Diffusers takes a class of ours by its module path only when that module was imported before.
+    if "vae" not in without:
+        import lofi_pipeline.training.nano.codec  # noqa: F401
 
     folder = base_folder(name)
     require_whole(name, folder)

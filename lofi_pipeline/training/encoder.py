@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soxr
 import torch
 
 from lofi_pipeline.entities import VersionTrack
@@ -49,6 +48,8 @@ class Encoder:
             ) from error
         rate = int(self.pipeline.sample_rate)
         if rate != AUDIO_RATE:
+            import soxr  # not where a bundle is trained: there nothing is encoded
+
             samples = soxr.resample(samples.T, AUDIO_RATE, rate).T
         mean, std = self.posterior(torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)))
         if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):

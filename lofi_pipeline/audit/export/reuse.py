@@ -97,7 +97,7 @@ def licence_text(licence: str, report: AuditReport) -> str:
     lines.append(
         f"The text of this licence is at {address}"
         if address
-        else "This licence has no public text. What was granted stands in the sheets of its sources, below sources/."
+        else "This licence has no public text. What was granted stands in the sheets of its sources, below sources/ of the audit."
     )
     lines += sorted({f"What the policy says of it: {visible(row.verdict_now.reason)}" for row in alone})
     return "\n".join(lines) + "\n"

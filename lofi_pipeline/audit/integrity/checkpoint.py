@@ -12,7 +12,12 @@ from pathlib import Path
 from lofi_pipeline.audit.integrity.dataset_version import ENTERED_LATER
 from lofi_pipeline.audit.integrity.verifier import Verifier, is_as_written
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
-from lofi_pipeline.checkpoints.ledger_entries import checkpoint_entries, is_as_entered, scored_files
+from lofi_pipeline.checkpoints.ledger_entries import (
+    bundle_entry,
+    checkpoint_entries,
+    is_as_entered,
+    scored_files,
+)
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, CheckpointRecord, FindingCode, Severity
 from lofi_pipeline.storage import TEMPORARY_PREFIX, Ledger, UnreadableRecord, content_sha256, parse_json
 
@@ -43,6 +48,7 @@ def _record(verifier: Verifier, checkpoint: CheckpointFolder, ledger: Ledger) ->
     where = _where(verifier, checkpoint.folder / CHECKPOINT_RECORD)
     faults = [*_contradictions(record), *_misplaced(verifier, checkpoint, record)]
     entries = checkpoint_entries(record)
+    faults += _of_its_bundle(verifier, checkpoint, record, ledger)
     if not any(name in ledger.hashes for name in entries):
         sentence = f"{where} was not sealed where it landed, or was copied in: {ENTERED_LATER}"
         verifier.log(Severity.INFO, FindingCode.NOT_SEALED, where, sentence)
@@ -50,6 +56,21 @@ def _record(verifier: Verifier, checkpoint: CheckpointFolder, ledger: Ledger) ->
         faults = ["it is not what was sealed when the checkpoint landed"]
     for fault in faults:
         verifier.error(FindingCode.RECORD_CHANGED, where, f"{where} was changed: {fault}; {COPY}.")
+
+
+def _of_its_bundle(
+    verifier: Verifier, checkpoint: CheckpointFolder, record: CheckpointRecord, ledger: Ledger
+) -> Iterator[str]:
+    """Whether a checkpoint is from a bundle that was exported here; the end of a sentence where that was for another training."""
+    exported_for = ledger.hashes.get(bundle_entry(record.ledger.first)) if record.ledger else None
+    if exported_for == record.lineage.lineage:
+        sentence = (
+            f"{checkpoint.key} was trained on another machine, from the bundle that was exported here for this training; its ledger "
+            f"begins with {record.ledger.first[:12] if record.ledger else ''}."
+        )
+        verifier.log(Severity.INFO, FindingCode.TRAINED_ELSEWHERE, checkpoint.key, sentence)
+    elif exported_for is not None:
+        yield "the bundle that it says it was trained from was exported for another training"
 
 
 def _contradictions(record: CheckpointRecord) -> Iterator[str]:

@@ -1,0 +1,224 @@
+"""`lofi export-training`: what a bundle holds, what it refuses there, and how its checkpoints are known again here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from lofi_pipeline.audit import AuditInputs, build_report, find_subject
+from lofi_pipeline.checkpoints.manifest import activate_lineage, compile_manifest, read_record, write_record
+from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.dataset import load_version
+from lofi_pipeline.entities import AuditReport, Severity
+from lofi_pipeline.exporting import ExportError
+from lofi_pipeline.exporting.training import NEEDED, export_training
+from lofi_pipeline.licensing import withdraw
+from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.training.checkpoints import verify_checkpoint
+from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline_tests.drops import settings
+from lofi_pipeline_tests.exporting.elsewhere import train_elsewhere
+from lofi_pipeline_tests.training.toy import save_toy_base, toy_preset
+
+LANDED = "epoch=0-step=2_lora"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_toy_base(tmp_path_factory.mktemp("base") / "toy")
+
+
+@pytest.fixture(scope="module")
+def config(base: Path) -> PipelineConfig:
+    presets = {"toy": toy_preset(max_steps=2).model_dump()}
+    return settings(training={"base": str(base), "active": "toy", "presets": presets})
+
+
+@pytest.fixture(scope="module")
+def encoded(
+    exported_from: DataRoot, config: PipelineConfig, tmp_path_factory: pytest.TempPathFactory
+) -> DataRoot:
+    """A data root that is encoded for the toy base, with a bundle beside it. Do not change either."""
+    root = DataRoot(tmp_path_factory.mktemp("encoded") / "data")
+    shutil.copytree(exported_from.path, root.path)
+    encode_dataset(load_version(root), root, config.training.base, config.training.preset, device="cpu")
+    export_training(root, config, root.path.with_name("bundle"))
+    return root
+
+
+@pytest.fixture
+def root(encoded: DataRoot, tmp_path: Path) -> DataRoot:
+    """A copy of the data root that the bundle was exported from."""
+    shutil.copytree(encoded.path, tmp_path / "data")
+    return DataRoot(tmp_path / "data")
+
+
+@pytest.fixture
+def bundle(encoded: DataRoot, tmp_path: Path) -> Path:
+    """A copy of the bundle."""
+    shutil.copytree(encoded.path.with_name("bundle"), tmp_path / "bundle", copy_function=shutil.copyfile)
+    return tmp_path / "bundle"
+
+
+@pytest.fixture(scope="module")
+def trained(encoded: DataRoot, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle's checkpoints folder, after it was trained on the other machine. Do not change it."""
+    there = tmp_path_factory.mktemp("elsewhere") / "bundle"
+    shutil.copytree(encoded.path.with_name("bundle"), there, copy_function=shutil.copyfile)
+    done = train_elsewhere(there, base)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return DataRoot(there / "data").checkpoints
+
+
+def audit(root: DataRoot, config: PipelineConfig) -> AuditReport:
+    inputs = AuditInputs(root)
+    return build_report(inputs, find_subject(inputs, LANDED), config=config)
+
+
+def brought_back(root: DataRoot, trained: Path) -> Path:
+    """The checkpoint's folder, copied into a data root."""
+    folder = root.checkpoint(LANDED)
+    shutil.copytree(trained / LANDED, folder, copy_function=shutil.copyfile)
+    compile_manifest(root)
+    return folder
+
+
+def test_it_trains_where_nothing_of_the_pipeline_is_installed(trained: Path, bundle: Path) -> None:
+    said = json.loads((bundle / "bundle.json").read_bytes())
+    assert read_record(trained / LANDED).lineage.lineage == said["lineage"]["lineage"]
+
+
+def test_its_checkpoint_is_whole_and_the_audit_clean_where_it_is_brought_back(
+    root: DataRoot, trained: Path, config: PipelineConfig
+) -> None:
+    folder = brought_back(root, trained)
+    assert verify_checkpoint(root, folder, config.training.base) == (True, None)
+    report = audit(root, config)
+    assert report.of_severity(Severity.ERROR) == []
+    assert "trained-elsewhere" in {finding.code for finding in report.findings}
+
+
+def test_a_checkpoint_of_another_training_is_not_of_the_bundle(
+    root: DataRoot, trained: Path, config: PipelineConfig
+) -> None:
+    folder = brought_back(root, trained)
+    record = read_record(folder)
+    other = content_sha256("another configuration")
+    lineage = record.lineage.model_copy(
+        update={
+            "config_hash": other,
+            "lineage": content_sha256({"dataset": record.lineage.dataset_hash, "config": other}),
+        }
+    )
+    checkpoint = record.checkpoint.model_copy(update={"config_hash": other})
+    write_record(folder, record.model_copy(update={"lineage": lineage, "checkpoint": checkpoint}))
+    compile_manifest(root)
+    errors = audit(root, config).of_severity(Severity.ERROR)
+    assert any("exported for another training" in finding.sentence for finding in errors)
+
+
+def test_what_waits_in_the_archive_becomes_the_active_training(root: DataRoot, trained: Path) -> None:
+    lineage = read_record(trained / LANDED).lineage
+    shutil.copytree(trained, root.archived_lineage(lineage.lineage))
+    activate_lineage(root, lineage)
+    assert root.checkpoint(LANDED).is_dir()
+    assert (root.checkpoints / "training_log.jsonl").is_file()
+
+
+def test_a_bundle_has_no_music_no_weights_and_no_secrets_of_the_sources(bundle: Path, root: DataRoot) -> None:
+    files = [path for path in bundle.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {
+        ".safetensors",
+        ".json",
+        ".jsonl",
+        ".py",
+        ".txt",
+        ".md",
+        ".csv",
+        ".lock",
+    }
+    tensors = {path.relative_to(bundle).parts[:3] for path in files if path.suffix == ".safetensors"}
+    assert tensors == {("data", "cache", "latents"), ("data", "cache", "conditions")}
+    texts = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix in (".json", ".jsonl"))
+    assert "contract.txt" not in texts and '"cost"' not in texts
+    assert str(root.path.parent) not in texts
+    assert "Bo" in (bundle / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "licensed music" in (bundle / "README.md").read_text(encoding="utf-8")
+    names = [line.split("==")[0] for line in (bundle / "requirements.txt").read_text().splitlines()]
+    assert tuple(names) == NEEDED
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+CHANGED: dict[str, Callable[[Path], Path]] = {
+    "latents": lambda bundle: next((bundle / "data/cache/latents").rglob("*.safetensors")),
+    "a condition": lambda bundle: next((bundle / "data/cache/conditions").rglob("*.safetensors")),
+    "the data set": lambda bundle: next((bundle / "data/metadata/datasets").iterdir()),
+    "the loop": lambda bundle: bundle / "code/lofi_pipeline/training/loop.py",
+}
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_bundle_of_which_a_file_was_changed_is_refused(kind: str, bundle: Path, base: Path) -> None:
+    changed = CHANGED[kind](bundle)
+    _flip(changed)
+    done = train_elsewhere(bundle, base)
+    assert done.returncode == 1
+    assert changed.name in done.stderr and "copy the bundle again" in done.stderr
+
+
+def test_a_list_of_files_that_was_written_anew_is_refused(bundle: Path, base: Path) -> None:
+    latents, record = CHANGED["latents"](bundle), bundle / "bundle.json"
+    said = json.loads(record.read_bytes())
+    del said["files"][latents.relative_to(bundle).as_posix()]
+    record.write_text(json.dumps(said))
+    done = train_elsewhere(bundle, base)
+    assert done.returncode == 1 and "is not the one that was exported" in done.stderr
+
+
+def test_the_same_command_again_replaces_a_bundle_that_nobody_used(
+    root: DataRoot, bundle: Path, config: PipelineConfig, trained: Path
+) -> None:
+    before = (bundle / "bundle.json").read_bytes()
+    assert export_training(root, config, bundle).folder == bundle
+    assert (bundle / "bundle.json").read_bytes() == before
+    shutil.copytree(trained / LANDED, bundle / "data" / "checkpoints" / LANDED)
+    with pytest.raises(ExportError, match="move it away"):
+        export_training(root, config, bundle)
+    assert (bundle / "data" / "checkpoints" / LANDED).is_dir()
+
+
+def test_another_base_is_refused(bundle: Path, tmp_path: Path) -> None:
+    done = train_elsewhere(bundle, save_toy_base(tmp_path / "other", seed=1))
+    assert done.returncode == 1 and "that the latents were made with" in done.stderr
+
+
+def test_nothing_is_packed_that_may_not_be_used_or_is_not_there(
+    root: DataRoot, config: PipelineConfig, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "bundle"
+    out.parent.mkdir()
+    latents = next((root.cache / "latents").rglob("*.safetensors"))
+    data, before = latents.read_bytes(), latents.stat()
+    _flip(latents)
+    os.utime(latents, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a bad disk changes it
+    with pytest.raises(ExportError, match="is damaged"):
+        export_training(root, config, out)
+    latents.unlink()
+    with pytest.raises(ExportError, match="lofi run --to encoded_dataset"):
+        export_training(root, config, out)
+    latents.write_bytes(data)
+    withdraw(root, "session", reason="it ended", day=date.today())
+    with pytest.raises(ExportError, match="it ended.*builds the data set without them"):
+        export_training(root, config, out)
+    assert list(out.parent.iterdir()) == []
