@@ -207,6 +207,21 @@ class TrainingSettings(_Section):
         description="Licence of that base, for the audit, where its model card (README.md) names none",
     )
     active: str = Field(default="nano", description="The preset in use")
+    encode_chunk_seconds: Seconds = Field(
+        default=30.0,
+        ge=5,
+        description="Audio that goes through the codec at once: 34 s of it take 4 GB beside ACE-Step's codec, 9 s a quarter",
+    )
+    offload: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether scoring and generating have one part of the base in memory at a time: text encoder, transformer, "
+        "codec. auto: where there is no room for all of them",
+    )
+    launcher: int | str = Field(
+        default=1,
+        description="How many GPUs, or processes on the CPU, train together; or the configuration file of an accelerate launch. "
+        "Each step trains batch_size tracks on each",
+    )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, trainin
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import ENCODERS, load_base, pick_device, torch_threads
+from lofi_pipeline.training.bases import TRANSFORMER, load_base, pick_device, read_fixed_inputs, torch_threads
 from lofi_pipeline.training.checkpoints import commit_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
@@ -83,8 +83,8 @@ class Trainer:
         self._emit = emit
         self.state = TrainingState(lineage=lineage.lineage, step=0)
         self.pipeline, self.encoded = self._load_and_encode(version)
-        self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
-        self.pipeline.register_modules(condition_encoder=None)  # silence was all that was wanted of it
+        fixed = read_fixed_inputs(job.base, self._dtype)
+        self.flow = FlowMatching(fixed, self.preset, str(self.accelerator.device))
         self.transformer: Any = self.pipeline.transformer
         self.parameters = add_adapter(self.transformer, self.preset)
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
@@ -98,9 +98,9 @@ class Trainer:
         self._next: tuple[int, Future[list[Crop]]] | None = None
 
     def _load_and_encode(self, version: DatasetVersion) -> tuple[AceStepPipeline, EncodedDataset]:
-        """What is trained on of the base model, and the data set; among several processes the main one encodes first.
+        """The base model's transformer, and the data set; among several processes the main one encodes first.
 
-        Codec and text encoder are loaded only where something is not in the cache yet, and gone before the transformer comes.
+        What encodes is loaded only where something is not in the cache yet, and gone before the transformer comes.
         """
         main, device = self.accelerator.is_main_process, str(self.accelerator.device)
         with self.accelerator.main_process_first():
@@ -111,11 +111,14 @@ class Trainer:
                 self.preset,
                 self._log_encoding if main else None,
                 device=device,
+                chunk_seconds=self.job.encode_chunk_seconds,
             )
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
-        return load_base(self.job.base, device=device, dtype=dtype, without=ENCODERS), encoded
+        return load_base(self.job.base, device=device, dtype=self._dtype, only=TRANSFORMER), encoded
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of the base's weights."""
+        return torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
 
     def _new_optimiser(self) -> torch.optim.AdamW:
         return torch.optim.AdamW(

@@ -6,7 +6,7 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,10 @@ from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.bases import FixedInputs
 from lofi_pipeline.training.records import EncodedTrack
 from lofi_pipeline.training.sampling import Chosen, crop_offset, generator, groups_of_equal_shape, timesteps
 from lofi_pipeline.training.weights import autocast
-
-if TYPE_CHECKING:
-    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,9 @@ class FlowMatching:
     x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in float32.
     """
 
-    def __init__(self, pipeline: AceStepPipeline, preset: TrainingPreset, device: str) -> None:
-        encoder: Any = pipeline.condition_encoder
-        self._null = encoder.null_condition_emb.detach().float().to(device)
-        self._silence = encoder.silence_latent.detach().float().to(device)
+    def __init__(self, fixed: FixedInputs, preset: TrainingPreset, device: str) -> None:
+        self._null = fixed.null_condition_emb.detach().float().to(device)
+        self._silence = fixed.silence_latent.detach().float().to(device)
         self._preset = preset
         self._device = device
 
