@@ -117,11 +117,12 @@ def _generate(wanted: Request, folder: Path | None, config: PipelineConfig) -> t
     import torch
 
     from lofi_pipeline.evaluation import NotFinite
-    from lofi_pipeline.training.bases import load_base, pick_device
+    from lofi_pipeline.training.bases import pick_device
+    from lofi_pipeline.training.in_turn import open_base
     from lofi_pipeline.training.prompt_length import check_prompt_length
     from lofi_pipeline.training.weights import load_checkpoint_into
 
-    pipeline: Any = load_base(base_name(config), device=pick_device())
+    pipeline: Any = open_base(base_name(config), device=pick_device(), offload=config.training.offload)
     check_prompt_length(pipeline, wanted.prompt)
     if folder is not None:
         load_checkpoint_into(pipeline, folder)

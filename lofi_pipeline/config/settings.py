@@ -194,6 +194,9 @@ def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
     return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
+Offload = Literal["auto", "always", "never"]
+
+
 class TrainingSettings(_Section):
     """The training presets, and the one in use."""
 
@@ -212,7 +215,7 @@ class TrainingSettings(_Section):
         ge=5,
         description="Audio that goes through the codec at once: 34 s of it take 4 GB beside ACE-Step's codec, 9 s a quarter",
     )
-    offload: Literal["auto", "always", "never"] = Field(
+    offload: Offload = Field(
         default="auto",
         description="Whether scoring and generating have one part of the base in memory at a time: text encoder, transformer, "
         "codec. auto: where there is no room for all of them",

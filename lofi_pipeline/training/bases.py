@@ -149,13 +149,13 @@ def shown_name(name: str) -> str:
 def model_files(folder: Path) -> list[Path]:
     """The files that make the model: its index, and weights and configuration of the components the index names."""
     found = {folder / "model_index.json"}
-    for component in _components(folder):
+    for component in components(folder):
         for pattern in MODEL_FILES:
             found.update(path for path in (folder / component).glob(pattern) if path.is_file())
     return sorted(found)
 
 
-def _components(folder: Path) -> set[str]:
+def components(folder: Path) -> set[str]:
     """The components that the model's index names and that are there."""
     index = read_json(folder / "model_index.json")
     return {key for key in index if not key.startswith("_") and (folder / key).is_dir()}
@@ -246,7 +246,7 @@ def load_base(
                 dtype=types,
                 use_safetensors=True,
                 local_files_only=True,
-                **dict.fromkeys(_components(folder) - set(only) if only else ()),
+                **dict.fromkeys(components(folder) - set(only) if only else ()),
             )
     except Exception as error:  # whatever is wrong in there, the user needs the base's name and what to do
         raise BaseModelError(

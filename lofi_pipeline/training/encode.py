@@ -28,6 +28,7 @@ from lofi_pipeline.training.bases import (
     pick_device,
 )
 from lofi_pipeline.training.captions import captions_of
+from lofi_pipeline.training.device import device_faults
 from lofi_pipeline.training.encoded_file import (
     CONDITION,
     ENCODER_VERSION,
@@ -36,7 +37,7 @@ from lofi_pipeline.training.encoded_file import (
     encoded_shape,
     write_encoded,
 )
-from lofi_pipeline.training.encoder import CHUNK_SECONDS, Encoder
+from lofi_pipeline.training.encoder import CHUNK_SECONDS, SHORTEST_CHUNK_SECONDS, Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
@@ -116,13 +117,22 @@ class _LazyEncoder:
 
     def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
         """mean and std of the codec's posterior, each float32 [frames, channels]."""
-        encoder = self._with(CODEC)
-        mean, std = encoder.latents(root.inside(track.track.audio_path), track.track.track_id)
+        path, track_id = root.inside(track.track.audio_path), track.track.track_id
+        with device_faults(lambda: self._advice):
+            mean, std = self._with(CODEC).latents(path, track_id)
         return {"mean": mean, "std": std}
 
     def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
         """condition, float32 [tokens, width]."""
-        return {"condition": self._with(PROMPT_READERS).condition(track, seconds)}
+        with device_faults(lambda: self._advice):
+            return {"condition": self._with(PROMPT_READERS).condition(track, seconds)}
+
+    @property
+    def _advice(self) -> str:
+        if self._part == CODEC and self.chunk_seconds > SHORTEST_CHUNK_SECONDS:
+            lower = max(SHORTEST_CHUNK_SECONDS, self.chunk_seconds / 2)
+            return f"Set training.encode_chunk_seconds to {lower:g} and run again; what is encoded already is kept"
+        return "Free memory, such as by ending what else runs there, and run again; what is encoded already is kept"
 
     def release(self) -> None:
         """Give back the memory of the part that is loaded."""

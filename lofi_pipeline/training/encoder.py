@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 CHUNK_SECONDS = 30.0
+SHORTEST_CHUNK_SECONDS = 5.0
 CONTEXT_SECONDS = 2  # the codecs look less than half a second to either side
 TIMBRE_SECONDS = 30
 AUDIO_RATE = 48_000

@@ -21,12 +21,22 @@ from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, trainin
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import TRANSFORMER, load_base, pick_device, read_fixed_inputs, torch_threads
+from lofi_pipeline.training.bases import (
+    TRANSFORMER,
+    FixedInputs,
+    base_folder,
+    load_base,
+    pick_device,
+    read_fixed_inputs,
+    torch_threads,
+)
 from lofi_pipeline.training.checkpoints import commit_checkpoint
+from lofi_pipeline.training.device import TrainingMemory
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.lineage import last_step
 from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
+from lofi_pipeline.training.memory import Shape
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
@@ -82,38 +92,54 @@ class Trainer:
         self.accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="no")
         self._emit = emit
         self.state = TrainingState(lineage=lineage.lineage, step=0)
-        self.pipeline, self.encoded = self._load_and_encode(version)
-        fixed = read_fixed_inputs(job.base, self._dtype)
-        self.flow = FlowMatching(fixed, self.preset, str(self.accelerator.device))
+        self.encoded = self._encode(version)
+        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
+        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
+        self._plan = self._batch_plan()
+        self.memory = TrainingMemory(self._shape(), job, self._plan.shapes, self.device)
+        with self.memory.faults_in_words(lambda: self.state.step):
+            self._load()
+
+    def _load(self) -> None:
+        """What a step needs on the device."""
+        self.pipeline = self._open_base()
+        self.flow = FlowMatching(self._fixed_inputs(), self.preset, str(self.accelerator.device))
         self.transformer: Any = self.pipeline.transformer
         self.parameters = add_adapter(self.transformer, self.preset)
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
         if self.preset.gradient_checkpointing:
             self.transformer.enable_gradient_checkpointing()
         self.model, self.optimiser = self.accelerator.prepare(self.transformer, self._new_optimiser())
-        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
-        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
-        self._plan = self._batch_plan()
         self._draws = ThreadPoolExecutor(1, thread_name_prefix="crops")
         self._next: tuple[int, Future[list[Crop]]] | None = None
 
-    def _load_and_encode(self, version: DatasetVersion) -> tuple[AceStepPipeline, EncodedDataset]:
-        """The base model's transformer, and the data set; among several processes the main one encodes first.
+    def _encode(self, version: DatasetVersion) -> EncodedDataset:
+        """The data set; among several processes the main one encodes first.
 
         What encodes is loaded only where something is not in the cache yet, and gone before the transformer comes.
         """
-        main, device = self.accelerator.is_main_process, str(self.accelerator.device)
+        main = self.accelerator.is_main_process
         with self.accelerator.main_process_first():
-            encoded = encode_dataset(
+            return encode_dataset(
                 version,
                 self.root,
                 self.job.base,
                 self.preset,
                 self._log_encoding if main else None,
-                device=device,
+                device=str(self.accelerator.device),
                 chunk_seconds=self.job.encode_chunk_seconds,
             )
-        return load_base(self.job.base, device=device, dtype=self._dtype, only=TRANSFORMER), encoded
+
+    def _open_base(self) -> AceStepPipeline:
+        """The base with its transformer alone."""
+        device = str(self.accelerator.device)
+        return load_base(self.job.base, device=device, dtype=self._dtype, only=TRANSFORMER)
+
+    def _shape(self) -> Shape:
+        return Shape.of_base(base_folder(self.job.base))
+
+    def _fixed_inputs(self) -> FixedInputs:
+        return read_fixed_inputs(self.job.base, self._dtype)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -178,6 +204,10 @@ class Trainer:
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
                 log = stack.enter_context(path.open("a", encoding="utf-8"))
+            if self.state.step < self.end:
+                self._event(EventKind.PROGRESS, message=self.memory.planned())
+                stack.callback(lambda: self._event(EventKind.PROGRESS, message=self.memory.measured()))
+            stack.enter_context(self.memory.faults_in_words(lambda: self.state.step))
             if self.state.step == 0:
                 self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))
             self._steps(stop, log)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.folder import PEFT_CONFIG, PEFT_FILE
 from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.training.in_turn import bring_into_memory
 from lofi_pipeline.training.sampling import generator
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
     """
     name = adapter_name or "lofi"
     transformer: Any = pipeline.transformer
+    bring_into_memory(transformer)
     try:
         saved = read_adapter(folder)
         pipeline.load_lora_weights(
