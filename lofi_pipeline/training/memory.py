@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import read_json
@@ -64,9 +64,17 @@ class Shape:
     def of_base(cls, folder: Path) -> Shape:
         """Of the transformer in a base's folder: out of its configuration and the headers of its files."""
         place = folder / "transformer"
-        config = read_json(place / "config.json")
+        return cls._of(read_json(place / "config.json"), dict(_tensor_shapes(place)))
+
+    @classmethod
+    def of_transformer(cls, transformer: Any) -> Shape:
+        """Of one that was made already."""
+        shapes = {name: list(weight.shape) for name, weight in transformer.named_parameters()}
+        return cls._of(dict(transformer.config), shapes)
+
+    @classmethod
+    def _of(cls, config: dict[str, Any], shapes: dict[str, list[int]]) -> Shape:
         head = int(config["head_dim"])
-        shapes = dict(_tensor_shapes(place))
         return cls(
             parameters=sum(map(math.prod, shapes.values())),
             layers=int(config["num_hidden_layers"]),
