@@ -220,12 +220,20 @@ class TrainingSettings(_Section):
         description="Whether scoring and generating have one part of the base in memory at a time: text encoder, transformer, "
         "codec. auto: where there is no room for all of them",
     )
-    launcher: int | str = Field(
+    launcher: Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)] = Field(
         default=1,
         description="How many GPUs, or processes on the CPU, train together; or the configuration file of an accelerate launch. "
         "Each step trains batch_size tracks on each",
     )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
+
+    @field_validator("launcher", mode="before")
+    @classmethod
+    def _number_or_file(cls, launcher: Any) -> Any:
+        if isinstance(launcher, bool):
+            raise ValueError(f"must be a number or a file, not {str(launcher).lower()}")
+        # An environment variable holds text
+        return int(launcher) if isinstance(launcher, str) and launcher.isdecimal() else launcher
 
     @model_validator(mode="after")
     def _active_exists(self) -> TrainingSettings:

@@ -1,6 +1,6 @@
 """The LoRA training loop on accelerate: exact to resume, never saving what is not finite.
 
-Nothing random has state: crop, timestep, noise and dropout follow from (seed, step, rank), the learning rate from the step.
+Nothing random has state: crop, timestep, noise and dropout follow from (seed, step), the learning rate from the step.
 So adapter, AdamW's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in loss.py,
 the process around the loop in run.py.
 """
@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, InitProcessGroupKwargs
 
 from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
 from lofi_pipeline.config import TrainingPreset
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 1.0
 FINAL_LEARNING_RATE = 0.01
+ENCODING_TIME = timedelta(days=2)
+COPIES_OF_THE_MODEL = (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 
 Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
@@ -89,9 +93,10 @@ class Trainer:
         self.device = pick_device(job.device)
         self.end = last_step(lineage)
         prepare_process(self.device)
-        self.accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="no")
+        self.accelerator = _accelerator(job, self.device)
         self._emit = emit
-        self.state = TrainingState(lineage=lineage.lineage, step=0)
+        processes = self.accelerator.num_processes
+        self.state = TrainingState(lineage=lineage.lineage, step=0, processes=processes)
         self.encoded = self._encode(version)
         self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
         self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
@@ -181,10 +186,21 @@ class Trainer:
         if point is None:
             self._event(EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}")
             return
+        self._refuse_other_processes(point.state)
         set_adapter_tensors(self.transformer, point.adapter)
         restore_optimiser(self._inner_optimiser, self.names, point.moments)
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
+
+    def _refuse_other_processes(self, state: TrainingState) -> None:
+        """On another number each step would see another number of tracks: another training under the same name."""
+        here = self.accelerator.num_processes
+        if state.step < self.end and state.processes != here:
+            raise TrainingError(
+                f"this training came to step {state.step} on {_counted(state.processes)}, and here is {_counted(here)}: each "
+                "step would see another number of tracks. Set training.launcher to what it was, or change the preset's "
+                "batch_size: that begins another training"
+            )
 
     @property
     def _inner_optimiser(self) -> torch.optim.Optimizer:
@@ -257,8 +273,9 @@ class Trainer:
         return float(asked) > 0
 
     def _draw(self, step: int) -> list[Crop]:
-        rank = self.accelerator.process_index
-        return self._training.draw(self._plan.chosen(step, rank), "train", self.preset.seed, step, rank)
+        # Of all processes together: what is random about a crop does not depend on how many share the work
+        crops = self._training.draw(self._plan.chosen(step), "train", self.preset.seed, step, 0)
+        return crops[self._plan.share(self.accelerator.process_index)]
 
     def _crops(self, step: int) -> list[Crop]:
         """The crops of a step; those of the next one are drawn while it is under way."""
@@ -379,6 +396,35 @@ class Trainer:
             self._refuse_non_finite()
             moments = optimiser_tensors(self._inner_optimiser, self.names)
             write_resume_snapshot(self.root, self.state, adapter_tensors(self.transformer), moments)
+
+
+def _accelerator(job: TrainingJob, device: str) -> Accelerator:
+    """One process, or one of several that train on copies of the model.
+
+    Raises:
+        TrainingError: the launcher shares the model out over processes.
+    """
+    # The first process may wait for another training, and encodes while the others wait for it
+    patience = timedelta(seconds=job.wait_seconds) + ENCODING_TIME
+    found = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="no",
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=patience),
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+        ],
+    )
+    if found.distributed_type not in (*COPIES_OF_THE_MODEL, DistributedType.NO):
+        raise TrainingError(
+            f"training.launcher: {found.distributed_type.value} shares the model out over processes, which the trainer can't: "
+            "the base's weights are frozen, so set distributed_type to MULTI_GPU, and lower batch_size or set "
+            "gradient_checkpointing where memory is short"
+        )
+    return found
+
+
+def _counted(processes: int) -> str:
+    return f"{processes} process" if processes == 1 else f"{processes} processes"
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

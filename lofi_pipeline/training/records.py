@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     FINISHED = "finished"
     RESUMED = "resumed"
     STOPPED = "stopped"
+    FAILED = "failed"
 
 
 class TrainingEvent(Entity):
