@@ -6,6 +6,7 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ class CropReader:
 
     def __init__(self, root: DataRoot, tracks: list[EncodedTrack], preset: TrainingPreset) -> None:
         self.tracks = tracks
-        self._root = root
         self._preset = preset
+        self._inside = cache(root.inside)  # looks at each folder on the way
 
     def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
         """Crops of tracks, each with one of its captions.
@@ -60,7 +61,7 @@ class CropReader:
             track = self.tracks[index]
             bar = track.bar_frames if preset.crops_on_bars else None
             start = crop_offset(rng, track.frames, track.crop_frames, bar)
-            with safe_open(self._root.inside(track.latents), framework="numpy") as file:
+            with safe_open(self._inside(track.latents), framework="numpy") as file:
                 mean = file.get_slice("mean")[start : start + track.crop_frames]
                 std = file.get_slice("std")[start : start + track.crop_frames]
             latents = mean + std * rng.standard_normal(mean.shape, dtype=np.float32)
@@ -77,8 +78,8 @@ class CropReader:
         return crops
 
     def _condition(self, path: str) -> torch.Tensor:
-        with safe_open(self._root.inside(path), framework="pt") as file:
-            return file.get_tensor("condition")
+        with safe_open(self._inside(path), framework="numpy") as file:
+            return torch.from_numpy(file.get_tensor("condition"))
 
 
 def bucket_by_shape(crops: list[Crop]) -> list[list[Crop]]:
