@@ -21,6 +21,7 @@ from lofi_pipeline.training.encoded_file import write_encoded
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.loop import Trainer
 from lofi_pipeline.training.loss import Crop, CropReader
+from lofi_pipeline.training.memory import Shape
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack, TrainingJob
 from lofi_pipeline.training.sampling import Chosen, crop_frames
 
@@ -153,8 +154,17 @@ class MeasuredTrainer(Trainer):
         super().__init__(job, root, unused, _lineage(encoded, preset), lambda event: None)
         self.transformer.train()
 
-    def _load_and_encode(self, version: DatasetVersion) -> tuple[Any, EncodedDataset]:
-        return self._given
+    def _encode(self, version: DatasetVersion) -> EncodedDataset:
+        return self._given[1]
+
+    def _open_base(self) -> Any:
+        return self._given[0]
+
+    def _fixed_inputs(self) -> Any:
+        return self._given[0].condition_encoder
+
+    def _shape(self) -> Shape:
+        return Shape.of_transformer(self._given[0].transformer)
 
     def encode_each_time(self, encoder: Encoder, track: VersionTrack) -> None:
         """From now on each step encodes its crops."""

@@ -45,6 +45,7 @@ def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         base_name(config),
         config.training.preset,
         progress=log,
+        chunk_seconds=config.training.encode_chunk_seconds,
     )
     return _standing(version.dataset.hash, encoded.base_sha256, lambda: encoded).result()
 

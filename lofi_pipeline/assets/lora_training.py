@@ -48,9 +48,10 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         base_licence=base_licence(config),
         preset_name=settings.active,
         preset=settings.preset,
+        encode_chunk_seconds=settings.encode_chunk_seconds,
     )
     landed: dict[str, TrainingEvent] = {}
-    last = train_in_process(job, _follower(context, root, landed))
+    last = train_in_process(job, _follower(context, root, landed), launcher=settings.launcher)
     # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
     newest = max(landed.values(), key=lambda event: event.step, default=last)
     facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)

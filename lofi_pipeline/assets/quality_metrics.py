@@ -59,7 +59,9 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
     version = _version_of(root, read_record(folder))
-    found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
+    found = evaluate_checkpoint(
+        root, folder, version, base_name(config), config.evaluation, log, offload=config.training.offload
+    )
     plan = prune(root, config.retention)
     return _standing(root, folder, found.record, found.scores, lambda: (found.base, plan)).result()
 

@@ -37,7 +37,8 @@ def random_base(
 ) -> None:
     """Write a base model with random weights, to measure and to try with: it makes noise.
 
-    In diffusers layout, bfloat16: toy 55 MB, 2b 6 GB, xl 11 GB on disk, and as much memory while it is made.
+    In diffusers layout, bfloat16: toy 55 MB, 2b 6 GB, xl 11 GB on disk. It is made part by part: of 2b 3 GB are in memory at
+    a time, of xl 8 GB.
     """
     from lofi_pipeline.pretraining.random_base import write_random_base
 

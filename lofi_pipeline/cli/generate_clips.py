@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_pipeline.cli.generated_files import Names, file_format
-from lofi_pipeline.config import EvaluationSettings, load_config
+from lofi_pipeline.config import EvaluationSettings, Offload, load_config
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Entity, RecordError
 from lofi_pipeline.evaluation.prompts import STYLE_KEYSCALE, PromptSpec, no_words
 from lofi_pipeline.resources import base_name
@@ -147,7 +147,9 @@ def generate_to_files(root: DataRoot, wanted: Request) -> list[Made]:
     players += [folder.name] if folder else []
     names = Names(wanted.output, wanted.prompts, wanted.seeds, players)
     made: list[Made] = []
-    for player, clips in _played(base, folder, players, specs, settings, wanted.lora_scale):
+    for player, clips in _played(
+        base, folder, players, specs, settings, wanted.lora_scale, config.training.offload
+    ):
         for clip, target in zip(clips, names.of(player), strict=True):
             _write(clip, target, player)
             made.append(_made(clip, target, player, settings, wanted.lora_scale))
@@ -218,13 +220,15 @@ def _played(
     specs: list[PromptSpec],
     settings: EvaluationSettings,
     scale: float,
+    offload: Offload,
 ) -> list[tuple[str, list[Clip]]]:
     """The clips of each player: first the base alone where it is one, then with the checkpoint's LoRA."""
     from lofi_pipeline.evaluation.generate import generate
-    from lofi_pipeline.training.bases import load_base, pick_device
+    from lofi_pipeline.training.bases import pick_device
+    from lofi_pipeline.training.in_turn import open_base
     from lofi_pipeline.training.weights import LOADED_ADAPTER, load_checkpoint_into
 
-    pipeline: Any = load_base(base, device=pick_device())
+    pipeline: Any = open_base(base, device=pick_device(), offload=offload)
     played = [(BASE, generate(pipeline, specs, settings))] if BASE in players else []
     if folder is not None:
         load_checkpoint_into(pipeline, folder)

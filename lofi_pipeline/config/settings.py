@@ -217,6 +217,9 @@ def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
     return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION})
 
 
+Offload = Literal["auto", "always", "never"]
+
+
 class TrainingSettings(_Section):
     """The training presets, and the one in use."""
 
@@ -238,7 +241,30 @@ class TrainingSettings(_Section):
         default="prepend", description="Where it goes in a caption: before its tags, or behind them"
     )
     active: str = Field(default="nano", description="The preset in use")
+    encode_chunk_seconds: Seconds = Field(
+        default=30.0,
+        ge=5,
+        description="Audio that goes through the codec at once: 34 s of it take 4 GB beside ACE-Step's codec, 9 s a quarter",
+    )
+    offload: Offload = Field(
+        default="auto",
+        description="Whether scoring and generating have one part of the base in memory at a time: text encoder, transformer, "
+        "codec. auto: where there is no room for all of them",
+    )
+    launcher: Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)] = Field(
+        default=1,
+        description="How many GPUs, or processes on the CPU, train together; or the configuration file of an accelerate launch. "
+        "Each step trains batch_size tracks on each",
+    )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
+
+    @field_validator("launcher", mode="before")
+    @classmethod
+    def _number_or_file(cls, launcher: Any) -> Any:
+        if isinstance(launcher, bool):
+            raise ValueError(f"must be a number or a file, not {str(launcher).lower()}")
+        # An environment variable holds text
+        return int(launcher) if isinstance(launcher, str) and launcher.isdecimal() else launcher
 
     @model_validator(mode="after")
     def _active_exists(self) -> TrainingSettings:

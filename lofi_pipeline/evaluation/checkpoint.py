@@ -16,7 +16,7 @@ from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
 from lofi_pipeline.checkpoints.kept import changed_scores, remember_scores
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
-from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.config import EvaluationSettings, Offload
 from lofi_pipeline.entities import (
     SCORES_RECORD,
     BaseModelFacts,
@@ -41,7 +41,7 @@ from lofi_pipeline.evaluation.records import (
 )
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
 from lofi_pipeline.storage import DataRoot, locked
-from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.bases import describe_base, pick_device
 from lofi_pipeline.training.variants import suiting
 
 if TYPE_CHECKING:
@@ -61,9 +61,11 @@ class Evaluated:
 
 
 @lru_cache(maxsize=1)
-def _open_base(name: str, _sha256: str, device: str) -> AceStepPipeline:
+def _open_base(name: str, _sha256: str, device: str, offload: Offload) -> AceStepPipeline:
     """The base in this process: kept for the next checkpoint."""
-    return load_base(name, device=device)
+    from lofi_pipeline.training.in_turn import open_base
+
+    return open_base(name, device=device, offload=offload)
 
 
 @lru_cache(maxsize=1)
@@ -78,12 +80,14 @@ def evaluate_checkpoint(
     base_name: str,
     settings: EvaluationSettings,
     progress: Callable[[str], None] = lambda message: None,
+    *,
+    offload: Offload = "auto",
 ) -> Evaluated:
     """Score the checkpoint in `folder` against the validation split of `version`; the base too, where it was not.
 
     Scores that are on disk with exactly the key that new ones would have are returned as they are, unless they or the samples
     were changed since. Where the embedder alone is another, the samples that are there are scored again: nothing is generated,
-    and no weights are needed.
+    and no weights are needed. `offload`: whether one part of the base is in memory at a time, see training.offload.
 
     Raises:
         CheckpointError: its record cannot be read, or its weights do not load.
@@ -96,7 +100,7 @@ def evaluate_checkpoint(
     prompts = fixed_prompts(version, settings, trigger=record.lineage.trigger)
     embedder = _open_embedder(settings.model_dump_json())
     key = score_key(root, version, embedder, settings, prompts=prompts)
-    scoring = _Scoring(root, version, base_name, facts, embedder, settings, prompts, key, progress)
+    scoring = _Scoring(root, version, base_name, facts, embedder, settings, prompts, key, progress, offload)
     base = scoring.of_base()
     kept = _whole_scores(folder, record)
     if kept is not None and kept.key == key:
@@ -150,6 +154,7 @@ class _Scoring:
     prompts: list[PromptSpec]
     key: ScoreKey
     progress: Callable[[str], None]
+    offload: Offload
 
     def clips_of(self, former: Scores | None) -> list[Clip] | None:
         """The clips that were generated for former scores, where they can be scored again."""
@@ -197,7 +202,7 @@ class _Scoring:
             return scores
 
     def _open_base(self) -> AceStepPipeline:
-        return _open_base(self.base_name, self.facts.sha256, pick_device())
+        return _open_base(self.base_name, self.facts.sha256, pick_device(), self.offload)
 
     def _evaluate(
         self,

@@ -6,16 +6,18 @@ has to be fetched: prompts have other tokens than with the published one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 
-from lofi_pipeline.storage import commit_folder
-from lofi_pipeline.training.bases import NANO_FOLDER, quietly
+from lofi_pipeline.storage import commit_folder, write_json_atomic
+from lofi_pipeline.training.bases import NANO_FOLDER, PIPELINE_CLASS, quietly
 from lofi_pipeline.training.errors import BaseModelError, disk_faults
 
 SizeName = Literal["toy", "2b", "xl"]
@@ -155,23 +157,46 @@ def random_base(
 
     The weights follow from torch's seed.
     """
-    from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
-    from transformers import PreTrainedTokenizerFast
+    from diffusers import AceStepPipeline
 
-    size = SIZES[name]
-    vae = random_codec(size, device=device, dtype=vae_dtype or dtype)
-    encoder = random_condition_encoder(size, device=device, dtype=dtype)
-    encoder.silence_latent.copy_(_silence(vae))
-    return AceStepPipeline(
-        vae=vae,
-        text_encoder=random_text_encoder(size, device=device, dtype=dtype),
-        tokenizer=cast(
-            Any, PreTrainedTokenizerFast.from_pretrained(NANO_FOLDER / "tokenizer", local_files_only=True)
-        ),
-        transformer=random_transformer(size, device=device, dtype=dtype),
-        condition_encoder=encoder,
-        scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0),
-    )
+    parts = {part: make() for part, make in _makers(SIZES[name], device, dtype, vae_dtype or dtype).items()}
+    return AceStepPipeline(**parts)
+
+
+def _makers(
+    size: Size, device: str, dtype: torch.dtype, vae_dtype: torch.dtype
+) -> dict[str, Callable[[], Any]]:
+    """What makes each component, in the order in which they are made: the codec's silence goes into the condition encoder."""
+    silence: list[torch.Tensor] = []
+
+    def codec() -> Any:
+        made = random_codec(size, device=device, dtype=vae_dtype)
+        silence.append(_silence(made))
+        return made
+
+    def condition_encoder() -> Any:
+        encoder = random_condition_encoder(size, device=device, dtype=dtype)
+        encoder.silence_latent.copy_(silence[0])
+        return encoder
+
+    def tokenizer() -> Any:
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(NANO_FOLDER / "tokenizer", local_files_only=True)
+
+    def scheduler() -> Any:
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)
+
+    return {
+        "vae": codec,
+        "condition_encoder": condition_encoder,
+        "text_encoder": lambda: random_text_encoder(size, device=device, dtype=dtype),
+        "tokenizer": tokenizer,
+        "transformer": lambda: random_transformer(size, device=device, dtype=dtype),
+        "scheduler": scheduler,
+    }
 
 
 @torch.no_grad()
@@ -185,6 +210,8 @@ def _silence(vae: Any) -> torch.Tensor:
 def write_random_base(name: SizeName, folder: Path, *, seed: int = 0) -> Path:
     """Write a diffusers folder with weights in bfloat16 that follow from `seed`; it appears whole or not at all.
 
+    Component by component: the largest is all that is in memory.
+
     Raises:
         BaseModelError: the folder is there already.
         OSError: the disk is full, for one.
@@ -192,8 +219,16 @@ def write_random_base(name: SizeName, folder: Path, *, seed: int = 0) -> Path:
     if folder.exists():
         raise BaseModelError(f"{folder}: is there already; name a folder that is not, or remove it")
     torch.manual_seed(seed)
-    with quietly():
-        pipeline = random_base(name)
-        with commit_folder(folder) as temporary, disk_faults(folder):
-            pipeline.save_pretrained(temporary)
+    makers = _makers(SIZES[name], "cpu", torch.bfloat16, torch.bfloat16)
+    with quietly(), commit_folder(folder) as temporary, disk_faults(folder):
+        index = {}
+        for part, make in makers.items():
+            made = make()
+            made.save_pretrained(temporary / part)
+            index[part] = [type(made).__module__.split(".")[0], type(made).__name__]
+            del made
+            gc.collect()
+        index["condition_encoder"][0] = "ace_step"  # as diffusers names a class of the pipeline's own folder
+        facts = {"_class_name": PIPELINE_CLASS, "_diffusers_version": version("diffusers")}
+        write_json_atomic(temporary / "model_index.json", facts | index)
     return folder

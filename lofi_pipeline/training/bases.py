@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
 NANO = "nano"
 NANO_FOLDER = Path(lofi_pipeline.__file__).parent / "models" / "nano_base"
 PIPELINE_CLASS = "AceStepPipeline"
-ENCODERS = ("vae", "text_encoder", "tokenizer")
-"""The components that make latents and conditions, beside the condition encoder: it holds silence and no prompt, too."""
+CODEC = ("vae",)
+"""What makes latents."""
+PROMPT_READERS = ("text_encoder", "tokenizer", "condition_encoder")
+"""What makes conditions."""
+TRANSFORMER = ("transformer",)
+"""What is trained, and all that a LoRA is proved on."""
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
@@ -165,7 +170,7 @@ def rates_of(name: str, folder: Path) -> tuple[int, float]:
         codec = read_json(folder / "vae" / "config.json")
         rate = int(codec["sampling_rate"])
         return rate, rate / math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise BaseModelError(
             f"base model {name!r}: {folder}/vae/config.json is not readable ({error}); fetch the model again"
         ) from error
@@ -189,13 +194,17 @@ def shown_name(name: str) -> str:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that make the model: its index, and weights and configuration of the components the index names."""
-    index = read_json(folder / "model_index.json")
-    components = [key for key in index if not key.startswith("_") and (folder / key).is_dir()]
     found = {folder / "model_index.json"}
-    for component in components:
+    for component in components(folder):
         for pattern in MODEL_FILES:
             found.update(path for path in (folder / component).glob(pattern) if path.is_file())
     return sorted(found)
+
+
+def components(folder: Path) -> set[str]:
+    """The components that the model's index names and that are there."""
+    index = read_json(folder / "model_index.json")
+    return {key for key in index if not key.startswith("_") and (folder / key).is_dir()}
 
 
 def _hash_of(path: Path) -> str:
@@ -253,7 +262,7 @@ def load_base(
     device: str = "cpu",
     dtype: torch.dtype | None = None,
     vae_dtype: torch.dtype | None = None,
-    without: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> AceStepPipeline:
     """The base model, ready to use: eval mode, no progress bar, no gradients asked for.
 
@@ -262,7 +271,7 @@ def load_base(
         device: such as `cpu` or `cuda`.
         dtype: of the weights; by default float32 on the CPU and bfloat16 elsewhere.
         vae_dtype: another dtype for the codec alone, such as float32 to encode with.
-        without: components to leave out, such as ENCODERS where only the transformer has work to do: they cost memory.
+        only: the components that have work to do, such as TRANSFORMER; without it all of them. The others cost no memory.
 
     Raises:
         BaseModelError: not there, not an AceStepPipeline, or without safetensors weights.
@@ -285,15 +294,43 @@ def load_base(
                 dtype=types,
                 use_safetensors=True,
                 local_files_only=True,
-                **dict.fromkeys(without),
+                **dict.fromkeys(components(folder) - set(only) if only else ()),
             )
     except Exception as error:  # whatever is wrong in there, the user needs the base's name and what to do
         raise BaseModelError(
             f"base model {name!r}: {folder} does not load ({type(error).__name__}: {error}); it must hold an "
             f"{PIPELINE_CLASS} with safetensors weights: fetch it again"
         ) from error
+    pipeline.sample_rate, pipeline.latents_per_second = rates_of(name, folder)  # known without the codec, too
     pipeline.set_progress_bar_config(disable=True)
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):
             component.eval().requires_grad_(False)
     return pipeline.to(device)
+
+
+@dataclass(frozen=True)
+class FixedInputs:
+    """What the transformer is given in place of a prompt and of music to continue, by the names of the condition encoder."""
+
+    null_condition_emb: torch.Tensor  # [1, 1, width]
+    silence_latent: torch.Tensor  # [1, frames, channels]
+
+
+def read_fixed_inputs(name: str, dtype: torch.dtype) -> FixedInputs:
+    """Out of the condition encoder's file, in the precision that the encoder would be loaded in, which costs a gigabyte.
+
+    Raises:
+        BaseModelError: they are not there.
+    """
+    from safetensors import safe_open
+
+    folder = base_folder(name) / "condition_encoder"
+    found: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            wanted = {field.name for field in fields(FixedInputs)} & set(file.keys())
+            found |= {key: file.get_tensor(key).to(dtype) for key in wanted}
+    if missing := [field.name for field in fields(FixedInputs) if field.name not in found]:
+        raise BaseModelError(f"base model {name!r}: {folder} holds no {missing[0]}; fetch the model again")
+    return FixedInputs(**found)

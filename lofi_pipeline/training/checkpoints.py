@@ -25,7 +25,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
-from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.bases import TRANSFORMER, describe_base, load_base, pick_device
 from lofi_pipeline.training.comfyui import comfyui_file, write_for_comfyui
 from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
@@ -93,8 +93,10 @@ class Base:
 
     @property
     def pipeline(self) -> AceStepPipeline:
-        """The base, loaded."""
-        self._pipeline = self._pipeline or load_base(self.name, device=pick_device(self.device))
+        """The base's transformer, loaded: a LoRA is on nothing else."""
+        self._pipeline = self._pipeline or load_base(
+            self.name, device=pick_device(self.device), only=TRANSFORMER
+        )
         return self._pipeline
 
 

@@ -7,10 +7,10 @@ through the base model is in encoder.py.
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,16 @@ import torch
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, VersionTrack
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json, replacing
-from lofi_pipeline.training.bases import base_folder, describe_base, load_base, pick_device
+from lofi_pipeline.training.bases import (
+    CODEC,
+    PROMPT_READERS,
+    base_folder,
+    describe_base,
+    load_base,
+    pick_device,
+)
 from lofi_pipeline.training.captions import captions_of
+from lofi_pipeline.training.device import device_faults
 from lofi_pipeline.training.encoded_file import (
     CONDITION,
     ENCODER_VERSION,
@@ -29,7 +37,7 @@ from lofi_pipeline.training.encoded_file import (
     encoded_shape,
     write_encoded,
 )
-from lofi_pipeline.training.encoder import Encoder
+from lofi_pipeline.training.encoder import CHUNK_SECONDS, SHORTEST_CHUNK_SECONDS, Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
@@ -98,29 +106,49 @@ class _Cache:
 
 @dataclass
 class _LazyEncoder:
-    """The base model's encoder; the model is loaded when the first track needs it."""
+    """The base model's encoder. Only the part that is at work is in memory: the codec, or what reads prompts."""
 
     base_name: str
     device: str
-    pipeline: AceStepPipeline | None
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        if self.pipeline is None:
-            device = pick_device(self.device)
-            self.pipeline = load_base(
-                self.base_name, device=device, vae_dtype=torch.float32, without=("transformer",)
-            )
-        return Encoder(self.pipeline)
+    chunk_seconds: float
+    given: AceStepPipeline | None
+    _part: tuple[str, ...] = ()
+    _loaded: Encoder | None = None
 
     def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
         """mean and std of the codec's posterior, each float32 [frames, channels]."""
-        mean, std = self._encoder.latents(root.inside(track.track.audio_path), track.track.track_id)
+        path, track_id = root.inside(track.track.audio_path), track.track.track_id
+        with device_faults(lambda: self._advice):
+            mean, std = self._with(CODEC).latents(path, track_id)
         return {"mean": mean, "std": std}
 
     def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
         """condition, float32 [tokens, width]."""
-        return {"condition": self._encoder.condition(track, seconds)}
+        with device_faults(lambda: self._advice):
+            return {"condition": self._with(PROMPT_READERS).condition(track, seconds)}
+
+    @property
+    def _advice(self) -> str:
+        if self._part == CODEC and self.chunk_seconds > SHORTEST_CHUNK_SECONDS:
+            lower = max(SHORTEST_CHUNK_SECONDS, self.chunk_seconds / 2)
+            return f"Set training.encode_chunk_seconds to {lower:g} and run again; what is encoded already is kept"
+        return "Free memory, such as by ending what else runs there, and run again; what is encoded already is kept"
+
+    def release(self) -> None:
+        """Give back the memory of the part that is loaded."""
+        self._part, self._loaded = (), None
+        gc.collect()  # modules hold each other in circles
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _with(self, part: tuple[str, ...]) -> Encoder:
+        if self._loaded is None or self._part != part:
+            self.release()
+            pipeline = self.given or load_base(
+                self.base_name, device=pick_device(self.device), vae_dtype=torch.float32, only=part
+            )
+            self._part, self._loaded = part, Encoder(pipeline, self.chunk_seconds)
+        return self._loaded
 
 
 class _NoEncoder:
@@ -133,6 +161,9 @@ class _NoEncoder:
     def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
         """Raises: EncodingError, always."""
         raise EncodingError(f"{track.track.track_id}: its condition for {seconds} s is not in the cache")
+
+    def release(self) -> None:
+        """Nothing is loaded."""
 
 
 @dataclass
@@ -147,28 +178,36 @@ class _TrackEncoder:
     channels: int = 0
     """Of the latents, once a track was encoded."""
 
-    def encode(self, track: VersionTrack, captions: list[str]) -> EncodedTrack:
-        """Latents of the track and a condition for each caption, made where the cache does not hold them.
+    def frames(self, track: VersionTrack) -> int:
+        """How many latents a track has; they are made where the cache does not hold them.
 
         Raises:
             EncodingError: see `encode_dataset`.
         """
-        track_id, rate = track.track.track_id, self.cache.base.latents_per_second
         path = self.cache.latents(track.audio_sha256)
         shape = self.cache.ensure(path, LATENTS, lambda: self.model.latents(self.cache.root, track))
-        frames, self.channels = shape.length, shape.width
+        self.channels = shape.width
+        return shape.length
+
+    def track(self, track: VersionTrack, frames: int, captions: list[str]) -> EncodedTrack:
+        """The track with a condition for each caption; they are made where the cache does not hold them.
+
+        Raises:
+            EncodingError: see `encode_dataset`.
+        """
+        rate = self.cache.base.latents_per_second
         wanted = math.floor(self.crop_seconds * rate) // self.patch * self.patch
         length = crop_frames(frames, wanted, self.patch)
         if length == 0:
             raise EncodingError(
-                f"{track_id}: is shorter than one patch of the base model; take it out of its drop"
+                f"{track.track.track_id}: is shorter than one patch of the base model; take it out of its drop"
             )
         seconds = self.crop_seconds if length == wanted else round(length / rate, 3)
         worded = [track.model_copy(update={"prompt": caption}) for caption in captions]
         return EncodedTrack(
-            track_id=track_id,
+            track_id=track.track.track_id,
             split=track.track.split,
-            latents=self.cache.root.relative(path),
+            latents=self.cache.root.relative(self.cache.latents(track.audio_sha256)),
             frames=frames,
             crop_frames=length,
             bar_frames=60 / track.bpm * track.beats_in_a_bar * rate,
@@ -208,9 +247,12 @@ def encode_dataset(
     progress: Progress | None = None,
     *,
     device: str = "auto",
+    chunk_seconds: float = CHUNK_SECONDS,
     pipeline: AceStepPipeline | None = None,
 ) -> EncodedDataset:
     """Encode what is not in the cache yet, and say where everything lies.
+
+    All latents are made before the first condition: the codec is out of memory before what reads prompts comes.
 
     Args:
         version: the tracks, as they are hashed in the data set version.
@@ -218,6 +260,7 @@ def encode_dataset(
         base_name: nano, a hub id or a folder.
         preset: gives the crop length that conditions are encoded for, and how many captions a track has.
         progress: called with (tracks done, tracks in all, track id).
+        chunk_seconds: how much audio goes through the codec at once.
         pipeline: the base, when it is loaded already.
 
     Raises:
@@ -225,7 +268,8 @@ def encode_dataset(
         EncodingError: a track's audio cannot be decoded, is not what was hashed, or gives values that are not finite.
         TrainingError: see `captions_of`.
     """
-    return _encoded(version, root, base_name, preset, _LazyEncoder(base_name, device, pipeline), progress)
+    model = _LazyEncoder(base_name, device, chunk_seconds, pipeline)
+    return _encoded(version, root, base_name, preset, model, progress)
 
 
 def read_encoded(
@@ -251,11 +295,18 @@ def _encoded(
     encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name))
     captions = captions_of(root, version, preset.caption_variants, preset.trigger_in_captions)
     report = progress or (lambda done, total, track_id: None)
-    tracks: list[EncodedTrack] = []
-    for done, track in enumerate(version.tracks):
-        report(done, len(version.tracks), track.track.track_id)
-        tracks.append(encoder.encode(track, captions[track.track.track_id]))
-    if not tracks:
+    count = len(version.tracks)
+    if not count:
         raise EncodingError("the data set holds no track; add music to data/raw and build the data set again")
-    report(len(tracks), len(tracks), "")
+    # A track counts as half done with its latents
+    lengths: list[int] = []
+    for done, track in enumerate(version.tracks):
+        report(done // 2, count, track.track.track_id)
+        lengths.append(encoder.frames(track))
+    tracks: list[EncodedTrack] = []
+    for done, (track, frames) in enumerate(zip(version.tracks, lengths, strict=True)):
+        report((count + done) // 2, count, track.track.track_id)
+        tracks.append(encoder.track(track, frames, captions[track.track.track_id]))
+    model.release()
+    report(count, count, "")
     return encoder.dataset(version, tracks)

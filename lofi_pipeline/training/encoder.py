@@ -16,7 +16,8 @@ from lofi_pipeline.training.prompt_encoding import encode_prompt
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
-CHUNK_SECONDS = 30
+CHUNK_SECONDS = 30.0
+SHORTEST_CHUNK_SECONDS = 5.0
 CONTEXT_SECONDS = 2  # the codecs look less than half a second to either side
 TIMBRE_SECONDS = 30
 AUDIO_RATE = 48_000
@@ -24,10 +25,11 @@ MAX_SECONDS = 3600.0
 
 
 class Encoder:
-    """Latents and conditions of a loaded base model."""
+    """Latents and conditions of a loaded base model: for the one its codec must be loaded, for the other the rest."""
 
-    def __init__(self, pipeline: AceStepPipeline) -> None:
+    def __init__(self, pipeline: AceStepPipeline, chunk_seconds: float = CHUNK_SECONDS) -> None:
         self.pipeline = pipeline
+        self._chunk_seconds = chunk_seconds
         # Components are Any: diffusers types them by class, a base may bring its own codec.
         self.vae: Any = pipeline.vae
         self.condition_encoder: Any = pipeline.condition_encoder
@@ -68,7 +70,8 @@ class Encoder:
         rate = int(self.pipeline.sample_rate)
         hop = math.prod(self.vae.config.downsampling_ratios)
         frames = samples.shape[-1] // hop
-        chunk, context = (math.ceil(seconds * rate / hop) for seconds in (CHUNK_SECONDS, CONTEXT_SECONDS))
+        lengths = (self._chunk_seconds, CONTEXT_SECONDS)
+        chunk, context = (math.ceil(seconds * rate / hop) for seconds in lengths)
         means, stds = [], []
         for start in range(0, frames, chunk):
             left, right = max(0, start - context), min(frames, start + chunk + context)

@@ -16,37 +16,64 @@ from lofi_pipeline.storage import write_json_atomic
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
 
+TRAINING = ("-m", "lofi_pipeline.training.run")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
+ACCELERATE = ("-m", "accelerate.commands.launch", "--config_file")
+
+
+def command_of(launcher: int | str) -> tuple[str, ...]:
+    """The command of a training process, or of what starts several of them: see training.launcher.
+
+    Raises:
+        TrainingError: there is no such configuration file.
+    """
+    if launcher == 1:
+        return (sys.executable, *TRAINING)
+    if isinstance(launcher, int):
+        return (sys.executable, *TORCHRUN, str(launcher), *TRAINING)
+    file = Path(launcher).expanduser()
+    if not file.is_file():
+        raise TrainingError(
+            f"training.launcher: {file}: no such file; give the number of GPUs, or the file that `accelerate config "
+            "--config_file FILE` writes"
+        )
+    return (sys.executable, *ACCELERATE, str(file.resolve()), *TRAINING)
+
 
 def train_in_process(
     job: TrainingJob,
     on_event: Callable[[TrainingEvent], None],
     *,
-    command: tuple[str, ...] = (sys.executable, "-m", "lofi_pipeline.training.run"),
+    launcher: int | str = 1,
 ) -> TrainingEvent:
-    """Train in a process of its own and call `on_event` with each event; returns the last one.
+    """Train in a process of its own, or several, and call `on_event` with each event; returns the last one.
 
-    The process ends when this one does, however it ends; when this call is interrupted it is asked to keep
-    its state first. `command` may be an `accelerate launch ... -m lofi_pipeline.training.run` for several
-    GPUs.
+    They end when this one does, however it ends; when this call is interrupted they are asked to keep their state first.
 
     Raises:
-        TrainingError: the process failed, or stopped before the end; with its last lines.
+        TrainingError: the process failed, with its own sentence or its last lines, or stopped before the end.
     """
-    last = None
+    command = command_of(launcher)
+    last = failure = None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         write_json_atomic(path, job)
         with child_process([*command, "--job", str(path), "--end-with-parent"]) as child:
             for line in child.messages:
                 try:
-                    last = TrainingEvent.model_validate_json(line)
+                    event = TrainingEvent.model_validate_json(line)
                 except ValidationError:
                     child.last_words.append(line.rstrip())
                     continue
+                if event.kind is EventKind.FAILED:  # the first process that fails takes the others with it
+                    failure = failure or event.message
+                    continue
+                last = event
                 on_event(last)
             code = child.process.wait()
     if code != 0:
-        raise TrainingError("\n".join(child.last_words) or f"the training process ended with code {code}")
+        words = failure or "\n".join(child.last_words)
+        raise TrainingError(words or f"the training process ended with code {code}")
     if last is None or last.kind is not EventKind.FINISHED:
         raise TrainingError("training was stopped before its end; run again to go on from where it stopped")
     return last

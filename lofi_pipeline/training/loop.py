@@ -1,6 +1,6 @@
 """The LoRA training loop on accelerate: exact to resume, never saving what is not finite.
 
-Nothing random has state: crop, timestep, noise and dropout follow from (seed, step, rank), the learning rate from the step.
+Nothing random has state: crop, timestep, noise and dropout follow from (seed, step), the learning rate from the step.
 So adapter, AdamW's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in loss.py,
 the process around the loop in run.py.
 """
@@ -12,21 +12,33 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, InitProcessGroupKwargs
 
 from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import ENCODERS, load_base, pick_device, torch_threads
+from lofi_pipeline.training.bases import (
+    TRANSFORMER,
+    FixedInputs,
+    base_folder,
+    load_base,
+    pick_device,
+    read_fixed_inputs,
+    torch_threads,
+)
 from lofi_pipeline.training.checkpoints import commit_checkpoint
+from lofi_pipeline.training.device import TrainingMemory
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.lineage import last_step
 from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
+from lofi_pipeline.training.memory import Shape
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
@@ -46,6 +58,8 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 1.0
 FINAL_LEARNING_RATE = 0.01
+ENCODING_TIME = timedelta(days=2)
+COPIES_OF_THE_MODEL = (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 
 Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
@@ -79,43 +93,63 @@ class Trainer:
         self.device = pick_device(job.device)
         self.end = last_step(lineage)
         prepare_process(self.device)
-        self.accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="no")
+        self.accelerator = _accelerator(job, self.device)
         self._emit = emit
-        self.state = TrainingState(lineage=lineage.lineage, step=0)
-        self.pipeline, self.encoded = self._load_and_encode(version)
-        self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
-        self.pipeline.register_modules(condition_encoder=None)  # silence was all that was wanted of it
+        processes = self.accelerator.num_processes
+        self.state = TrainingState(lineage=lineage.lineage, step=0, processes=processes)
+        self.encoded = self._encode(version)
+        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
+        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
+        self._plan = self._batch_plan()
+        self.memory = TrainingMemory(self._shape(), job, self._plan.shapes, self.device)
+        with self.memory.faults_in_words(lambda: self.state.step):
+            self._load()
+
+    def _load(self) -> None:
+        """What a step needs on the device."""
+        self.pipeline = self._open_base()
+        self.flow = FlowMatching(self._fixed_inputs(), self.preset, str(self.accelerator.device))
         self.transformer: Any = self.pipeline.transformer
         self.parameters = add_adapter(self.transformer, self.preset)
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
         if self.preset.gradient_checkpointing:
             self.transformer.enable_gradient_checkpointing()
         self.model, self.optimiser = self.accelerator.prepare(self.transformer, self._new_optimiser())
-        self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
-        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
-        self._plan = self._batch_plan()
         self._draws = ThreadPoolExecutor(1, thread_name_prefix="crops")
         self._next: tuple[int, Future[list[Crop]]] | None = None
 
-    def _load_and_encode(self, version: DatasetVersion) -> tuple[AceStepPipeline, EncodedDataset]:
-        """What is trained on of the base model, and the data set; among several processes the main one encodes first.
+    def _encode(self, version: DatasetVersion) -> EncodedDataset:
+        """The data set; among several processes the main one encodes first.
 
-        Codec and text encoder are loaded only where something is not in the cache yet, and gone before the transformer comes.
+        What encodes is loaded only where something is not in the cache yet, and gone before the transformer comes.
         """
-        main, device = self.accelerator.is_main_process, str(self.accelerator.device)
+        main = self.accelerator.is_main_process
         with self.accelerator.main_process_first():
-            encoded = encode_dataset(
+            return encode_dataset(
                 version,
                 self.root,
                 self.job.base,
                 self.preset,
                 self._log_encoding if main else None,
-                device=device,
+                device=str(self.accelerator.device),
+                chunk_seconds=self.job.encode_chunk_seconds,
             )
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-        dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
-        return load_base(self.job.base, device=device, dtype=dtype, without=ENCODERS), encoded
+
+    def _open_base(self) -> AceStepPipeline:
+        """The base with its transformer alone."""
+        device = str(self.accelerator.device)
+        return load_base(self.job.base, device=device, dtype=self._dtype, only=TRANSFORMER)
+
+    def _shape(self) -> Shape:
+        return Shape.of_base(base_folder(self.job.base))
+
+    def _fixed_inputs(self) -> FixedInputs:
+        return read_fixed_inputs(self.job.base, self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of the base's weights."""
+        return torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
 
     def _new_optimiser(self) -> torch.optim.AdamW:
         return torch.optim.AdamW(
@@ -152,10 +186,21 @@ class Trainer:
         if point is None:
             self._event(EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}")
             return
+        self._refuse_other_processes(point.state)
         set_adapter_tensors(self.transformer, point.adapter)
         restore_optimiser(self._inner_optimiser, self.names, point.moments)
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
+
+    def _refuse_other_processes(self, state: TrainingState) -> None:
+        """On another number each step would see another number of tracks: another training under the same name."""
+        here = self.accelerator.num_processes
+        if state.step < self.end and state.processes != here:
+            raise TrainingError(
+                f"this training came to step {state.step} on {_counted(state.processes)}, and here is {_counted(here)}: each "
+                "step would see another number of tracks. Set training.launcher to what it was, or change the preset's "
+                "batch_size: that begins another training"
+            )
 
     @property
     def _inner_optimiser(self) -> torch.optim.Optimizer:
@@ -175,6 +220,10 @@ class Trainer:
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
                 log = stack.enter_context(path.open("a", encoding="utf-8"))
+            if self.state.step < self.end:
+                self._event(EventKind.PROGRESS, message=self.memory.planned())
+                stack.callback(lambda: self._event(EventKind.PROGRESS, message=self.memory.measured()))
+            stack.enter_context(self.memory.faults_in_words(lambda: self.state.step))
             if self.state.step == 0:
                 self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))
             self._steps(stop, log)
@@ -224,8 +273,9 @@ class Trainer:
         return float(asked) > 0
 
     def _draw(self, step: int) -> list[Crop]:
-        rank = self.accelerator.process_index
-        return self._training.draw(self._plan.chosen(step, rank), "train", self.preset.seed, step, rank)
+        # Of all processes together: what is random about a crop does not depend on how many share the work
+        crops = self._training.draw(self._plan.chosen(step), "train", self.preset.seed, step, 0)
+        return crops[self._plan.share(self.accelerator.process_index)]
 
     def _crops(self, step: int) -> list[Crop]:
         """The crops of a step; those of the next one are drawn while it is under way."""
@@ -346,6 +396,35 @@ class Trainer:
             self._refuse_non_finite()
             moments = optimiser_tensors(self._inner_optimiser, self.names)
             write_resume_snapshot(self.root, self.state, adapter_tensors(self.transformer), moments)
+
+
+def _accelerator(job: TrainingJob, device: str) -> Accelerator:
+    """One process, or one of several that train on copies of the model.
+
+    Raises:
+        TrainingError: the launcher shares the model out over processes.
+    """
+    # The first process may wait for another training, and encodes while the others wait for it
+    patience = timedelta(seconds=job.wait_seconds) + ENCODING_TIME
+    found = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="no",
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=patience),
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+        ],
+    )
+    if found.distributed_type not in (*COPIES_OF_THE_MODEL, DistributedType.NO):
+        raise TrainingError(
+            f"training.launcher: {found.distributed_type.value} shares the model out over processes, which the trainer can't: "
+            "the base's weights are frozen, so set distributed_type to MULTI_GPU, and lower batch_size or set "
+            "gradient_checkpointing where memory is short"
+        )
+    return found
+
+
+def _counted(processes: int) -> str:
+    return f"{processes} process" if processes == 1 else f"{processes} processes"
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

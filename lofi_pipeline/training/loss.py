@@ -6,7 +6,8 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,10 @@ from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.bases import FixedInputs
 from lofi_pipeline.training.records import EncodedTrack
 from lofi_pipeline.training.sampling import Chosen, crop_offset, generator, groups_of_equal_shape, timesteps
 from lofi_pipeline.training.weights import autocast
-
-if TYPE_CHECKING:
-    from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class CropReader:
 
     def __init__(self, root: DataRoot, tracks: list[EncodedTrack], preset: TrainingPreset) -> None:
         self.tracks = tracks
-        self._root = root
         self._preset = preset
+        self._inside = cache(root.inside)  # looks at each folder on the way
 
     def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
         """Crops of tracks, each with one of its captions.
@@ -62,7 +61,7 @@ class CropReader:
             track = self.tracks[index]
             bar = track.bar_frames if preset.crops_on_bars else None
             start = crop_offset(rng, track.frames, track.crop_frames, bar)
-            with safe_open(self._root.inside(track.latents), framework="numpy") as file:
+            with safe_open(self._inside(track.latents), framework="numpy") as file:
                 mean = file.get_slice("mean")[start : start + track.crop_frames]
                 std = file.get_slice("std")[start : start + track.crop_frames]
             latents = mean + std * rng.standard_normal(mean.shape, dtype=np.float32)
@@ -79,8 +78,8 @@ class CropReader:
         return crops
 
     def _condition(self, path: str) -> torch.Tensor:
-        with safe_open(self._root.inside(path), framework="pt") as file:
-            return file.get_tensor("condition")
+        with safe_open(self._inside(path), framework="numpy") as file:
+            return torch.from_numpy(file.get_tensor("condition"))
 
 
 def bucket_by_shape(crops: list[Crop]) -> list[list[Crop]]:
@@ -98,10 +97,9 @@ class FlowMatching:
     x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in float32.
     """
 
-    def __init__(self, pipeline: AceStepPipeline, preset: TrainingPreset, device: str) -> None:
-        encoder: Any = pipeline.condition_encoder
-        self._null = encoder.null_condition_emb.detach().float().to(device)
-        self._silence = encoder.silence_latent.detach().float().to(device)
+    def __init__(self, fixed: FixedInputs, preset: TrainingPreset, device: str) -> None:
+        self._null = fixed.null_condition_emb.detach().float().to(device)
+        self._silence = fixed.silence_latent.detach().float().to(device)
         self._preset = preset
         self._device = device
 

@@ -25,6 +25,9 @@ class TrainingJob(Entity):
     preset_name: str
     preset: TrainingPreset
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    encode_chunk_seconds: float = Field(
+        default=30.0, gt=0, description="Audio that goes through the codec at once"
+    )
     max_bad_steps: int = Field(
         default=20, ge=1, description="Non-finite steps in a row before training stops"
     )
@@ -46,6 +49,7 @@ class EventKind(StrEnum):
     FINISHED = "finished"
     RESUMED = "resumed"
     STOPPED = "stopped"
+    FAILED = "failed"
 
 
 class TrainingEvent(Entity):

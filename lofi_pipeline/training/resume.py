@@ -46,6 +46,9 @@ class TrainingState(Entity):
     skipped_in_a_row: int = Field(default=0, ge=0)
     loss_sum: float = Field(default=0.0, description="Of the finite steps since the last checkpoint")
     loss_count: int = Field(default=0, ge=0)
+    processes: int = Field(
+        default=1, ge=1, exclude_if=lambda count: count == 1, description="How many trained together"
+    )
 
 
 class SnapshotState(Entity):

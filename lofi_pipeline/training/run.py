@@ -2,8 +2,8 @@
 
 Standard output carries one TrainingEvent in JSON a line and nothing else; standard error a progress bar when
 it is a terminal, and whatever libraries have to say. Exit code 0: trained to the end (or stopped when asked
-to), 1: an error, its sentence last on standard error. SIGTERM or SIGINT: the state is kept and the process
-ends.
+to), 1: an error, its sentence last on standard error and in the last event. SIGTERM or SIGINT: the state is kept and the
+process ends. Several such processes that torchrun or accelerate started train together: the first one tells and writes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -162,14 +162,25 @@ def main() -> int:
     if arguments.end_with_parent:
         end_with_parent()
     stop = StopRequest()
+    job = None
     try:
         job = read_job(arguments.job)
         with Reporter(events) as reporter:
             train(job, reporter, stop)
     except (LofiError, OSError) as error:
         print(f"training failed: {in_words(error)}", file=sys.stderr)
+        if job:
+            _tell_failure(events, job, in_words(error))
         return 1
     return 0
+
+
+def _tell_failure(events: TextIO, job: TrainingJob, sentence: str) -> None:
+    """As the last event: of several processes, what starts them writes its own lines to standard error, too."""
+    event = TrainingEvent(kind=EventKind.FAILED, step=0, max_steps=job.preset.max_steps, message=sentence)
+    with suppress(OSError):  # whoever listened is gone
+        events.write(event.model_dump_json(exclude_none=True) + "\n")
+        events.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What a training step sees, as pure functions of (seed, step, rank): resuming needs no state of any loader.
+"""What a training step sees, as pure functions of (seed, step): resuming needs no state of any loader, and several processes
+see together what one would see alone.
 
 Each epoch is a permutation of the tracks, each with one of its captions. Within a window of at most one epoch the tracks are
 ordered by the shape of their crop and condition, so that batches need few groups of equal shape; then the window's batches
@@ -49,11 +50,14 @@ class BatchPlan:
         """Batches in a window: as many as an epoch fills, at least one, at most WINDOW_BATCHES."""
         return max(1, min(WINDOW_BATCHES, len(self.shapes) // self._global_batch))
 
-    def chosen(self, step: int, rank: int = 0) -> list[Chosen]:
-        """The `batch_size` tracks that `rank` trains on at `step`, each with one of its captions."""
+    def chosen(self, step: int) -> list[Chosen]:
+        """The tracks that all processes together train on at `step`, each with one of its captions."""
         window, place = divmod(step, self._window)
-        batch = _window_batches(self, window)[place]
-        return list(batch[rank * self.batch_size : (rank + 1) * self.batch_size])
+        return list(_window_batches(self, window)[place])
+
+    def share(self, rank: int) -> slice:
+        """The `batch_size` of them that are of one process."""
+        return slice(rank * self.batch_size, (rank + 1) * self.batch_size)
 
     def _at(self, position: int) -> Chosen:
         epoch, place = divmod(position, len(self.shapes))

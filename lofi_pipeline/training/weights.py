@@ -21,6 +21,7 @@ from lofi_pipeline.checkpoints.folder import PEFT_CONFIG, PEFT_FILE
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.config.layers import ACE_STEP_NAMES
 from lofi_pipeline.training.errors import TrainingError
+from lofi_pipeline.training.in_turn import bring_into_memory
 from lofi_pipeline.training.sampling import generator
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
     """
     name = adapter_name or LOADED_ADAPTER
     transformer: Any = pipeline.transformer
+    bring_into_memory(transformer)
     try:
         saved = read_adapter(folder)
         _require_fit(transformer, saved)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from lofi_pipeline.cli.app import app
+from lofi_pipeline.pretraining import random_base
 from lofi_pipeline.pretraining.random_base import (
     SIZES,
     random_codec,
@@ -53,6 +56,25 @@ def test_a_folder_that_is_there_is_left_alone(toy: Path):
     with pytest.raises(BaseModelError, match="is there already"):
         write_random_base("toy", toy)
     assert sorted(toy.rglob("*")) == before
+
+
+def test_it_is_written_with_one_part_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made: list[weakref.ref[Any]] = []
+
+    def watched(make: Callable[..., Any]) -> Callable[..., Any]:
+        def make_alone(*given: Any, **named: Any) -> Any:
+            assert not [part for part in made if part() is not None]
+            part = make(*given, **named)
+            made.append(weakref.ref(part))
+            return part
+
+        return make_alone
+
+    makers = ("random_codec", "random_condition_encoder", "random_text_encoder", "random_transformer")
+    for name in makers:
+        monkeypatch.setattr(random_base, name, watched(getattr(random_base, name)))
+    write_random_base("toy", tmp_path / "toy")
+    assert len(made) == len(makers)
 
 
 def test_the_sizes_are_those_that_are_published():

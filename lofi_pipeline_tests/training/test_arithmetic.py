@@ -40,7 +40,7 @@ def test_the_first_loss_is_the_mean_over_the_crops_of_the_first_step(
     plan = BatchPlan(shapes, preset.batch_size, preset.seed)
     crops = CropReader(root, tracks, preset).draw(plan.chosen(0), "train", preset.seed, 0, 0)
     assert len({crop.shape for crop in crops}) > 1  # more than one call of the transformer
-    flow = FlowMatching(pipeline, preset, "cpu")
+    flow = FlowMatching(pipeline.condition_encoder, preset, "cpu")
     with torch.inference_mode():
         losses = [float(flow.loss(pipeline.transformer, [crop])) for crop in crops]
     logged = read_training_log(training_log(undisturbed[0]))[1]

@@ -6,6 +6,7 @@ import inspect
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lofi_pipeline.styles import caption_variants, load_vocabulary
 from lofi_pipeline.training import captions as captions_module
 from lofi_pipeline.training import encoded_file
 from lofi_pipeline.training import encoder as encoder_module
-from lofi_pipeline.training.bases import load_base
+from lofi_pipeline.training.bases import CODEC, load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong, TrainingError
@@ -192,14 +193,24 @@ def test_the_longest_words_of_the_vocabulary_fit_into_a_prompt():
 
 
 def test_long_audio_is_encoded_in_chunks_without_seams(base: Path, monkeypatch: pytest.MonkeyPatch):
-    encoder = Encoder(load_base(str(base)))
+    codec = load_base(str(base), only=CODEC)
     samples = torch.from_numpy(
         np.random.default_rng(0).standard_normal((2, 48_000 * 4 + 77), "float32") * 0.1
     )
-    whole = encoder.posterior(samples)
-    monkeypatch.setattr(encoder_module, "CHUNK_SECONDS", 1)
+    encoder = Encoder(codec, chunk_seconds=1.0)
+    longest = 0
+
+    def spy(part: torch.Tensor) -> Any:
+        nonlocal longest
+        longest = max(longest, part.shape[-1])
+        return encode(part)
+
+    whole, encode = Encoder(codec).posterior(samples), encoder.vae.encode
     monkeypatch.setattr(encoder_module, "CONTEXT_SECONDS", 1)
-    for one, other in zip(whole, encoder.posterior(samples), strict=True):
+    monkeypatch.setattr(encoder.vae, "encode", spy)
+    parts = encoder.posterior(samples)
+    assert longest == 3 * 48_000  # the chunk, and a second to either side
+    for one, other in zip(whole, parts, strict=True):
         assert one.shape == (100, CHANNELS)
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
 from safetensors.torch import save_file
 
 from lofi_pipeline.entities import DatasetVersion, Split
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.bases import load_base
+from lofi_pipeline.training.bases import FixedInputs, load_base
 from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching
 from lofi_pipeline.training.records import EncodedCaption, EncodedTrack
 from lofi_pipeline_tests.training.toy import CHANNELS, toy_preset
@@ -43,9 +41,7 @@ class Questions:
 
 
 def flow() -> FlowMatching:
-    encoder = SimpleNamespace(null_condition_emb=NULL, silence_latent=SILENCE)
-    pipeline = cast(AceStepPipeline, SimpleNamespace(condition_encoder=encoder))
-    return FlowMatching(pipeline, toy_preset(), "cpu")
+    return FlowMatching(FixedInputs(NULL, SILENCE), toy_preset(), "cpu")
 
 
 def test_the_answer_is_noise_less_music_and_the_loss_its_mean_squared_error():
@@ -104,7 +100,7 @@ def test_the_context_is_what_the_pipeline_itself_gives(version: DatasetVersion, 
     one = Crop(
         latents, latents, 0.5, torch.zeros(TOKENS, pipeline.condition_encoder.config.hidden_size), False
     )
-    FlowMatching(pipeline, toy_preset(), "cpu").loss(transformer, [one])
+    FlowMatching(pipeline.condition_encoder, toy_preset(), "cpu").loss(transformer, [one])
     torch.testing.assert_close(transformer.asked["context_latents"], seen[0])
 
 

@@ -1,4 +1,4 @@
-"""What each step sees follows from seed, step and rank alone."""
+"""What each step sees follows from seed and step alone, and processes share it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def test_every_track_comes_equally_often(shapes: list, batch_size: int, world: i
     windows = 3 * len(shapes)  # whole windows that are whole epochs
     steps = windows * plan._window
     seen = Counter(
-        track for step in range(steps) for rank in range(world) for track, _ in plan.chosen(step, rank)
+        track
+        for step in range(steps)
+        for rank in range(world)
+        for track, _ in plan.chosen(step)[plan.share(rank)]
     )
     assert set(seen) == set(range(len(shapes)))
     assert len(set(seen.values())) == 1

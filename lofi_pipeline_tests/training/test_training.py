@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +28,7 @@ from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.loop import learning_rate
 from lofi_pipeline.training.records import EventKind, TrainingEvent
+from lofi_pipeline.training.run import train
 from lofi_pipeline.training.weights import DIFFUSERS_FILE, adapter_tensors, add_adapter, set_adapter_tensors
 from lofi_pipeline_tests.training.conftest import Train, job_for, run_job
 from lofi_pipeline_tests.training.toy import make_dataset, toy_preset
@@ -111,8 +115,6 @@ def test_killed_at_any_moment_it_ends_as_if_nothing_had_been(
 def test_asked_to_stop_it_keeps_its_state_and_goes_on_from_there(
     root: DataRoot, version: DatasetVersion, base: Path, undisturbed: Undisturbed
 ):
-    from lofi_pipeline.training.run import train
-
     job = job_for(root, version, base)
     events: list[TrainingEvent] = []
     asked = iter([False, False, True])
@@ -126,8 +128,6 @@ def test_asked_to_stop_it_keeps_its_state_and_goes_on_from_there(
 def test_captions_in_other_words_are_trained_and_resume_to_the_same_bits(
     root: DataRoot, version: DatasetVersion, base: Path, tmp_path: Path, undisturbed: Undisturbed
 ):
-    from lofi_pipeline.training.run import train
-
     whole = DataRoot(shutil.copytree(root.path, tmp_path / "whole"))
     preset = {"caption_variants": 3}
     run_job(job_for(whole, version, base, preset=preset))
@@ -232,24 +232,35 @@ def test_bf16_turbo_steps_checkpointed_gradients_and_short_tracks(base: Path, tm
     assert verify_checkpoint(root, found.folder, str(base)).is_valid
 
 
-def test_codec_and_text_encoder_are_loaded_without_the_transformer_and_only_where_something_is_to_be_encoded(
+def test_one_part_of_the_base_is_in_memory_at_a_time_and_none_that_has_nothing_to_do(
     root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
 ):
     loaded: list[set[str]] = []
+    alive: list[tuple[str, weakref.ref[Any]]] = []
+
+    def parts_in_memory() -> set[str]:
+        gc.collect()
+        return {name for name, part in alive if part() is not None}
 
     def spy(*given: object, **named: object):
+        assert parts_in_memory() == set(), "what was loaded before is still in memory"
         pipeline = load_base(*given, **named)  # pyright: ignore[reportArgumentType]
-        loaded.append({name for name, part in pipeline.components.items() if part is not None})
+        parts = {name: part for name, part in pipeline.components.items() if part is not None}
+        loaded.append(set(parts) - {"scheduler"})
+        alive.extend((name, weakref.ref(part)) for name, part in parts.items() if name != "scheduler")
         return pipeline
 
     for module in (encode, loop):
         monkeypatch.setattr(module, "load_base", spy)
-    trained_on = {"transformer", "condition_encoder", "scheduler"}
     run_job(job_for(root, version, base, preset={"max_steps": 2}))
-    assert loaded == [trained_on]
-    shutil.rmtree(root.cache)
-    run_job(job_for(root, version, base))
-    assert loaded[1:] == [{"vae", "text_encoder", "tokenizer", "condition_encoder", "scheduler"}, trained_on]
+    assert loaded == [{"transformer"}]  # everything is in the cache
+    for place in ("latents", "conditions"):
+        shutil.rmtree(root.cache / place)
+    seen: list[set[str]] = []
+    train(job_for(root, version, base), lambda event: None, lambda: bool(seen.append(parts_in_memory())))
+    readers = {"text_encoder", "tokenizer", "condition_encoder"}
+    assert loaded[1:] == [{"vae"}, readers, {"transformer"}]
+    assert seen and all(step == {"transformer"} for step in seen)
 
 
 def test_resume_is_strict(base: Path):

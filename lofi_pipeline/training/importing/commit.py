@@ -33,7 +33,7 @@ from lofi_pipeline.storage import (
     write_json_atomic,
 )
 from lofi_pipeline.training.bases import (
-    ENCODERS,
+    TRANSFORMER,
     base_folder,
     describe_base,
     load_base,
@@ -154,7 +154,7 @@ def _there_already(folder: Path) -> CheckpointRecord | None:
 
 
 def _commit(root: DataRoot, target: Path, lineage: Lineage, adapter: Adapter, base: str) -> CheckpointRecord:
-    pipeline = load_base(base, device=pick_device(), without=ENCODERS)
+    pipeline = load_base(base, device=pick_device(), only=TRANSFORMER)
     transformer: Any = pipeline.transformer
     attach_adapter(transformer, adapter.config())
     set_adapter_tensors(transformer, adapter.tensors)
