@@ -280,7 +280,7 @@ def load_base(
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
     # Diffusers takes a class of ours by its module path only when that module was imported before.
-    if "vae" not in without:
+    if not only or "vae" in only:
         import lofi_pipeline.training.nano.codec  # noqa: F401
 
     folder = base_folder(name)
