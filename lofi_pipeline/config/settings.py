@@ -6,36 +6,18 @@ How the files are found and read belongs in `files`; what is only an environment
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lofi_pipeline.config.section import Count, Decibels, Fraction, Positive, Seconds, Steps
+from lofi_pipeline.config.section import Section as _Section
+from lofi_pipeline.config.training_features import AdapterChoice, Objective, OptimiserChoice, WhenToStop
 from lofi_pipeline.entities import Entity, Publication
 from lofi_pipeline.storage import content_sha256
 
 PREFIX, DELIMITER = "LOFI_", "__"
-
-Decibels = Annotated[float, Field(json_schema_extra={"unit": "dB"})]
-Seconds = Annotated[float, Field(json_schema_extra={"unit": "s"})]
-Steps = Annotated[int, Field(ge=1, json_schema_extra={"unit": "steps"})]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Section(Entity):
-    """A section of the configuration: where a number is asked for, true is not 1."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_truth_values(cls, data: Any) -> Any:
-        given = data.items() if isinstance(data, dict) else ()
-        for name, value in given:
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field and field.annotation in (int, float):
-                raise ValueError(f"{name}: must be a number, not {str(value).lower()}")
-        return data
 
 
 class AudioSettings(_Section):
@@ -126,7 +108,7 @@ class IngestSettings(_Section):
     )
 
 
-class TrainingPreset(_Section):
+class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, WhenToStop):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")
@@ -159,10 +141,10 @@ class TrainingPreset(_Section):
     caption_variants: int = Field(
         default=0, ge=0, le=63, description="Other wordings of each training prompt, trained as often as it"
     )
-    timestep: Literal["logit_normal", "turbo8"] = Field(
+    timestep: Literal["logit_normal", "turbo8", "uniform"] = Field(
         default="logit_normal",
         description="Which noise levels are trained: logit_normal as ACE-Step 1.5 was; turbo8 only the eight that turbo models "
-        "generate with",
+        "generate with; uniform all alike",
     )
     timestep_mean: float = Field(
         default=-0.4,
@@ -179,6 +161,12 @@ class TrainingPreset(_Section):
     validation_batches: Annotated[int, Field(json_schema_extra={"unit": "batches"})] = Field(
         default=4, ge=1, description="Batches that the validation loss of a checkpoint is the mean of"
     )
+
+    @model_validator(mode="after")
+    def _one_average(self) -> TrainingPreset:
+        if self.optimizer == "schedule_free" and self.ema_decay:
+            raise ValueError("ema_decay: schedule_free averages the weights already; set one of the two")
+        return self
 
 
 TRAINER_VERSION = "1"

@@ -96,6 +96,18 @@ class CheckpointRecord(Entity):
         description="Files, scores and samples in the folder, as they were written; none in records of an earlier version",
     )
 
+    ended: str | None = Field(
+        default=None,
+        exclude_if=lambda why: why is None,
+        description="Why the training ended here, before max_steps; None: it did not",
+    )
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its training ended with it: early, or because no further interval fits."""
+        lineage = self.lineage
+        return bool(self.ended) or self.checkpoint.step + lineage.checkpoint_interval > lineage.max_steps
+
     @property
     def partition_key(self) -> str:
         """The Dagster partition of this checkpoint."""

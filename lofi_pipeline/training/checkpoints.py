@@ -6,7 +6,7 @@ What needs no weights to be loaded (records, the manifest, retention) is in chec
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.kept import kept_of, with_present_times
 from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint
-from lofi_pipeline.checkpoints.manifest import files_fault, read_record, set_aside, write_record
+from lofi_pipeline.checkpoints.manifest import (
+    RESUME_FOLDER,
+    files_fault,
+    read_record,
+    set_aside,
+    write_record,
+)
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
     BaseModelFacts,
@@ -25,6 +31,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
+from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
 from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
@@ -41,6 +48,7 @@ from lofi_pipeline.training.weights import (
     read_parity_check,
     take_parity_check,
     write_adapter,
+    write_diffusers_adapter,
     write_parity_check,
 )
 
@@ -106,12 +114,14 @@ def commit_checkpoint(
     moments: Tensors,
     loss: float | None,
     validation_loss: float | None,
+    averages: Averages | None = None,
 ) -> CheckpointRecord:
     """Write the live adapter at `state.step` as a checkpoint that becomes visible whole, or not at all.
 
     A checkpoint of this lineage that is there already is left alone: the same training gives the same weights. Another one
     is set aside. Before the rename the files are loaded as a second adapter, which must answer as the live one does.
-    `moments` are AdamW's by `<parameter>/<moment>`, `loss` is the mean since the checkpoint before.
+    `moments` are the optimiser's by `<parameter>/<moment>`, `loss` is the mean since the checkpoint before. With `averages` the
+    published ones of live weights and average are written, and the others into resume/.
 
     Raises:
         CheckpointError: what was written does not answer as the live adapter does.
@@ -127,13 +137,18 @@ def commit_checkpoint(
     with commit_folder(target) as folder:
         with disk_faults(folder):
             write_resume(folder, state, moments)
+            if averages and averages.beside:
+                with averages.not_published():
+                    (beside := folder / RESUME_FOLDER / averages.beside).mkdir()
+                    write_diffusers_adapter(beside, pipeline)
         not_finite = (
             f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
             f"of training.presets.{lineage.preset} and run again"
         )
-        write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
+        with averages.published() if averages else nullcontext():
+            write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
         losses = {"loss": loss, "validation_loss": validation_loss}
-        facts = losses | {"skipped_steps": state.skipped}
+        facts = losses | {"skipped_steps": state.skipped, "ended": state.ended}
         record = record_of_files(root, folder, lineage, state.step, facts)
         write_json_atomic(folder / CHECKPOINT_RECORD, record)
     enter_checkpoint(root, record)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lofi_pipeline.checkpoints.folder import read_checkpoint_folder
+from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.checkpoints.manifest import active_lineage
 from lofi_pipeline.config import TrainingPreset, config_hash
-from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage, checkpoint_id_of
+from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage
 from lofi_pipeline.storage import DataRoot, content_sha256
 from lofi_pipeline.training.errors import TrainingError
 
@@ -49,11 +49,10 @@ def last_step(lineage: Lineage) -> int:
 
 
 def last_checkpoint(root: DataRoot, lineage: Lineage) -> CheckpointRecord | None:
-    """The valid checkpoint at the end of a training; None where it did not come there, or another training is the active one."""
+    """The valid checkpoint that a training ended with; None where it did not come there, or another training is the active one."""
     active = active_lineage(root)
     if active is None or active.lineage != lineage.lineage:
         return None
-    folder = root.checkpoint(checkpoint_id_of(last_step(lineage)))
-    record = read_checkpoint_folder(root, folder).record
-    is_its = record is not None and record.lineage.lineage == lineage.lineage and record.checkpoint.is_valid
-    return record if is_its else None
+    records = [found.record for found in scan_checkpoints(root) if found.record]
+    its = [record for record in records if record.lineage.lineage == lineage.lineage]
+    return next((record for record in its if record.is_last and record.checkpoint.is_valid), None)

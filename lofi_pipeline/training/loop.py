@@ -1,8 +1,8 @@
 """The LoRA training loop on accelerate: exact to resume, never saving what is not finite.
 
 Nothing random has state: crop, timestep, noise and dropout follow from (seed, step, rank), the learning rate from the step.
-So adapter, AdamW's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in loss.py,
-the process around the loop in run.py.
+So adapter, the optimiser's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in
+loss.py, how it moves the weights in optimisers.py, what tells when to stop in held_out.py, the process around it in run.py.
 """
 
 from __future__ import annotations
@@ -16,28 +16,39 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import ENCODERS, load_base, pick_device, torch_threads
 from lofi_pipeline.training.checkpoints import commit_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
+from lofi_pipeline.training.held_out import HeldOut
 from lofi_pipeline.training.lineage import last_step
 from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
+from lofi_pipeline.training.optimisers import (
+    averaged,
+    begin,
+    learning_rate,
+    new_optimiser,
+    optimiser_tensors,
+    restore_optimiser,
+    take_step,
+)
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
     clear_resume_snapshot,
     find_resume_point,
-    optimiser_tensors,
-    restore_optimiser,
     write_resume_snapshot,
 )
 from lofi_pipeline.training.sampling import BatchPlan
-from lofi_pipeline.training.weights import adapter_tensors, add_adapter, set_adapter_tensors
+from lofi_pipeline.training.stopping import watch, why_to_end
+from lofi_pipeline.training.weights import adapter_tensors, add_adapter
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -45,20 +56,9 @@ if TYPE_CHECKING:
     from lofi_pipeline.entities import DatasetVersion
 
 PROGRESS_SECONDS = 1.0
-FINAL_LEARNING_RATE = 0.01
 
 Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
-
-
-def learning_rate(step: int, preset: TrainingPreset) -> float:
-    """Linear warm-up over min(warmup_steps, 10 % of max_steps), then a cosine down to 1 % at max_steps."""
-    warm = min(preset.warmup_steps, preset.max_steps // 10)
-    if step < warm:
-        return preset.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, preset.max_steps - warm)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-    return preset.learning_rate * (FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine)
 
 
 def prepare_process(device: str) -> None:
@@ -90,9 +90,14 @@ class Trainer:
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
         if self.preset.gradient_checkpointing:
             self.transformer.enable_gradient_checkpointing()
-        self.model, self.optimiser = self.accelerator.prepare(self.transformer, self._new_optimiser())
+        if self.preset.compile:
+            self.transformer.compile()
+        optimiser = new_optimiser(self.preset, self.parameters, self.device)
+        self.model, self.optimiser = self.accelerator.prepare(self.transformer, optimiser)
+        self.averages = Averages(self.transformer, self.parameters, self.preset)
         self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
-        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
+        validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
+        self._held_out = HeldOut(validation, self._training, self.flow, self.preset)
         self._plan = self._batch_plan()
         self._draws = ThreadPoolExecutor(1, thread_name_prefix="crops")
         self._next: tuple[int, Future[list[Crop]]] | None = None
@@ -117,21 +122,13 @@ class Trainer:
         dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
         return load_base(self.job.base, device=device, dtype=dtype, without=ENCODERS), encoded
 
-    def _new_optimiser(self) -> torch.optim.AdamW:
-        return torch.optim.AdamW(
-            self.parameters,
-            lr=self.preset.learning_rate,
-            weight_decay=self.preset.weight_decay,
-            fused=self.device != "cpu",
-        )
-
     def _batch_plan(self) -> BatchPlan:
         return BatchPlan(
             shapes=tuple(
                 tuple((track.crop_frames, caption.tokens) for caption in track.captions)
                 for track in self._training.tracks
             ),
-            batch_size=self.preset.batch_size,
+            batch_size=self.preset.batch_size * self.preset.gradient_accumulation,
             seed=self.preset.seed,
             world=self.accelerator.num_processes,
         )
@@ -152,8 +149,8 @@ class Trainer:
         if point is None:
             self._event(EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}")
             return
-        set_adapter_tensors(self.transformer, point.adapter)
-        restore_optimiser(self._inner_optimiser, self.names, point.moments)
+        self.averages.restore(point.adapter, point.average, point.state.counted)
+        restore_optimiser(self._inner_optimiser, self.names, point.moments, self.preset.optimizer)
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
 
@@ -176,19 +173,20 @@ class Trainer:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
                 log = stack.enter_context(path.open("a", encoding="utf-8"))
             if self.state.step == 0:
-                self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))
-            self._steps(stop, log)
-        if self.state.step >= self.end:
-            self._event(
-                EventKind.FINISHED,
-                message=f"{self.state.skipped} steps skipped" if self.state.skipped else "",
-            )
+                self._log(log, self._measured(LogEntry(step=0)))
+            begin(self._inner_optimiser)
+            if not self.state.ended:
+                self._steps(stop, log)
+        if self.state.ended or self.state.step >= self.end:
+            skipped = f"{self.state.skipped} steps skipped" if self.state.skipped else ""
+            why = f"ended early: {self.state.ended}" if self.state.ended else ""
+            self._event(EventKind.FINISHED, message="; ".join(filter(None, (skipped, why))))
 
     def _steps(self, stop: Stop, log: TextIO | None) -> None:
         began, first = time.monotonic(), self.state.step
         reported = saved = began
         self.transformer.train()
-        while self.state.step < self.end:
+        while self.state.step < self.end and not self.state.ended:
             loss = self._step()
             moment = time.monotonic()
             rate = (self.state.step - first) / (moment - began)
@@ -197,9 +195,7 @@ class Trainer:
             if loss is None:
                 self._report_skipped_step()
             if self.state.step % self.lineage.checkpoint_interval == 0:
-                entry = entry.model_copy(update={"validation_loss": self._validation_loss()})
-                self._log(log, entry)
-                self._commit_checkpoint(entry, rate)
+                self._checkpoint(entry, rate, log)
                 saved = moment
             else:
                 self._log(log, entry)
@@ -240,7 +236,7 @@ class Trainer:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
         step = self.state.step
         crops = self._crops(step)
-        groups = bucket_by_shape(crops)
+        groups = bucket_by_shape(crops, most=self.preset.batch_size)
         total = torch.zeros((), device=self.accelerator.device)
         for place, group in enumerate(groups, start=1):
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
@@ -252,9 +248,8 @@ class Trainer:
         loss: Any = self.accelerator.reduce(total, "mean")
         finite = bool(torch.isfinite(loss)) and (norm is None or math.isfinite(float(norm)))
         if finite:
-            for group in self._inner_optimiser.param_groups:
-                group["lr"] = learning_rate(step, self.preset)
-            self.optimiser.step()
+            take_step(self.optimiser, self.preset, step, self.device)
+            self.averages.update()
         self.optimiser.zero_grad(set_to_none=True)
         done = self.state.model_copy(update={"step": step + 1})
         if finite:
@@ -286,25 +281,31 @@ class Trainer:
                 f"Lower training.presets.{self.job.preset_name}.learning_rate and run again"
             )
 
-    @torch.inference_mode()
-    def _validation_loss(self) -> float | None:
-        """Loss on fixed crops of the validation split, with fixed noise and timesteps; None without such tracks."""
-        if not self._validation.tracks or not self.accelerator.is_main_process:
-            return None
-        self.transformer.eval()
-        sums = []
-        count = len(self._validation.tracks)
-        for batch in range(self.preset.validation_batches):
-            first = batch * self.preset.batch_size
-            chosen = [((first + place) % count, 0) for place in range(self.preset.batch_size)]
-            crops = self._validation.draw(chosen, "validation", self.preset.seed, batch, dropout=False)
-            sums += [
-                float(self.flow.loss(self.transformer, g)) * len(g) / len(crops)
-                for g in bucket_by_shape(crops)
-            ]
-        self.transformer.train()
-        loss = sum(sums) / self.preset.validation_batches
-        return loss if math.isfinite(loss) else None
+    def _measured(self, entry: LogEntry) -> LogEntry:
+        """The entry with the losses of held-out tracks, and whether that is better than before noted in the state."""
+        if self.accelerator.is_main_process:
+            with self.averages.published():
+                held_out, seen = self._held_out.by_band(self.transformer)
+                measured = {"validation_loss": self._held_out.validation_loss(self.transformer)}
+            if self.averages.beside:
+                with self.averages.not_published():
+                    measured["beside"] = self._held_out.validation_loss(self.transformer)
+            entry = entry.model_copy(update={**measured, "held_out": held_out, "seen": seen})
+        if self.preset.stop_on:
+            seen_by_all: list[LogEntry] = broadcast_object_list([entry])
+            so_far = watch(self.state.watch, seen_by_all[0], self.preset)
+            ended = why_to_end(so_far, self.preset) if self.state.step < self.end else None
+            update = {"watch": so_far, "ended": ended}
+            self.state = self.state.model_copy(update=update)
+        return entry
+
+    def _checkpoint(self, entry: LogEntry, rate: float, log: TextIO | None) -> None:
+        """Measure and commit. Nothing is compiled for it anew: a checkpoint asks otherwise than training does."""
+        eager = torch.compiler.set_stance("force_eager") if self.preset.compile else nullcontext()
+        with eager, averaged(self._inner_optimiser):
+            entry = self._measured(entry)
+            self._log(log, entry)
+            self._commit_checkpoint(entry, rate)
 
     def _log(self, log: TextIO | None, entry: LogEntry) -> None:
         if log:
@@ -320,9 +321,10 @@ class Trainer:
                 self.lineage,
                 self.pipeline,
                 state=self.state,
-                moments=optimiser_tensors(self._inner_optimiser, self.names),
+                moments=optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer),
                 loss=loss,
                 validation_loss=entry.validation_loss,
+                averages=self.averages,
             )
             clear_resume_snapshot(self.root)
             self._log_checkpoint(record, rate)
@@ -344,8 +346,9 @@ class Trainer:
         worth_it = self.state.step % self.lineage.checkpoint_interval and not self.state.skipped_in_a_row
         if self.accelerator.is_main_process and worth_it:
             self._refuse_non_finite()
-            moments = optimiser_tensors(self._inner_optimiser, self.names)
-            write_resume_snapshot(self.root, self.state, adapter_tensors(self.transformer), moments)
+            moments = optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer)
+            adapter, average = adapter_tensors(self.transformer), self.averages.tensors()
+            write_resume_snapshot(self.root, self.state, adapter, moments, average)
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

@@ -1,0 +1,217 @@
+"""What a preset can ask for beyond a plain LoRA: each does what it says, and resumes to the same bits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load
+
+from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
+from lofi_pipeline.checkpoints.manifest import scan_checkpoints
+from lofi_pipeline.entities import DatasetVersion
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training import optimisers
+from lofi_pipeline.training.bases import load_base
+from lofi_pipeline.training.checkpoints import verify_checkpoint
+from lofi_pipeline.training.errors import TrainingError
+from lofi_pipeline.training.records import EventKind
+from lofi_pipeline.training.run import train
+from lofi_pipeline.training.weights import DIFFUSERS_FILE, load_checkpoint_into, take_parity_check
+from lofi_pipeline_tests.training.conftest import Train, job_for, run_job
+from lofi_pipeline_tests.training.toy import toy_preset
+
+Undisturbed = tuple[DataRoot, list[Any]]
+FEATURES: dict[str, dict[str, Any]] = {
+    "uniform timesteps": {"timestep": "uniform"},
+    "cosmap": {"loss_weighting": "cosmap"},
+    "accumulated gradients": {"gradient_accumulation": 2},
+    "rsLoRA": {"adapter": "rslora"},
+    "DoRA": {"adapter": "dora"},
+    "other ranks": {"rank_pattern": {"cross_attn.to_q": 2}, "alpha_pattern": {"cross_attn.to_q": 16}},
+    "EMA": {"ema_decay": 0.9},
+    "EMA beside": {"ema_decay": 0.9, "ema_publish": False},
+    "8-bit AdamW": {"optimizer": "adamw_8bit"},
+    "Prodigy": {"optimizer": "prodigy", "learning_rate": 1.0},
+    "schedule-free": {"optimizer": "schedule_free"},
+}
+PACKAGES = {"adamw_8bit": "torchao", "prodigy": "prodigyopt", "schedule_free": "schedulefree"}
+
+
+def tensors_at(root: DataRoot, step: int) -> dict[str, torch.Tensor]:
+    """All tensors of a checkpoint, by file and name."""
+    folder = root.checkpoint(f"epoch=0-step={step}_lora")
+    files = [path for path in folder.rglob("*.safetensors") if path.name != "probe.safetensors"]
+    return {
+        f"{path.relative_to(folder)}: {name}": tensor
+        for path in files
+        for name, tensor in load(path.read_bytes()).items()
+    }
+
+
+def adapter_at(root: DataRoot, step: int, where: str = "") -> dict[str, torch.Tensor]:
+    folder = root.checkpoint(f"epoch=0-step={step}_lora") / where
+    return load((folder / DIFFUSERS_FILE).read_bytes())
+
+
+def differ(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
+    assert one.keys() == other.keys()
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_it_changes_the_weights_and_resumes_to_the_same_bits(
+    feature: str,
+    root: DataRoot,
+    version: DatasetVersion,
+    base: Path,
+    tmp_path: Path,
+    undisturbed: Undisturbed,
+):
+    preset = FEATURES[feature]
+    if package := PACKAGES.get(preset.get("optimizer", "")):
+        pytest.importorskip(package)
+    whole = DataRoot(shutil.copytree(root.path, tmp_path / "whole"))
+    run_job(job_for(whole, version, base, preset=preset))
+    job = job_for(root, version, base, preset=preset)
+    asked = iter([False, False, True])
+    train(job, lambda event: None, lambda: next(asked))
+    assert run_job(job)[0].step == 3
+    assert differ(tensors_at(root, 6), tensors_at(whole, 6)) == []
+    shutil.rmtree(root.checkpoint("epoch=0-step=6_lora"))
+    assert run_job(job)[0].step == 4
+    assert differ(tensors_at(root, 6), tensors_at(whole, 6)) == []
+    assert read_training_log(training_log(root)) == read_training_log(training_log(whole))
+    plain, found = adapter_at(undisturbed[0], 6), adapter_at(root, 6)
+    if feature == "EMA beside":  # what is published is what would have been
+        assert differ(plain, found) == []
+    else:
+        assert plain.keys() != found.keys() or any(
+            plain[name].shape != tensor.shape or not torch.equal(plain[name], tensor)
+            for name, tensor in found.items()
+        )
+    (*_, last) = scan_checkpoints(root)
+    assert verify_checkpoint(root, last.folder, str(base)).is_valid
+    record, before = last.record, scan_checkpoints(undisturbed[0])[-1].record
+    assert record and before and record.lineage.lineage != before.lineage.lineage
+
+
+def test_accumulated_gradients_are_those_of_the_larger_batch(
+    root: DataRoot, version: DatasetVersion, base: Path, tmp_path: Path
+):
+    at_once = DataRoot(shutil.copytree(root.path, tmp_path / "at once"))
+    run_job(job_for(at_once, version, base, preset={"batch_size": 4, "max_steps": 2}))
+    run_job(
+        job_for(root, version, base, preset={"batch_size": 1, "gradient_accumulation": 4, "max_steps": 2})
+    )
+    one, other = adapter_at(root, 2), adapter_at(at_once, 2)
+    losses = [[entry.loss for entry in read_training_log(training_log(it))[1:]] for it in (root, at_once)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, other[name], atol=1e-4), name
+
+
+def test_the_average_is_that_of_the_live_weights(run: Train, root: DataRoot):
+    """By hand: the average of the weights of steps 1 and 2, with the decay that diffusers documents, (1 + n) / (10 + n)."""
+    run(preset={"ema_decay": 0.9, "checkpoint_interval": 1, "max_steps": 3})
+    live = [adapter_at(root, step, "resume/live") for step in (1, 2, 3)]
+    average = live[0]  # the first step takes the weights as they are
+    for step in (2, 3):
+        decay = min(0.9, step / (9 + step))
+        average = {name: decay * average[name] + (1 - decay) * live[step - 1][name] for name in average}
+        published = adapter_at(root, step)
+        for name, tensor in published.items():
+            assert torch.allclose(tensor, average[name], atol=1e-6), (step, name)
+    log = read_training_log(training_log(root))
+    assert all(entry.beside is not None and entry.beside != entry.validation_loss for entry in log[2:])
+
+
+def test_the_weights_beside_the_published_ones_load_as_an_adapter_of_their_own(
+    run: Train, root: DataRoot, base: Path, undisturbed: Undisturbed
+):
+    """Without publishing the average, the live weights are those of a training without it; the average can be scored alike."""
+    run(preset={"ema_decay": 0.9, "ema_publish": False})
+    folder = root.checkpoint("epoch=0-step=6_lora")
+    pipeline = load_base(str(base))
+    load_checkpoint_into(pipeline, folder / "resume" / "ema")
+    answers = take_parity_check(pipeline.transformer)
+    assert not torch.equal(answers.with_adapter, answers.without)
+    assert differ(adapter_at(root, 6), adapter_at(undisturbed[0], 6)) == []
+
+
+def test_some_layers_have_a_rank_and_an_alpha_of_their_own(run: Train, root: DataRoot):
+    run(preset=FEATURES["other ranks"] | {"max_steps": 2})
+    ranks = {name: tensor.shape[0] for name, tensor in adapter_at(root, 2).items() if "lora_A" in name}
+    assert {rank for name, rank in ranks.items() if "cross_attn.to_q" in name} == {2}
+    assert {rank for name, rank in ranks.items() if "cross_attn.to_q" not in name} == {4}
+
+
+def test_an_optimiser_whose_package_is_absent_names_the_extra(run: Train, monkeypatch: pytest.MonkeyPatch):
+    absent = optimisers.Kind("prodigyopt_absent", "Prodigy", ())
+    monkeypatch.setitem(optimisers.KINDS, "prodigy", absent)
+    with pytest.raises(
+        TrainingError, match="prodigyopt_absent is not installed; install the extra `optimizers`"
+    ):
+        run(preset={"optimizer": "prodigy"})
+
+
+def test_two_averages_at_once_are_refused():
+    with pytest.raises(ValidationError, match="schedule_free averages the weights already"):
+        toy_preset(optimizer="schedule_free", ema_decay=0.9)
+
+
+def test_held_out_and_training_tracks_are_measured_by_band_at_every_checkpoint(undisturbed: Undisturbed):
+    log = read_training_log(training_log(undisturbed[0]))
+    measured = [entry for entry in log if entry.held_out]
+    assert [entry.step for entry in measured] == [0, 2, 4, 6]
+    first, last = measured[0], measured[-1]
+    assert first.held_out and first.seen and last.seen
+    assert len({first.held_out.high_noise, first.held_out.middle_noise, first.held_out.low_noise}) == 3
+    assert first.gap == pytest.approx(first.held_out.mean - first.seen.mean)
+    assert last.seen.mean < first.seen.mean, "it was trained on these"
+
+
+def test_training_ends_early_on_record_and_stays_ended(
+    root: DataRoot, version: DatasetVersion, base: Path, tmp_path: Path
+):
+    """With a margin that nothing can reach, two checkpoints are no better than the base."""
+    preset = {
+        "stop_on": "middle_noise",
+        "stop_patience": 2,
+        "stop_margin": 100,
+        "checkpoint_interval": 1,
+        "max_steps": 20,
+    }
+    whole = DataRoot(shutil.copytree(root.path, tmp_path / "whole"))
+    events = run_job(job_for(whole, version, base, preset=preset))
+    assert (events[-1].kind, events[-1].step) == (EventKind.FINISHED, 2)
+    assert "middle_noise was no better for 2 checkpoints in a row" in events[-1].message
+    records = [found.record for found in scan_checkpoints(whole)]
+    assert [bool(record.ended) for record in records if record] == [False, True]
+    again = run_job(job_for(whole, version, base, preset=preset))
+    assert [event.kind for event in again] == [EventKind.RESUMED, EventKind.FINISHED]
+    job = job_for(root, version, base, preset=preset)
+    train(job, lambda event: None, lambda: True)
+    assert [found.step for found in scan_checkpoints(root)] == [1]
+    assert run_job(job)[-1].step == 2
+    assert differ(tensors_at(root, 2), tensors_at(whole, 2)) == []
+
+
+def test_a_training_that_gets_better_goes_on(run: Train):
+    events = run(preset={"stop_on": "validation_loss", "stop_patience": 1})
+    assert (events[-1].kind, events[-1].step, events[-1].message) == (EventKind.FINISHED, 6, "")
+
+
+@pytest.mark.slow
+def test_a_compiled_transformer_trains_the_same_within_rounding(
+    root: DataRoot, version: DatasetVersion, base: Path, undisturbed: Undisturbed
+):
+    run_job(job_for(root, version, base, preset={"compile": True}))
+    losses = [
+        [entry.loss for entry in read_training_log(training_log(it))[1:]] for it in (root, undisturbed[0])
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
