@@ -13,7 +13,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from lofi_pipeline.config.section import Count, Decibels, Fraction, Positive, Seconds, Steps
 from lofi_pipeline.config.section import Section as _Section
-from lofi_pipeline.config.training_features import AdapterChoice, Objective, OptimiserChoice, WhenToStop
+from lofi_pipeline.config.training_features import (
+    AdapterChoice,
+    Objective,
+    OptimiserChoice,
+    Start,
+    WhenToStop,
+)
 from lofi_pipeline.entities import Entity, Publication
 from lofi_pipeline.storage import content_sha256
 
@@ -108,7 +114,7 @@ class IngestSettings(_Section):
     )
 
 
-class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, WhenToStop):
+class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, Start, WhenToStop):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")
@@ -173,13 +179,14 @@ TRAINER_VERSION = "1"
 """Raise it when the trainer makes other weights of the same settings."""
 
 
-def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
-    """Hash of all that decides the result beside the data set: preset, base weights, version of the trainer."""
+def config_hash(preset: TrainingPreset, base_sha256: str, start_sha256: str | None = None) -> str:
+    """Hash of all that decides the result beside the data set: preset, base weights, those it starts from, trainer's version."""
     # Without what is off: a setting that is added later makes no new lineage
     settings = preset.model_dump(
         mode="json", exclude=None if preset.caption_variants else {"caption_variants"}
     )
-    return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION})
+    start = {"start": start_sha256} if start_sha256 else {}
+    return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION, **start})
 
 
 class TrainingSettings(_Section):

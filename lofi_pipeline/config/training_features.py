@@ -73,6 +73,16 @@ class OptimiserChoice(Section):
     )
 
 
+class Start(Section):
+    """What is trained on, beside the base."""
+
+    start_from: Annotated[str, Field(pattern=r"^[0-9a-f]{8}-step[0-9]{6,}$")] | None = _optional(
+        None,
+        "Go on from the weights of this checkpoint of the data root, of a training here or imported, as lofi scores names it: "
+        "1a2b3c4d-step000240. The audit counts what it was trained on",
+    )
+
+
 class WhenToStop(Section):
     """Ending a training early, because it gets no better."""
 

@@ -71,6 +71,7 @@ from lofi_pipeline.entities.lineage import (
     Sample,
     ScoreKey,
     Scores,
+    StartedFrom,
 )
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
@@ -171,6 +172,7 @@ __all__ = [
     "SourceRow",
     "SourceType",
     "Split",
+    "StartedFrom",
     "Statement",
     "StereoFault",
     "StyleCategory",

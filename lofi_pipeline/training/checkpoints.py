@@ -62,6 +62,7 @@ __all__ = [
     "load_checkpoint_into",
     "record_of_files",
     "record_verification",
+    "require_answers_of",
     "verify_checkpoint",
     "write_proved_adapter",
 ]
@@ -201,9 +202,27 @@ def write_proved_adapter(
         raise NonFiniteTraining(not_finite)
     with disk_faults(folder):
         write_parity_check(folder, live)
-    weight: Any = pipeline.transformer.proj_in_conv.weight
-    tolerance = COMMIT_TOLERANCE.get(str(weight.dtype).removeprefix("torch."), TOLERANCE)
+    tolerance = COMMIT_TOLERANCE.get(_dtype(pipeline.transformer), TOLERANCE)
     _require_same_answers(live, _reloaded_beside_live(pipeline, folder), checkpoint_id, tolerance)
+
+
+def require_answers_of(folder: Path, transformer: Any, name: str) -> None:
+    """The live adapter, which was given the weights in `folder`, answers as they did where they were trained.
+
+    Raises:
+        CheckpointError: another kind, rank or alpha makes something else of them.
+    """
+    tolerance = COMMIT_TOLERANCE.get(_dtype(transformer), TOLERANCE)
+    error = read_parity_check(folder).error_of(take_parity_check(transformer))
+    if not error <= tolerance:
+        raise CheckpointError(
+            f"start_from {name}: its weights answer otherwise in this preset (error {error:.3g}; 0 is identical); set adapter, "
+            f"lora_rank, lora_alpha, rank_pattern and alpha_pattern to what {folder.name}/{PEFT_CONFIG} says"
+        )
+
+
+def _dtype(transformer: Any) -> str:
+    return str(transformer.proj_in_conv.weight.dtype).removeprefix("torch.")
 
 
 def record_of_files(

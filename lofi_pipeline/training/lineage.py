@@ -5,8 +5,8 @@ from __future__ import annotations
 from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.checkpoints.manifest import active_lineage
 from lofi_pipeline.config import TrainingPreset, config_hash
-from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage, StartedFrom
+from lofi_pipeline.storage import DataRoot, content_sha256, read_json
 from lofi_pipeline.training.errors import TrainingError
 
 
@@ -15,12 +15,34 @@ def lineage_hash(dataset_hash: str, configuration: str) -> str:
     return content_sha256({"dataset": dataset_hash, "config": configuration})
 
 
+def read_version(root: DataRoot, dataset_hash: str) -> DatasetVersion:
+    """The data set version of a training.
+
+    Raises:
+        TrainingError: not kept in this data root.
+    """
+    path = root.dataset_version(dataset_hash)
+    try:
+        return DatasetVersion.parse(read_json(path), where=str(path))
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"data set version {dataset_hash[:8]} is not in {root.metadata}/datasets; build it"
+        ) from error
+
+
 def lineage_of(
-    version: DatasetVersion, preset_name: str, preset: TrainingPreset, base: BaseModelFacts
+    version: DatasetVersion,
+    preset_name: str,
+    preset: TrainingPreset,
+    base: BaseModelFacts,
+    start: StartedFrom | None = None,
 ) -> Lineage:
-    """The lineage that training `preset` on `version` with `base` makes. The preset's name does not count."""
+    """The lineage that training `preset` on `version` with `base` makes, from `start` (see start.py) where it names one.
+
+    The preset's name does not count.
+    """
     dataset_hash = version.dataset.hash
-    configuration = config_hash(preset, base.sha256)
+    configuration = config_hash(preset, base.sha256, start.weights if start else None)
     return Lineage(
         dataset_hash=dataset_hash,
         config_hash=configuration,
@@ -30,6 +52,7 @@ def lineage_of(
         checkpoint_interval=preset.checkpoint_interval,
         max_steps=preset.max_steps,
         caption_variants=preset.caption_variants,
+        started_from=start,
     )
 
 

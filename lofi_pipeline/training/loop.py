@@ -24,7 +24,7 @@ from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import ENCODERS, load_base, pick_device, torch_threads
-from lofi_pipeline.training.checkpoints import commit_checkpoint
+from lofi_pipeline.training.checkpoints import commit_checkpoint, require_answers_of
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.held_out import HeldOut
@@ -47,8 +47,9 @@ from lofi_pipeline.training.resume import (
     write_resume_snapshot,
 )
 from lofi_pipeline.training.sampling import BatchPlan
+from lofi_pipeline.training.start import start_folder
 from lofi_pipeline.training.stopping import watch, why_to_end
-from lofi_pipeline.training.weights import adapter_tensors, add_adapter
+from lofi_pipeline.training.weights import adapter_tensors, add_adapter, read_adapter
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -147,7 +148,15 @@ class Trainer:
             self.root, self.lineage, lambda sentence: self._event(EventKind.PROGRESS, message=sentence)
         )
         if point is None:
-            self._event(EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}")
+            start = self.lineage.started_from
+            if start:
+                folder = start_folder(self.root, start)
+                self.averages.restore(read_adapter(folder), None, 0)
+                require_answers_of(folder, self.transformer, start.partition_key)
+            on = f", from {start.partition_key}" if start else ""
+            self._event(
+                EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}{on}"
+            )
             return
         self.averages.restore(point.adapter, point.average, point.state.counted)
         restore_optimiser(self._inner_optimiser, self.names, point.moments, self.preset.optimizer)

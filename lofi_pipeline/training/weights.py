@@ -83,8 +83,8 @@ def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
     wrong = sorted(set(have) ^ set(tensors)) or [n for n in have if have[n].shape != tensors[n].shape]
     if wrong:
         raise CheckpointError(
-            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]}; "
-            "resume with the preset and base of the checkpoint"
+            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]}; go on with the preset "
+            "and base of the checkpoint: adapter, lora_rank, rank_pattern and lora_targets decide which tensors there are"
         )
     set_peft_model_state_dict(transformer, tensors, adapter_name=LIVE_ADAPTER)
 
