@@ -51,6 +51,7 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         base_licence=base_licence(config),
         preset_name=settings.active,
         preset=settings.preset,
+        trackers=settings.trackers,
     )
     landed: dict[str, TrainingEvent] = {}
     last = train_in_process(job, _follower(context, root, landed))

@@ -203,6 +203,12 @@ class TrainingSettings(_Section):
     )
     active: str = Field(default="nano", description="The preset in use")
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
+        default=None,
+        exclude_if=lambda trackers: trackers is None,
+        description="Where losses are logged to as well, in cache/trackers/. Without it: TensorBoard, where it is installed; W&B "
+        "stays offline unless WANDB_MODE says otherwise",
+    )
 
     @model_validator(mode="after")
     def _active_exists(self) -> TrainingSettings:

@@ -49,6 +49,7 @@ from lofi_pipeline.training.resume import (
 from lofi_pipeline.training.sampling import BatchPlan
 from lofi_pipeline.training.start import start_folder
 from lofi_pipeline.training.stopping import watch, why_to_end
+from lofi_pipeline.training.trackers import Trackers, tracker_folder, wanted_trackers
 from lofi_pipeline.training.weights import adapter_tensors, add_adapter, read_adapter
 
 if TYPE_CHECKING:
@@ -80,8 +81,12 @@ class Trainer:
         self.device = pick_device(job.device)
         self.end = last_step(lineage)
         prepare_process(self.device)
-        self.accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="no")
+        trackers, tracked = wanted_trackers(job.trackers), tracker_folder(root, lineage)
+        self.accelerator = Accelerator(
+            cpu=self.device == "cpu", mixed_precision="no", log_with=trackers, project_dir=tracked
+        )
         self._emit = emit
+        self._trackers = Trackers(self.accelerator, tracked, trackers, self._say)
         self.state = TrainingState(lineage=lineage.lineage, step=0)
         self.pipeline, self.encoded = self._load_and_encode(version)
         self.flow = FlowMatching(self.pipeline, self.preset, str(self.accelerator.device))
@@ -138,15 +143,16 @@ class Trainer:
         if self.accelerator.is_main_process:
             self._emit(TrainingEvent(kind=kind, step=self.state.step, max_steps=self.end, **fields))
 
+    def _say(self, sentence: str) -> None:
+        self._event(EventKind.PROGRESS, message=sentence)
+
     def _log_encoding(self, done: int, total: int, track_id: str) -> None:
         if track_id and done and done % 50 == 0:
             self._event(EventKind.PROGRESS, message=f"encoding track {done + 1} of {total}")
 
     def resume(self) -> None:
         """Go on from the furthest whole state of this lineage, or begin."""
-        point = find_resume_point(
-            self.root, self.lineage, lambda sentence: self._event(EventKind.PROGRESS, message=sentence)
-        )
+        point = find_resume_point(self.root, self.lineage, self._say)
         if point is None:
             start = self.lineage.started_from
             if start:
@@ -177,6 +183,8 @@ class Trainer:
         path = training_log(self.root)
         with ExitStack() as stack:
             stack.callback(self._draws.shutdown)
+            self._trackers.open(self.state.step)
+            stack.callback(self._trackers.close)
             log: TextIO | None = None
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
@@ -319,6 +327,7 @@ class Trainer:
     def _log(self, log: TextIO | None, entry: LogEntry) -> None:
         if log:
             append(log, entry)
+        self._trackers.log(entry)
 
     def _commit_checkpoint(self, entry: LogEntry, rate: float) -> None:
         self._refuse_non_finite()

@@ -31,6 +31,10 @@ class TrainingJob(Entity):
     snapshot_minutes: float = Field(
         default=10.0, ge=0, description="How often state is kept between checkpoints"
     )
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
+        default=None,
+        description="Where losses are logged to as well; None: TensorBoard, where it is installed",
+    )
     wait_seconds: float = Field(
         default=86_400.0, ge=0, description="How long to wait for another training to end"
     )

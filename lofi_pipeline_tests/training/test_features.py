@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from pydantic import ValidationError
 from safetensors.torch import load
 
@@ -15,7 +16,7 @@ from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
 from lofi_pipeline.checkpoints.manifest import scan_checkpoints
 from lofi_pipeline.entities import DatasetVersion
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training import optimisers
+from lofi_pipeline.training import optimisers, trackers
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.errors import TrainingError
@@ -204,6 +205,45 @@ def test_training_ends_early_on_record_and_stays_ended(
 def test_a_training_that_gets_better_goes_on(run: Train):
     events = run(preset={"stop_on": "validation_loss", "stop_patience": 1})
     assert (events[-1].kind, events[-1].step, events[-1].message) == (EventKind.FINISHED, 6, "")
+
+
+def test_losses_go_to_trackers_without_a_network_and_a_tracker_that_fails_ends_no_training(
+    run: Train, root: DataRoot, monkeypatch: pytest.MonkeyPatch
+):
+    logged: dict[int, dict[str, float]] = {}
+    begun: list[dict[str, Any]] = []
+
+    def log(_self: Accelerator, values: dict[str, float], step: int) -> None:
+        logged[step] = values
+        if step == 5:
+            raise OSError("their disk is full")
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(
+        Accelerator, "init_trackers", lambda _self, _name, init_kwargs: begun.append(init_kwargs)
+    )
+    monkeypatch.setattr(Accelerator, "log", log)
+    events = run(trackers=["wandb"])
+    assert begun[0]["wandb"]["mode"] == "offline"
+    assert begun[0]["wandb"]["dir"].startswith(str(root.cache))
+    assert sorted(logged) == [0, 1, 2, 3, 4, 5]
+    own = {entry.step: entry for entry in read_training_log(training_log(root))}
+    assert logged[1]["loss"] == own[1].loss
+    assert logged[4]["held_out/low_noise"] == own[4].held_out.low_noise  # pyright: ignore[reportOptionalMemberAccess]
+    assert events[-1].kind is EventKind.FINISHED and events[-1].step == 6
+    assert any("nothing more is logged to wandb: their disk is full" in event.message for event in events)
+
+
+def test_tensorboard_is_logged_to_where_it_is_installed(run: Train, root: DataRoot):
+    pytest.importorskip("tensorboard")
+    run(preset={"max_steps": 2})
+    assert list((root.cache / "trackers").rglob("events.out.tfevents.*"))
+
+
+def test_a_tracker_that_is_not_installed_is_named(run: Train, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match="training.trackers: mlflow is not installed"):
+        run(trackers=["mlflow"])
 
 
 @pytest.mark.slow
