@@ -150,7 +150,17 @@ def training_facts(checkpoint: CheckpointFolder) -> TrainingFacts | None:
         steps=checkpoint.step,
         skipped_steps=checkpoint.record.skipped_steps,
         logged_steps=sum(0 < entry.step <= checkpoint.step for entry in log),
-        sentence=RESUMED,
+        sentence=" ".join(filter(None, (RESUMED, _prior(checkpoint.record.lineage)))),
+    )
+
+
+def _prior(lineage: Lineage) -> str:
+    """What the base itself gave to train on."""
+    if not lineage.prior_clips:
+        return ""
+    return (
+        f"{lineage.prior_clips} clips that {lineage.base.name} itself made were trained on as well, so that it forgets less: "
+        "metadata/prior/ holds their prompts and hashes. They are no tracks of the data set."
     )
 
 

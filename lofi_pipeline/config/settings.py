@@ -17,6 +17,7 @@ from lofi_pipeline.config.training_features import (
     AdapterChoice,
     Objective,
     OptimiserChoice,
+    PriorPreservation,
     Start,
     WhenToStop,
 )
@@ -114,7 +115,7 @@ class IngestSettings(_Section):
     )
 
 
-class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, Start, WhenToStop):
+class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservation, Start, WhenToStop):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")

@@ -83,6 +83,34 @@ class Start(Section):
     )
 
 
+class PriorPreservation(Section):
+    """Clips that the base makes of prompts of its own, trained on beside the music so that it forgets less."""
+
+    prior_clips: Annotated[int, Field(json_schema_extra={"unit": "clips"})] = _optional(
+        0, "How many, made once before training; 0: none. They are never counted as tracks", ge=0
+    )
+    prior_share: float = _optional(
+        0.2, "Share of all examples that are such clips: they come on top of the batch", gt=0, lt=1
+    )
+    prior_prompts: Annotated[tuple[str, ...], Field(min_length=1)] = _optional(
+        (
+            "rock, electric guitar, drums",
+            "classical, piano, slow",
+            "jazz trio, double bass, brushes",
+            "electronic dance music, synthesizer",
+            "folk, acoustic guitar",
+            "orchestral, strings, brass",
+        ),
+        "What they are made of, in turn: anything but the style that is trained",
+    )
+    prior_steps: Annotated[int, Field(json_schema_extra={"unit": "steps"})] = _optional(
+        32, "Steps from noise to such a clip", ge=1
+    )
+    prior_guidance: float = _optional(
+        4.0, "How strongly its prompt is followed; 1, as for turbo models: no guidance", ge=1
+    )
+
+
 class WhenToStop(Section):
     """Ending a training early, because it gets no better."""
 

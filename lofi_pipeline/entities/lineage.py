@@ -80,6 +80,12 @@ class Lineage(Entity):
         description="Of a LoRA that was trained elsewhere, whose data set nobody knows: dataset_hash is that of its weights",
     )
 
+    prior_clips: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda clips: clips == 0,
+        description="Clips made by the base that were trained on as well: metadata/prior/ holds what they are",
+    )
     started_from: StartedFrom | None = Field(
         default=None,
         exclude_if=lambda start: start is None,

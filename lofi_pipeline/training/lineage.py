@@ -52,6 +52,7 @@ def lineage_of(
         checkpoint_interval=preset.checkpoint_interval,
         max_steps=preset.max_steps,
         caption_variants=preset.caption_variants,
+        prior_clips=preset.prior_clips,
         started_from=start,
     )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +24,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import ENCODERS, load_base, pick_device, torch_threads
 from lofi_pipeline.training.checkpoints import commit_checkpoint, require_answers_of
+from lofi_pipeline.training.crops_ahead import CropsAhead
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
 from lofi_pipeline.training.held_out import HeldOut
@@ -39,6 +39,7 @@ from lofi_pipeline.training.optimisers import (
     restore_optimiser,
     take_step,
 )
+from lofi_pipeline.training.prior import Prior, make_prior
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
@@ -83,7 +84,7 @@ class Trainer:
         prepare_process(self.device)
         trackers, tracked = wanted_trackers(job.trackers), tracker_folder(root, lineage)
         self.accelerator = Accelerator(
-            cpu=self.device == "cpu", mixed_precision="no", log_with=trackers, project_dir=tracked
+            cpu=self.device == "cpu", mixed_precision="no", log_with=trackers or None, project_dir=tracked
         )
         self._emit = emit
         self._trackers = Trackers(self.accelerator, tracked, trackers, self._say)
@@ -105,8 +106,8 @@ class Trainer:
         validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
         self._held_out = HeldOut(validation, self._training, self.flow, self.preset)
         self._plan = self._batch_plan()
-        self._draws = ThreadPoolExecutor(1, thread_name_prefix="crops")
-        self._next: tuple[int, Future[list[Crop]]] | None = None
+        self._prior = self._make_prior()
+        self._crops = CropsAhead(self._draw, self.end)
 
     def _load_and_encode(self, version: DatasetVersion) -> tuple[AceStepPipeline, EncodedDataset]:
         """What is trained on of the base model, and the data set; among several processes the main one encodes first.
@@ -127,6 +128,12 @@ class Trainer:
             torch.cuda.empty_cache()
         dtype = torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
         return load_base(self.job.base, device=device, dtype=dtype, without=ENCODERS), encoded
+
+    def _make_prior(self) -> Prior | None:
+        """Clips of the base; among several processes the main one makes them first."""
+        with self.accelerator.main_process_first():
+            device = str(self.accelerator.device)
+            return make_prior(self.root, self.job.base, self.lineage.base, self.preset, device)
 
     def _batch_plan(self) -> BatchPlan:
         return BatchPlan(
@@ -182,7 +189,7 @@ class Trainer:
         self.resume()
         path = training_log(self.root)
         with ExitStack() as stack:
-            stack.callback(self._draws.shutdown)
+            stack.callback(self._crops.close)
             self._trackers.open(self.state.step)
             stack.callback(self._trackers.close)
             log: TextIO | None = None
@@ -238,21 +245,13 @@ class Trainer:
 
     def _draw(self, step: int) -> list[Crop]:
         rank = self.accelerator.process_index
-        return self._training.draw(self._plan.chosen(step, rank), "train", self.preset.seed, step, rank)
-
-    def _crops(self, step: int) -> list[Crop]:
-        """The crops of a step; those of the next one are drawn while it is under way."""
-        if self._next is None or self._next[0] != step:
-            self._next = step, self._draws.submit(self._draw, step)
-        crops = self._next[1].result()
-        if step + 1 < self.end:
-            self._next = step + 1, self._draws.submit(self._draw, step + 1)
-        return crops
+        crops = self._training.draw(self._plan.chosen(step, rank), "train", self.preset.seed, step, rank)
+        return crops + (self._prior.draw(step, rank) if self._prior else [])
 
     def _step(self) -> float | None:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
         step = self.state.step
-        crops = self._crops(step)
+        crops = self._crops.of(step)
         groups = bucket_by_shape(crops, most=self.preset.batch_size)
         total = torch.zeros((), device=self.accelerator.device)
         for place, group in enumerate(groups, start=1):

@@ -5,6 +5,7 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training.records import EncodedTrack
+from lofi_pipeline.training.records import EncodedClip
 from lofi_pipeline.training.sampling import Chosen, crop_offset, generator, groups_of_equal_shape, timesteps
 from lofi_pipeline.training.weights import autocast
 
@@ -42,7 +43,7 @@ class Crop:
 class CropReader:
     """Draws crops from the latent cache. All that is random follows from the key that is given."""
 
-    def __init__(self, root: DataRoot, tracks: list[EncodedTrack], preset: TrainingPreset) -> None:
+    def __init__(self, root: DataRoot, tracks: Sequence[EncodedClip], preset: TrainingPreset) -> None:
         self.tracks = tracks
         self._root = root
         self._preset = preset

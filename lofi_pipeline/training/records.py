@@ -74,13 +74,9 @@ class EncodedCaption(Entity):
     tokens: int = Field(ge=1)
 
 
-class EncodedTrack(Entity):
-    """One track as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or
-    tokens.
-    """
+class EncodedClip(Entity):
+    """Music as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
 
-    track_id: TrackId
-    split: Split
     latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
     frames: int = Field(ge=1)
     crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
@@ -88,6 +84,13 @@ class EncodedTrack(Entity):
         gt=0, description="Latent frames in a bar, of the tempo and metre in the prompt"
     )
     captions: list[EncodedCaption] = Field(min_length=1, description="Its prompt, then other wordings")
+
+
+class EncodedTrack(EncodedClip):
+    """One track as the trainer reads it."""
+
+    track_id: TrackId
+    split: Split
 
 
 class EncodedDataset(Entity):

@@ -15,11 +15,12 @@ from safetensors.torch import load
 from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
 from lofi_pipeline.checkpoints.manifest import scan_checkpoints
 from lofi_pipeline.entities import DatasetVersion
-from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.training import optimisers, trackers
-from lofi_pipeline.training.bases import load_base
+from lofi_pipeline.storage import DataRoot, read_json, write_json_atomic
+from lofi_pipeline.training import optimisers, prior, trackers
+from lofi_pipeline.training.bases import describe_base, load_base
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.errors import TrainingError
+from lofi_pipeline.training.prior import PriorClips, make_prior
 from lofi_pipeline.training.records import EventKind
 from lofi_pipeline.training.run import train
 from lofi_pipeline.training.weights import DIFFUSERS_FILE, load_checkpoint_into, take_parity_check
@@ -36,6 +37,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "other ranks": {"rank_pattern": {"cross_attn.to_q": 2}, "alpha_pattern": {"cross_attn.to_q": 16}},
     "EMA": {"ema_decay": 0.9},
     "EMA beside": {"ema_decay": 0.9, "ema_publish": False},
+    "prior preservation": {"prior_clips": 2, "prior_share": 0.5, "prior_steps": 2},
     "8-bit AdamW": {"optimizer": "adamw_8bit"},
     "Prodigy": {"optimizer": "prodigy", "learning_rate": 1.0},
     "schedule-free": {"optimizer": "schedule_free"},
@@ -158,6 +160,44 @@ def test_an_optimiser_whose_package_is_absent_names_the_extra(run: Train, monkey
         TrainingError, match="prodigyopt_absent is not installed; install the extra `optimizers`"
     ):
         run(preset={"optimizer": "prodigy"})
+
+
+def test_clips_of_the_base_are_made_once_kept_on_record_and_never_counted_as_tracks(
+    run: Train, root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
+):
+    preset = FEATURES["prior preservation"]
+    run(preset=preset)
+    (record,) = (root.metadata / "prior").glob("*.json")
+    kept = PriorClips.parse(read_json(record), where=record.name)
+    assert [clip.prompt for clip in kept.clips] == ["rock, electric guitar, drums", "classical, piano, slow"]
+    assert kept.clips[0].sha256 != kept.clips[1].sha256
+    lineage = scan_checkpoints(root)[0].record
+    assert lineage and lineage.lineage.prior_clips == 2
+    assert len(read_json(root.dataset_version(version.dataset.hash))["tracks"]) == 4
+    monkeypatch.setattr(prior, "_make", lambda *given: pytest.fail("made again"))
+    run(preset=preset | {"seed": 1})
+    monkeypatch.undo()
+    shutil.rmtree(root.cache / "prior")
+    run(preset=preset | {"seed": 2})
+    assert PriorClips.parse(read_json(record), where=record.name) == kept
+    shutil.rmtree(root.cache / "prior")
+    other = kept.clips[0].model_copy(update={"sha256": "0" * 64})
+    write_json_atomic(record, kept.model_copy(update={"clips": [other, kept.clips[1]]}))
+    with pytest.raises(TrainingError, match="are not those that were trained on"):
+        run(preset=preset | {"seed": 3})
+
+
+def test_the_share_of_clips_is_what_was_asked_for_beside_all_tracks_of_the_batch(
+    root: DataRoot, version: DatasetVersion, base: Path
+):
+    preset = toy_preset(prior_clips=2, prior_share=0.3, prior_steps=1, batch_size=4)
+    made = make_prior(root, str(base), describe_base(str(base)), preset, "cpu")
+    assert made
+    counts = [len(made.draw(step, 0)) for step in range(400)]
+    assert set(counts) == {1, 2}  # 4 x 0.3 / 0.7 = 1.71
+    assert sum(counts) / (sum(counts) + 4 * 400) == pytest.approx(0.3, abs=0.01)
+    assert [crop.shape for crop in made.draw(7, 0)] == [crop.shape for crop in made.draw(7, 0)]
+    assert all(crop.latents.shape[0] == 50 for crop in made.draw(7, 0))  # 2 s at 25 latents a second
 
 
 def test_two_averages_at_once_are_refused():
