@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from lofi_pipeline.checkpoints.loss_log import NoiseBands
+from lofi_pipeline.checkpoints.loss_log import LogEntry, NoiseBands
 from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
 
 BANDS = {"high_noise": 0.85, "middle_noise": 0.5, "low_noise": 0.15}
@@ -28,6 +29,18 @@ class HeldOut:
     training: CropReader
     flow: FlowMatching
     preset: TrainingPreset
+
+    def measured(self, entry: LogEntry, transformer: Any, averages: Averages) -> LogEntry:
+        """The entry with all of it, of the weights that are published; of those beside them the validation loss alone."""
+        beside = None
+        with averages.published():
+            held_out, seen = self.by_band(transformer)
+            loss = self.validation_loss(transformer)
+        if averages.beside:
+            with averages.not_published():
+                beside = self.validation_loss(transformer)
+        measured = {"validation_loss": loss, "held_out": held_out, "seen": seen, "beside": beside}
+        return entry.model_copy(update=measured)
 
     def validation_loss(self, transformer: Any) -> float | None:
         """The loss at the timesteps that are trained; None without validation tracks."""

@@ -300,13 +300,7 @@ class Trainer:
     def _measured(self, entry: LogEntry) -> LogEntry:
         """The entry with the losses of held-out tracks, and whether that is better than before noted in the state."""
         if self.accelerator.is_main_process:
-            with self.averages.published():
-                held_out, seen = self._held_out.by_band(self.transformer)
-                measured = {"validation_loss": self._held_out.validation_loss(self.transformer)}
-            if self.averages.beside:
-                with self.averages.not_published():
-                    measured["beside"] = self._held_out.validation_loss(self.transformer)
-            entry = entry.model_copy(update={**measured, "held_out": held_out, "seen": seen})
+            entry = self._held_out.measured(entry, self.transformer, self.averages)
         if self.preset.stop_on:
             seen_by_all: list[LogEntry] = broadcast_object_list([entry])
             so_far = watch(self.state.watch, seen_by_all[0], self.preset)

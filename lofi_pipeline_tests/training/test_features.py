@@ -153,6 +153,50 @@ def test_some_layers_have_a_rank_and_an_alpha_of_their_own(run: Train, root: Dat
     assert {rank for name, rank in ranks.items() if "cross_attn.to_q" not in name} == {4}
 
 
+def test_schedule_free_publishes_its_average(run: Train, root: DataRoot):
+    """By its definition (Defazio et al. 2024, arXiv 2405.15682): at a constant rate, x is the mean of all z."""
+    pytest.importorskip("schedulefree")
+    run(preset={"optimizer": "schedule_free", "checkpoint_interval": 1, "max_steps": 2, "warmup_steps": 0})
+    z: list[dict[str, torch.Tensor]] = []
+    for step in (1, 2):
+        folder = root.checkpoint(f"epoch=0-step={step}_lora")
+        state = load((folder / "resume" / "optimizer.safetensors").read_bytes())
+        z.append(
+            {
+                key.removesuffix("/z").replace(".default", ""): it
+                for key, it in state.items()
+                if key.endswith("/z")
+            }
+        )
+    published = {name.removeprefix("transformer."): tensor for name, tensor in adapter_at(root, 2).items()}
+    assert published.keys() == z[0].keys()
+    assert all(torch.allclose(it, (z[0][name] + z[1][name]) / 2, atol=1e-5) for name, it in published.items())
+
+
+def test_eight_bit_state_of_a_large_weight_is_kept_to_the_bit():
+    """Weights of 4096 values and more are what torchao keeps in eight bits; the toy's are smaller."""
+    pytest.importorskip("torchao")
+    preset = toy_preset(optimizer="adamw_8bit")
+
+    def optimiser_of(value: torch.Tensor) -> tuple[torch.nn.Parameter, torch.optim.Optimizer, dict[int, str]]:
+        weight = torch.nn.Parameter(value.clone())
+        return weight, optimisers.new_optimiser(preset, [weight], "cpu"), {id(weight): "weight"}
+
+    def step(weight: torch.nn.Parameter, optimiser: torch.optim.Optimizer, number: int) -> None:
+        weight.grad = torch.randn(64, 64, generator=torch.Generator().manual_seed(number))
+        optimisers.take_step(optimiser, preset, number, "cpu")
+
+    weight, optimiser, names = optimiser_of(torch.ones(64, 64))
+    step(weight, optimiser, 0)
+    kept = optimisers.optimiser_tensors(optimiser, names, "adamw_8bit")
+    assert kept["weight/exp_avg/codes"].dtype is torch.uint8
+    other, resumed, other_names = optimiser_of(weight.detach())
+    optimisers.restore_optimiser(resumed, other_names, kept, "adamw_8bit")
+    step(weight, optimiser, 1)
+    step(other, resumed, 1)
+    assert torch.equal(weight, other)
+
+
 def test_an_optimiser_whose_package_is_absent_names_the_extra(run: Train, monkeypatch: pytest.MonkeyPatch):
     absent = optimisers.Kind("prodigyopt_absent", "Prodigy", ())
     monkeypatch.setitem(optimisers.KINDS, "prodigy", absent)
