@@ -66,18 +66,30 @@ def differ(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list
     return [name for name in one if not torch.equal(one[name], other[name])]
 
 
-@pytest.mark.parametrize("feature", FEATURES)
-def test_it_changes_the_weights_and_resumes_to_the_same_bits(
-    feature: str,
-    root: DataRoot,
-    version: DatasetVersion,
-    base: Path,
-    tmp_path: Path,
-    undisturbed: Undisturbed,
-):
-    preset = FEATURES[feature]
+TOGETHER: dict[str, dict[str, Any]] = {
+    "objective, accumulation and ranks": FEATURES["uniform timesteps"]
+    | FEATURES["cosmap"]
+    | FEATURES["accumulated gradients"]
+    | FEATURES["rsLoRA"]
+    | FEATURES["other ranks"],
+    "DoRA and EMA": FEATURES["DoRA"] | FEATURES["EMA"],
+    "EMA beside and prior preservation": FEATURES["EMA beside"] | FEATURES["prior preservation"],
+    **{name: FEATURES[name] for name in ("8-bit AdamW", "Prodigy", "schedule-free")},
+}
+
+
+def need_package_for(preset: dict[str, Any]) -> None:
     if package := PACKAGES.get(preset.get("optimizer", "")):
         pytest.importorskip(package)
+
+
+@pytest.mark.parametrize("features", TOGETHER)
+def test_it_resumes_to_the_same_bits(
+    features: str, root: DataRoot, version: DatasetVersion, base: Path, tmp_path: Path
+):
+    """Stopped in between, and again from a checkpoint: adapter, average, optimiser and log are those of a run in one go."""
+    preset = TOGETHER[features]
+    need_package_for(preset)
     whole = DataRoot(shutil.copytree(root.path, tmp_path / "whole"))
     run_job(job_for(whole, version, base, preset=preset))
     job = job_for(root, version, base, preset=preset)
@@ -89,18 +101,34 @@ def test_it_changes_the_weights_and_resumes_to_the_same_bits(
     assert run_job(job)[0].step == 4
     assert differ(tensors_at(root, 6), tensors_at(whole, 6)) == []
     assert read_training_log(training_log(root)) == read_training_log(training_log(whole))
-    plain, found = adapter_at(undisturbed[0], 6), adapter_at(root, 6)
-    if feature == "EMA beside":  # what is published is what would have been
-        assert differ(plain, found) == []
-    else:
-        assert plain.keys() != found.keys() or any(
-            plain[name].shape != tensor.shape or not torch.equal(plain[name], tensor)
-            for name, tensor in found.items()
-        )
-    (*_, last) = scan_checkpoints(root)
-    assert verify_checkpoint(root, last.folder, str(base)).is_valid
-    record, before = last.record, scan_checkpoints(undisturbed[0])[-1].record
-    assert record and before and record.lineage.lineage != before.lineage.lineage
+
+
+@pytest.fixture(scope="module")
+def plain(
+    encoded: tuple[DataRoot, DatasetVersion], base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> DataRoot:
+    """Two steps without any of it."""
+    root = DataRoot(shutil.copytree(encoded[0].path, tmp_path_factory.mktemp("plain") / "data"))
+    run_job(job_for(root, encoded[1], base, preset={"max_steps": 2}))
+    return root
+
+
+@pytest.mark.parametrize("feature", [name for name in FEATURES if name != "EMA beside"])
+def test_it_changes_the_weights_and_the_lineage_and_loads_as_it_was_trained(
+    feature: str, root: DataRoot, version: DatasetVersion, base: Path, plain: DataRoot
+):
+    preset = FEATURES[feature]
+    need_package_for(preset)
+    run_job(job_for(root, version, base, preset=preset | {"max_steps": 2}))
+    before, found = adapter_at(plain, 2), adapter_at(root, 2)
+    assert before.keys() != found.keys() or any(
+        before[name].shape != tensor.shape or not torch.equal(before[name], tensor)
+        for name, tensor in found.items()
+    )
+    (checkpoint,) = scan_checkpoints(root)
+    assert verify_checkpoint(root, checkpoint.folder, str(base)).is_valid
+    record, other = checkpoint.record, scan_checkpoints(plain)[0].record
+    assert record and other and record.lineage.lineage != other.lineage.lineage
 
 
 def test_accumulated_gradients_are_those_of_the_larger_batch(
@@ -210,7 +238,7 @@ def test_clips_of_the_base_are_made_once_kept_on_record_and_never_counted_as_tra
     run: Train, root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
 ):
     preset = FEATURES["prior preservation"]
-    run(preset=preset)
+    run(preset=preset | {"max_steps": 2})
     (record,) = (root.metadata / "prior").glob("*.json")
     kept = PriorClips.parse(read_json(record), where=record.name)
     assert [clip.prompt for clip in kept.clips] == ["rock, electric guitar, drums", "classical, piano, slow"]
@@ -218,17 +246,21 @@ def test_clips_of_the_base_are_made_once_kept_on_record_and_never_counted_as_tra
     lineage = scan_checkpoints(root)[0].record
     assert lineage and lineage.lineage.prior_clips == 2
     assert len(read_json(root.dataset_version(version.dataset.hash))["tracks"]) == 4
+
+    def again() -> None:
+        make_prior(root, str(base), describe_base(str(base)), toy_preset(**preset), "cpu")
+
     monkeypatch.setattr(prior, "_make", lambda *given: pytest.fail("made again"))
-    run(preset=preset | {"seed": 1})
+    again()
     monkeypatch.undo()
     shutil.rmtree(root.cache / "prior")
-    run(preset=preset | {"seed": 2})
+    again()
     assert PriorClips.parse(read_json(record), where=record.name) == kept
     shutil.rmtree(root.cache / "prior")
     other = kept.clips[0].model_copy(update={"sha256": "0" * 64})
     write_json_atomic(record, kept.model_copy(update={"clips": [other, kept.clips[1]]}))
     with pytest.raises(TrainingError, match="are not those that were trained on"):
-        run(preset=preset | {"seed": 3})
+        again()
 
 
 def test_the_share_of_clips_is_what_was_asked_for_beside_all_tracks_of_the_batch(
