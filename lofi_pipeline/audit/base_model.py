@@ -17,6 +17,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.training.bases import NANO, NANO_FOLDER, describe_base
 from lofi_pipeline.training.errors import BaseModelError
+from lofi_pipeline.training.hub import hub_id, snapshot
 
 
 def base_at_hand(lineage: Lineage, config: PipelineConfig, *, quick: bool = False) -> BaseAtHand | None:
@@ -25,7 +26,10 @@ def base_at_hand(lineage: Lineage, config: PipelineConfig, *, quick: bool = Fals
     Its files are hashed, which takes a while for a large one: `quick` looks at the embedded base only.
     """
     configured = config.training.base
-    names = dict.fromkeys([lineage.base.name, Environment.read().base or configured])
+    trained_on = [lineage.base.name]
+    if lineage.base.revision and (asked := hub_id(lineage.base.name)):
+        trained_on = [f"{asked.repository}@{lineage.base.revision}", *trained_on]
+    names = dict.fromkeys([*trained_on, Environment.read().base or configured])
     found = []
     for name in names:
         folder = _folder(name)
@@ -46,13 +50,13 @@ def _folder(name: str) -> Path | None:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+    asked = hub_id(name)
+    if asked is None:
         return None
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     with suppress(LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
-        return Path(snapshot_download(name, local_files_only=True))
+        return snapshot(asked, local_only=True)
     return None
 
 

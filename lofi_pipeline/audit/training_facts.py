@@ -107,7 +107,7 @@ def base_scores(root: DataRoot, checkpoint: CheckpointFolder) -> Scores | None:
 
 def configuration_of(lineage: Lineage, config: PipelineConfig) -> dict[str, str]:
     """The settings of the training preset, where one of today's gives the lineage's hash; else nothing is known."""
-    for preset in config.training.presets.values():
+    for preset in map(config.training.complete, config.training.presets):
         start = lineage.started_from.weights if lineage.started_from else None
         if config_hash(preset, lineage.base.sha256, start) == lineage.config_hash:
             return {name: json.dumps(value) for name, value in preset.model_dump(mode="json").items()}

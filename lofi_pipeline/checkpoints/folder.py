@@ -30,6 +30,8 @@ SAMPLES_FOLDER = "samples"
 PEFT_FILE = "adapter_model.safetensors"
 """The adapter in the form that other programs read; its hash names a checkpoint in the ledger."""
 PEFT_CONFIG = "adapter_config.json"
+COMFYUI_FOLDER = "comfyui"
+"""The adapter once more, for ComfyUI; checkpoints of an earlier version have none."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
+from lofi_pipeline.checkpoints.folder import COMFYUI_FOLDER, SAMPLES_FOLDER, CheckpointFolder
 from lofi_pipeline.checkpoints.ledger_entries import scored_files
 from lofi_pipeline.checkpoints.manifest import RESUME_FOLDER, WEIGHTS_SUFFIX, read_record, write_record
 from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, KeptFile, Scores
@@ -33,7 +33,9 @@ def landed_files(record: CheckpointRecord) -> list[str]:
 
 
 def _is_pruned(name: str) -> bool:
-    return name.startswith(f"{RESUME_FOLDER}/") or ("/" not in name and name.endswith(WEIGHTS_SUFFIX))
+    return name.startswith((f"{RESUME_FOLDER}/", f"{COMFYUI_FOLDER}/")) or (
+        "/" not in name and name.endswith(WEIGHTS_SUFFIX)
+    )
 
 
 def files_that_look_changed(folder: Path, record: CheckpointRecord) -> list[str]:

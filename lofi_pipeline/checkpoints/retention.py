@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lofi_pipeline.checkpoints.best import choose, rank
 from lofi_pipeline.checkpoints.compare import Verdict, fad_difference
-from lofi_pipeline.checkpoints.folder import CheckpointFolder
+from lofi_pipeline.checkpoints.folder import COMFYUI_FOLDER, CheckpointFolder
 from lofi_pipeline.checkpoints.manifest import (
     RESUME_FOLDER,
     WEIGHTS_SUFFIX,
@@ -27,6 +27,7 @@ from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import CheckpointRecord, Scores
 from lofi_pipeline.storage import DataRoot, canonical_json, locked
 
+_PRUNED_FOLDERS = (RESUME_FOLDER, COMFYUI_FOLDER)
 FEWEST_SCORED = 4
 """Of a lineage that is still trained: with fewer, there is little to choose from."""
 
@@ -199,11 +200,12 @@ def prune(root: DataRoot, settings: RetentionSettings) -> RetentionPlan:
 
 def _weights(folder: Path) -> list[Path]:
     """What pruning removes, file by file."""
-    resume = [path for path in (folder / RESUME_FOLDER).glob("**/*") if path.is_file()]
-    return [*folder.glob(f"*{WEIGHTS_SUFFIX}"), *resume]
+    inside = [path for name in _PRUNED_FOLDERS for path in (folder / name).glob("**/*") if path.is_file()]
+    return [*folder.glob(f"*{WEIGHTS_SUFFIX}"), *inside]
 
 
 def _remove_weights(folder: Path) -> None:
-    shutil.rmtree(folder / RESUME_FOLDER, ignore_errors=True)
+    for name in _PRUNED_FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
     for path in folder.glob(f"*{WEIGHTS_SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -15,9 +15,20 @@ from rich.markup import escape
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
 from lofi_pipeline.cli.check import check
-from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors, write_json
+from lofi_pipeline.cli.console import (
+    Base,
+    Config,
+    DagsterConfig,
+    Data,
+    Json,
+    bars,
+    console,
+    errors,
+    write_json,
+)
 from lofi_pipeline.cli.dev import dev_app
 from lofi_pipeline.cli.gc import gc
+from lofi_pipeline.cli.generate import generate
 from lofi_pipeline.cli.import_lora import import_lora
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores import scores
@@ -47,15 +58,8 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
 app.add_typer(train_app, name="train")
-for command in (status, tracks, styles, check, gc, import_lora, scores):
+for command in (status, tracks, styles, check, gc, import_lora, scores, generate):
     app.command()(command)
-Base = Annotated[
-    str | None,
-    typer.Option(
-        "--base",
-        help="Base model: nano, a hub id, or a folder in diffusers layout. Else the configuration's.",
-    ),
-]
 WithToken = Annotated[
     bool,
     typer.Option(
@@ -178,46 +182,6 @@ def demo(
     console.print(f"Look at it: [bold]lofi ui --data {escape(str(root.path))}[/]", soft_wrap=True)
     if not (well and show_outcome(summary, seconds=time.monotonic() - start)):
         raise typer.Exit(1)
-
-
-@app.command()
-def generate(
-    context: typer.Context,
-    prompt: Annotated[str, typer.Option("--prompt", help="Tags, joined by commas.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .wav or .flac file.")],
-    checkpoint: Annotated[
-        str,
-        typer.Option("--checkpoint", help="Checkpoint id, its partition key, `best`, or `base` for no LoRA."),
-    ] = "best",
-    seconds: Annotated[float, typer.Option(min=1, max=240, help="How long.")] = 10.0,
-    bpm: Annotated[
-        int | None, typer.Option(min=30, max=300, help="Tempo; else the one the prompt names.")
-    ] = None,
-    lyrics: Annotated[str, typer.Option(help="Lyrics.")] = "[instrumental]",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 0,
-    base: Base = None,
-    json_file: Json = None,
-    data: Data = None,
-    config: Config = None,
-) -> None:
-    """Make music with a checkpoint."""
-    from lofi_pipeline.cli.generate import Request, generate_to_file
-
-    if base:
-        os.environ[BASE_VARIABLE] = base
-    wanted = Request(
-        prompt=prompt,
-        seconds=seconds,
-        bpm=bpm,
-        lyrics=lyrics,
-        seed=seed,
-        checkpoint=checkpoint,
-        output=output,
-    )
-    with console.status("generating"):
-        written = generate_to_file(data_root(context, data, may_be_new=True), wanted)
-    console.print(f"Wrote {written}", highlight=False, soft_wrap=True)
-    write_json(json_file, {"wrote": str(written), "asked": wanted})
 
 
 @app.command()

@@ -165,6 +165,13 @@ def write_json(file: Path | None, value: Any) -> None:
         write_json_atomic(file, value)
 
 
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        help="Base model: nano, a hub id, or a folder in diffusers layout. Else the configuration's.",
+    ),
+]
 Csv = Annotated[
     Path | None,
     typer.Option(

@@ -6,14 +6,15 @@ import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
 
 from lofi_pipeline.cli.console import folding
+from lofi_pipeline.cli.doctor_base import examine_base
+from lofi_pipeline.cli.doctor_finding import Finding, Level
 from lofi_pipeline.config import EMBEDDERS, EvaluationSettings, load_config
-from lofi_pipeline.entities import Entity, RecordError
+from lofi_pipeline.entities import RecordError
 from lofi_pipeline.evaluation import chosen, missing_weights, unknown_weights
 from lofi_pipeline.resources import base_name
 from lofi_pipeline.storage import DataRoot
@@ -30,16 +31,6 @@ PACKAGES = (
     "laion-clap",
 )
 LEAST_FREE_GB = 10
-Level = Literal["good", "optional", "broken"]
-
-
-class Finding(Entity):
-    """One thing that was looked at."""
-
-    what: str
-    level: Level
-    found: str
-    advice: str = ""
 
 
 def examine(root: DataRoot) -> list[Finding]:
@@ -47,7 +38,7 @@ def examine(root: DataRoot) -> list[Finding]:
     findings = [Finding(what="Python", level="good", found=platform.python_version()), *_packages(), _gpu()]
     findings += [_disk(root), _clock(root), _config()]
     if findings[-1].level == "good":
-        findings += [_base(), *_embedders(), _style_suggestion()]
+        findings += [*examine_base(load_config()), *_embedders(), _style_suggestion()]
     return findings
 
 
@@ -121,27 +112,6 @@ def _config() -> Finding:
             what="configuration", level="broken", found=str(error), advice="mend the file that is named"
         )
     return Finding(what="configuration", level="good", found=f"valid, {presets} style presets")
-
-
-def _base() -> Finding:
-    from lofi_pipeline.training.bases import describe_base
-    from lofi_pipeline.training.errors import TrainingError
-
-    name = base_name(load_config())
-    try:
-        facts = describe_base(name)
-    except TrainingError as error:
-        return Finding(what=f"base model {name}", level="broken", found="not there", advice=str(error))
-    advice = (
-        ""
-        if name != "nano"
-        else (
-            "for real music use ACE-Step 1.5: download ACE-Step/acestep-v15-xl-turbo-diffusers with the hub's client where "
-            "there is internet, then --base <folder> and training.active: ace-step"
-        )
-    )
-    found = f"{facts.sha256[:12]}, {facts.sampling_rate} Hz, {facts.latents_per_second:g} latents/s"
-    return Finding(what=f"base model {name}", level="good", found=found, advice=advice)
 
 
 def _embedders() -> list[Finding]:

@@ -178,7 +178,7 @@ def _checkpoint(item: CheckpointFolder, log: Sequence[LogEntry]) -> CheckpointPr
 def _preset_of(lineage: Lineage, config: PipelineConfig) -> TrainingPreset | None:
     """The preset that the lineage was trained with, where the configuration still has it."""
     start = lineage.started_from.weights if lineage.started_from else None
-    presets = config.training.presets.values()
+    presets = map(config.training.complete, config.training.presets)
     return next(
         (it for it in presets if config_hash(it, lineage.base.sha256, start) == lineage.config_hash), None
     )

@@ -13,9 +13,11 @@ from lofi_pipeline.config.settings import (
     PipelineConfig,
     QualitySettings,
     RetentionSettings,
+    SamplingSettings,
     TaggingSettings,
     TrainingPreset,
     TrainingSettings,
+    Variant,
     config_hash,
 )
 
@@ -31,9 +33,11 @@ __all__ = [
     "PipelineConfig",
     "QualitySettings",
     "RetentionSettings",
+    "SamplingSettings",
     "TaggingSettings",
     "TrainingPreset",
     "TrainingSettings",
+    "Variant",
     "base_name",
     "config_file",
     "config_hash",

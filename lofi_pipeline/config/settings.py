@@ -8,9 +8,10 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lofi_pipeline.config.layers import layer_name
 from lofi_pipeline.config.section import Count, Decibels, Fraction, Positive, Seconds, Steps
 from lofi_pipeline.config.section import Section as _Section
 from lofi_pipeline.config.training_features import (
@@ -21,10 +22,14 @@ from lofi_pipeline.config.training_features import (
     Start,
     WhenToStop,
 )
-from lofi_pipeline.entities import Entity, Publication
+from lofi_pipeline.entities import Entity, Publication, Trigger, TriggerPosition
 from lofi_pipeline.storage import content_sha256
 
 PREFIX, DELIMITER = "LOFI_", "__"
+
+TriggerWord = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^,\n]+$")
+]
 
 
 class AudioSettings(_Section):
@@ -138,7 +143,10 @@ class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservatio
     lora_rank: Count = Field(default=64, description="Rank of the LoRA's matrices")
     lora_alpha: Count = Field(default=128, description="The LoRA is scaled by lora_alpha / lora_rank")
     lora_targets: tuple[str, ...] = Field(
-        default=("to_q", "to_k", "to_v", "to_out.0"), description="Layers of the transformer that get a LoRA"
+        default=("to_q", "to_k", "to_v", "to_out.0"),
+        min_length=1,
+        description="Layers of the transformer that get a LoRA, by the end of their names: to_q, self_attn.to_q or "
+        "layers.3.self_attn.to_q; ACE-Step's own names, such as q_proj, are taken for the same",
     )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
     max_grad_norm: Positive = Field(default=1.0, description="Longer gradients are scaled down to this norm")
@@ -168,6 +176,22 @@ class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservatio
     validation_batches: Annotated[int, Field(json_schema_extra={"unit": "batches"})] = Field(
         default=4, ge=1, description="Batches that the validation loss of a checkpoint is the mean of"
     )
+    trigger: TriggerWord | None = Field(
+        default=None, description="Of this preset alone. Without it: training.trigger"
+    )
+    trigger_position: TriggerPosition = Field(
+        default="prepend", description="Where that one goes in a caption: before its tags, or behind them"
+    )
+
+    @field_validator("lora_targets", mode="after")
+    @classmethod
+    def _targets_are_layers(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(layer_name(target) for target in targets))
+
+    @property
+    def trigger_in_captions(self) -> Trigger | None:
+        """The trigger with its place; None without one."""
+        return Trigger(word=self.trigger, position=self.trigger_position) if self.trigger else None
 
     @model_validator(mode="after")
     def _one_average(self) -> TrainingPreset:
@@ -183,9 +207,9 @@ TRAINER_VERSION = "1"
 def config_hash(preset: TrainingPreset, base_sha256: str, start_sha256: str | None = None) -> str:
     """Hash of all that decides the result beside the data set: preset, base weights, those it starts from, trainer's version."""
     # Without what is off: a setting that is added later makes no new lineage
-    settings = preset.model_dump(
-        mode="json", exclude=None if preset.caption_variants else {"caption_variants"}
-    )
+    off = set() if preset.caption_variants else {"caption_variants"}
+    off |= set() if preset.trigger else {"trigger", "trigger_position"}
+    settings = preset.model_dump(mode="json", exclude=off)
     start = {"start": start_sha256} if start_sha256 else {}
     return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION, **start})
 
@@ -201,6 +225,14 @@ class TrainingSettings(_Section):
         min_length=1,
         max_length=200,
         description="Licence of that base, for the audit, where its model card (README.md) names none",
+    )
+    trigger: TriggerWord | None = Field(
+        default=None,
+        description="A word of your own in every caption, so that it calls what was learned; it is put into the prompts of "
+        "scoring and of `lofi generate`, too",
+    )
+    trigger_position: TriggerPosition = Field(
+        default="prepend", description="Where it goes in a caption: before its tags, or behind them"
     )
     active: str = Field(default="nano", description="The preset in use")
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
@@ -222,7 +254,14 @@ class TrainingSettings(_Section):
     @property
     def preset(self) -> TrainingPreset:
         """The preset in use."""
-        return self.presets[self.active]
+        return self.complete(self.active)
+
+    def complete(self, name: str) -> TrainingPreset:
+        """A preset with what is set for all of them."""
+        preset = self.presets[name]
+        if preset.trigger or not self.trigger:
+            return preset
+        return preset.model_copy(update={"trigger": self.trigger, "trigger_position": self.trigger_position})
 
 
 CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
@@ -231,6 +270,32 @@ EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
 """auto: what suits the base model."""
 EMBEDDER_GROUP = "lofi_pipeline.embedders"
 """The entry points by which other packages add theirs."""
+
+
+Variant = Literal["nano", "turbo", "sft", "base"]
+"""The kinds of base models, which are generated with in different ways."""
+SHIFT = 3.0
+"""What diffusers' pipeline takes where it is told nothing, as nano's scores always were."""
+
+
+class SamplingSettings(_Section):
+    """How is generated with one kind of base model: nano, turbo, sft or base. What is left out is as ACE-Step's documents say."""
+
+    inference_steps: int | None = Field(
+        default=None, ge=1, description="Steps from noise to music", json_schema_extra={"unit": "steps"}
+    )
+    guidance_scale: float | None = Field(
+        default=None, ge=1, description="How strongly the prompt is followed; 1: no guidance"
+    )
+    shift: float | None = Field(
+        default=None, gt=0, le=10, description="More than 1: more steps at high noise"
+    )
+    clip_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Length of the clips that are generated to be scored",
+        json_schema_extra={"unit": "s"},
+    )
 
 
 class EvaluationSettings(_Section):
@@ -250,7 +315,11 @@ class EvaluationSettings(_Section):
         exclude_if=lambda allowed: not allowed,  # hashes of these settings stay what they were
         description="Take weights that have the right name and are not the published file; each score names them",
     )
-    clip_seconds: Seconds = Field(default=5.0, gt=0, description="Length of the clips that are generated")
+    clip_seconds: Seconds = Field(
+        default=5.0,
+        gt=0,
+        description="Length of the clips that are generated. Without it: 5 with nano, 30 with others",
+    )
     validation_prompts: Annotated[int, Field(json_schema_extra={"unit": "clips"})] = Field(
         default=16, ge=1, description="Clips with prompts of validation tracks: what FAD is measured on"
     )
@@ -263,9 +332,30 @@ class EvaluationSettings(_Section):
     style_prompts: bool = Field(
         default=True, description="One more clip for each style preset, for CLAP scores and style coverage"
     )
-    inference_steps: Steps = Field(default=16, description="Steps from noise to music")
+    inference_steps: Steps = Field(
+        default=16,
+        description="Steps from noise to music. Without it: 16 with nano, 8 with a turbo base, 50 with others",
+    )
     guidance_scale: float = Field(
-        default=4.0, ge=1, description="How strongly the prompt is followed; 1: no guidance"
+        default=4.0,
+        ge=1,
+        description="How strongly the prompt is followed; 1: no guidance. Without it: 4 with nano, 7 with others; turbo bases "
+        "know none",
+    )
+    shift: float = Field(
+        default=SHIFT,
+        gt=0,
+        le=10,
+        exclude_if=lambda shift: (
+            shift == SHIFT
+        ),  # scores that were made before it could be set keep their key
+        description="More than 1: more steps at high noise. Without it: what the base's scheduler says, else 3 with nano and "
+        "turbo bases, 1 with others",
+    )
+    sampling: dict[Variant, SamplingSettings] = Field(
+        default_factory=dict,
+        exclude_if=lambda sampling: not sampling,
+        description="The same for one kind of base alone; what is set above goes before it",
     )
     batch_size: Annotated[int, Field(json_schema_extra={"unit": "clips"})] = Field(
         default=8, ge=1, description="Clips that are generated together"

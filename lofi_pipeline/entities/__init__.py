@@ -72,6 +72,8 @@ from lofi_pipeline.entities.lineage import (
     ScoreKey,
     Scores,
     StartedFrom,
+    Trigger,
+    TriggerPosition,
 )
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
@@ -193,6 +195,8 @@ __all__ = [
     "TrackState",
     "TrackStatus",
     "TrainingFacts",
+    "Trigger",
+    "TriggerPosition",
     "Use",
     "Validity",
     "Verdict",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
 
@@ -18,6 +18,14 @@ SCORES_RECORD = "scores.json"
 PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]{6,}$")]
 
 
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+def absent(value: object) -> bool:
+    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
+    return value is None
+
+
 class BaseModelFacts(Entity):
     """Which base model was used, the hash of its weights, and its licence as somebody said it."""
 
@@ -29,6 +37,26 @@ class BaseModelFacts(Entity):
     licence_from: str | None = Field(
         default=None, max_length=200, description="Who says so: its model card, or the configuration"
     )
+    revision: Commit | None = Field(
+        default=None, exclude_if=absent, description="The hub's commit that it was; None: it was a folder"
+    )
+
+
+TriggerPosition = Literal["prepend", "append"]
+
+
+class Trigger(Entity):
+    """A word that is put into every caption of a training, so that it calls what was learned."""
+
+    word: str = Field(min_length=1, max_length=100)
+    position: TriggerPosition = "prepend"
+
+    def put_into(self, caption: str) -> str:
+        """The caption with the word, as ACE-Step's tools write it; one that has it already stays as it is."""
+        if self.word.casefold() in (part.strip().casefold() for part in caption.split(",")):
+            return caption
+        parts = [self.word, caption] if self.position == "prepend" else [caption, self.word]
+        return ", ".join(part for part in parts if part)
 
 
 Claim = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
@@ -74,6 +102,9 @@ class Lineage(Entity):
         default=0,
         ge=0,
         description="Other wordings of each prompt that were trained: metadata/captions/ holds them",
+    )
+    trigger: Trigger | None = Field(
+        default=None, exclude_if=absent, description="The word in every caption that was trained; None: none"
     )
     imported: Imported | None = Field(
         default=None,
@@ -169,11 +200,6 @@ class Sample(Entity):
     seed: int
     path: RelativePath | None = Field(default=None, description="Relative to the data root")
     clap: float
-
-
-def absent(value: object) -> bool:
-    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
-    return value is None
 
 
 class Precision(Entity):

@@ -31,6 +31,7 @@ from lofi_pipeline.evaluation.embedders import Embedder, chosen, open_embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.kept_clips import former_base_scores, kept_clips
 from lofi_pipeline.evaluation.key import fixed_prompts, score_key
+from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.records import (
     base_samples_folder,
     read_base_scores,
@@ -41,6 +42,7 @@ from lofi_pipeline.evaluation.records import (
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
 from lofi_pipeline.storage import DataRoot, locked
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.variants import suiting
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -90,10 +92,11 @@ def evaluate_checkpoint(
     record = read_record(folder)
     facts = describe_base(base_name)
     _require_scorable(folder, record, facts)
-    settings = chosen(settings, base_name)
+    settings = chosen(suiting(settings, base_name), base_name)
+    prompts = fixed_prompts(version, settings, trigger=record.lineage.trigger)
     embedder = _open_embedder(settings.model_dump_json())
-    key = score_key(root, version, embedder, settings)
-    scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)
+    key = score_key(root, version, embedder, settings, prompts=prompts)
+    scoring = _Scoring(root, version, base_name, facts, embedder, settings, prompts, key, progress)
     base = scoring.of_base()
     kept = _whole_scores(folder, record)
     if kept is not None and kept.key == key:
@@ -144,12 +147,13 @@ class _Scoring:
     facts: BaseModelFacts
     embedder: Embedder
     settings: EvaluationSettings
+    prompts: list[PromptSpec]
     key: ScoreKey
     progress: Callable[[str], None]
 
     def clips_of(self, former: Scores | None) -> list[Clip] | None:
         """The clips that were generated for former scores, where they can be scored again."""
-        return kept_clips(self.root, former, self.key, fixed_prompts(self.version, self.settings))
+        return kept_clips(self.root, former, self.key, self.prompts)
 
     def of_checkpoint(
         self, folder: Path, record: CheckpointRecord, kept: list[Clip] | None, heard: SamplesHeard | None
@@ -213,6 +217,7 @@ class _Scoring:
             self.settings,
             step=step,
             checkpoint_id=checkpoint_id,
+            prompts=self.prompts,
             samples_dir=samples,
             progress=self.progress,
             before_samples=before_samples,

@@ -66,9 +66,9 @@ def generate(
     """
     with torch.no_grad():
         device = pipeline._execution_device
-        encoded = [encode_prompt(pipeline, spec, settings.clip_seconds, device) for spec in prompts]
+        encoded = [encode_prompt(pipeline, spec.as_played, settings.clip_seconds, device) for spec in prompts]
     shapes = [(text.shape[1], lyrics.shape[1]) for text, _, lyrics, _ in encoded]
-    sampler = _EncodedPipeline(**pipeline.components)
+    sampler = _EncodedPipeline(**{**pipeline.components, "scheduler": _without_shift(pipeline.scheduler)})
     sampler.set_progress_bar_config(disable=True)
     clips: dict[int, Clip] = {}
     began = time.monotonic()
@@ -83,6 +83,11 @@ def generate(
                 f"generated {len(clips)} of {len(prompts)} clips{_left(began, len(clips), len(prompts))}"
             )
     return [clips[index] for index in range(len(prompts))]
+
+
+def _without_shift(scheduler: Any) -> Any:
+    """The scheduler without a shift of its own, which would come on top of the one that is asked for."""
+    return type(scheduler).from_config(scheduler.config, shift=1.0)
 
 
 def _left(began: float, done: int, total: int) -> str:
@@ -100,6 +105,7 @@ def _sample(
         audio_duration=settings.clip_seconds,
         num_inference_steps=settings.inference_steps,
         guidance_scale=settings.guidance_scale,
+        shift=settings.shift,
         generator=[torch.Generator().manual_seed(spec.seed) for spec in specs],
         output_type="np",
     )

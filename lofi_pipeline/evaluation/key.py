@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version as package_version
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores, StylePreset
+from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores, StylePreset, Trigger
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.files import unknown_weights
 from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
@@ -61,6 +61,7 @@ def fixed_prompts(
     settings: EvaluationSettings,
     presets: Mapping[str, StylePreset] | None = None,
     vocabulary: Vocabulary | None = None,
+    trigger: Trigger | None = None,
 ) -> list[PromptSpec]:
     """`evaluation_prompts` with the configured presets and vocabulary, unless others are given."""
     return evaluation_prompts(
@@ -68,6 +69,7 @@ def fixed_prompts(
         load_presets() if presets is None else presets,
         load_vocabulary() if vocabulary is None else vocabulary,
         settings,
+        trigger,
     )
 
 

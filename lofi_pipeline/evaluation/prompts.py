@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import DatasetVersion, Split, StylePreset, VersionTrack
+from lofi_pipeline.entities import DatasetVersion, Split, StylePreset, Trigger, VersionTrack
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.storage import content_sha256
 from lofi_pipeline.styles import INSTRUMENTAL_LYRICS, Vocabulary, is_instrumental, style_prompt
@@ -35,6 +36,13 @@ class PromptSpec:
     lyrics: str = INSTRUMENTAL_LYRICS
     language: str = "unknown"
     time_signature: str = "4"
+    trigger: Trigger | None = None
+    """A word that is put into the prompt when it is played, not when it is judged."""
+
+    @property
+    def as_played(self) -> PromptSpec:
+        """With the trigger in the prompt, as training had it in its captions."""
+        return replace(self, prompt=self.trigger.put_into(self.prompt)) if self.trigger else self
 
 
 def evaluation_prompts(
@@ -42,20 +50,22 @@ def evaluation_prompts(
     presets: Mapping[str, StylePreset],
     vocabulary: Vocabulary,
     settings: EvaluationSettings,
+    trigger: Trigger | None = None,
 ) -> list[PromptSpec]:
     """The prompts of the first validation tracks (again from the first, with other seeds, where there are fewer than
-    evaluation.size or validation_prompts asks for), then one for each style in the order of ids.
+    evaluation.size or validation_prompts asks for), then one for each style in the order of ids. `trigger`: what the captions of
+    the training had.
 
     Raises:
         ReferenceMissing: the validation split is empty.
     """
     specs = _validation_prompts(validation_tracks(version), settings)
     if settings.style_prompts:
-        specs += _style_prompts(presets, vocabulary, settings, _no_words(version))
-    return specs
+        specs += _style_prompts(presets, vocabulary, settings, no_words(version))
+    return [replace(spec, trigger=trigger) for spec in specs]
 
 
-def _no_words(version: DatasetVersion) -> str:
+def no_words(version: DatasetVersion) -> str:
     """How the data set spells that nobody sings: what is asked for is what was trained on, also of an earlier version."""
     spelt = (track.lyrics for track in version.tracks if is_instrumental(track.lyrics))
     return next(spelt, INSTRUMENTAL_LYRICS)
@@ -115,8 +125,15 @@ def prompts_sha256(prompts: list[PromptSpec], settings: EvaluationSettings) -> s
 
     The batch size is not part of it: it moves samples by no more than rounding.
     """
-    sampling = settings.model_dump(include={"clip_seconds", "inference_steps", "guidance_scale"})
-    return content_sha256([[asdict(spec) for spec in prompts], sampling])
+    sampling = settings.model_dump(include={"clip_seconds", "inference_steps", "guidance_scale", "shift"})
+    return content_sha256([[_facts(spec) for spec in prompts], sampling])
+
+
+def _facts(spec: PromptSpec) -> dict[str, Any]:
+    facts = asdict(spec)
+    trigger = facts.pop("trigger")
+    # Without one, scores keep the key that they had before there were any
+    return facts | ({"trigger": trigger.model_dump()} if trigger else {})
 
 
 def _seed(settings: EvaluationSettings, number: int) -> int:

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import lofi_pipeline
 from lofi_pipeline.entities import BaseModelFacts
+from lofi_pipeline.entities.base import few
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.storage import content_sha256, file_sha256, read_json
+from lofi_pipeline.training.base_files import look_at
 from lofi_pipeline.training.errors import BaseModelError
+from lofi_pipeline.training.hub import commit_of, hub_id, snapshot
 from lofi_pipeline.training.model_card import MODEL_CARD, licence_of
 
 if TYPE_CHECKING:
@@ -46,8 +49,7 @@ def base_folder(name: str) -> Path:
     index = folder / "model_index.json"
     if not index.is_file():
         raise BaseModelError(
-            f"base model {name!r}: {folder} has no model_index.json; give a folder in diffusers layout "
-            f"(as {PIPELINE_CLASS}.save_pretrained writes it)"
+            f"base model {name!r}: {folder} has no model_index.json; {_advice_without_index(folder)}"
         )
     try:
         found = read_json(index).get("_class_name")
@@ -62,6 +64,33 @@ def base_folder(name: str) -> Path:
     return folder
 
 
+def _advice_without_index(folder: Path) -> str:
+    parts = [*folder.glob("*.safetensors"), *folder.glob("acestep-v15-*/"), *folder.glob("config.json")]
+    if parts:
+        return (
+            f"it seems to be in ACE-Step's own layout ({parts[0].name} lies there): fetch the same model in diffusers layout, "
+            "whose name ends in -diffusers, or convert it with diffusers' script for ACE-Step"
+        )
+    return f"give a folder in diffusers layout (as {PIPELINE_CLASS}.save_pretrained writes it)"
+
+
+def require_whole(name: str, folder: Path) -> None:
+    """Check that no file is missing, cut off, or of another architecture.
+
+    Raises:
+        BaseModelError: names each such file, and how large it should be.
+    """
+    try:
+        faults = look_at(folder).faults
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        faults = (f"its files are not readable ({error})",)
+    if faults:
+        raise BaseModelError(
+            f"base model {name!r}: {folder}: {few(faults, between='; ')}; it must hold an {PIPELINE_CLASS} with safetensors "
+            "weights: fetch it again"
+        )
+
+
 def _from_hub(name: str) -> Path:
     advice = (
         "fetch it where there is a network (`hf download <hub id> --local-dir FOLDER`) and set training.base to that "
@@ -69,16 +98,27 @@ def _from_hub(name: str) -> Path:
     )
     if name == NANO:
         raise BaseModelError(f"base model nano: {NANO_FOLDER} is missing; install the project again")
-    if name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name:
-        raise BaseModelError(f"base model {name!r}: no such folder, and not a hub id (owner/name); {advice}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    asked = hub_id(name)
+    if asked is None:
+        raise BaseModelError(
+            f"base model {name!r}: no such folder, and not a hub id (owner/name or owner/name@revision); {advice}"
+        )
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         wanted = [MODEL_CARD, *MODEL_FILES, *(f"*/{p}" for p in MODEL_FILES)]
-        return Path(snapshot_download(name, allow_patterns=wanted))
+        return snapshot(asked, files=wanted)
     except HFValidationError as error:
         raise BaseModelError(f"base model {name!r}: no such folder, and not a hub id; {advice}") from error
+    except RevisionNotFoundError as error:
+        raise BaseModelError(
+            f"base model {name!r}: {asked.repository} has no revision {asked.revision}; give a commit, a tag or a branch of it"
+        ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
         why = (
@@ -99,25 +139,36 @@ def describe_base(name: str, *, licence: str | None = None) -> BaseModelFacts:
         BaseModelError: see `base_folder`.
     """
     folder = base_folder(name)
+    require_whole(name, folder)
     _check_configurations(name, folder)
-    try:
-        codec = read_json(folder / "vae" / "config.json")
-        rate = int(codec["sampling_rate"])
-        hop = math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BaseModelError(
-            f"base model {name!r}: {folder}/vae/config.json is not readable ({error}); fetch the model again"
-        ) from error
+    rate, latents_per_second = rates_of(name, folder)
     files = {path.relative_to(folder).as_posix(): _hash_of(path) for path in model_files(folder)}
     on_card = licence_of(folder)
     return BaseModelFacts(
         name=shown_name(name),
         sha256=content_sha256(files),
         sampling_rate=rate,
-        latents_per_second=rate / hop,
+        latents_per_second=latents_per_second,
         licence=on_card or licence,
         licence_from=MODEL_CARD if on_card else "training.base_licence" if licence else None,
+        revision=commit_of(folder),
     )
+
+
+def rates_of(name: str, folder: Path) -> tuple[int, float]:
+    """Samples and latents a second, by the codec's configuration.
+
+    Raises:
+        BaseModelError: it is not readable.
+    """
+    try:
+        codec = read_json(folder / "vae" / "config.json")
+        rate = int(codec["sampling_rate"])
+        return rate, rate / math.prod(int(ratio) for ratio in codec["downsampling_ratios"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BaseModelError(
+            f"base model {name!r}: {folder}/vae/config.json is not readable ({error}); fetch the model again"
+        ) from error
 
 
 def _check_configurations(name: str, folder: Path) -> None:
@@ -223,6 +274,7 @@ def load_base(
     import lofi_pipeline.training.nano.codec  # noqa: F401
 
     folder = base_folder(name)
+    require_whole(name, folder)
     chosen = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     types: Any = chosen if vae_dtype in (None, chosen) else {"default": chosen, "vae": vae_dtype}
     try:

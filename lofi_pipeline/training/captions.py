@@ -6,20 +6,27 @@ neither a training that is resumed nor what an audit can read. How a prompt is w
 
 from __future__ import annotations
 
-from lofi_pipeline.entities import Captions, DatasetVersion, Split
+from lofi_pipeline.entities import Captions, DatasetVersion, Split, Trigger
 from lofi_pipeline.storage import DataRoot, locked, read_json, write_json_atomic
 from lofi_pipeline.styles import UnknownTag, caption_variants, load_vocabulary
 from lofi_pipeline.training.errors import TrainingError
 
 
-def captions_of(root: DataRoot, version: DatasetVersion, variants: int) -> dict[str, list[str]]:
+def captions_of(
+    root: DataRoot, version: DatasetVersion, variants: int, trigger: Trigger | None = None
+) -> dict[str, list[str]]:
     """The captions of each track by its id: its prompt, then up to `variants` other wordings if it is trained on.
+
+    With a `trigger`, it is in every one of them.
 
     Raises:
         TrainingError: a prompt holds a tag that the vocabulary does not know, so that it cannot be said otherwise.
     """
     prompts = {item.track.track_id: [item.prompt] for item in version.tracks}
-    return prompts | _kept(root, version, variants).captions if variants else prompts
+    found = prompts | _kept(root, version, variants).captions if variants else prompts
+    if trigger is None:
+        return found
+    return {track_id: [trigger.put_into(one) for one in captions] for track_id, captions in found.items()}
 
 
 def _kept(root: DataRoot, version: DatasetVersion, variants: int) -> Captions:

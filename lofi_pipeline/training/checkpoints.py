@@ -33,6 +33,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
 from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
+from lofi_pipeline.training.comfyui import comfyui_file, write_for_comfyui
 from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
 from lofi_pipeline.training.resume import TrainingState, write_resume
 from lofi_pipeline.training.weights import (
@@ -148,6 +149,8 @@ def commit_checkpoint(
         )
         with averages.published() if averages else nullcontext():
             write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
+            with disk_faults(folder):
+                write_for_comfyui(folder, pipeline.transformer, comfyui_file(root, lineage, state.step))
         losses = {"loss": loss, "validation_loss": validation_loss}
         facts = losses | {"skipped_steps": state.skipped, "ended": state.ended}
         record = record_of_files(root, folder, lineage, state.step, facts)

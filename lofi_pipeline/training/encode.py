@@ -249,7 +249,7 @@ def _encoded(
 ) -> EncodedDataset:
     cache = _Cache(root, describe_base(base_name))
     encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name))
-    captions = captions_of(root, version, preset.caption_variants)
+    captions = captions_of(root, version, preset.caption_variants, preset.trigger_in_captions)
     report = progress or (lambda done, total, track_id: None)
     tracks: list[EncodedTrack] = []
     for done, track in enumerate(version.tracks):

@@ -54,6 +54,7 @@ def lineage_of(
         caption_variants=preset.caption_variants,
         prior_clips=preset.prior_clips,
         started_from=start,
+        trigger=preset.trigger_in_captions,
     )
 
 

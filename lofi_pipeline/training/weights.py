@@ -19,21 +19,24 @@ from safetensors.torch import load_file, save_file
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.folder import PEFT_CONFIG, PEFT_FILE
 from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.config.layers import ACE_STEP_NAMES
+from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.sampling import generator
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 LIVE_ADAPTER = "default"
+LOADED_ADAPTER = "lofi"
+"""What a checkpoint is called in a base that it is loaded into to generate."""
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
 PARITY_FRAMES = 32
 PARITY_TOKENS = 16
 BASE_ADVICE = "copy the whole folder again, or set training.base to the base it was trained on"
-ACE_STEP_NAMES: dict[str, str] = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
-
 Tensors = dict[str, torch.Tensor]
+_SIDES = {"lora_A": "inputs", "lora_B": "outputs"}
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
@@ -44,6 +47,7 @@ def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
 def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Parameter]:
     """Freeze the transformer and give it a float32 LoRA that changes nothing yet; returns the LoRA's parameters."""
     torch.manual_seed(preset.seed)
+    _require_layers(transformer, preset)
     config = LoraConfig(
         r=preset.lora_rank,
         lora_alpha=preset.lora_alpha,
@@ -55,6 +59,17 @@ def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Param
         alpha_pattern=dict(preset.alpha_pattern),
     )
     return attach_adapter(transformer, config)
+
+
+def _require_layers(transformer: Any, preset: TrainingPreset) -> None:
+    """Raises: TrainingError, where a target is no layer of this base: PEFT passes over it, as long as it finds another one."""
+    names = [f".{name}" for name, _ in transformer.named_modules()]
+    for target in preset.lora_targets:
+        if not any(name.endswith(f".{target}") for name in names):
+            raise TrainingError(
+                f"lora_targets: the base has no layer {target} (it has {len(transformer.layers)} blocks, from layers.0); "
+                "take it out of the training preset"
+            )
 
 
 def attach_adapter(transformer: Any, config: LoraConfig) -> list[torch.nn.Parameter]:
@@ -82,9 +97,11 @@ def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
     have = adapter_tensors(transformer)
     wrong = sorted(set(have) ^ set(tensors)) or [n for n in have if have[n].shape != tensors[n].shape]
     if wrong:
+        shapes = [tuple(side[wrong[0]].shape) if wrong[0] in side else "none" for side in (tensors, have)]
         raise CheckpointError(
-            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]}; go on with the preset "
-            "and base of the checkpoint: adapter, lora_rank, rank_pattern and lora_targets decide which tensors there are"
+            f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]} (shape {shapes[0]}, "
+            f"this one's {shapes[1]}); go on with the preset and base of the checkpoint: adapter, lora_rank, rank_pattern and "
+            "lora_targets decide which tensors there are"
         )
     set_peft_model_state_dict(transformer, tensors, adapter_name=LIVE_ADAPTER)
 
@@ -114,7 +131,7 @@ def write_diffusers_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
         transformer_lora_layers=dict(tensors),
         transformer_lora_adapter_metadata=_adapter_config(pipeline.transformer),
     )
-    _order_header(folder / DIFFUSERS_FILE)
+    order_header(folder / DIFFUSERS_FILE)
     return tensors
 
 
@@ -131,7 +148,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
-    _order_header(folder / PEFT_FILE)
+    order_header(folder / PEFT_FILE)
     patterns = {
         field: {ace_step_name(name): value for name, value in config[field].items()}
         for field in ("rank_pattern", "alpha_pattern")
@@ -147,7 +164,7 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     return tensors
 
 
-def _order_header(path: Path) -> None:
+def order_header(path: Path) -> None:
     """Sort the metadata in a safetensors file's header, so that the same weights are the same bytes.
 
     The library writes it in an order that differs from process to process.
@@ -175,10 +192,11 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
     Raises:
         CheckpointError: the file does not load, or does not fit this base completely.
     """
-    name = adapter_name or "lofi"
+    name = adapter_name or LOADED_ADAPTER
     transformer: Any = pipeline.transformer
     try:
         saved = read_adapter(folder)
+        _require_fit(transformer, saved)
         pipeline.load_lora_weights(
             str(folder),
             weight_name=DIFFUSERS_FILE,
@@ -196,6 +214,25 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
         raise CheckpointError(
             f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model; {BASE_ADVICE}"
         )
+
+
+def _require_fit(transformer: Any, saved: Tensors) -> None:
+    """Raises: ValueError, where a LoRA is of a layer that this base has not, or has in another size."""
+    layers = dict(transformer.named_modules())
+    for name, tensor in saved.items():
+        layer, half, _ = name.rsplit(".", 2)
+        module = layers.get(layer)
+        module = getattr(module, "base_layer", module)
+        if module is None:
+            raise ValueError(f"it is of {layer}, which this base does not have")
+        if half in ("lora_A", "lora_B") and hasattr(module, "in_features"):
+            has, wanted = (
+                (tensor.shape[1], module.in_features)
+                if half == "lora_A"
+                else (tensor.shape[0], module.out_features)
+            )
+            if has != wanted:
+                raise ValueError(f"{layer} has {wanted} {_SIDES[half]} in this base, and {has} in the LoRA's")
 
 
 @dataclass(frozen=True)

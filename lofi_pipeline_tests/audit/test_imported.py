@@ -31,7 +31,7 @@ from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import LINEAGE_RECORD, compile_manifest
 from lofi_pipeline.checkpoints.retention import prune
 from lofi_pipeline.cli.app import app
-from lofi_pipeline.cli.generate import find_folder
+from lofi_pipeline.cli.generate_clips import find_folder
 from lofi_pipeline.cli.run_summary import summarize
 from lofi_pipeline.config import RetentionSettings, load_config
 from lofi_pipeline.dataset import load_version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from lofi_pipeline.cli.generate import find_folder
+from lofi_pipeline.cli.generate_clips import find_folder
 from lofi_pipeline.cli.run_summary import show, summarize
 from lofi_pipeline.config import load_config
 from lofi_pipeline.storage import DataRoot

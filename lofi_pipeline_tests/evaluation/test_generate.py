@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
 from lofi_pipeline.evaluation.generate import generate
 from lofi_pipeline.evaluation.prompts import PromptSpec
@@ -33,6 +34,7 @@ def _by_the_pipeline(pipeline, spec: PromptSpec, settings=SETTINGS) -> np.ndarra
         audio_duration=settings.clip_seconds,
         num_inference_steps=settings.inference_steps,
         guidance_scale=settings.guidance_scale,
+        shift=settings.shift,
         bpm=spec.bpm,
         keyscale=spec.keyscale,
         timesignature=spec.time_signature,
@@ -52,6 +54,18 @@ def test_batches_give_what_the_pipeline_gives_one_by_one(pipeline, guidance: flo
         np.testing.assert_allclose(
             clip.samples, _by_the_pipeline(pipeline, clip.spec, settings), atol=ROUNDING
         )
+
+
+def test_the_shift_is_that_of_the_settings_whatever_the_scheduler_adds(pipeline) -> None:
+    settings = SETTINGS.model_copy(update={"shift": 2.0, "inference_steps": 4})
+    (plain,) = generate(pipeline, SPECS[:1], settings)
+    np.testing.assert_allclose(plain.samples, _by_the_pipeline(pipeline, SPECS[0], settings), atol=ROUNDING)
+    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=3.0)
+    shifting = type(pipeline)(**{**pipeline.components, "scheduler": scheduler})
+    (clip,) = generate(shifting, SPECS[:1], settings)
+    np.testing.assert_allclose(clip.samples, plain.samples, atol=ROUNDING)
+    (other,) = generate(pipeline, SPECS[:1], settings.model_copy(update={"shift": 1.0}))
+    assert np.abs(other.samples - plain.samples).max() > 10 * ROUNDING
 
 
 def test_the_same_seeds_give_the_same_clips(pipeline) -> None:

@@ -16,6 +16,7 @@ from lofi_pipeline.entities import DatasetVersion, Split
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.loop import learning_rate
 from lofi_pipeline.training.loss import CropReader, FlowMatching
 from lofi_pipeline.training.records import EventKind, TrainingEvent
@@ -154,3 +155,10 @@ def test_a_damaged_snapshot_is_passed_over_for_the_checkpoint_before_it(
     assert "damaged" in events[0].message
     assert (events[1].kind, events[1].step) == (EventKind.RESUMED, 2)
     assert_same_bits(tensors_at(root, 6), tensors_at(undisturbed[0], 6))
+
+
+def test_a_target_in_a_block_that_the_base_does_not_have_is_refused(base: Path):
+    transformer = load_base(str(base)).transformer
+    preset = toy_preset(lora_targets=["to_q", "layers.2.self_attn.to_q"])
+    with pytest.raises(TrainingError, match=r"no layer layers.2.self_attn.to_q \(it has 2 blocks"):
+        add_adapter(transformer, preset)

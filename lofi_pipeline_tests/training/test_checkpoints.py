@@ -19,12 +19,12 @@ from safetensors.torch import load_file
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.manifest import read_record, scan_checkpoints
+from lofi_pipeline.config.layers import ACE_STEP_NAMES
 from lofi_pipeline.entities import CHECKPOINT_RECORD, DatasetVersion
 from lofi_pipeline.storage import DataRoot, file_sha256, read_json, write_json_atomic
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.checkpoints import load_checkpoint_into, record_verification, verify_checkpoint
 from lofi_pipeline.training.weights import (
-    ACE_STEP_NAMES,
     DIFFUSERS_FILE,
     PARITY_FILE,
     PEFT_CONFIG,

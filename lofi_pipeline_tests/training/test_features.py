@@ -157,6 +157,9 @@ def test_the_average_is_that_of_the_live_weights(run: Train, root: DataRoot):
         published = adapter_at(root, step)
         for name, tensor in published.items():
             assert torch.allclose(tensor, average[name], atol=1e-6), (step, name)
+    (for_comfyui,) = (root.checkpoint("epoch=0-step=3_lora") / "comfyui").iterdir()
+    halves = [it for name, it in load(for_comfyui.read_bytes()).items() if name.endswith(".weight")]
+    assert all(any(torch.equal(tensor, half) for half in halves) for tensor in adapter_at(root, 3).values())
     log = read_training_log(training_log(root))
     assert all(entry.beside is not None and entry.beside != entry.validation_loss for entry in log[2:])
 

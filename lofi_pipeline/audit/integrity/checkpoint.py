@@ -74,7 +74,7 @@ def _misplaced(verifier: Verifier, checkpoint: CheckpointFolder, record: Checkpo
     active = f"{verifier.root.checkpoints.name}/{checkpoint.folder.name}"
     if found["checkpoint"]["path"] not in (record.checkpoint.path, active):
         yield "it names another folder"
-    weights = [name for name in record.files if name.endswith(WEIGHTS) and "/" not in name]
+    weights = [name for name in record.files if name.endswith(WEIGHTS) and not name.startswith(RESUME)]
     if record.pruned and any((checkpoint.folder / name).exists() for name in weights):
         yield "it says that its weights were removed, and they lie there"
 

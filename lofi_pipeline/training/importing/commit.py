@@ -41,6 +41,7 @@ from lofi_pipeline.training.bases import (
     pick_device,
 )
 from lofi_pipeline.training.checkpoints import record_of_files, write_proved_adapter
+from lofi_pipeline.training.comfyui import comfyui_file, write_for_comfyui
 from lofi_pipeline.training.importing.adapter import Adapter, convert, linear_layers
 from lofi_pipeline.training.importing.foreign_file import ForeignLora, read_foreign, refuse
 from lofi_pipeline.training.lineage import lineage_hash
@@ -162,6 +163,7 @@ def _commit(root: DataRoot, target: Path, lineage: Lineage, adapter: Adapter, ba
     try:
         with commit_folder(target) as folder:
             write_proved_adapter(folder, pipeline, name, not_finite=not_finite)
+            write_for_comfyui(folder, transformer, comfyui_file(root, lineage, IMPORTED_STEP))
             record = record_of_files(root, folder, lineage, IMPORTED_STEP, {})
             write_record(folder, record)
     except BaseException:
