@@ -140,8 +140,8 @@ def _parts(name: str, value: Any) -> Tensors:
     """A moment as plain tensors: torchao's are made of several."""
     if not isinstance(value, torch.Tensor):
         return {name: torch.tensor(value)}
-    if hasattr(value, "__tensor_flatten__") and type(value) is not torch.Tensor:
-        parts, _ = value.__tensor_flatten__()
+    if flatten := getattr(value, "__tensor_flatten__", None):
+        parts, _ = flatten()
         return {f"{name}/{part}": _plain(getattr(value, part)) for part in parts}
     return {name: _plain(value)}
 

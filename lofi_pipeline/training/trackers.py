@@ -22,7 +22,7 @@ PROJECT = "lofi"
 DEFAULT = "tensorboard"
 
 
-def wanted_trackers(asked: tuple[str, ...] | None) -> list[str]:
+def wanted_trackers(asked: tuple[str, ...] | None) -> list[Any]:
     """The trackers to log to: those asked for, else TensorBoard where it is installed.
 
     Raises:
