@@ -36,11 +36,14 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     from lofi_pipeline.training.launch import train_in_process
     from lofi_pipeline.training.lineage import lineage_of
     from lofi_pipeline.training.records import TrainingJob
+    from lofi_pipeline.training.start import start_of
 
     config, root = workspace.config, workspace.root
     name, settings = base_name(config), config.training
     version = load_version(root)
-    lineage = lineage_of(version, settings.active, settings.preset, describe_base(name))
+    base = describe_base(name)
+    start = start_of(root, settings.preset, base.sha256)
+    lineage = lineage_of(version, settings.active, settings.preset, base, start)
     job = TrainingJob(
         data_root=root.path,
         dataset_hash=version.dataset.hash,
@@ -49,6 +52,7 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
         preset_name=settings.active,
         preset=settings.preset,
         encode_chunk_seconds=settings.encode_chunk_seconds,
+        trackers=settings.trackers,
     )
     landed: dict[str, TrainingEvent] = {}
     last = train_in_process(job, _follower(context, root, landed), launcher=settings.launcher)
@@ -75,7 +79,8 @@ def completed_training(workspace: Workspace) -> CheckpointRecord | None:
     active, config = active_lineage(workspace.root), workspace.config
     if active is None or active.base.name != shown_name(base_name(config)):
         return None
-    asked_for = (current_hash(workspace.root), config_hash(config.training.preset, active.base.sha256))
+    start = active.started_from.weights if active.started_from else None
+    asked_for = (current_hash(workspace.root), config_hash(config.training.preset, active.base.sha256, start))
     if (active.dataset_hash, active.config_hash) != asked_for:
         return None
     return last_checkpoint(workspace.root, active)

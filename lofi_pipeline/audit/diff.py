@@ -98,7 +98,7 @@ def compare(inputs: AuditInputs, a: str, b: str) -> Difference:
     """
     one, other = find_subject(inputs, a), find_subject(inputs, b)
     before = after = version_behind(inputs, one).version
-    if other.dataset_hash != one.dataset_hash:
+    if (other.dataset_hash, other.before) != (one.dataset_hash, one.before):
         after = version_behind(inputs, other).version
     left, right = _compared(one, before), _compared(other, after)
     old, new = ({item.track.track_id: item for item in version.tracks} for version in (before, after))
@@ -145,6 +145,8 @@ def _facts(checkpoint: CheckpointFolder) -> dict[str, str]:
         "configuration": lineage.config_hash[:12],
         "data set": UNKNOWN_DATASET if lineage.imported else lineage.dataset_hash[:12],
     }
+    if lineage.started_from:
+        facts["started from"] = lineage.started_from.partition_key
     if checkpoint.scores:
         metrics, names = checkpoint.scores.metrics, score_names(checkpoint.scores.key)
         error = checkpoint.scores.precision.fad_se if checkpoint.scores.precision else None

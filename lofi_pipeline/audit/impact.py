@@ -232,11 +232,11 @@ def _versions(
 
 
 def _checkpoints(inputs: AuditInputs, versions: set[str]) -> list[tuple[CheckpointFolder, CheckpointRecord]]:
-    """The checkpoints that were trained on one of these versions."""
+    """The checkpoints that were trained on one of these versions, or went on from one that was."""
     return [
         (item, item.record)
         for item in inputs.checkpoints
-        if item.record is not None and item.record.lineage.dataset_hash in versions
+        if item.record is not None and not versions.isdisjoint(item.record.lineage.datasets)
     ]
 
 

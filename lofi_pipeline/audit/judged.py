@@ -76,4 +76,8 @@ def _verdicts(
     if subject.imported:
         taken_in = verdict_on_unknown(trained, f"{trained}, the day it was taken in")
         return taken_in, verdict_on_unknown(today, f"today, {today}")
+    if unknown := next((start for start in subject.before if start.lineage.imported), None):
+        origin = f"the origin of {unknown.partition_key}, from which it was trained on,"
+        then = verdict_on_unknown(trained, f"{trained}, the day of training", origin)
+        return then, verdict_on_unknown(today, f"today, {today}", origin)
     return then_verdict(sources, trained, reserved), now_verdict(sources, today, reserved)

@@ -175,6 +175,8 @@ def _match(
 ) -> Match:
     lineage = record.lineage
     fed_by = f"data set {lineage.dataset_hash[:12]}"
+    if lineage.started_from:
+        fed_by += f", from {lineage.started_from.partition_key}"
     if lineage.imported:
         fed_by = "trained elsewhere: its origin is unknown"
     return Match(

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from lofi_pipeline.audit.base_model import BaseAtHand
 from lofi_pipeline.audit.copies import tracks_under_stricter_terms, withdrawn_copies
 from lofi_pipeline.audit.findings import OtherRecordings, day_findings, licence_findings
-from lofi_pipeline.audit.imported import NO_CAPTIONS, origin_finding, version_behind
+from lofi_pipeline.audit.imported import NO_CAPTIONS, origin_findings, version_behind
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.audit.integrity.dataset_version import VerifiedVersion
 from lofi_pipeline.audit.integrity.verify import verify_files
@@ -77,7 +77,7 @@ def build_report(
         tracks_under_stricter_terms(inputs, verified.version, config, today),
     )
     findings = [
-        *([origin_finding(subject.imported)] if subject.imported else []),
+        *origin_findings(subject),
         *verified.findings,
         *files.findings,
         *day_findings(inputs, clock_day()),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lofi_pipeline.audit.errors import BrokenRecord, UnknownSubject
 from lofi_pipeline.audit.inputs import AuditInputs
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
-from lofi_pipeline.entities import CheckpointRecord
+from lofi_pipeline.entities import CheckpointRecord, StartedFrom
 
 CHECKPOINT_ID = re.compile(r"epoch=0-step=[0-9]+_lora")
 PARTITION_KEY = re.compile(r"[0-9a-f]{8}-step[0-9]{6,}")
@@ -31,6 +31,12 @@ class Subject:
         """The record of a LoRA that was trained elsewhere."""
         record = self.checkpoint.record if self.checkpoint else None
         return record if record and record.lineage.imported else None
+
+    @property
+    def before(self) -> list[StartedFrom]:
+        """The LoRAs that it goes back to, the nearest first."""
+        record = self.checkpoint.record if self.checkpoint else None
+        return record.lineage.before if record else []
 
 
 def find_subject(inputs: AuditInputs, name: str) -> Subject:

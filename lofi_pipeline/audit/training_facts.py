@@ -108,7 +108,8 @@ def base_scores(root: DataRoot, checkpoint: CheckpointFolder) -> Scores | None:
 def configuration_of(lineage: Lineage, config: PipelineConfig) -> dict[str, str]:
     """The settings of the training preset, where one of today's gives the lineage's hash; else nothing is known."""
     for preset in map(config.training.complete, config.training.presets):
-        if config_hash(preset, lineage.base.sha256) == lineage.config_hash:
+        start = lineage.started_from.weights if lineage.started_from else None
+        if config_hash(preset, lineage.base.sha256, start) == lineage.config_hash:
             return {name: json.dumps(value) for name, value in preset.model_dump(mode="json").items()}
     return {}
 
@@ -149,7 +150,17 @@ def training_facts(checkpoint: CheckpointFolder) -> TrainingFacts | None:
         steps=checkpoint.step,
         skipped_steps=checkpoint.record.skipped_steps,
         logged_steps=sum(0 < entry.step <= checkpoint.step for entry in log),
-        sentence=RESUMED,
+        sentence=" ".join(filter(None, (RESUMED, _prior(checkpoint.record.lineage)))),
+    )
+
+
+def _prior(lineage: Lineage) -> str:
+    """What the base itself gave to train on."""
+    if not lineage.prior_clips:
+        return ""
+    return (
+        f"{lineage.prior_clips} clips that {lineage.base.name} itself made were trained on as well, so that it forgets less: "
+        "metadata/prior/ holds their prompts and hashes. They are no tracks of the data set."
     )
 
 

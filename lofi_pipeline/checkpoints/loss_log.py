@@ -13,6 +13,19 @@ from lofi_pipeline.storage import DataRoot, naming, write_bytes_atomic
 LOG_NAME = "training_log.jsonl"
 
 
+class NoiseBands(Entity):
+    """A loss at one timestep in each band of noise."""
+
+    high_noise: float
+    middle_noise: float
+    low_noise: float
+
+    @property
+    def mean(self) -> float:
+        """Of the three."""
+        return (self.high_noise + self.middle_noise + self.low_noise) / 3
+
+
 class LogEntry(Entity):
     """One step. A skipped step has no loss; a validation loss is measured at checkpoints and at step 0, the base."""
 
@@ -20,6 +33,17 @@ class LogEntry(Entity):
     loss: float | None = None
     validation_loss: float | None = None
     learning_rate: float | None = None
+    held_out: NoiseBands | None = Field(default=None, description="Of validation tracks, at fixed timesteps")
+    seen: NoiseBands | None = Field(default=None, description="Of training tracks, at the same timesteps")
+    beside: float | None = Field(
+        default=None,
+        description="Validation loss of the weights beside the published ones: the live ones, or their average",
+    )
+
+    @property
+    def gap(self) -> float | None:
+        """How much higher the loss of validation tracks is than that of training tracks, over all bands."""
+        return self.held_out.mean - self.seen.mean if self.held_out and self.seen else None
 
 
 def training_log(root: DataRoot, lineage: str | None = None) -> Path:

@@ -93,7 +93,7 @@ def _too_few_scored(records: Sequence[CheckpointRecord], scores: Mapping[str, Sc
     ended = set()
     for record in records:
         scored[record.lineage.lineage] += record.partition_key in scores
-        if record.checkpoint.step >= record.lineage.max_steps:
+        if record.is_last:
             ended.add(record.lineage.lineage)
     return {lineage for lineage, count in scored.items() if count < FEWEST_SCORED} - ended
 

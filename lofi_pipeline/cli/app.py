@@ -39,6 +39,7 @@ from lofi_pipeline.cli.source import source_app
 from lofi_pipeline.cli.status import status
 from lofi_pipeline.cli.styles import styles
 from lofi_pipeline.cli.tracks import tracks
+from lofi_pipeline.cli.train import train_app
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.installation import working_folder
@@ -58,6 +59,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
+app.add_typer(train_app, name="train")
 for command in (
     status,
     tracks,

@@ -191,11 +191,12 @@ class Headless:
         from lofi_pipeline.dataset import load_version
         from lofi_pipeline.training.bases import describe_base
         from lofi_pipeline.training.lineage import last_checkpoint, lineage_of
+        from lofi_pipeline.training.start import start_of
 
         settings = self.config.training
-        lineage = lineage_of(
-            load_version(self.root), settings.active, settings.preset, describe_base(base_name(self.config))
-        )
+        base = describe_base(base_name(self.config))
+        start = start_of(self.root, settings.preset, base.sha256)
+        lineage = lineage_of(load_version(self.root), settings.active, settings.preset, base, start)
         return last_checkpoint(self.root, lineage) is not None
 
     def _score_landed(self) -> float:

@@ -40,6 +40,8 @@ class TrainingState(Entity):
     preset: str
     step: int
     max_steps: int
+    complete: bool
+    """Whether it came to its end, early or not."""
     checkpoints: int
     scored: int
     best_checkpoint: str | None = None
@@ -179,6 +181,7 @@ def _training(root: DataRoot) -> TrainingState | None:
         preset=lineage.preset,
         step=max((item.step for item in found), default=0),
         max_steps=lineage.max_steps,
+        complete=any(item.record is not None and item.record.is_last for item in found),
         checkpoints=len(found),
         scored=sum(item.scores is not None for item in found),
         best_checkpoint=best.found.folder.name if best else None,
@@ -221,7 +224,7 @@ def _next(found: Status) -> str:
     training = found.training
     if training is None or not training.of_this_dataset:
         return "lofi run: train on this data set"
-    if training.step < training.max_steps:
+    if not training.complete:
         return f"lofi run: the training goes on from step {training.step} of {training.max_steps}"
     if training.scored < training.checkpoints:
         return f"lofi run: {training.checkpoints - training.scored} checkpoints are not scored"

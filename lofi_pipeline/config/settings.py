@@ -12,34 +12,24 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lofi_pipeline.config.layers import layer_name
+from lofi_pipeline.config.section import Count, Decibels, Fraction, Positive, Seconds, Steps
+from lofi_pipeline.config.section import Section as _Section
+from lofi_pipeline.config.training_features import (
+    AdapterChoice,
+    Objective,
+    OptimiserChoice,
+    PriorPreservation,
+    Start,
+    WhenToStop,
+)
 from lofi_pipeline.entities import Entity, Publication, Trigger, TriggerPosition
 from lofi_pipeline.storage import content_sha256
 
 PREFIX, DELIMITER = "LOFI_", "__"
 
-Decibels = Annotated[float, Field(json_schema_extra={"unit": "dB"})]
-Seconds = Annotated[float, Field(json_schema_extra={"unit": "s"})]
-Steps = Annotated[int, Field(ge=1, json_schema_extra={"unit": "steps"})]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 TriggerWord = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^,\n]+$")
 ]
-
-
-class _Section(Entity):
-    """A section of the configuration: where a number is asked for, true is not 1."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_truth_values(cls, data: Any) -> Any:
-        given = data.items() if isinstance(data, dict) else ()
-        for name, value in given:
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field and field.annotation in (int, float):
-                raise ValueError(f"{name}: must be a number, not {str(value).lower()}")
-        return data
 
 
 class AudioSettings(_Section):
@@ -130,7 +120,7 @@ class IngestSettings(_Section):
     )
 
 
-class TrainingPreset(_Section):
+class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservation, Start, WhenToStop):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")
@@ -166,10 +156,10 @@ class TrainingPreset(_Section):
     caption_variants: int = Field(
         default=0, ge=0, le=63, description="Other wordings of each training prompt, trained as often as it"
     )
-    timestep: Literal["logit_normal", "turbo8"] = Field(
+    timestep: Literal["logit_normal", "turbo8", "uniform"] = Field(
         default="logit_normal",
         description="Which noise levels are trained: logit_normal as ACE-Step 1.5 was; turbo8 only the eight that turbo models "
-        "generate with",
+        "generate with; uniform all alike",
     )
     timestep_mean: float = Field(
         default=-0.4,
@@ -203,18 +193,25 @@ class TrainingPreset(_Section):
         """The trigger with its place; None without one."""
         return Trigger(word=self.trigger, position=self.trigger_position) if self.trigger else None
 
+    @model_validator(mode="after")
+    def _one_average(self) -> TrainingPreset:
+        if self.optimizer == "schedule_free" and self.ema_decay:
+            raise ValueError("ema_decay: schedule_free averages the weights already; set one of the two")
+        return self
+
 
 TRAINER_VERSION = "1"
 """Raise it when the trainer makes other weights of the same settings."""
 
 
-def config_hash(preset: TrainingPreset, base_sha256: str) -> str:
-    """Hash of all that decides the result beside the data set: preset, base weights, version of the trainer."""
+def config_hash(preset: TrainingPreset, base_sha256: str, start_sha256: str | None = None) -> str:
+    """Hash of all that decides the result beside the data set: preset, base weights, those it starts from, trainer's version."""
     # Without what is off: a setting that is added later makes no new lineage
     off = set() if preset.caption_variants else {"caption_variants"}
     off |= set() if preset.trigger else {"trigger", "trigger_position"}
     settings = preset.model_dump(mode="json", exclude=off)
-    return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION})
+    start = {"start": start_sha256} if start_sha256 else {}
+    return content_sha256({"preset": settings, "base": base_sha256, "trainer": TRAINER_VERSION, **start})
 
 
 Offload = Literal["auto", "always", "never"]
@@ -257,6 +254,12 @@ class TrainingSettings(_Section):
         "Each step trains batch_size tracks on each",
     )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
+        default=None,
+        exclude_if=lambda trackers: trackers is None,
+        description="Where losses are logged to as well, in cache/trackers/. Without it: TensorBoard, where it is installed; W&B "
+        "stays offline unless WANDB_MODE says otherwise",
+    )
 
     @field_validator("launcher", mode="before")
     @classmethod

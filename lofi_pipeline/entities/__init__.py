@@ -71,6 +71,7 @@ from lofi_pipeline.entities.lineage import (
     Sample,
     ScoreKey,
     Scores,
+    StartedFrom,
     Trigger,
     TriggerPosition,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "SourceRow",
     "SourceType",
     "Split",
+    "StartedFrom",
     "Statement",
     "StereoFault",
     "StyleCategory",

@@ -166,6 +166,11 @@ class FindingCode(StrEnum):
         "The LoRA was trained elsewhere: what it was trained on, and who allowed it, cannot be proved.",
         "Ask whoever made it; until it is proved, do not publish it, or what it generates, as licensed.",
     )
+    STARTED_FROM = (
+        "started-from",
+        "The training went on from another LoRA: what that was trained on fed this one as well, and is counted in here.",
+        "Nothing, where all of it is permitted; to be without it, train from the base.",
+    )
     BASE_LICENCE_UNKNOWN = (
         "base-licence-unknown",
         "The licence of the base model is on no record.",

@@ -80,6 +80,14 @@ class Imported(Entity):
         return {field: value for field, value in said.items() if value}
 
 
+class StartedFrom(Entity):
+    """The LoRA that a training went on from: what it was trained on shaped the new one too."""
+
+    partition_key: PartitionKey
+    weights: Sha256 = Field(description="Of its adapter_model.safetensors")
+    lineage: Lineage
+
+
 class Lineage(Entity):
     """What a checkpoint is made from. Two checkpoints are comparable steps of one training only within a lineage."""
 
@@ -102,6 +110,33 @@ class Lineage(Entity):
         default=None,
         description="Of a LoRA that was trained elsewhere, whose data set nobody knows: dataset_hash is that of its weights",
     )
+
+    prior_clips: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda clips: clips == 0,
+        description="Clips made by the base that were trained on as well: metadata/prior/ holds what they are",
+    )
+    started_from: StartedFrom | None = Field(
+        default=None,
+        exclude_if=lambda start: start is None,
+        description="The LoRA that was trained on; None: the base alone",
+    )
+
+    @property
+    def before(self) -> list[StartedFrom]:
+        """Every LoRA that this one goes back to, the nearest first."""
+        found, at = [], self.started_from
+        while at is not None:
+            found.append(at)
+            at = at.lineage.started_from
+        return found
+
+    @property
+    def datasets(self) -> list[str]:
+        """The hashes of all data set versions that shaped it, its own first; of LoRAs from elsewhere nobody knows any."""
+        lineages = [self, *(start.lineage for start in self.before)]
+        return list(dict.fromkeys(it.dataset_hash for it in lineages if it.imported is None))
 
     def partition_key(self, step: int) -> str:
         """The Dagster partition of this lineage's checkpoint at `step`."""
@@ -126,6 +161,18 @@ class CheckpointRecord(Entity):
         default_factory=dict,
         description="Files, scores and samples in the folder, as they were written; none in records of an earlier version",
     )
+
+    ended: str | None = Field(
+        default=None,
+        exclude_if=lambda why: why is None,
+        description="Why the training ended here, before max_steps; None: it did not",
+    )
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its training ended with it: early, or because no further interval fits."""
+        lineage = self.lineage
+        return bool(self.ended) or self.checkpoint.step + lineage.checkpoint_interval > lineage.max_steps
 
     @property
     def partition_key(self) -> str:

@@ -6,7 +6,7 @@ What needs no weights to be loaded (records, the manifest, retention) is in chec
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.kept import kept_of, with_present_times
 from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint
-from lofi_pipeline.checkpoints.manifest import files_fault, read_record, set_aside, write_record
+from lofi_pipeline.checkpoints.manifest import (
+    RESUME_FOLDER,
+    files_fault,
+    read_record,
+    set_aside,
+    write_record,
+)
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
     BaseModelFacts,
@@ -25,6 +31,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.storage import DataRoot, commit_folder, file_sha256, read_ledger, write_json_atomic
+from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import TRANSFORMER, describe_base, load_base, pick_device
 from lofi_pipeline.training.comfyui import comfyui_file, write_for_comfyui
 from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
@@ -42,6 +49,7 @@ from lofi_pipeline.training.weights import (
     read_parity_check,
     take_parity_check,
     write_adapter,
+    write_diffusers_adapter,
     write_parity_check,
 )
 
@@ -55,6 +63,7 @@ __all__ = [
     "load_checkpoint_into",
     "record_of_files",
     "record_verification",
+    "require_answers_of",
     "verify_checkpoint",
     "write_proved_adapter",
 ]
@@ -109,12 +118,14 @@ def commit_checkpoint(
     moments: Tensors,
     loss: float | None,
     validation_loss: float | None,
+    averages: Averages | None = None,
 ) -> CheckpointRecord:
     """Write the live adapter at `state.step` as a checkpoint that becomes visible whole, or not at all.
 
     A checkpoint of this lineage that is there already is left alone: the same training gives the same weights. Another one
     is set aside. Before the rename the files are loaded as a second adapter, which must answer as the live one does.
-    `moments` are AdamW's by `<parameter>/<moment>`, `loss` is the mean since the checkpoint before.
+    `moments` are the optimiser's by `<parameter>/<moment>`, `loss` is the mean since the checkpoint before. With `averages` the
+    published ones of live weights and average are written, and the others into resume/.
 
     Raises:
         CheckpointError: what was written does not answer as the live adapter does.
@@ -130,15 +141,20 @@ def commit_checkpoint(
     with commit_folder(target) as folder:
         with disk_faults(folder):
             write_resume(folder, state, moments)
+            if averages and averages.beside:
+                with averages.not_published():
+                    (beside := folder / RESUME_FOLDER / averages.beside).mkdir()
+                    write_diffusers_adapter(beside, pipeline)
         not_finite = (
             f"the adapter's answers are not finite at step {state.step}: nothing was saved. Lower the learning rate "
             f"of training.presets.{lineage.preset} and run again"
         )
-        write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
-        with disk_faults(folder):
-            write_for_comfyui(folder, pipeline.transformer, comfyui_file(root, lineage, state.step))
+        with averages.published() if averages else nullcontext():
+            write_proved_adapter(folder, pipeline, checkpoint_id, not_finite=not_finite)
+            with disk_faults(folder):
+                write_for_comfyui(folder, pipeline.transformer, comfyui_file(root, lineage, state.step))
         losses = {"loss": loss, "validation_loss": validation_loss}
-        facts = losses | {"skipped_steps": state.skipped}
+        facts = losses | {"skipped_steps": state.skipped, "ended": state.ended}
         record = record_of_files(root, folder, lineage, state.step, facts)
         write_json_atomic(folder / CHECKPOINT_RECORD, record)
     enter_checkpoint(root, record)
@@ -191,9 +207,27 @@ def write_proved_adapter(
         raise NonFiniteTraining(not_finite)
     with disk_faults(folder):
         write_parity_check(folder, live)
-    weight: Any = pipeline.transformer.proj_in_conv.weight
-    tolerance = COMMIT_TOLERANCE.get(str(weight.dtype).removeprefix("torch."), TOLERANCE)
+    tolerance = COMMIT_TOLERANCE.get(_dtype(pipeline.transformer), TOLERANCE)
     _require_same_answers(live, _reloaded_beside_live(pipeline, folder), checkpoint_id, tolerance)
+
+
+def require_answers_of(folder: Path, transformer: Any, name: str) -> None:
+    """The live adapter, which was given the weights in `folder`, answers as they did where they were trained.
+
+    Raises:
+        CheckpointError: another kind, rank or alpha makes something else of them.
+    """
+    tolerance = COMMIT_TOLERANCE.get(_dtype(transformer), TOLERANCE)
+    error = read_parity_check(folder).error_of(take_parity_check(transformer))
+    if not error <= tolerance:
+        raise CheckpointError(
+            f"start_from {name}: its weights answer otherwise in this preset (error {error:.3g}; 0 is identical); set adapter, "
+            f"lora_rank, lora_alpha, rank_pattern and alpha_pattern to what {folder.name}/{PEFT_CONFIG} says"
+        )
+
+
+def _dtype(transformer: Any) -> str:
+    return str(transformer.proj_in_conv.weight.dtype).removeprefix("torch.")
 
 
 def record_of_files(

@@ -19,6 +19,7 @@ from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline.training.weights import LIVE_ADAPTER, ace_step_name, adapter_tensors, order_header
 
 PREFIX = "base_model.model."
+MAGNITUDE = "lora_magnitude_vector"
 _HALVES = {"lora_A": "lora_down", "lora_B": "lora_up"}
 
 
@@ -39,6 +40,11 @@ def write_for_comfyui(folder: Path, transformer: Any, name: str) -> None:
     """Write the live adapter of `transformer` into `folder`/comfyui/`name`."""
     tensors: dict[str, torch.Tensor] = {}
     for key, tensor in adapter_tensors(transformer).items():
+        if key.endswith(f".{MAGNITUDE}"):
+            module = key.removesuffix(f".{MAGNITUDE}")
+            scale = _dora_scale(transformer.get_submodule(module), tensor)
+            tensors[f"{PREFIX}{ace_step_name(module)}.dora_scale"] = scale
+            continue
         module, half, _ = key.rsplit(".", 2)
         theirs = f"{PREFIX}{ace_step_name(module)}"
         tensors[f"{theirs}.{_HALVES[half]}.weight"] = tensor
@@ -49,3 +55,17 @@ def write_for_comfyui(folder: Path, transformer: Any, name: str) -> None:
     target.parent.mkdir(exist_ok=True)
     save_file(tensors, target, metadata={"format": "pt"})
     order_header(target)
+
+
+@torch.no_grad()
+def _dora_scale(layer: Any, magnitude: torch.Tensor) -> torch.Tensor:
+    """What ComfyUI is to scale the rows of a DoRA's weight by, float32 [out, 1].
+
+    PEFT divides the trained magnitude by the length of each row of base and adapter together, ComfyUI by that of the base alone.
+    What is written makes up for it: at full strength the answers are the same. At another strength ComfyUI goes straight from
+    the base's weights to these, diffusers does not.
+    """
+    base = layer.get_base_layer().weight.float().cpu()
+    change = layer.get_delta_weight(LIVE_ADAPTER).float().cpu()
+    lengths = [weight.norm(dim=1) for weight in (base, base + change)]
+    return (magnitude.float() * lengths[0] / lengths[1])[:, None].contiguous()

@@ -11,7 +11,7 @@ import torch
 
 from lofi_pipeline.entities import VersionTrack
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong
-from lofi_pipeline.training.prompt_encoding import encode_prompt
+from lofi_pipeline.training.prompt_encoding import Prompt, encode_prompt
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -92,22 +92,27 @@ class Encoder:
         Raises:
             EncodingError: the prompt is longer than what the base reads, or the condition is not finite.
         """
-        hidden, mask = self._hidden_states(track, seconds)
+        return self.condition_of(track, seconds, track.track.track_id)
+
+    @torch.inference_mode()
+    def condition_of(self, prompt: Prompt, seconds: float, name: str) -> torch.Tensor:
+        """As `condition`, of any prompt; `name` is what an error calls it."""
+        hidden, mask = self._hidden_states(prompt, seconds, name)
         condition = hidden[0][mask[0].bool()].float().cpu()
         if not torch.isfinite(condition).all():
             raise EncodingError(
-                f"{track.track.track_id}: the base model's encoder gives values that are not finite for the prompt "
-                f"{track.prompt!r}; change the prompt or report the base model"
+                f"{name}: the base model's encoder gives values that are not finite for the prompt "
+                f"{prompt.prompt!r}; change the prompt or report the base model"
             )
         return condition.contiguous()
 
-    def _hidden_states(self, track: VersionTrack, seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The condition encoder's states [1, tokens, width] and their mask [1, tokens], for a track of `seconds`."""
+    def _hidden_states(self, prompt: Prompt, seconds: float, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """The condition encoder's states [1, tokens, width] and their mask [1, tokens], for music of `seconds`."""
         device = self.condition_encoder.device
         try:
-            text, text_mask, lyrics, lyrics_mask = encode_prompt(self.pipeline, track, seconds, device)
+            text, text_mask, lyrics, lyrics_mask = encode_prompt(self.pipeline, prompt, seconds, device)
         except PromptTooLong as error:
-            raise EncodingError(f"{track.track.track_id}: {error}") from error
+            raise EncodingError(f"{name}: {error}") from error
         frames = math.ceil(TIMBRE_SECONDS * self.pipeline.latents_per_second)
         silence = self.condition_encoder.silence_latent[:, :frames].contiguous()
         return self.condition_encoder(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lofi_pipeline.checkpoints.folder import read_checkpoint_folder
+from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.checkpoints.manifest import active_lineage
 from lofi_pipeline.config import TrainingPreset, config_hash
-from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage, checkpoint_id_of
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage, StartedFrom
+from lofi_pipeline.storage import DataRoot, content_sha256, read_json
 from lofi_pipeline.training.errors import TrainingError
 
 
@@ -15,12 +15,34 @@ def lineage_hash(dataset_hash: str, configuration: str) -> str:
     return content_sha256({"dataset": dataset_hash, "config": configuration})
 
 
+def read_version(root: DataRoot, dataset_hash: str) -> DatasetVersion:
+    """The data set version of a training.
+
+    Raises:
+        TrainingError: not kept in this data root.
+    """
+    path = root.dataset_version(dataset_hash)
+    try:
+        return DatasetVersion.parse(read_json(path), where=str(path))
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"data set version {dataset_hash[:8]} is not in {root.metadata}/datasets; build it"
+        ) from error
+
+
 def lineage_of(
-    version: DatasetVersion, preset_name: str, preset: TrainingPreset, base: BaseModelFacts
+    version: DatasetVersion,
+    preset_name: str,
+    preset: TrainingPreset,
+    base: BaseModelFacts,
+    start: StartedFrom | None = None,
 ) -> Lineage:
-    """The lineage that training `preset` on `version` with `base` makes. The preset's name does not count."""
+    """The lineage that training `preset` on `version` with `base` makes, from `start` (see start.py) where it names one.
+
+    The preset's name does not count.
+    """
     dataset_hash = version.dataset.hash
-    configuration = config_hash(preset, base.sha256)
+    configuration = config_hash(preset, base.sha256, start.weights if start else None)
     return Lineage(
         dataset_hash=dataset_hash,
         config_hash=configuration,
@@ -30,6 +52,8 @@ def lineage_of(
         checkpoint_interval=preset.checkpoint_interval,
         max_steps=preset.max_steps,
         caption_variants=preset.caption_variants,
+        prior_clips=preset.prior_clips,
+        started_from=start,
         trigger=preset.trigger_in_captions,
     )
 
@@ -50,11 +74,10 @@ def last_step(lineage: Lineage) -> int:
 
 
 def last_checkpoint(root: DataRoot, lineage: Lineage) -> CheckpointRecord | None:
-    """The valid checkpoint at the end of a training; None where it did not come there, or another training is the active one."""
+    """The valid checkpoint that a training ended with; None where it did not come there, or another training is the active one."""
     active = active_lineage(root)
     if active is None or active.lineage != lineage.lineage:
         return None
-    folder = root.checkpoint(checkpoint_id_of(last_step(lineage)))
-    record = read_checkpoint_folder(root, folder).record
-    is_its = record is not None and record.lineage.lineage == lineage.lineage and record.checkpoint.is_valid
-    return record if is_its else None
+    records = [found.record for found in scan_checkpoints(root) if found.record]
+    its = [record for record in records if record.lineage.lineage == lineage.lineage]
+    return next((record for record in its if record.is_last and record.checkpoint.is_valid), None)

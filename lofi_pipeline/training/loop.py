@@ -1,8 +1,8 @@
 """The LoRA training loop on accelerate: exact to resume, never saving what is not finite.
 
 Nothing random has state: crop, timestep, noise and dropout follow from (seed, step), the learning rate from the step.
-So adapter, AdamW's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in loss.py,
-the process around the loop in run.py.
+So adapter, the optimiser's moments and the step are all there is to keep. What a step sees is in sampling.py, its loss in
+loss.py, how it moves the weights in optimisers.py, what tells when to stop in held_out.py, the process around it in run.py.
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, InitProcessGroupKwargs
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    DistributedType,
+    InitProcessGroupKwargs,
+    broadcast_object_list,
+)
 
 from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import (
     TRANSFORMER,
     FixedInputs,
@@ -32,24 +37,37 @@ from lofi_pipeline.training.bases import (
     read_fixed_inputs,
     torch_threads,
 )
-from lofi_pipeline.training.checkpoints import commit_checkpoint
+from lofi_pipeline.training.checkpoints import commit_checkpoint, require_answers_of
+from lofi_pipeline.training.crops_ahead import CropsAhead
 from lofi_pipeline.training.device import TrainingMemory
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
+from lofi_pipeline.training.held_out import HeldOut
 from lofi_pipeline.training.lineage import last_step
 from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
 from lofi_pipeline.training.memory import Shape
+from lofi_pipeline.training.optimisers import (
+    averaged,
+    begin,
+    learning_rate,
+    new_optimiser,
+    optimiser_tensors,
+    restore_optimiser,
+    take_step,
+)
+from lofi_pipeline.training.prior import Prior, make_prior
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
     clear_resume_snapshot,
     find_resume_point,
-    optimiser_tensors,
-    restore_optimiser,
     write_resume_snapshot,
 )
 from lofi_pipeline.training.sampling import BatchPlan
-from lofi_pipeline.training.weights import adapter_tensors, add_adapter, set_adapter_tensors
+from lofi_pipeline.training.start import start_folder
+from lofi_pipeline.training.stopping import watch, why_to_end
+from lofi_pipeline.training.trackers import Trackers, tracker_folder, wanted_trackers
+from lofi_pipeline.training.weights import adapter_tensors, add_adapter, read_adapter
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -57,22 +75,11 @@ if TYPE_CHECKING:
     from lofi_pipeline.entities import DatasetVersion
 
 PROGRESS_SECONDS = 1.0
-FINAL_LEARNING_RATE = 0.01
 ENCODING_TIME = timedelta(days=2)
 COPIES_OF_THE_MODEL = (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 
 Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
-
-
-def learning_rate(step: int, preset: TrainingPreset) -> float:
-    """Linear warm-up over min(warmup_steps, 10 % of max_steps), then a cosine down to 1 % at max_steps."""
-    warm = min(preset.warmup_steps, preset.max_steps // 10)
-    if step < warm:
-        return preset.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, preset.max_steps - warm)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-    return preset.learning_rate * (FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine)
 
 
 def prepare_process(device: str) -> None:
@@ -93,16 +100,18 @@ class Trainer:
         self.device = pick_device(job.device)
         self.end = last_step(lineage)
         prepare_process(self.device)
-        self.accelerator = _accelerator(job, self.device)
+        trackers, tracked = wanted_trackers(job.trackers), tracker_folder(root, lineage)
+        self.accelerator = _accelerator(job, self.device, log_with=trackers or None, project_dir=tracked)
         self._emit = emit
+        self._trackers = Trackers(self.accelerator, tracked, trackers, self._say)
         processes = self.accelerator.num_processes
         self.state = TrainingState(lineage=lineage.lineage, step=0, processes=processes)
         self.encoded = self._encode(version)
         self._training = _reader(root, self.encoded, Split.TRAIN, self.preset)
-        self._validation = _reader(root, self.encoded, Split.VALIDATION, self.preset)
         self._plan = self._batch_plan()
         self.memory = TrainingMemory(self._shape(), job, self._plan.shapes, self.device)
         with self.memory.faults_in_words(lambda: self.state.step):
+            self._prior = self._make_prior()
             self._load()
 
     def _load(self) -> None:
@@ -114,9 +123,14 @@ class Trainer:
         self.names = {id(p): name for name, p in self.transformer.named_parameters() if p.requires_grad}
         if self.preset.gradient_checkpointing:
             self.transformer.enable_gradient_checkpointing()
-        self.model, self.optimiser = self.accelerator.prepare(self.transformer, self._new_optimiser())
-        self._draws = ThreadPoolExecutor(1, thread_name_prefix="crops")
-        self._next: tuple[int, Future[list[Crop]]] | None = None
+        if self.preset.compile:
+            self.transformer.compile()
+        optimiser = new_optimiser(self.preset, self.parameters, self.device)
+        self.model, self.optimiser = self.accelerator.prepare(self.transformer, optimiser)
+        self.averages = Averages(self.transformer, self.parameters, self.preset)
+        validation = _reader(self.root, self.encoded, Split.VALIDATION, self.preset)
+        self._held_out = HeldOut(validation, self._training, self.flow, self.preset)
+        self._crops = CropsAhead(self._draw, self.end)
 
     def _encode(self, version: DatasetVersion) -> EncodedDataset:
         """The data set; among several processes the main one encodes first.
@@ -151,13 +165,11 @@ class Trainer:
         """Of the base's weights."""
         return torch.bfloat16 if self.preset.precision == "bf16" else torch.float32
 
-    def _new_optimiser(self) -> torch.optim.AdamW:
-        return torch.optim.AdamW(
-            self.parameters,
-            lr=self.preset.learning_rate,
-            weight_decay=self.preset.weight_decay,
-            fused=self.device != "cpu",
-        )
+    def _make_prior(self) -> Prior | None:
+        """Clips of the base; among several processes the main one makes them first."""
+        with self.accelerator.main_process_first():
+            device = str(self.accelerator.device)
+            return make_prior(self.root, self.job.base, self.lineage.base, self.preset, device)
 
     def _batch_plan(self) -> BatchPlan:
         return BatchPlan(
@@ -165,7 +177,7 @@ class Trainer:
                 tuple((track.crop_frames, caption.tokens) for caption in track.captions)
                 for track in self._training.tracks
             ),
-            batch_size=self.preset.batch_size,
+            batch_size=self.preset.batch_size * self.preset.gradient_accumulation,
             seed=self.preset.seed,
             world=self.accelerator.num_processes,
         )
@@ -174,28 +186,37 @@ class Trainer:
         if self.accelerator.is_main_process:
             self._emit(TrainingEvent(kind=kind, step=self.state.step, max_steps=self.end, **fields))
 
+    def _say(self, sentence: str) -> None:
+        self._event(EventKind.PROGRESS, message=sentence)
+
     def _log_encoding(self, done: int, total: int, track_id: str) -> None:
         if track_id and done and done % 50 == 0:
             self._event(EventKind.PROGRESS, message=f"encoding track {done + 1} of {total}")
 
     def resume(self) -> None:
         """Go on from the furthest whole state of this lineage, or begin."""
-        point = find_resume_point(
-            self.root, self.lineage, lambda sentence: self._event(EventKind.PROGRESS, message=sentence)
-        )
+        point = find_resume_point(self.root, self.lineage, self._say)
         if point is None:
-            self._event(EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}")
+            start = self.lineage.started_from
+            if start:
+                folder = start_folder(self.root, start)
+                self.averages.restore(read_adapter(folder), None, 0)
+                require_answers_of(folder, self.transformer, start.partition_key)
+            on = f", from {start.partition_key}" if start else ""
+            self._event(
+                EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}{on}"
+            )
             return
         self._refuse_other_processes(point.state)
-        set_adapter_tensors(self.transformer, point.adapter)
-        restore_optimiser(self._inner_optimiser, self.names, point.moments)
+        self.averages.restore(point.adapter, point.average, point.state.counted)
+        restore_optimiser(self._inner_optimiser, self.names, point.moments, self.preset.optimizer)
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
 
     def _refuse_other_processes(self, state: TrainingState) -> None:
         """On another number each step would see another number of tracks: another training under the same name."""
         here = self.accelerator.num_processes
-        if state.step < self.end and state.processes != here:
+        if not state.ended and state.step < self.end and state.processes != here:
             raise TrainingError(
                 f"this training came to step {state.step} on {_counted(state.processes)}, and here is {_counted(here)}: each "
                 "step would see another number of tracks. Set training.launcher to what it was, or change the preset's "
@@ -215,29 +236,38 @@ class Trainer:
         self.resume()
         path = training_log(self.root)
         with ExitStack() as stack:
-            stack.callback(self._draws.shutdown)
+            stack.callback(self._crops.close)
+            self._trackers.open(self.state.step)
+            stack.callback(self._trackers.close)
             log: TextIO | None = None
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
                 log = stack.enter_context(path.open("a", encoding="utf-8"))
-            if self.state.step < self.end:
-                self._event(EventKind.PROGRESS, message=self.memory.planned())
-                stack.callback(lambda: self._event(EventKind.PROGRESS, message=self.memory.measured()))
+            begins = not self._is_over()
+            if begins:
+                self._say(self.memory.planned())
             stack.enter_context(self.memory.faults_in_words(lambda: self.state.step))
             if self.state.step == 0:
-                self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))
+                self._log(log, self._measured(LogEntry(step=0)))
+            begin(self._inner_optimiser)
             self._steps(stop, log)
-        if self.state.step >= self.end:
-            self._event(
-                EventKind.FINISHED,
-                message=f"{self.state.skipped} steps skipped" if self.state.skipped else "",
-            )
+        if begins:
+            self._say(self.memory.measured())
+        if self._is_over():
+            skipped = f"{self.state.skipped} steps skipped" if self.state.skipped else ""
+            why = f"ended early: {self.state.ended}" if self.state.ended else ""
+            self._event(EventKind.FINISHED, message="; ".join(filter(None, (skipped, why))))
+        else:
+            self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
+
+    def _is_over(self) -> bool:
+        return bool(self.state.ended) or self.state.step >= self.end
 
     def _steps(self, stop: Stop, log: TextIO | None) -> None:
         began, first = time.monotonic(), self.state.step
         reported = saved = began
         self.transformer.train()
-        while self.state.step < self.end:
+        while not self._is_over():
             loss = self._step()
             moment = time.monotonic()
             rate = (self.state.step - first) / (moment - began)
@@ -246,9 +276,7 @@ class Trainer:
             if loss is None:
                 self._report_skipped_step()
             if self.state.step % self.lineage.checkpoint_interval == 0:
-                entry = entry.model_copy(update={"validation_loss": self._validation_loss()})
-                self._log(log, entry)
-                self._commit_checkpoint(entry, rate)
+                self._checkpoint(entry, rate, log)
                 saved = moment
             else:
                 self._log(log, entry)
@@ -260,7 +288,6 @@ class Trainer:
                     self._write_snapshot()
             if self._asked_to(stop):
                 self._write_snapshot()
-                self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
                 return
 
     def _asked_to(self, stop: Stop) -> bool:
@@ -274,23 +301,15 @@ class Trainer:
 
     def _draw(self, step: int) -> list[Crop]:
         # Of all processes together: what is random about a crop does not depend on how many share the work
+        rank = self.accelerator.process_index
         crops = self._training.draw(self._plan.chosen(step), "train", self.preset.seed, step, 0)
-        return crops[self._plan.share(self.accelerator.process_index)]
-
-    def _crops(self, step: int) -> list[Crop]:
-        """The crops of a step; those of the next one are drawn while it is under way."""
-        if self._next is None or self._next[0] != step:
-            self._next = step, self._draws.submit(self._draw, step)
-        crops = self._next[1].result()
-        if step + 1 < self.end:
-            self._next = step + 1, self._draws.submit(self._draw, step + 1)
-        return crops
+        return crops[self._plan.share(rank)] + (self._prior.draw(step, rank) if self._prior else [])
 
     def _step(self) -> float | None:
         """One optimiser step; the loss, or None when it was skipped because loss or gradient was not finite."""
         step = self.state.step
-        crops = self._crops(step)
-        groups = bucket_by_shape(crops)
+        crops = self._crops.of(step)
+        groups = bucket_by_shape(crops, most=self.preset.batch_size)
         total = torch.zeros((), device=self.accelerator.device)
         for place, group in enumerate(groups, start=1):
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
@@ -302,9 +321,8 @@ class Trainer:
         loss: Any = self.accelerator.reduce(total, "mean")
         finite = bool(torch.isfinite(loss)) and (norm is None or math.isfinite(float(norm)))
         if finite:
-            for group in self._inner_optimiser.param_groups:
-                group["lr"] = learning_rate(step, self.preset)
-            self.optimiser.step()
+            take_step(self.optimiser, self.preset, step, self.device)
+            self.averages.update()
         self.optimiser.zero_grad(set_to_none=True)
         done = self.state.model_copy(update={"step": step + 1})
         if finite:
@@ -336,29 +354,30 @@ class Trainer:
                 f"Lower training.presets.{self.job.preset_name}.learning_rate and run again"
             )
 
-    @torch.inference_mode()
-    def _validation_loss(self) -> float | None:
-        """Loss on fixed crops of the validation split, with fixed noise and timesteps; None without such tracks."""
-        if not self._validation.tracks or not self.accelerator.is_main_process:
-            return None
-        self.transformer.eval()
-        sums = []
-        count = len(self._validation.tracks)
-        for batch in range(self.preset.validation_batches):
-            first = batch * self.preset.batch_size
-            chosen = [((first + place) % count, 0) for place in range(self.preset.batch_size)]
-            crops = self._validation.draw(chosen, "validation", self.preset.seed, batch, dropout=False)
-            sums += [
-                float(self.flow.loss(self.transformer, g)) * len(g) / len(crops)
-                for g in bucket_by_shape(crops)
-            ]
-        self.transformer.train()
-        loss = sum(sums) / self.preset.validation_batches
-        return loss if math.isfinite(loss) else None
+    def _measured(self, entry: LogEntry) -> LogEntry:
+        """The entry with the losses of held-out tracks, and whether that is better than before noted in the state."""
+        if self.accelerator.is_main_process:
+            entry = self._held_out.measured(entry, self.transformer, self.averages)
+        if self.preset.stop_on:
+            seen_by_all: list[LogEntry] = broadcast_object_list([entry])
+            so_far = watch(self.state.watch, seen_by_all[0], self.preset)
+            ended = why_to_end(so_far, self.preset) if self.state.step < self.end else None
+            update = {"watch": so_far, "ended": ended}
+            self.state = self.state.model_copy(update=update)
+        return entry
+
+    def _checkpoint(self, entry: LogEntry, rate: float, log: TextIO | None) -> None:
+        """Measure and commit. Nothing is compiled for it anew: a checkpoint asks otherwise than training does."""
+        eager = torch.compiler.set_stance("force_eager") if self.preset.compile else nullcontext()
+        with eager, averaged(self._inner_optimiser):
+            entry = self._measured(entry)
+            self._log(log, entry)
+            self._commit_checkpoint(entry, rate)
 
     def _log(self, log: TextIO | None, entry: LogEntry) -> None:
         if log:
             append(log, entry)
+        self._trackers.log(entry)
 
     def _commit_checkpoint(self, entry: LogEntry, rate: float) -> None:
         self._refuse_non_finite()
@@ -370,9 +389,10 @@ class Trainer:
                 self.lineage,
                 self.pipeline,
                 state=self.state,
-                moments=optimiser_tensors(self._inner_optimiser, self.names),
+                moments=optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer),
                 loss=loss,
                 validation_loss=entry.validation_loss,
+                averages=self.averages,
             )
             clear_resume_snapshot(self.root)
             self._log_checkpoint(record, rate)
@@ -394,11 +414,12 @@ class Trainer:
         worth_it = self.state.step % self.lineage.checkpoint_interval and not self.state.skipped_in_a_row
         if self.accelerator.is_main_process and worth_it:
             self._refuse_non_finite()
-            moments = optimiser_tensors(self._inner_optimiser, self.names)
-            write_resume_snapshot(self.root, self.state, adapter_tensors(self.transformer), moments)
+            moments = optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer)
+            adapter, average = adapter_tensors(self.transformer), self.averages.tensors()
+            write_resume_snapshot(self.root, self.state, adapter, moments, average)
 
 
-def _accelerator(job: TrainingJob, device: str) -> Accelerator:
+def _accelerator(job: TrainingJob, device: str, **trackers: Any) -> Accelerator:
     """One process, or one of several that train on copies of the model.
 
     Raises:
@@ -413,6 +434,7 @@ def _accelerator(job: TrainingJob, device: str) -> Accelerator:
             InitProcessGroupKwargs(timeout=patience),
             DistributedDataParallelKwargs(broadcast_buffers=False),
         ],
+        **trackers,
     )
     if found.distributed_type not in (*COPIES_OF_THE_MODEL, DistributedType.NO):
         raise TrainingError(

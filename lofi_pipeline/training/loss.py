@@ -5,18 +5,20 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers.training_utils import compute_loss_weighting_for_sd3
 from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import FixedInputs
-from lofi_pipeline.training.records import EncodedTrack
+from lofi_pipeline.training.records import EncodedClip
 from lofi_pipeline.training.sampling import Chosen, crop_offset, generator, groups_of_equal_shape, timesteps
 from lofi_pipeline.training.weights import autocast
 
@@ -40,7 +42,7 @@ class Crop:
 class CropReader:
     """Draws crops from the latent cache. All that is random follows from the key that is given."""
 
-    def __init__(self, root: DataRoot, tracks: list[EncodedTrack], preset: TrainingPreset) -> None:
+    def __init__(self, root: DataRoot, tracks: Sequence[EncodedClip], preset: TrainingPreset) -> None:
         self.tracks = tracks
         self._preset = preset
         self._inside = cache(root.inside)  # looks at each folder on the way
@@ -82,19 +84,21 @@ class CropReader:
             return torch.from_numpy(file.get_tensor("condition"))
 
 
-def bucket_by_shape(crops: list[Crop]) -> list[list[Crop]]:
-    """Crops of one shape together. Different shapes never share a call: the transformer has no masks, so padding would
-    change its answers.
+def bucket_by_shape(crops: list[Crop], *, most: int | None = None) -> list[list[Crop]]:
+    """Crops of one shape together, at most `most` of them. Different shapes never share a call: the transformer has no masks,
+    so padding would change its answers.
     """
-    return [
-        [crops[place] for place in group] for group in groups_of_equal_shape([crop.shape for crop in crops])
-    ]
+    groups = groups_of_equal_shape([crop.shape for crop in crops])
+    size = most or max(1, len(crops))
+    parts = [group[at : at + size] for group in groups for at in range(0, len(group), size)]
+    return [[crops[place] for place in part] for part in parts]
 
 
 class FlowMatching:
     """Flow matching (Lipman et al. 2023, arXiv 2210.02747; Liu et al. 2023, arXiv 2209.03003), as ACE-Step 1.5 is trained.
 
-    x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in float32.
+    x_t = t noise + (1 - t) x_0; the transformer is to answer v = noise - x_0; mean squared error in float32. With `cosmap` the
+    error at t counts 2 / (pi (1 - 2 t + 2 t^2)) times (Esser et al. 2024, arXiv 2403.03206, section 3.1).
     """
 
     def __init__(self, fixed: FixedInputs, preset: TrainingPreset, device: str) -> None:
@@ -103,8 +107,8 @@ class FlowMatching:
         self._preset = preset
         self._device = device
 
-    def loss(self, transformer: Any, crops: list[Crop]) -> torch.Tensor:
-        """Mean loss over crops of one shape, a scalar to call backward on."""
+    def loss(self, transformer: Any, crops: list[Crop], *, weighted: bool = True) -> torch.Tensor:
+        """Mean loss over crops of one shape, a scalar to call backward on; `weighted` as the preset weights noise levels."""
         device = self._device
         clean = torch.stack([crop.latents for crop in crops]).to(device)
         noise = torch.stack([crop.noise for crop in crops]).to(device)
@@ -122,7 +126,11 @@ class FlowMatching:
                 context_latents=self._context(clean),
                 return_dict=False,
             )[0]
-        return torch.nn.functional.mse_loss(answer.float(), noise - clean)
+        if not weighted or self._preset.loss_weighting == "none":
+            return torch.nn.functional.mse_loss(answer.float(), noise - clean)
+        errors = torch.nn.functional.mse_loss(answer.float(), noise - clean, reduction="none")
+        weights = compute_loss_weighting_for_sd3(self._preset.loss_weighting, t)
+        return (weights[:, None, None] * errors).mean()
 
     def _context(self, clean: torch.Tensor) -> torch.Tensor:
         """Encoded silence and a mask of ones, as the pipeline gives it for text to music: [batch, frames, 2 channels]."""

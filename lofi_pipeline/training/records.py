@@ -34,6 +34,10 @@ class TrainingJob(Entity):
     snapshot_minutes: float = Field(
         default=10.0, ge=0, description="How often state is kept between checkpoints"
     )
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
+        default=None,
+        description="Where losses are logged to as well; None: TensorBoard, where it is installed",
+    )
     wait_seconds: float = Field(
         default=86_400.0, ge=0, description="How long to wait for another training to end"
     )
@@ -74,13 +78,9 @@ class EncodedCaption(Entity):
     tokens: int = Field(ge=1)
 
 
-class EncodedTrack(Entity):
-    """One track as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or
-    tokens.
-    """
+class EncodedClip(Entity):
+    """Music as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
 
-    track_id: TrackId
-    split: Split
     latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
     frames: int = Field(ge=1)
     crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
@@ -88,6 +88,13 @@ class EncodedTrack(Entity):
         gt=0, description="Latent frames in a bar, of the tempo and metre in the prompt"
     )
     captions: list[EncodedCaption] = Field(min_length=1, description="Its prompt, then other wordings")
+
+
+class EncodedTrack(EncodedClip):
+    """One track as the trainer reads it."""
+
+    track_id: TrackId
+    split: Split
 
 
 class EncodedDataset(Entity):

@@ -1,6 +1,6 @@
-"""What exact resume needs beside the adapter: the optimiser's moments and two counters. All else follows from the step.
+"""What exact resume needs beside the adapter: the optimiser's moments and a few counters. All else follows from the step.
 
-It lies with each checkpoint in resume/. Between checkpoints a resume snapshot holds it and the adapter:
+It lies with each checkpoint in resume/, and so do the weights that are not published where an average of them is kept. Between checkpoints a resume snapshot holds it and the adapter:
 checkpoints/.rolling/step=N/. What a checkpoint is otherwise made of is in checkpoints.py and weights.py.
 """
 
@@ -10,9 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
@@ -27,14 +25,15 @@ from lofi_pipeline.storage import (
     read_json,
     write_json_atomic,
 )
+from lofi_pipeline.training.averages import AVERAGE, LIVE
 from lofi_pipeline.training.errors import disk_faults
+from lofi_pipeline.training.stopping import Watch
 from lofi_pipeline.training.weights import Tensors, read_adapter
 
 OPTIMISER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 ADAPTER_FILE = "adapter.safetensors"
-OPTIMISER_ADVICE = "resume with the preset and base of the checkpoint"
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+AVERAGE_FILE = "average.safetensors"
 
 
 class TrainingState(Entity):
@@ -49,6 +48,17 @@ class TrainingState(Entity):
     processes: int = Field(
         default=1, ge=1, exclude_if=lambda count: count == 1, description="How many trained together"
     )
+    watch: Watch = Field(
+        default=Watch(), exclude_if=lambda found: found == Watch(), description="For ending early"
+    )
+    ended: str | None = Field(
+        default=None, exclude_if=lambda why: why is None, description="Why training ended before max_steps"
+    )
+
+    @property
+    def counted(self) -> int:
+        """Steps that moved the weights."""
+        return self.step - self.skipped
 
 
 class SnapshotState(Entity):
@@ -67,64 +77,32 @@ class ResumePoint:
     moments: Tensors
     where: str
     """Where it was found, to be shown."""
-
-
-def optimiser_tensors(optimiser: Any, names: dict[int, str]) -> Tensors:
-    """AdamW's state as `<parameter>/<moment>`; `names` maps id(parameter) to its name."""
-    found: Tensors = {}
-    for parameter, state in optimiser.state.items():
-        for moment in MOMENTS:
-            found[f"{names[id(parameter)]}/{moment}"] = state[moment].detach().cpu().clone().contiguous()
-    return found
-
-
-def restore_optimiser(optimiser: Any, names: dict[int, str], tensors: Tensors) -> None:
-    """Put AdamW's state back, strictly.
-
-    Raises:
-        CheckpointError: a moment is missing, left over or has another shape.
-    """
-    expected = {f"{name}/{moment}" for name in names.values() for moment in MOMENTS}
-    if tensors and set(tensors) != expected:
-        odd = min(set(tensors) ^ expected)
-        raise CheckpointError(
-            f"the optimiser's state does not fit this preset and base, such as {odd}; {OPTIMISER_ADVICE}"
-        )
-    if not tensors:  # saved before the first step that counted
-        return
-    for group in optimiser.param_groups:
-        for parameter in group["params"]:
-            state = {moment: tensors[f"{names[id(parameter)]}/{moment}"] for moment in MOMENTS}
-            if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
-                raise CheckpointError(
-                    f"the optimiser's state of {names[id(parameter)]} has another shape; {OPTIMISER_ADVICE}"
-                )
-            device = parameter.device
-            step_device = device if group.get("fused") or group.get("capturable") else torch.device("cpu")
-            optimiser.state[parameter] = {
-                "step": state["step"].to(step_device),
-                "exp_avg": state["exp_avg"].to(device),
-                "exp_avg_sq": state["exp_avg_sq"].to(device),
-            }
+    average: Tensors | None = None
+    """The average of the weights, where one is kept; `adapter` are the live ones."""
 
 
 def write_resume(folder: Path, state: TrainingState, moments: Tensors) -> None:
-    """Write resume/ into a checkpoint folder that is about to be committed; the adapter itself lies beside it."""
+    """Write resume/ into a checkpoint folder that is about to be committed; the published adapter itself lies beside it."""
     target = folder / RESUME_FOLDER
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     save_file(moments, target / OPTIMISER_FILE)
     write_json_atomic(target / STATE_FILE, state)
 
 
-def write_resume_snapshot(root: DataRoot, state: TrainingState, adapter: Tensors, moments: Tensors) -> None:
+def write_resume_snapshot(
+    root: DataRoot, state: TrainingState, adapter: Tensors, moments: Tensors, average: Tensors | None = None
+) -> None:
     """Keep the state between checkpoints; the former one is removed when the new one is whole."""
     place = root.checkpoints / SNAPSHOT_FOLDER
     target = place / f"step={state.step}"
+    tensors = {ADAPTER_FILE: adapter, OPTIMISER_FILE: moments}
+    if average is not None:
+        tensors[AVERAGE_FILE] = average
     if not target.exists():
         with commit_folder(target) as folder, disk_faults(target):
-            save_file(adapter, folder / ADAPTER_FILE)
-            save_file(moments, folder / OPTIMISER_FILE)
-            files = {name: file_sha256(folder / name) for name in (ADAPTER_FILE, OPTIMISER_FILE)}
+            for name, held in tensors.items():
+                save_file(held, folder / name)
+            files = {name: file_sha256(folder / name) for name in tensors}
             write_json_atomic(folder / STATE_FILE, SnapshotState(state=state, files=files))
     for other in place.glob("step=*"):
         if other != target:
@@ -169,9 +147,13 @@ def _of_checkpoint(folder: Path, record: CheckpointRecord) -> ResumePoint:
     try:
         path = folder / RESUME_FOLDER / STATE_FILE
         state = TrainingState.parse(read_json(path), where=str(path))
-        return ResumePoint(
-            state, read_adapter(folder), load_file(folder / RESUME_FOLDER / OPTIMISER_FILE), folder.name
-        )
+        moments = load_file(folder / RESUME_FOLDER / OPTIMISER_FILE)
+        published = read_adapter(folder)
+        live, average = folder / RESUME_FOLDER / LIVE, folder / RESUME_FOLDER / AVERAGE
+        if live.is_dir():
+            return ResumePoint(state, read_adapter(live), moments, folder.name, published)
+        beside = read_adapter(average) if average.is_dir() else None
+        return ResumePoint(state, published, moments, folder.name, beside)
     except (OSError, RecordError) as error:
         raise CheckpointError(f"has no state to resume from: {error}") from error
 
@@ -184,6 +166,8 @@ def _of_snapshot(folder: Path) -> ResumePoint:
             if file_sha256(folder / name) != sha256:
                 raise CheckpointError(f"{name} is damaged (its hash differs)")
         adapter, moments = load_file(folder / ADAPTER_FILE), load_file(folder / OPTIMISER_FILE)
+        average = load_file(folder / AVERAGE_FILE) if AVERAGE_FILE in snapshot.files else None
     except (OSError, RecordError) as error:
         raise CheckpointError(f"is not whole: {error}") from error
-    return ResumePoint(snapshot.state, adapter, moments, f"the state kept at step {snapshot.state.step}")
+    where = f"the state kept at step {snapshot.state.step}"
+    return ResumePoint(snapshot.state, adapter, moments, where, average)

@@ -28,14 +28,15 @@ from lofi_pipeline.checkpoints.manifest import (
     remove_unfinished_checkpoints,
     training_lock,
 )
-from lofi_pipeline.entities import DatasetVersion, RecordError
+from lofi_pipeline.entities import RecordError, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
 from lofi_pipeline.storage import DataRoot, in_words, locked, read_json
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.errors import TrainingError
-from lofi_pipeline.training.lineage import last_step, lineage_of
+from lofi_pipeline.training.lineage import last_step, lineage_of, read_version
 from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
+from lofi_pipeline.training.start import refuse_withdrawn, start_of
 
 RANK_VARIABLE = "RANK"
 
@@ -99,27 +100,13 @@ def read_job(path: Path) -> TrainingJob:
         raise RecordError(f"{path}: no such job file") from error
 
 
-def read_version(root: DataRoot, dataset_hash: str) -> DatasetVersion:
-    """The data set version a job names.
-
-    Raises:
-        TrainingError: not kept in this data root.
-    """
-    path = root.dataset_version(dataset_hash)
-    try:
-        return DatasetVersion.parse(read_json(path), where=str(path))
-    except FileNotFoundError as error:
-        raise TrainingError(
-            f"data set version {dataset_hash[:8]} is not in {root.metadata}/datasets; build it"
-        ) from error
-
-
 def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     """Train in this process. One training at a time works on a data root; a second one waits for the first."""
     root = DataRoot(job.data_root)
     base = describe_base(job.base, licence=job.base_licence)
     version = read_version(root, job.dataset_hash)
-    lineage = lineage_of(version, job.preset_name, job.preset, base)
+    lineage = lineage_of(version, job.preset_name, job.preset, base, start_of(root, job.preset, base.sha256))
+    refuse_withdrawn(root, lineage, now().date())
     end = last_step(lineage)
     is_first = os.environ.get(RANK_VARIABLE, "0") == "0"
     with _alone(root, job, end, emit) if is_first else nullcontext():

@@ -105,7 +105,10 @@ def timesteps(rng: np.random.Generator, count: int, *, kind: str, mean: float, s
     `logit_normal`: sigmoid(N(mean, std)), what ACE-Step 1.5 was trained with (Esser et al. 2024, arXiv 2403.03206).
     `turbo8`: one of the eight steps that the turbo models generate with, t = s u / (1 + (s - 1) u) for u = 1, 7/8 ... 1/8
     and shift s = 3.
+    `uniform`: all alike.
     """
+    if kind == "uniform":
+        return (1.0 - rng.random(count)).astype(np.float32)
     if kind == "turbo8":
         u = 1.0 - rng.integers(0, TURBO_STEPS, count) / TURBO_STEPS
         return (TURBO_SHIFT * u / (1 + (TURBO_SHIFT - 1) * u)).astype(np.float32)

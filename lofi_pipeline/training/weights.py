@@ -54,6 +54,10 @@ def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Param
         lora_alpha=preset.lora_alpha,
         target_modules=list(preset.lora_targets),
         init_lora_weights="gaussian",
+        use_rslora=preset.adapter == "rslora",
+        use_dora=preset.adapter == "dora",
+        rank_pattern=dict(preset.rank_pattern),
+        alpha_pattern=dict(preset.alpha_pattern),
     )
     return attach_adapter(transformer, config)
 
@@ -97,7 +101,8 @@ def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
         shapes = [tuple(side[wrong[0]].shape) if wrong[0] in side else "none" for side in (tensors, have)]
         raise CheckpointError(
             f"{len(wrong)} tensors do not fit the adapter of this preset and base, such as {wrong[0]} (shape {shapes[0]}, "
-            f"this one's {shapes[1]}); resume with the preset and base of the checkpoint"
+            f"this one's {shapes[1]}); go on with the preset and base of the checkpoint: adapter, lora_rank, rank_pattern and "
+            "lora_targets decide which tensors there are"
         )
     set_peft_model_state_dict(transformer, tensors, adapter_name=LIVE_ADAPTER)
 
@@ -119,25 +124,32 @@ def ace_step_name(name: str) -> str:
     return name[1:-1]
 
 
+def write_diffusers_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
+    """Write the live adapter in the one file that diffusers reads; returns its weights by diffusers' names."""
+    tensors = adapter_tensors(pipeline.transformer)
+    pipeline.save_lora_weights(
+        str(folder),
+        transformer_lora_layers=dict(tensors),
+        transformer_lora_adapter_metadata=_adapter_config(pipeline.transformer),
+    )
+    order_header(folder / DIFFUSERS_FILE)
+    return tensors
+
+
 def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     """Write the live adapter for diffusers and for PEFT (ACE-Step's names); returns its weights by diffusers' names.
 
     Both files carry rank and alpha in their header: without it diffusers guesses alpha, silently.
     """
-    transformer: Any = pipeline.transformer
-    tensors = adapter_tensors(transformer)
-    config = _adapter_config(transformer)
-    pipeline.save_lora_weights(
-        str(folder), transformer_lora_layers=dict(tensors), transformer_lora_adapter_metadata=dict(config)
-    )
+    tensors = write_diffusers_adapter(folder, pipeline)
+    config = _adapter_config(pipeline.transformer)
     header = {f"transformer.{key}": value for key, value in config.items()}
     save_file(
         {f"base_model.model.{ace_step_name(name)}": tensor for name, tensor in tensors.items()},
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
-    for name in (DIFFUSERS_FILE, PEFT_FILE):
-        order_header(folder / name)
+    order_header(folder / PEFT_FILE)
     patterns = {
         field: {ace_step_name(name): value for name, value in config[field].items()}
         for field in ("rank_pattern", "alpha_pattern")

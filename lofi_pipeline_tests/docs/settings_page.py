@@ -146,8 +146,14 @@ def _table(rows: list[Setting]) -> str:
 
 def _presets(rows: list[Setting]) -> str:
     presets = load_config().model_dump(mode="json")["training"]["presets"]
-    names = [row.key.rpartition(".")[2] for row in rows]
+    # What none of them asks for is left out of what is written of them
+    names = [
+        it for row in rows if any((it := row.key.rpartition(".")[2]) in each for each in presets.values())
+    ]
     return table(
         ["key", *map(code, presets)],
-        [(code(name), *(code(preset[name]) for preset in presets.values())) for name in names],
+        [
+            (code(name), *(code(preset[name]) if name in preset else "" for preset in presets.values()))
+            for name in names
+        ],
     )

@@ -53,7 +53,11 @@ def as_comfyui_does(transformer: Any, path: Path) -> None:
         up, down = tensors[f"{key}.lora_up.weight"], tensors[f"{key}.lora_down.weight"]
         alpha = f"{key}.alpha"
         scale = tensors[alpha].item() / down.shape[0] if alpha in tensors else 1.0
+        base = weight.data.clone()
         weight.data += scale * (up @ down)
+        if (dora_scale := tensors.get(f"{key}.dora_scale")) is not None:  # weight_decompose
+            weight.data *= dora_scale / (base.norm(dim=1, keepdim=True) + torch.finfo(base.dtype).eps)
+            used.add(f"{key}.dora_scale")
         used |= {f"{key}.lora_up.weight", f"{key}.lora_down.weight", alpha}
     assert used == tensors.keys()
 
@@ -82,8 +86,8 @@ def test_the_file_acts_in_comfyui_as_the_checkpoint_does_in_diffusers(trained: D
 
 @pytest.mark.parametrize(
     "changes",
-    [{"rank_pattern": {"layers.0.self_attn.to_q": 2}}, {"use_rslora": True}],
-    ids=["ranks", "rsLoRA"],
+    [{"rank_pattern": {"layers.0.self_attn.to_q": 2}}, {"use_rslora": True}, {"use_dora": True}],
+    ids=["ranks", "rsLoRA", "DoRA"],
 )
 def test_every_scale_is_written(base: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     transformer: Any = load_base(str(base)).transformer
@@ -93,6 +97,8 @@ def test_every_scale_is_written(base: Path, tmp_path: Path, changes: dict[str, A
     for name, parameter in transformer.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(std=0.1)
+        if "magnitude" in name:
+            parameter.data *= 1.3
     write_for_comfyui(tmp_path, transformer, "x.safetensors")
     assert (
         error_of(tmp_path / "comfyui" / "x.safetensors", base, take_parity_check(transformer).with_adapter)
