@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lofi_pipeline.cli.generated_files import Names, file_format
+from lofi_pipeline.cli.generated_files import Names, file_format, is_folder
 from lofi_pipeline.config import EvaluationSettings, Offload, load_config
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Entity, RecordError
 from lofi_pipeline.evaluation.prompts import STYLE_KEYSCALE, PromptSpec, no_words
@@ -137,6 +137,7 @@ def generate_to_files(root: DataRoot, wanted: Request) -> list[Made]:
         PromptTooLong: the base model would read a prompt in part only.
         NotFinite: the model gave NaN or infinity, which is no music.
     """
+    is_folder(wanted.output)  # a wrong type is said before all else
     config = load_config()
     base = base_name(config)
     folder = find_folder(root, wanted.checkpoint)

@@ -19,6 +19,21 @@ def file_format(path: Path) -> str:
     return FORMATS[path.suffix.lower()]
 
 
+def is_folder(output: Path) -> bool:
+    """Whether clips are written into it, under names of their own.
+
+    Raises:
+        RecordError: it is a file of another type than is written.
+    """
+    if output.is_dir() or not output.suffix:
+        return True
+    if output.suffix.lower() not in FORMATS:
+        raise RecordError(
+            f"--output: {output.name}: write to a file ending in {' or '.join(FORMATS)}, or to a folder"
+        )
+    return False
+
+
 @dataclass(frozen=True)
 class Names:
     """The file of each clip: of each prompt, with each seed, by each player (a checkpoint, or the base).
@@ -32,17 +47,6 @@ class Names:
     seeds: Sequence[int]
     players: Sequence[str]
 
-    def __post_init__(self) -> None:
-        """Raises: RecordError, where the output is a file of another type."""
-        if not self._in_folder and self.output.suffix.lower() not in FORMATS:
-            raise RecordError(
-                f"--output: {self.output.name}: write to a file ending in {' or '.join(FORMATS)}, or to a folder"
-            )
-
-    @property
-    def _in_folder(self) -> bool:
-        return self.output.is_dir() or not self.output.suffix
-
     def of(self, player: str) -> list[Path]:
         """Prompt by prompt, and of each prompt seed by seed."""
         return [
@@ -51,13 +55,13 @@ class Names:
 
     def _path(self, number: int, seed: int, player: str) -> Path:
         parts = []
-        if self._in_folder or len(self.prompts) > 1:
+        if is_folder(self.output) or len(self.prompts) > 1:
             parts.append(self._words(number))
-        if self._in_folder or len(self.seeds) > 1:
+        if is_folder(self.output) or len(self.seeds) > 1:
             parts.append(f"seed{seed}")
-        if self._in_folder or player != self.players[-1]:
+        if is_folder(self.output) or player != self.players[-1]:
             parts.append(player)
-        if self._in_folder:
+        if is_folder(self.output):
             return self.output / f"{'-'.join(parts)}{_IN_FOLDERS}"
         return self.output.with_name("-".join([self.output.stem, *parts]) + self.output.suffix)
 

@@ -86,6 +86,10 @@ def export_training(
             f"{selection.version.dataset.dataset_id}: holds tracks that may not be used any more: {few(reasons, between=' ')}; "
             "`lofi run --to dataset_manifest` builds the data set without them"
         )
+    if start := config.training.preset.start_from:
+        raise ExportError(
+            f"start_from {start}: a bundle does not carry the LoRA that a training starts from; train here, or without start_from"
+        )
     version, name = selection.version, base_name(config)
     job = TrainingJob(
         data_root=Path(DATA),
@@ -94,6 +98,7 @@ def export_training(
         base_licence=base_licence,
         preset_name=config.training.active,
         preset=config.training.preset,
+        encode_chunk_seconds=config.training.encode_chunk_seconds,
     )
     lineage = lineage_of(version, job.preset_name, job.preset, describe_base(name, licence=base_licence))
     steps = last_step(lineage)

@@ -106,4 +106,4 @@ def test_names_of_files(tmp_path: Path) -> None:
     several = Names(tmp_path / "x.wav", ["夜", "夜"], [0], ["base"])
     assert len({*several.of("base")}) == 2, "prompts without a letter of the alphabet"
     with pytest.raises(RecordError, match="x.mp3: write to a file ending in .wav or .flac"):
-        Names(tmp_path / "x.mp3", PROMPTS, [0], ["base"])
+        Names(tmp_path / "x.mp3", PROMPTS, [0], ["base"]).of("base")
