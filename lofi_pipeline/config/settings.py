@@ -81,6 +81,11 @@ class TaggingSettings(_Section):
         description="What listens beside the measurements, where its weights are in place: clap needs 2 to 4 GB of memory "
         "for each worker, nano 1.3 GB",
     )
+    tagger: Literal["musicnn", "off"] = Field(
+        default="musicnn",
+        description="What hears instruments and voices for the prompts of such tracks: musicnn is shipped, and needs 1 GB of "
+        "memory for each worker",
+    )
 
 
 class DatasetSettings(_Section):

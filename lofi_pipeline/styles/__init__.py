@@ -12,6 +12,7 @@ from lofi_pipeline.styles.errors import (
     UnknownStyle,
     UnknownTag,
 )
+from lofi_pipeline.styles.hearing import Hearing
 from lofi_pipeline.styles.lyrics import (
     INSTRUMENTAL_LYRICS,
     MAX_LYRICS_BYTES,
@@ -28,14 +29,19 @@ from lofi_pipeline.styles.presets import (
     resolve_presets,
 )
 from lofi_pipeline.styles.prompt import (
-    build_prompt,
     has_words,
     leading_instruments,
-    prompt_bpm,
     style_prompt,
     vocal_type_of,
 )
 from lofi_pipeline.styles.suggest import SURE_ENOUGH, Suggestion, needs_review, suggest, suggest_for
+from lofi_pipeline.styles.tag_choice import (
+    KnownStyles,
+    TagChoice,
+    build_prompt,
+    choose_tags,
+    prompt_bpm,
+)
 from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
 from lofi_pipeline.styles.zero_shot import direction, standouts, style_texts
@@ -46,15 +52,19 @@ __all__ = [
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",
+    "Hearing",
+    "KnownStyles",
     "LyricsError",
     "LyricsMissing",
     "StyleError",
     "Suggestion",
+    "TagChoice",
     "UnknownStyle",
     "UnknownTag",
     "Vocabulary",
     "build_prompt",
     "caption_variants",
+    "choose_tags",
     "contradicted",
     "direction",
     "fold_tempo",

@@ -7,6 +7,7 @@ Swing is never measured that surely (chopped samples hide it), nor is a voice.
 from __future__ import annotations
 
 from lofi_pipeline.entities import TrackMeasurements
+from lofi_pipeline.styles.hearing import Hearing
 
 SURELY, SURELY_NOT = 0.98, 0.02
 
@@ -35,3 +36,8 @@ def _is(probability: float | None) -> bool:
 
 def _is_not(probability: float | None) -> bool:
     return probability is not None and probability <= SURELY_NOT
+
+
+def voice_is_ruled_out(measurements: TrackMeasurements, heard: Hearing | None) -> bool:
+    """Whether nothing that could hear a voice heard one."""
+    return _is_not(measurements.voice)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from lofi_pipeline.entities import TrackMeasurements
+
 TEMPO_TAG_RANGE = (50, 200)
 """The whole beats per minute that the vocabulary has tags for."""
 
@@ -32,3 +34,12 @@ def fold_tempo(bpm: float, tempo_range: tuple[int, int]) -> float:
 def tempo_tag(bpm: float) -> str:
     """The tag of a tempo, rounded to whole beats per minute."""
     return f"{round(bpm)} bpm"
+
+
+SURE_OF_TEMPO, SURE_OF_TEMPO_IN_RANGE = 0.5, 0.05
+"""Confidence of the tempo from which a prompt says it: alone, and where it lies in the range of a style that is known."""
+
+
+def tempo_support(measurements: TrackMeasurements, tempo_range: tuple[int, int] | None) -> float | None:
+    """How surely the tempo is that which was measured, or None if a prompt should not say it."""
+    return None
