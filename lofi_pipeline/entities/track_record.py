@@ -199,6 +199,11 @@ class TaggedFacts(Entity):
         description="Sentences for that person: what was claimed of the track and measured otherwise",
     )
 
+    @property
+    def says_tempo(self) -> bool:
+        """Whether the tempo is sure enough to be said. Prompts of an earlier version say it always."""
+        return not self.tags or f"{self.bpm} bpm" in {tag.tag for tag in self.tags}
+
 
 class TrackRecord(Entity):
     """All that is known of one track.

@@ -1,7 +1,7 @@
 """Tags that a measurement contradicts so surely that a prompt leaves them out.
 
 Only near certainty counts: between SURELY_NOT and SURELY a tag stays, because the person who declared the style has listened.
-Swing is never measured that surely (chopped samples hide it), nor is a voice.
+Swing is never measured that surely (chopped samples hide it), nor is it sure that there is a voice; that there is none is.
 """
 
 from __future__ import annotations
@@ -39,5 +39,5 @@ def _is_not(probability: float | None) -> bool:
 
 
 def voice_is_ruled_out(measurements: TrackMeasurements, heard: Hearing | None) -> bool:
-    """Whether nothing that could hear a voice heard one."""
-    return _is_not(measurements.voice)
+    """Whether a voice surely was not measured, or a tagger that listened heard none."""
+    return _is_not(measurements.voice) or (heard is not None and heard.no_voice)

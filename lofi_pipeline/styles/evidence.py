@@ -1,4 +1,4 @@
-"""What measurements say of a track whose style is not known: no drums, crackle, rain, nobody who sings.
+"""What measurements say of a track whose style is not known: no drums, rain, nobody who sings.
 
 Each limit is where the measurement was right at least nine times in ten on real music that it was not fitted on (docs/captions.md).
 """
@@ -9,22 +9,22 @@ from lofi_pipeline.entities import Support, SupportedTag, TrackMeasurements
 from lofi_pipeline.styles.hearing import Hearing
 from lofi_pipeline.styles.prompt import INSTRUMENTAL
 
-SURE_OF_CRACKLE, SURE_OF_RAIN = 0.98, 0.98
-NO_DRUMS, NO_DRUMS_HEARD = 0.05, 0.1
-"""Probabilities of drums, measured and heard, up to which there are none."""
-NO_VOICE, MAYBE_VOICE, NO_VOICE_HEARD = 0.05, 0.6, 0.12
-"""Probabilities of a voice: measured, up to which there is none; measured, from which there may be one; heard, up to which there is none."""
+SURE_OF_RAIN = 0.98
+NO_DRUMS, NO_VOICE = 0.05, 0.05
+"""Probabilities up to which there are none; of a voice, where no tagger listened."""
+MAYBE_VOICE = 0.6
+"""Probability of a voice from which there may be one, though a tagger hears none."""
 
 
 def measured_tags(
     measurements: TrackMeasurements, heard: Hearing | None, *, vocals: bool | None
 ) -> list[SupportedTag]:
     """The tags that measurements support; where a tagger listened, only those that it does not deny."""
+    # Crackle is not among them: of computer games' music, beeps are taken for it with probabilities up to 1
     found = [
         _absent("no drums", "drums", measurements.drums, NO_DRUMS)
-        if heard is None or heard.drums <= NO_DRUMS_HEARD
+        if heard is None or heard.no_drums
         else None,
-        _present("vinyl crackle", "crackle", measurements.crackle, SURE_OF_CRACKLE),
         _present("rain", "rain", measurements.rain, SURE_OF_RAIN),
         _without_voice(measurements, heard) if vocals is None else None,
     ]
@@ -34,11 +34,13 @@ def measured_tags(
 def _without_voice(measurements: TrackMeasurements, heard: Hearing | None) -> SupportedTag | None:
     if heard is None:
         return _absent(INSTRUMENTAL, "voice", measurements.voice, NO_VOICE)
-    if heard.voice > NO_VOICE_HEARD or (measurements.voice or 0.0) > MAYBE_VOICE:
+    if not heard.no_voice or (measurements.voice or 0.0) > MAYBE_VOICE:
         return None
-    sure = 1 - max(heard.voice, 0.0)
     return SupportedTag(
-        tag=INSTRUMENTAL, support=Support.TAGGED, by=f"{heard.tagger}: no voice", confidence=round(sure, 3)
+        tag=INSTRUMENTAL,
+        support=Support.TAGGED,
+        by=f"{heard.tagger}: no voice",
+        confidence=round(1 - heard.voice, 3),
     )
 
 

@@ -17,6 +17,8 @@ VOICE_LABELS = (
     *("MTT choir", "MTT choral", "MTT opera"),
 )
 DRUM_LABELS = ("MTT drums", "MTT beat", "MTT beats")
+NO_VOICE_HEARD, NO_DRUMS_HEARD = 0.12, 0.045
+"""Probabilities up to which there are none. They are small: of what has drums or a choir, many pieces get no more than 0.15."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,17 @@ class Word:
 
 
 WORDS = (
-    Word("MTT piano", "piano", 0.3, 0.6),
+    Word("MTT strings", "strings", 0.25, 0.35),
+    Word("MTT piano", "piano", 0.4),
     Word("MTT violin", "violin", 0.3),
     Word("MTT cello", "cello", 0.3),
-    Word("MTT strings", "strings", 0.3),
-    Word("MTT flute", "flute", 0.3, 0.6),
+    Word("MTT flute", "flute", 0.3),
     Word("MTT harp", "harp", 0.3),
     Word("MTT guitar", "acoustic guitar", 0.4),
     Word("MTT synth", "analog synth", 0.4),
     Word("MSD jazz", "lofi jazz", 0.4),
     Word("MSD ambient", "ambient lofi", 0.4),
-    Word("MTT classical", "classical lofi", 0.6),
+    Word("MTT classical", "classical lofi", 0.5),
     Word("MSD Hip-Hop", "lofi hip hop", 0.4),
     Word("MSD soul", "lofi soul", 0.4),
     Word("MSD folk", "lofi folk", 0.4),
@@ -53,11 +55,13 @@ WORDS = (
     Word("MSD Mellow", "mellow", 0.3),
     Word("MSD sad", "sad", 0.2),
     Word("MSD happy", "happy", 0.2),
-    Word("MTT choir", "choir", 0.4),
+    Word("MTT choir", "choir", 0.3),
     Word("MTT female vocal", "female vocals", 0.3),
     Word("MTT male vocal", "male vocals", 0.3),
 )
-"""The genres of the vocabulary all say that music is lofi, and moods can't be measured: both are only offered."""
+"""The genres of the vocabulary all say that music is lofi, which nothing measures, and moods can't be measured. Of the instruments
+only strings were right often enough: of what was called a piano surely, six in eight were guitars, music boxes or accordions.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,14 @@ class Hearing:
         return max(self.labels[label] for label in VOICE_LABELS)
 
     @property
-    def drums(self) -> float:
-        """The largest probability of anything that says there are drums."""
-        return max(self.labels[label] for label in DRUM_LABELS)
+    def no_voice(self) -> bool:
+        """Whether nothing says so with any weight."""
+        return self.voice <= NO_VOICE_HEARD
+
+    @property
+    def no_drums(self) -> bool:
+        """Whether nothing says with any weight that there are drums."""
+        return max(self.labels[label] for label in DRUM_LABELS) <= NO_DRUMS_HEARD
 
 
 def heard_tags(heard: Hearing, *, vocals: bool | None) -> list[tuple[SupportedTag, bool]]:

@@ -19,10 +19,11 @@ from lofi_pipeline.styles.prompt import (
     styles_of,
     vocal_type_of,
 )
-from lofi_pipeline.styles.suggest import SURE_ENOUGH
 from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_support, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary
 
+SURE_OF_STYLE = 0.8
+"""Confidence from which the words of a suggested style are taken for true: more than what needs no review."""
 NOTHING_KNOWN = "lofi"
 """The prompt of a track of which nothing is known: what this project is for."""
 _NO_MORE = SupportedTag(
@@ -41,7 +42,7 @@ class KnownStyles:
     @property
     def give_words(self) -> bool:
         """Whether the presets' own words may stand in a prompt."""
-        return self.support is not Support.SUGGESTED or self.confidence >= SURE_ENOUGH
+        return self.support is not Support.SUGGESTED or self.confidence >= SURE_OF_STYLE
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,19 @@ def choose_tags(
     """
     listed = styles_of(known.style_ids, presets)
     words = _words(known, listed, measurements, vocals, key, heard)
-    evidence = [
+    more = [] if heard is None else heard_tags(heard, vocals=vocals)
+    sure = [
         *_tempo(measurements, listed[0].tempo_range if known.give_words else None),
         *_declared_voice(vocals),
-        *measured_tags(measurements, heard, vocals=vocals),
     ]
-    more = [] if heard is None else heard_tags(heard, vocals=vocals)
-    sure = [*(words if known.give_words else []), *evidence, *claimed]
-    sure += [tag for tag, is_sure in more if is_sure]
+    if known.give_words:
+        sure += words
+    else:
+        sure += [
+            *measured_tags(measurements, heard, vocals=vocals),
+            *(tag for tag, is_sure in more if is_sure),
+        ]
+    sure += claimed
     chosen = _first_of_each_kind(sure, vocabulary) or [_NO_MORE]
     rest = [*sure, *words, *(tag for tag, _ in more)]
     return TagChoice(chosen, _others(rest, chosen))

@@ -1,4 +1,4 @@
-"""Tempo tags: a measured tempo, moved by octaves into the range of a style."""
+"""Tempo tags: a measured tempo, moved by octaves into the range of a style, and whether it is sure enough to be said."""
 
 from __future__ import annotations
 
@@ -36,10 +36,19 @@ def tempo_tag(bpm: float) -> str:
     return f"{round(bpm)} bpm"
 
 
-SURE_OF_TEMPO, SURE_OF_TEMPO_IN_RANGE = 0.5, 0.05
-"""Confidence of the tempo from which a prompt says it: alone, and where it lies in the range of a style that is known."""
+SURE_OF_TEMPO, STEADY, ON_BEATS = 0.4, 0.97, 0.5
+"""From which `tempo_confidence`, `beat_steadiness` and `beat_confidence` a prompt says the tempo, whatever the style."""
+SURE_IN_RANGE, STEADY_IN_RANGE = 0.05, 0.8
+"""From which it says one that lies in the range of a style that is known: two things say so then."""
 
 
 def tempo_support(measurements: TrackMeasurements, tempo_range: tuple[int, int] | None) -> float | None:
-    """How surely the tempo is that which was measured, or None if a prompt should not say it."""
-    return None
+    """The confidence of the tempo, or None if it is too small for a prompt. `tempo_range`: of the style, if that is known."""
+    sure, steady = measurements.tempo_confidence, measurements.beat_steadiness
+    alone = sure >= SURE_OF_TEMPO and steady >= STEADY and measurements.beat_confidence >= ON_BEATS
+    if tempo_range is not None:
+        low, high = tempo_range
+        fits = low <= fold_tempo(measurements.tempo_bpm, tempo_range) <= high
+        with_style = sure >= SURE_IN_RANGE and steady >= STEADY_IN_RANGE
+        return sure if alone or (fits and with_style) else None
+    return sure if alone else None
