@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
+from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
 from lofi_pipeline.cli.console import Config, DagsterConfig, Data, Json, bars, console, errors, write_json
 from lofi_pipeline.cli.dev import dev_app
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
+app.add_typer(bench_app, name="bench")
 for command in (status, tracks, styles, check, gc, import_lora, scores):
     app.command()(command)
 Base = Annotated[

@@ -12,6 +12,7 @@ from lofi_pipeline.styles.errors import (
     UnknownStyle,
     UnknownTag,
 )
+from lofi_pipeline.styles.evidence import measured_tags
 from lofi_pipeline.styles.hearing import Hearing
 from lofi_pipeline.styles.lyrics import (
     INSTRUMENTAL_LYRICS,
@@ -29,6 +30,7 @@ from lofi_pipeline.styles.presets import (
     resolve_presets,
 )
 from lofi_pipeline.styles.prompt import (
+    INSTRUMENTAL,
     has_words,
     leading_instruments,
     style_prompt,
@@ -42,11 +44,12 @@ from lofi_pipeline.styles.tag_choice import (
     choose_tags,
     prompt_bpm,
 )
-from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_tag
+from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_support, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
 from lofi_pipeline.styles.zero_shot import direction, standouts, style_texts
 
 __all__ = [
+    "INSTRUMENTAL",
     "INSTRUMENTAL_LYRICS",
     "MAX_LYRICS_BYTES",
     "STYLE_IDS",
@@ -75,6 +78,7 @@ __all__ = [
     "load_vocabulary",
     "lyrics_of",
     "lyrics_timing",
+    "measured_tags",
     "needs_review",
     "normalise_lyrics",
     "preset_of",
@@ -86,6 +90,7 @@ __all__ = [
     "style_texts",
     "suggest",
     "suggest_for",
+    "tempo_support",
     "tempo_tag",
     "vocal_type_of",
 ]
