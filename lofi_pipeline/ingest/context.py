@@ -54,7 +54,9 @@ class ProcessingContext:
     def _evidence(self) -> list[object]:
         """What decides over the tags of a track whose style nobody declared, beside its measurements."""
         suggesting = [self._tagger_hash] if self._tagger_hash else []
-        return [*suggesting, EVIDENCE_VERSION, hearing_sha256(self.config)]
+        tagging = self.config.tagging
+        captioner = [each for each in (tagging.caption_command, tagging.caption_url) if each]
+        return [*suggesting, EVIDENCE_VERSION, hearing_sha256(self.config), *captioner]
 
     def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
         """By stage, the hash of all it depends on: the bytes, the drop's facts, the configuration, the version of the code."""

@@ -27,6 +27,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
+from lofi_pipeline.ingest.captioner import claims_of
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.errors import OriginalChanged, TrackRefused
 from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
@@ -246,22 +247,14 @@ class Steps:
         known, review = self._styles(record, vocals)
         style_ids = list(known.style_ids)
         lyrics = styles.lyrics_of(lyrics_file, has_words=styles.has_words(style_ids, presets, vocals))
-        chosen = styles.choose_tags(
-            known,
-            measured,
-            presets,
-            self.context.vocabulary,
-            vocals=vocals,
-            key=record.sha256,
-            heard=None if origin.style_ids else heard_in(self._audio(record), self.context.config),
-        )
+        chosen, disputed = self._tags(record, known, vocals)
         record = self._moved(record, category_of_style(style_ids[0]))
         prompt_path, lyrics_path = self._write_texts(record, chosen.prompt, lyrics)
         tagged = TaggedFacts(
             style_ids=style_ids,
             styles_declared=bool(origin.style_ids),
             style_confidence=known.confidence,
-            needs_review=review,
+            needs_review=review or bool(disputed),
             prompt=chosen.prompt,
             lyrics=lyrics,
             lyrics_timing=styles.lyrics_timing(lyrics_file),
@@ -271,6 +264,7 @@ class Steps:
             lyrics_path=self.root.relative(lyrics_path),
             tags=chosen.tags,
             offered=chosen.offered,
+            disputed=disputed,
         )
         record = record.model_copy(update={"tagged": tagged, "state": record.state.to(TrackState.TAGGED)})
         return self._checked_quality(record)
@@ -288,6 +282,30 @@ class Steps:
         measured = record.processed.measurements
         best, review = styles.suggest_for(measured, presets, vocals=vocals, zero_shot=zero_shot)
         return styles.KnownStyles([best.style_id], Support.SUGGESTED, best.confidence), review
+
+    def _tags(
+        self, record: TrackRecord, known: styles.KnownStyles, vocals: bool | None
+    ) -> tuple[styles.TagChoice, list[str]]:
+        """The tags, and what was claimed against a measurement. Models listen where nobody declared a style."""
+        assert record.processed is not None
+        measured, config = record.processed.measurements, self.context.config
+        presets, vocabulary = self.context.presets, self.context.vocabulary
+        heard, claims = None, styles.CheckedClaims()
+        if not record.origins[0].style_ids:
+            heard = heard_in(self._audio(record), config)
+            if claimed := claims_of(self._audio(record), config.tagging):
+                claims = styles.check_claims(claimed, measured, heard, vocabulary, vocals=vocals)
+        chosen = styles.choose_tags(
+            known,
+            measured,
+            presets,
+            vocabulary,
+            vocals=vocals,
+            key=record.sha256,
+            heard=heard,
+            claims=claims,
+        )
+        return chosen, claims.disputed
 
     def _audio(self, record: TrackRecord) -> Path:
         assert record.processed is not None

@@ -4,6 +4,7 @@ No audio is read here: suggestions and prompts work on measurements. What the ot
 """
 
 from lofi_pipeline.styles.captions import caption_variants
+from lofi_pipeline.styles.claims import CheckedClaims, Claims, check_claims
 from lofi_pipeline.styles.contradiction import contradicted
 from lofi_pipeline.styles.errors import (
     LyricsError,
@@ -55,6 +56,8 @@ __all__ = [
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",
+    "CheckedClaims",
+    "Claims",
     "Hearing",
     "KnownStyles",
     "LyricsError",
@@ -67,6 +70,7 @@ __all__ = [
     "Vocabulary",
     "build_prompt",
     "caption_variants",
+    "check_claims",
     "choose_tags",
     "contradicted",
     "direction",

@@ -20,6 +20,10 @@ DRUM_LABELS = ("MTT drums", "MTT beat", "MTT beats")
 NO_VOICE_HEARD, NO_DRUMS_HEARD = 0.12, 0.045
 """Probabilities up to which there are none. They are small: of what has drums or a choir, many pieces get no more than 0.15."""
 
+_INSTRUMENT_LABELS = frozenset(
+    f"MTT {label}" for label in ("strings", "piano", "violin", "cello", "flute", "harp", "guitar", "synth")
+)
+
 
 @dataclass(frozen=True)
 class Word:
@@ -32,6 +36,11 @@ class Word:
     tag: str
     offered: float
     sure: float = 2.0
+
+    @property
+    def is_instrument(self) -> bool:
+        """Whether something is heard that plays."""
+        return self.label in _INSTRUMENT_LABELS
 
 
 WORDS = (

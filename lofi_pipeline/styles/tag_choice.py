@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lofi_pipeline.entities import StylePreset, Support, SupportedTag, TagKind, TrackMeasurements
+from lofi_pipeline.styles.claims import CheckedClaims
 from lofi_pipeline.styles.contradiction import voice_is_ruled_out
 from lofi_pipeline.styles.evidence import measured_tags
 from lofi_pipeline.styles.hearing import Hearing, heard_tags
@@ -19,7 +20,7 @@ from lofi_pipeline.styles.prompt import (
     styles_of,
     vocal_type_of,
 )
-from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_support, tempo_tag
+from lofi_pipeline.styles.tempo import as_tagged, fold_tempo, tempo_support, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary
 
 SURE_OF_STYLE = 0.8
@@ -67,7 +68,7 @@ def choose_tags(
     vocals: bool | None = None,
     key: str = "",
     heard: Hearing | None = None,
-    claimed: Iterable[SupportedTag] = (),
+    claims: CheckedClaims | None = None,
 ) -> TagChoice:
     """The supported tags of a track.
 
@@ -75,7 +76,7 @@ def choose_tags(
         vocals: whether somebody sings, as declared or as lyrics show; None if unknown.
         key: draws among a preset's moods and instruments, such as the track's sha256.
         heard: what a tagger made of the audio.
-        claimed: checked claims of a model that writes captions.
+        claims: of a model that writes captions, checked.
 
     Raises:
         UnknownStyle: a style id without preset.
@@ -95,9 +96,10 @@ def choose_tags(
             *measured_tags(measurements, heard, vocals=vocals),
             *(tag for tag, is_sure in more if is_sure),
         ]
-    sure += claimed
+    claims = claims or CheckedClaims()
+    sure += claims.confirmed
     chosen = _first_of_each_kind(sure, vocabulary) or [_NO_MORE]
-    rest = [*sure, *words, *(tag for tag, _ in more)]
+    rest = [*sure, *words, *(tag for tag, _ in more), *claims.unchecked]
     return TagChoice(chosen, _others(rest, chosen))
 
 
@@ -154,12 +156,7 @@ def _tempo(measurements: TrackMeasurements, tempo_range: tuple[int, int] | None)
 
 def _folded(measurements: TrackMeasurements, tempo_range: tuple[int, int] | None) -> float:
     bpm = measurements.tempo_bpm
-    low, high = TEMPO_TAG_RANGE
-    return (
-        bpm
-        if tempo_range is None and low <= round(bpm) <= high
-        else fold_tempo(bpm, tempo_range or TEMPO_TAG_RANGE)
-    )
+    return fold_tempo(bpm, tempo_range) if tempo_range else as_tagged(bpm)
 
 
 def _declared_voice(vocals: bool | None) -> list[SupportedTag]:

@@ -31,6 +31,12 @@ def fold_tempo(bpm: float, tempo_range: tuple[int, int]) -> float:
     )
 
 
+def as_tagged(bpm: float) -> float:
+    """A tempo as it was measured; the next octave of one that there is no tag for."""
+    low, high = TEMPO_TAG_RANGE
+    return bpm if low <= round(bpm) <= high else fold_tempo(bpm, (low, 2 * low))
+
+
 def tempo_tag(bpm: float) -> str:
     """The tag of a tempo, rounded to whole beats per minute."""
     return f"{round(bpm)} bpm"
