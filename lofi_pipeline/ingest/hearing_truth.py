@@ -24,7 +24,15 @@ MOST_ROWS = 100_000
 _SLOWEST, _FASTEST = 20.0, 400.0
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"": 0, "#": 1, "♯": 1, "s": 1, "b": -1, "♭": -1}
-_MODES = {"major": "major", "maj": "major", "": "major", "minor": "minor", "min": "minor", "m": "minor"}
+_MODES = {
+    "major": "major",
+    "maj": "major",
+    "M": "major",
+    "": "major",
+    "minor": "minor",
+    "min": "minor",
+    "m": "minor",
+}
 _KEY = re.compile(r"([A-Ga-g])([#♯b♭s]?)[\s:]*([a-zA-Z]*)")
 _YES_AND_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
@@ -126,7 +134,8 @@ def _tempo(cell: str) -> dict[str, object] | None:
 def key_number(cell: str) -> tuple[int, str] | None:
     """Half tones above C, and the mode, of a key such as `A minor`, `F#m`, `Eb:maj`; None if it is none."""
     found = _KEY.fullmatch(cell.strip())
-    mode = _MODES.get(found[3] if found and found[3] == "m" else found[3].lower()) if found else None
+    said = found[3] if found else None
+    mode = None if said is None else _MODES.get(said if len(said) == 1 else said.lower())
     if found is None or mode is None:
         return None
     return (_LETTERS[found[1].upper()] + _SIGNS[found[2]]) % 12, mode
