@@ -202,7 +202,7 @@ class TaggedFacts(Entity):
     @property
     def says_tempo(self) -> bool:
         """Whether the tempo is sure enough to be said. Prompts of an earlier version say it always."""
-        return not self.tags or f"{self.bpm} bpm" in {tag.tag for tag in self.tags}
+        return not self.tags or any(tag.tag.endswith(" bpm") for tag in self.tags)
 
 
 class TrackRecord(Entity):
