@@ -46,6 +46,8 @@ SURE_OF_TEMPO, STEADY, ON_BEATS = 0.5, 0.99, 0.5
 """From which `tempo_confidence`, `beat_steadiness` and `beat_confidence` a prompt says the tempo, whatever the style."""
 SURE_IN_RANGE, STEADY_IN_RANGE = 0.05, 0.8
 """From which it says one that lies in the range of a style that is known: two things say so then."""
+NEARLY = 1.02
+"""Outside of the range by no more than this is within it."""
 
 
 def tempo_support(measurements: TrackMeasurements, tempo_range: tuple[int, int] | None) -> float | None:
@@ -54,7 +56,8 @@ def tempo_support(measurements: TrackMeasurements, tempo_range: tuple[int, int] 
     alone = sure >= SURE_OF_TEMPO and steady >= STEADY and measurements.beat_confidence >= ON_BEATS
     if tempo_range is not None:
         low, high = tempo_range
-        fits = low <= fold_tempo(measurements.tempo_bpm, tempo_range) <= high
+        folded = fold_tempo(measurements.tempo_bpm, tempo_range)
+        fits = low / NEARLY <= folded <= high * NEARLY
         with_style = sure >= SURE_IN_RANGE and steady >= STEADY_IN_RANGE
         return sure if alone or (fits and with_style) else None
     return sure if alone else None
