@@ -85,6 +85,7 @@ class TaggingSettings(_Section):
     )
     tagger: Literal["musicnn", "off"] = Field(
         default="musicnn",
+        exclude_if=lambda name: name == "musicnn",  # hashes of these settings stay what they were
         description="What hears instruments and voices for the prompts of such tracks: musicnn is shipped, and needs 1 GB of "
         "memory for each worker",
     )
