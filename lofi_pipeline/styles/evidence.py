@@ -10,7 +10,7 @@ from lofi_pipeline.styles.hearing import Hearing
 from lofi_pipeline.styles.prompt import INSTRUMENTAL
 
 SURE_OF_RAIN = 0.98
-NO_DRUMS, NO_VOICE = 0.05, 0.05
+NO_DRUMS, NO_VOICE = 0.005, 0.05
 """Probabilities up to which there are none; of a voice, where no tagger listened."""
 MAYBE_VOICE = 0.6
 """Probability of a voice from which there may be one, though a tagger hears none."""

@@ -17,7 +17,7 @@ VOICE_LABELS = (
     *("MTT choir", "MTT choral", "MTT opera"),
 )
 DRUM_LABELS = ("MTT drums", "MTT beat", "MTT beats")
-NO_VOICE_HEARD, NO_DRUMS_HEARD = 0.12, 0.045
+NO_VOICE_HEARD, NO_DRUMS_HEARD = 0.12, 0.025
 """Probabilities up to which there are none. They are small: of what has drums or a choir, many pieces get no more than 0.15."""
 
 _INSTRUMENT_LABELS = frozenset(
