@@ -42,7 +42,7 @@ def tempo_tag(bpm: float) -> str:
     return f"{round(bpm)} bpm"
 
 
-SURE_OF_TEMPO, STEADY, ON_BEATS = 0.5, 0.99, 0.5
+SURE_OF_TEMPO, STEADY, ON_BEATS = 0.6, 0.995, 0.5
 """From which `tempo_confidence`, `beat_steadiness` and `beat_confidence` a prompt says the tempo, whatever the style."""
 SURE_IN_RANGE, STEADY_IN_RANGE = 0.05, 0.8
 """From which it says one that lies in the range of a style that is known: two things say so then."""

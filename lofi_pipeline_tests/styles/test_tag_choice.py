@@ -83,9 +83,9 @@ def test_the_words_of_a_style_that_somebody_named_are(support: Support) -> None:
     ("known", "changes", "said"),
     [
         (UNSURE, {}, True),
-        (UNSURE, {"tempo_confidence": 0.49}, False),
+        (UNSURE, {"tempo_confidence": 0.59}, False),
         (UNSURE, {"tempo_confidence": 0.0}, False),
-        (UNSURE, {"beat_steadiness": 0.98}, False),
+        (UNSURE, {"beat_steadiness": 0.99}, False),
         (UNSURE, {"beat_confidence": 0.4}, False),
         (DECLARED, {"tempo_confidence": 0.1, "beat_steadiness": 0.86}, True),
         (DECLARED, {"tempo_confidence": 0.0}, False),
