@@ -107,8 +107,7 @@ def _check_header(names: list[str], path: Path) -> None:
 
 def _truth(row: dict[str, str], where: str, folder: Path) -> Truth:
     name = row["file"]
-    target = (folder / name).resolve()
-    if not name or not target.is_file() or not target.is_relative_to(folder.resolve()):
+    if not _is_below(folder, name):
         raise TruthError(
             f"{where}, column file: {name!r:.80} is not in {folder}; name files as they lie below it"
         )
@@ -121,6 +120,14 @@ def _truth(row: dict[str, str], where: str, folder: Path) -> Truth:
             raise TruthError(f"{where}, column {column}: {cell!r:.40} is not {_EXPECTED[column]}")
         known |= found
     return Truth.parse({"file": name, **known}, where=where)
+
+
+def _is_below(folder: Path, name: str) -> bool:
+    try:
+        target = (folder / name).resolve()
+        return target.is_file() and target.is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # too long, or with a character that no name has
+        return False
 
 
 def _tempo(cell: str) -> dict[str, object] | None:

@@ -67,6 +67,9 @@ def test_recordings_are_heard_beside_librosa(tmp_path: Path) -> None:
         (HEAD + "a.wav,80\n", "line 2: has 2 cells, the first line has 5"),
         (HEAD + "c.wav,,,,\n", "line 2, column file: 'c.wav' is not in"),
         (HEAD + "../outside.wav,,,,\n", "line 2, column file"),
+        (HEAD + "a\0.wav,,,,\n", "line 2, column file"),
+        (HEAD + "a" * 5000 + ",,,,\n", "line 2, column file"),
+        (HEAD + ",80,,,\n", "line 2, column file"),
         (
             HEAD + "a.wav,,,,\nmore/b.wav,,,,\na.wav,,,,\n",
             "line 4, column file: 'a.wav' is in line 2 already",
