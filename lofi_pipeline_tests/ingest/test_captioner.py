@@ -70,7 +70,9 @@ def test_each_tag_of_a_record_says_what_supports_it_and_a_claim_is_not_believed_
     assert pending_tracks(root, config) == []
 
 
-def test_a_verified_style_keeps_its_words(root: DataRoot, undeclared: str) -> None:
+def test_a_verified_style_keeps_its_words_and_a_dispute_is_heard(
+    root: DataRoot, undeclared: str, tmp_path: Path
+) -> None:
     config = settings(tagging={"zero_shot": "off", "tagger": "off"})
     record = work(root, config)["a.wav"]
     assert record.tagged
@@ -83,6 +85,8 @@ def test_a_verified_style_keeps_its_words(root: DataRoot, undeclared: str) -> No
     again = load_record(root, undeclared)
     assert again and again.tagged and again.tagged.style_ids == ["THEME-05"] and not again.tagged.needs_review
     assert Support.VERIFIED in {tag.support for tag in again.tagged.tags}
+    disputed = work(root, settings(tagging=captioner(tmp_path) | {"tagger": "off"}))["a.wav"].tagged
+    assert disputed and disputed.disputed and disputed.needs_review
 
 
 def test_other_models_change_no_track_of_a_declared_style(root: DataRoot, tmp_path: Path) -> None:
@@ -122,13 +126,15 @@ def url() -> Iterator[str]:
 
     class Captioner(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            size = len(self.rfile.read(int(self.headers["Content-Length"])))
+            size = len(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             answer = json.dumps({"caption": f"{size} bytes of piano"}).encode()
-            self.send_response(200 if self.path == "/go" else 307)
+            self.send_response(200 if self.path == "/go" else 302)
             self.send_header("Location", "/go")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        do_GET = do_POST
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -148,7 +154,7 @@ def test_a_captioner_that_listens_to_http_gets_the_music_and_may_not_send_it_on(
     (tmp_path / "a.mp3").write_bytes(b"12345")
     found = claims_of(tmp_path / "a.mp3", TaggingSettings(caption_url=f"{url}/go"))
     assert found and found.caption == "5 bytes of piano"
-    with pytest.raises(CaptionerFailed, match="307"):
+    with pytest.raises(CaptionerFailed, match="302"):
         claims_of(tmp_path / "a.mp3", TaggingSettings(caption_url=f"{url}/away"))
 
 
