@@ -193,6 +193,9 @@ def _tagged(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue |
         return {}
     return {
         "prompt": record.tagged.prompt,
+        "supported_by": "; ".join(f"{tag.tag}: {tag.support}, {tag.by}" for tag in record.tagged.tags),
+        "offered": ", ".join(tag.tag for tag in record.tagged.offered),
+        "disputed": "; ".join(record.tagged.disputed),
         "style_ids": ", ".join(record.tagged.style_ids),
         "styles_declared": str(record.tagged.styles_declared),
         "style_confidence": rounded(record.tagged.style_confidence),

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
+from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
 from lofi_pipeline.cli.console import (
     Base,
@@ -59,6 +60,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
+app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
 for command in (
     status,

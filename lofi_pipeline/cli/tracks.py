@@ -93,7 +93,7 @@ def _show(rows: Sequence[TrackOverview]) -> None:
         "quality",
         "bpm",
         "styles",
-        "left out because",
+        "left out because, or disputed",
         title=f"{len(rows)} tracks",
     )
     table.columns[0].no_wrap = True
@@ -106,7 +106,7 @@ def _show(rows: Sequence[TrackOverview]) -> None:
             "" if row.quality_score is None else str(row.quality_score),
             "" if row.bpm is None else str(row.bpm),
             ", ".join(row.style_ids) + ("?" if row.unsure else ""),
-            sanitize(row.reason or ""),
+            sanitize(row.reason or "; ".join(row.disputed)),
         )
     if len(rows) > MOST_ROWS:
         table.add_row("", f"and {len(rows) - MOST_ROWS} more: --json or --csv has them all")
@@ -123,5 +123,6 @@ def _state(row: TrackOverview) -> str:
 
 
 def _csv_row(row: TrackOverview) -> list[str | None]:
-    fields = row.model_dump(mode="json") | {"style_ids": " | ".join(row.style_ids)}
+    fields = row.model_dump(mode="json")
+    fields |= {name: " | ".join(fields[name]) for name in ("style_ids", "disputed", "offered")}
     return [None if value is None else str(value) for value in fields.values()]

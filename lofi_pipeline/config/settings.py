@@ -6,7 +6,9 @@ How the files are found and read belongs in `files`; what is only an environment
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -75,6 +77,57 @@ class TaggingSettings(_Section):
         description="What listens beside the measurements, where its weights are in place: clap needs 2 to 4 GB of memory "
         "for each worker, nano 1.3 GB",
     )
+    tagger: Literal["musicnn", "off"] = Field(
+        default="musicnn",
+        exclude_if=lambda name: name == "musicnn",  # hashes of these settings stay what they were
+        description="What hears instruments and voices for the prompts of such tracks: musicnn is shipped, and needs 1 GB of "
+        "memory for each worker",
+    )
+    caption_command: list[str] = Field(
+        default_factory=list,
+        exclude_if=lambda command: not command,
+        description="A model of yours that writes captions of such tracks, as a command and its arguments; the audio file's path "
+        "is added. What it claims is checked (docs/captions.md)",
+    )
+    caption_url: str | None = Field(
+        default=None,
+        exclude_if=lambda url: url is None,
+        description="The same as a program that listens to HTTP; on this machine, unless caption_remote is set",
+    )
+    caption_remote: bool = Field(
+        default=False,
+        exclude_if=lambda remote: not remote,
+        description="Let caption_url lead to another machine: your music is sent there",
+    )
+    caption_seconds: Annotated[Seconds, Field(gt=0, le=3600)] = Field(
+        default=120.0,
+        exclude_if=lambda seconds: seconds == 120.0,
+        description="How long it may take for a track",
+    )
+
+    @model_validator(mode="after")
+    def _one_captioner_and_here(self) -> Self:
+        if self.caption_command and self.caption_url:
+            raise ValueError("caption_command and caption_url: give one of them")
+        if self.caption_url is not None:
+            parts = urlsplit(self.caption_url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(
+                    f"caption_url: {self.caption_url!r} is no address such as http://127.0.0.1:8000/"
+                )
+            if not (self.caption_remote or _is_loopback(parts.hostname)):
+                raise ValueError(
+                    f"caption_url: {parts.hostname} is not this machine, and your music would be sent there; if that is meant, "
+                    "set caption_remote: true"
+                )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class DatasetSettings(_Section):

@@ -37,7 +37,11 @@ class TrackOverview(Entity):
     """Whether a data set that is built now leaves it out."""
     reason: str | None = None
     unsure: bool = False
-    """Whether a person should look at its styles."""
+    """Whether a person should look at its styles, or at what was claimed of it."""
+    disputed: list[str] = []
+    """What was claimed of it and measured otherwise."""
+    offered: list[str] = []
+    """Tags that may be true as well, and are in no prompt."""
     quality_score: int | None = None
     seconds: float | None = None
     bpm: int | None = None
@@ -113,6 +117,8 @@ def _row(
         refused=reason is not None and not pending,
         reason=reason,
         unsure=bool(tagged and tagged.needs_review and not (record and record.human_verified)),
+        disputed=tagged.disputed if tagged else [],
+        offered=[tag.tag for tag in tagged.offered] if tagged else [],
         quality_score=processed.quality.score if processed else None,
         seconds=processed.duration if processed else None,
         bpm=tagged.bpm if tagged else None,

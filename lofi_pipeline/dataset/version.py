@@ -95,7 +95,7 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
         prompt=record.tagged.prompt,
         lyrics=record.tagged.lyrics,
         language=record.tagged.language,
-        bpm=bpm,
+        bpm=bpm if record.tagged.says_tempo else None,
         keyscale=f"{measured.key} {measured.mode}",
         time_signature=_ACE_STEP_METRES.get(metre, UNKNOWN_METRE),
         bar_beats=None if metre in _IN_QUARTERS else BEATS_IN_A_BAR[metre] * bpm / measured.tempo_bpm,

@@ -150,7 +150,7 @@ def _preset(seed: int, seconds: float) -> Example:
     spec = spec_of(presets[style_id], seed + APART_FROM_DEMO, seconds)
     measured = TrackMeasurements(
         tempo_bpm=spec.bpm, tempo_confidence=1, key=spec.key, mode="major" if spec.mode == "major" else "minor", key_confidence=1,
-        time_signature_confidence=1, brightness_hz=0, onset_density=0,
+        time_signature_confidence=1, brightness_hz=0, onset_density=0, beat_confidence=1, beat_steadiness=1,
     )  # fmt: skip
     return Example(
         "preset", spec, build_prompt([style_id], measured, presets, vocabulary, key=str(seed)), style_id

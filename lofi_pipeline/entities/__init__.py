@@ -86,6 +86,7 @@ from lofi_pipeline.entities.source import (
     Superseded,
 )
 from lofi_pipeline.entities.style import StyleCategory, StylePreset, TagCategory, TagKind, category_of_style
+from lofi_pipeline.entities.tag_support import Support, SupportedTag
 from lofi_pipeline.entities.terms import Acceptance, Remark, Statement, Term
 from lofi_pipeline.entities.track import Split, Track, TrackState
 from lofi_pipeline.entities.track_record import (
@@ -182,6 +183,8 @@ __all__ = [
     "StylePreset",
     "SubjectKind",
     "Superseded",
+    "Support",
+    "SupportedTag",
     "TagCategory",
     "TagKind",
     "TaggedFacts",

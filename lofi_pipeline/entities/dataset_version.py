@@ -25,7 +25,9 @@ class VersionTrack(Entity):
     prompt: str
     lyrics: str
     language: str
-    bpm: int
+    bpm: int | None = Field(
+        description="None: the tempo was not measured surely enough to be said, and is trained as unknown"
+    )
     keyscale: str = Field(description='Key and mode, such as "A minor"')
     time_signature: str = Field(
         description='The metre as ACE-Step takes it, such as "4"; "N/A" for one that it does not know'

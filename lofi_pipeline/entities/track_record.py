@@ -20,6 +20,7 @@ from lofi_pipeline.entities.base import (
 from lofi_pipeline.entities.file_tags import CREDITED, Credits, FileTags
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.metre import Metre
+from lofi_pipeline.entities.tag_support import SupportedTag
 from lofi_pipeline.entities.track import TrackState
 
 
@@ -162,6 +163,10 @@ class LyricsTiming(Entity):
     lines: list[TimedLine] = Field(default_factory=list)
 
 
+def _none_of(listed: list[object]) -> bool:
+    return not listed
+
+
 class TaggedFacts(Entity):
     """Styles, prompt and lyrics of a track."""
 
@@ -178,6 +183,26 @@ class TaggedFacts(Entity):
     lyrics_timing: LyricsTiming | None = Field(
         default=None, description="Headers and times that the lyrics file held"
     )
+    tags: list[SupportedTag] = Field(
+        default_factory=list,
+        exclude_if=_none_of,
+        description="The prompt's tags and what supports each; none in records of an earlier version",
+    )
+    offered: list[SupportedTag] = Field(
+        default_factory=list,
+        exclude_if=_none_of,
+        description="What may be true as well, for the person who looks at the track: in no prompt",
+    )
+    disputed: list[str] = Field(
+        default_factory=list,
+        exclude_if=_none_of,
+        description="Sentences for that person: what was claimed of the track and measured otherwise",
+    )
+
+    @property
+    def says_tempo(self) -> bool:
+        """Whether the tempo is sure enough to be said. Prompts of an earlier version say it always."""
+        return not self.tags or any(tag.tag.endswith(" bpm") for tag in self.tags)
 
 
 class TrackRecord(Entity):

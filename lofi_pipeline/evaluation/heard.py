@@ -186,7 +186,7 @@ def _diversity(clips: Sequence[Clip]) -> Diversity | None:
     )
 
 
-def _asked(clip: Clip) -> tuple[str, int, str, str]:
+def _asked(clip: Clip) -> tuple[str, int | None, str, str]:
     """What a clip was asked for, without the seed."""
     return clip.spec.prompt, clip.spec.bpm, clip.spec.keyscale, clip.spec.lyrics
 

@@ -28,7 +28,8 @@ class PromptSpec:
     name: str
     """What its file is called, without suffix."""
     prompt: str
-    bpm: int
+    bpm: int | None
+    """None: left to the model, as it was trained where the tempo is not known."""
     keyscale: str
     seed: int
     style_id: str | None = None

@@ -52,7 +52,9 @@ def seconds_for(root: DataRoot, path: str, config: PipelineConfig) -> float:
     except OSError:
         size = 0  # gone: the work on the track records that
     audio_seconds = min(size / _THINNEST_BYTES_A_SECOND, config.audio.max_seconds)
-    return _START_SECONDS + size / _BYTES_A_SECOND + audio_seconds / _TIMES_REAL_TIME
+    tagging = config.tagging
+    captioner = tagging.caption_seconds if tagging.caption_command or tagging.caption_url else 0.0
+    return _START_SECONDS + size / _BYTES_A_SECOND + audio_seconds / _TIMES_REAL_TIME + captioner
 
 
 def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:

@@ -12,8 +12,12 @@ from functools import cached_property
 from lofi_pipeline import audio, styles
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RegisteredTrack, StylePreset, TagKind
+from lofi_pipeline.ingest.tagger import hearing_sha256
 from lofi_pipeline.ingest.zero_shot import tagger_sha256
 from lofi_pipeline.storage import content_sha256
+
+EVIDENCE_VERSION = 1
+"""Raise it when other tags are drawn from the same measurements: tracks whose style nobody declared are tagged again."""
 
 STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 3}
 """Raise a number when the code behind a stage changes what it produces: every track then goes through it again."""
@@ -46,6 +50,14 @@ class ProcessingContext:
     def _tagger_hash(self) -> str | None:
         return tagger_sha256(self.config)
 
+    @cached_property
+    def _evidence(self) -> list[object]:
+        """What decides over the tags of a track whose style nobody declared, beside its measurements."""
+        suggesting = [self._tagger_hash] if self._tagger_hash else []
+        tagging = self.config.tagging
+        captioner = [each for each in (tagging.caption_command, tagging.caption_url) if each]
+        return [*suggesting, EVIDENCE_VERSION, hearing_sha256(self.config), *captioner]
+
     def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
         """By stage, the hash of all it depends on: the bytes, the drop's facts, the configuration, the version of the code."""
         # What is unknown of these is left out: the fields came later, and must not make work on tracks that were done before.
@@ -57,8 +69,8 @@ class ProcessingContext:
         ]
         raw = content_sha256([STAGE_VERSIONS["raw"], track.sha256, origins])
         processed = content_sha256([self._audio_hash, track.sha256])
-        # The tagging model counts only where nobody declared a style: other weights change no other track.
+        # Models that listen count only where nobody declared a style: other weights change no other track.
         declared = bool(track.origins and track.origins[0].style_ids)
-        tagger = [] if declared or self._tagger_hash is None else [self._tagger_hash]
-        tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256, *tagger])
+        evidence = [] if declared else self._evidence
+        tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256, *evidence])
         return {"raw": raw, "processed": processed, "tagged": tagged}

@@ -16,9 +16,9 @@ import numpy as np
 
 from lofi_pipeline import audio, styles
 from lofi_pipeline.entities import (
-    ProcessedFacts,
     RegisteredTrack,
     StyleCategory,
+    Support,
     TaggedFacts,
     TrackOrigin,
     TrackRecord,
@@ -27,9 +27,11 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
+from lofi_pipeline.ingest.captioner import claims_of
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.errors import OriginalChanged, TrackRefused
 from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
+from lofi_pipeline.ingest.tagger import heard_in
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
 from lofi_pipeline.storage import (
     DataRoot,
@@ -242,40 +244,72 @@ class Steps:
         origin, measured, presets = record.origins[0], record.processed.measurements, self.context.presets
         lyrics_file = self.root.inside(origin.lyrics_path) if origin.lyrics_path else None
         vocals = _has_vocals(origin, lyrics_file)
-        style_ids, confidence, review = self._styles(record.processed, origin, vocals)
+        known, review = self._styles(record, vocals)
+        style_ids = list(known.style_ids)
         lyrics = styles.lyrics_of(lyrics_file, has_words=styles.has_words(style_ids, presets, vocals))
-        prompt = styles.build_prompt(
-            style_ids, measured, presets, self.context.vocabulary, vocals=vocals, key=record.sha256
-        )
+        chosen, disputed = self._tags(record, known, vocals)
         record = self._moved(record, category_of_style(style_ids[0]))
-        prompt_path, lyrics_path = self._write_texts(record, prompt, lyrics)
+        prompt_path, lyrics_path = self._write_texts(record, chosen.prompt, lyrics)
         tagged = TaggedFacts(
             style_ids=style_ids,
             styles_declared=bool(origin.style_ids),
-            style_confidence=confidence,
-            needs_review=review,
-            prompt=prompt,
+            style_confidence=known.confidence,
+            needs_review=review or bool(disputed),
+            prompt=chosen.prompt,
             lyrics=lyrics,
             lyrics_timing=styles.lyrics_timing(lyrics_file),
             language=origin.language or "unknown",
-            bpm=styles.prompt_bpm(style_ids, measured, presets),
+            bpm=styles.prompt_bpm(known, measured, presets),
             prompt_path=self.root.relative(prompt_path),
             lyrics_path=self.root.relative(lyrics_path),
+            tags=chosen.tags,
+            offered=chosen.offered,
+            disputed=disputed,
         )
         record = record.model_copy(update={"tagged": tagged, "state": record.state.to(TrackState.TAGGED)})
         return self._checked_quality(record)
 
-    def _styles(
-        self, facts: ProcessedFacts, origin: TrackOrigin, vocals: bool | None
-    ) -> tuple[list[str], float, bool]:
-        """The style ids, how sure they are (0 to 1), and whether a person should review them: declared, else suggested."""
-        if origin.style_ids:
-            return list(origin.style_ids), 1.0, False
-        audio_path = self.root.inside(facts.audio_path)
+    def _styles(self, record: TrackRecord, vocals: bool | None) -> tuple[styles.KnownStyles, bool]:
+        """The styles, and whether a person should review them: declared, else verified before, else suggested."""
+        assert record.processed is not None
+        if declared := record.origins[0].style_ids:
+            return styles.KnownStyles(declared, Support.DECLARED, 1.0), False
+        verified = self.before.tagged if self.before and record.human_verified else None
+        if verified:
+            return styles.KnownStyles(verified.style_ids, Support.VERIFIED, 1.0), False
+        presets, vocabulary, config = self.context.presets, self.context.vocabulary, self.context.config
+        zero_shot = zero_shot_styles(self.root, self._audio(record), config, presets, vocabulary)
+        measured = record.processed.measurements
+        best, review = styles.suggest_for(measured, presets, vocals=vocals, zero_shot=zero_shot)
+        return styles.KnownStyles([best.style_id], Support.SUGGESTED, best.confidence), review
+
+    def _tags(
+        self, record: TrackRecord, known: styles.KnownStyles, vocals: bool | None
+    ) -> tuple[styles.TagChoice, list[str]]:
+        """The tags, and what was claimed against a measurement. Models listen where nobody declared a style."""
+        assert record.processed is not None
+        measured, config = record.processed.measurements, self.context.config
         presets, vocabulary = self.context.presets, self.context.vocabulary
-        zero_shot = zero_shot_styles(self.root, audio_path, self.context.config, presets, vocabulary)
-        best, review = styles.suggest_for(facts.measurements, presets, vocals=vocals, zero_shot=zero_shot)
-        return [best.style_id], best.confidence, review
+        heard, claims = None, styles.CheckedClaims()
+        if not record.origins[0].style_ids:
+            heard = heard_in(self._audio(record), config)
+            if claimed := claims_of(self._audio(record), config.tagging):
+                claims = styles.check_claims(claimed, measured, heard, vocabulary, vocals=vocals)
+        chosen = styles.choose_tags(
+            known,
+            measured,
+            presets,
+            vocabulary,
+            vocals=vocals,
+            key=record.sha256,
+            heard=heard,
+            claims=claims,
+        )
+        return chosen, claims.disputed
+
+    def _audio(self, record: TrackRecord) -> Path:
+        assert record.processed is not None
+        return self.root.inside(record.processed.audio_path)
 
     def _write_texts(self, record: TrackRecord, prompt: str, lyrics: str) -> tuple[Path, Path]:
         """Write prompt and lyrics beside the processed audio; return their paths."""

@@ -4,6 +4,7 @@ No audio is read here: suggestions and prompts work on measurements. What the ot
 """
 
 from lofi_pipeline.styles.captions import caption_variants
+from lofi_pipeline.styles.claims import CheckedClaims, Claims, check_claims
 from lofi_pipeline.styles.contradiction import contradicted
 from lofi_pipeline.styles.errors import (
     LyricsError,
@@ -12,6 +13,8 @@ from lofi_pipeline.styles.errors import (
     UnknownStyle,
     UnknownTag,
 )
+from lofi_pipeline.styles.evidence import measured_tags
+from lofi_pipeline.styles.hearing import Hearing
 from lofi_pipeline.styles.lyrics import (
     INSTRUMENTAL_LYRICS,
     MAX_LYRICS_BYTES,
@@ -28,33 +31,47 @@ from lofi_pipeline.styles.presets import (
     resolve_presets,
 )
 from lofi_pipeline.styles.prompt import (
-    build_prompt,
+    INSTRUMENTAL,
     has_words,
     leading_instruments,
-    prompt_bpm,
     style_prompt,
     vocal_type_of,
 )
 from lofi_pipeline.styles.suggest import SURE_ENOUGH, Suggestion, needs_review, suggest, suggest_for
-from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_tag
+from lofi_pipeline.styles.tag_choice import (
+    KnownStyles,
+    TagChoice,
+    build_prompt,
+    choose_tags,
+    prompt_bpm,
+)
+from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_support, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
 from lofi_pipeline.styles.zero_shot import direction, standouts, style_texts
 
 __all__ = [
+    "INSTRUMENTAL",
     "INSTRUMENTAL_LYRICS",
     "MAX_LYRICS_BYTES",
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",
+    "CheckedClaims",
+    "Claims",
+    "Hearing",
+    "KnownStyles",
     "LyricsError",
     "LyricsMissing",
     "StyleError",
     "Suggestion",
+    "TagChoice",
     "UnknownStyle",
     "UnknownTag",
     "Vocabulary",
     "build_prompt",
     "caption_variants",
+    "check_claims",
+    "choose_tags",
     "contradicted",
     "direction",
     "fold_tempo",
@@ -65,6 +82,7 @@ __all__ = [
     "load_vocabulary",
     "lyrics_of",
     "lyrics_timing",
+    "measured_tags",
     "needs_review",
     "normalise_lyrics",
     "preset_of",
@@ -76,6 +94,7 @@ __all__ = [
     "style_texts",
     "suggest",
     "suggest_for",
+    "tempo_support",
     "tempo_tag",
     "vocal_type_of",
 ]

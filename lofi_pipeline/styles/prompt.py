@@ -1,4 +1,5 @@
-"""Prompts: canonical tags of the vocabulary, one for each category that applies, in a fixed order, joined by ", ".
+"""Prompts: canonical tags of the vocabulary, one for each category that applies, in a fixed order, joined by ", ". Here are the
+words of presets; which of them a track's prompt holds is decided in tag_choice.py.
 
 lofi hip hop, mellow, rhodes, 82 bpm, vinyl crackle, rain, instrumental
 """
@@ -13,7 +14,7 @@ from lofi_pipeline.styles.contradiction import contradicted
 from lofi_pipeline.styles.errors import StyleError
 from lofi_pipeline.styles.mood import moods_that_fit
 from lofi_pipeline.styles.presets import preset_of
-from lofi_pipeline.styles.tempo import fold_tempo, tempo_tag
+from lofi_pipeline.styles.tempo import tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary
 
 INSTRUMENTAL = "instrumental"
@@ -35,44 +36,27 @@ RHYTHM_SECTION = frozenset(
 """Instruments that accompany in nearly every style, and so characterise none."""
 
 
-def build_prompt(
-    style_ids: Sequence[str],
-    measurements: TrackMeasurements,
-    presets: Mapping[str, StylePreset],
-    vocabulary: Vocabulary,
-    *,
-    vocals: bool | None = None,
-    key: str = "",
-) -> str:
-    """The training prompt of a track.
+def style_words(
+    styles: Sequence[StylePreset], measurements: TrackMeasurements, key: str
+) -> dict[TagKind, str | None]:
+    """What presets say of a track, but for its voice and tempo.
 
-    The first style counts; the others only supply what it leaves open (atmosphere, vocal type). Genre and production are the
-    first ones of the style. Mood and leading instrument are drawn from its options by `key` (such as the track's sha256), so
-    that tracks of one style vary and a track always gets the same; moods that fit the measured mode are preferred. A tag that
-    a measurement surely contradicts is replaced by the style's next one, or left out.
-
-    Args:
-        vocals: whether somebody sings; None when that was not declared and the style decides.
-
-    Raises:
-        UnknownStyle: a style id without preset.
-        StyleError: no style id at all.
+    The first style counts; the others only supply an atmosphere that it leaves open. Genre and production are the first ones of
+    the style. Mood and leading instrument are drawn from its options by `key` (such as the track's sha256), so that tracks of one
+    style vary and a track always gets the same; moods that fit the measured mode are preferred. A tag that a measurement surely
+    contradicts is replaced by the style's next one, or left out.
     """
-    styles = _styles(style_ids, presets)
     first = styles[0]
     instruments = _not_contradicted(leading_instruments(first), measurements)
-    chosen = {
+    return {
         TagKind.GENRE: first.base_tags[0],
         TagKind.MOOD: _draw(moods_that_fit(first.mood_options, measurements), key, TagKind.MOOD),
         TagKind.INSTRUMENTS: _draw(instruments, key, TagKind.INSTRUMENTS) if instruments else None,
-        TagKind.TEMPO: tempo_tag(prompt_bpm(style_ids, measurements, presets)),
         TagKind.PRODUCTION: next(iter(_not_contradicted(first.production, measurements)), None),
         TagKind.ATMOSPHERE: next(
             iter(_not_contradicted([s.atmosphere for s in styles if s.atmosphere], measurements)), None
         ),
-        TagKind.VOCAL_TYPE: vocal_type_of(styles, vocals),
     }
-    return joined(chosen, vocabulary)
 
 
 def style_prompt(preset: StylePreset, vocabulary: Vocabulary) -> str:
@@ -88,15 +72,6 @@ def style_prompt(preset: StylePreset, vocabulary: Vocabulary) -> str:
         TagKind.VOCAL_TYPE: preset.vocal_type or INSTRUMENTAL,
     }
     return joined(chosen, vocabulary)
-
-
-def prompt_bpm(
-    style_ids: Sequence[str],
-    measurements: TrackMeasurements,
-    presets: Mapping[str, StylePreset],
-) -> int:
-    """The tempo in a track's prompt: measured, folded into the range of its first style, in whole bpm."""
-    return round(fold_tempo(measurements.tempo_bpm, _styles(style_ids, presets)[0].tempo_range))
 
 
 def leading_instruments(preset: StylePreset) -> list[str]:
@@ -119,14 +94,20 @@ def has_words(style_ids: Sequence[str], presets: Mapping[str, StylePreset], voca
     """Whether a track needs lyrics: it was declared vocal, or its declared style sings, speaks or raps."""
     if vocals is not None:
         return vocals
-    return vocal_type_of(_styles(style_ids, presets), None) not in WITHOUT_WORDS
+    return vocal_type_of(styles_of(style_ids, presets), None) not in WITHOUT_WORDS
 
 
 def _not_contradicted(tags: Sequence[str], measurements: TrackMeasurements) -> list[str]:
     return [tag for tag in tags if not contradicted(tag, measurements)]
 
 
-def _styles(style_ids: Sequence[str], presets: Mapping[str, StylePreset]) -> list[StylePreset]:
+def styles_of(style_ids: Sequence[str], presets: Mapping[str, StylePreset]) -> list[StylePreset]:
+    """The presets of style ids.
+
+    Raises:
+        UnknownStyle: no such preset.
+        StyleError: no style id at all.
+    """
     if not style_ids:
         raise StyleError("a prompt needs at least one style id")
     return [preset_of(style_id, presets) for style_id in style_ids]

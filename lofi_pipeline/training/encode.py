@@ -210,7 +210,7 @@ class _TrackEncoder:
             latents=self.cache.root.relative(self.cache.latents(track.audio_sha256)),
             frames=frames,
             crop_frames=length,
-            bar_frames=60 / track.bpm * track.beats_in_a_bar * rate,
+            bar_frames=60 / track.bpm * track.beats_in_a_bar * rate if track.bpm else None,
             captions=[self._caption(one, seconds) for one in worded],
         )
 

@@ -84,8 +84,9 @@ class EncodedClip(Entity):
     latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
     frames: int = Field(ge=1)
     crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
-    bar_frames: float = Field(
-        gt=0, description="Latent frames in a bar, of the tempo and metre in the prompt"
+    bar_frames: float | None = Field(
+        gt=0,
+        description="Latent frames in a bar, of the tempo and metre in the prompt; None: it says no tempo",
     )
     captions: list[EncodedCaption] = Field(min_length=1, description="Its prompt, then other wordings")
 

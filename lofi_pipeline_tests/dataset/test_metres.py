@@ -48,6 +48,6 @@ def test_a_version_says_each_metre_as_the_base_knows_it_and_how_long_its_bar_is(
     ]
     assert [track.time_signature for track in tracks] == ["3", "4", "6", "6", "N/A", "N/A"]
     assert [track.bar_beats for track in tracks] == [None, None, 2, 4, 5, 3.5]
-    assert [track.beats_in_a_bar * 60 / track.bpm for track in tracks] == pytest.approx(
+    assert [track.beats_in_a_bar * 60 / (track.bpm or 0) for track in tracks] == pytest.approx(
         [2.25, 3.0, 2.0, 2.4, 3.75, 2.625]
     )

@@ -30,7 +30,7 @@ def test_every_style_is_asked_for_once_in_its_tempo(rooted) -> None:
     assert len(styles) == 38
     for spec in styles:
         low, high = presets[str(spec.style_id)].tempo_range
-        assert low <= spec.bpm <= high and f"{spec.bpm} bpm" in spec.prompt
+        assert spec.bpm is not None and low <= spec.bpm <= high and f"{spec.bpm} bpm" in spec.prompt
 
 
 def test_names_and_seeds_are_all_different(rooted) -> None:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lofi_pipeline.entities import TagKind, TrackMeasurements
+from lofi_pipeline.entities import Support, TagKind, TrackMeasurements
 from lofi_pipeline.styles import (
     STYLE_IDS,
     TEMPO_TAG_RANGE,
+    KnownStyles,
     StyleError,
     UnknownStyle,
     build_prompt,
@@ -37,6 +38,8 @@ def zero_shot(tempo: float = 82.0, mode: str = "minor", sure: float = 0.0) -> Tr
         {
             "tempo_bpm": tempo,
             "tempo_confidence": 0.8,
+            "beat_confidence": 1.0,
+            "beat_steadiness": 1.0,
             "key": "A",
             "mode": mode,
             "key_confidence": sure,
@@ -83,7 +86,9 @@ def test_a_prompt_says_only_what_the_style_allows(
     assert by_kind[TagKind.MOOD] in preset.mood_options
     assert by_kind[TagKind.INSTRUMENTS] in leading_instruments(preset)
     assert by_kind[TagKind.PRODUCTION] == preset.production[0]
-    assert by_kind[TagKind.TEMPO] == tempo_tag(prompt_bpm(style_ids, measured, PRESETS))
+    assert by_kind[TagKind.TEMPO] == tempo_tag(
+        prompt_bpm(KnownStyles(style_ids, Support.DECLARED, 1.0), measured, PRESETS)
+    )
 
 
 def test_one_prompt_in_full() -> None:

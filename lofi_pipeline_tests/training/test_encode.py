@@ -102,7 +102,7 @@ def test_conditions_depend_on_prompt_tempo_and_crop_length(
     root: DataRoot, version: DatasetVersion, base: Path
 ):
     track = version.tracks[0]
-    changed = track.model_copy(update={"bpm": track.bpm + 1})
+    changed = track.model_copy(update={"bpm": (track.bpm or 0) + 1})
     other = version.model_copy(update={"tracks": [changed, *version.tracks[1:]]})
     first, second = (encode_dataset(v, root, str(base), toy_preset()).tracks[0] for v in (version, other))
     longer = encode_dataset(version, root, str(base), toy_preset(crop_seconds=3.0)).tracks[0]

@@ -1,10 +1,11 @@
-"""musicnn as an embedder: what two taggers of recorded music hear, shipped with the project.
+"""musicnn, two taggers of recorded music that are shipped with the project: as an embedder, and as a tagger.
 
 Their network is in musicnn_network.py; how their files were made is in pretraining/musicnn.py; why both, in docs/embedders.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lofi_pipeline.evaluation.embedders.musicnn_network import (
     Musicnn,
     log_mel,
 )
+from lofi_pipeline.evaluation.embedders.musicnn_tags import TAG_NAMES
 from lofi_pipeline.evaluation.embedders.offline import require_finite_weights
 
 PATCH = 3 * SAMPLE_RATE
@@ -63,16 +65,29 @@ class MusicnnEmbedder:
         """
         return embed_in_batches(samples, self._features, self.dimension)
 
+    def tags(self, samples: np.ndarray) -> dict[str, float]:
+        """The mean probability of each tag (musicnn_tags.TAG_NAMES) in float32 [n, frames] at 16 kHz; n at least 1."""
+        found = embed_in_batches(samples, self._tags, len(TAG_NAMES)).mean(0)
+        return dict(zip(TAG_NAMES, map(float, found), strict=True))
+
     def embed_text(self, texts: list[str]) -> np.ndarray | None:
         """musicnn knows no text."""
         return None
 
     def _features(self, windows: torch.Tensor) -> torch.Tensor:
+        return self._outputs(windows, lambda network, spectrogram: network(spectrogram)[0])
+
+    def _tags(self, windows: torch.Tensor) -> torch.Tensor:
+        return self._outputs(windows, lambda network, spectrogram: network(spectrogram)[1].sigmoid())
+
+    def _outputs(
+        self, windows: torch.Tensor, output: Callable[[Musicnn, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         level = windows.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-5)
         length = min(PATCH, windows.shape[1])
         patches = (windows * (LOUDNESS / level)).unfold(1, length, length)
         spectrogram = log_mel(patches.flatten(0, 1))[:, :PATCH_FRAMES]
-        found = torch.cat([network(spectrogram)[0] for network in self._networks], dim=-1)
+        found = torch.cat([output(network, spectrogram) for network in self._networks], dim=-1)
         return found.unflatten(0, patches.shape[:2]).mean(1)
 
 
