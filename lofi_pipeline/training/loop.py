@@ -220,18 +220,22 @@ class Trainer:
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
                 log = stack.enter_context(path.open("a", encoding="utf-8"))
-            if self.state.step < self.end:
+            begins = self.state.step < self.end
+            if begins:
                 self._event(EventKind.PROGRESS, message=self.memory.planned())
-                stack.callback(lambda: self._event(EventKind.PROGRESS, message=self.memory.measured()))
             stack.enter_context(self.memory.faults_in_words(lambda: self.state.step))
             if self.state.step == 0:
                 self._log(log, LogEntry(step=0, validation_loss=self._validation_loss()))
             self._steps(stop, log)
+        if begins:
+            self._event(EventKind.PROGRESS, message=self.memory.measured())
         if self.state.step >= self.end:
             self._event(
                 EventKind.FINISHED,
                 message=f"{self.state.skipped} steps skipped" if self.state.skipped else "",
             )
+        else:
+            self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
 
     def _steps(self, stop: Stop, log: TextIO | None) -> None:
         began, first = time.monotonic(), self.state.step
@@ -260,7 +264,6 @@ class Trainer:
                     self._write_snapshot()
             if self._asked_to(stop):
                 self._write_snapshot()
-                self._event(EventKind.STOPPED, message="asked to stop; the same command goes on from here")
                 return
 
     def _asked_to(self, stop: Stop) -> bool:
