@@ -8,6 +8,7 @@ Runs the trainer's own step on a base model with random weights (nano: the shipp
 Prints a row as soon as it is measured. `encode`: crops are encoded at every step instead of being read from the cache.
 `MFU`: model FLOPs of a step (nothing computed twice counts) against a matrix product that is timed first. `overhead`: the
 share of a step that is neither forward nor backward, `draw`: what reading and drawing the next crops takes beside it.
+`plan`: what the trainer says a training takes of the GPU's memory; on the CPU the peak is that of the whole process.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ VARIANTS = ("plain", "encode", "checkpointing", "compile", "compile+checkpointin
 COMPILING_SECONDS = 45
 """What a row that compiles is expected to take at the least."""
 HEADER = (
-    "crop s", "batch", "variant", "s/step", "tokens/s", "MFU %", "peak GB", "overhead %", "draw ms", "steps",
+    "crop s", "batch", "variant", "s/step", "tokens/s", "MFU %", "peak GB", "plan GB", "overhead %", "draw ms", "steps",
 )  # fmt: skip
 
 
@@ -68,6 +69,7 @@ class Row:
     tokens_per_second: float | None = None
     utilisation: float | None = None
     peak_bytes: int | None = None
+    planned_bytes: int | None = None
     overhead: float | None = None
     draw_seconds: float | None = None
     steps: int = 0
@@ -81,7 +83,8 @@ class Row:
             )
         facts = (
             f"{self.crop:g}", self.batch, self.variant, f"{self.seconds:.4f}", f"{self.tokens_per_second:.0f}",
-            f"{100 * (self.utilisation or 0):.1f}", f"{(self.peak_bytes or 0) / 1e9:.2f}", f"{100 * (self.overhead or 0):.1f}",
+            f"{100 * (self.utilisation or 0):.1f}", f"{(self.peak_bytes or 0) / 1e9:.2f}",
+            f"{(self.planned_bytes or 0) / 1e9:.2f}", f"{100 * (self.overhead or 0):.1f}",
             f"{1000 * (self.draw_seconds or 0):.1f}", self.steps,
         )  # fmt: skip
         return "| " + " | ".join(map(str, facts)) + " |"
@@ -156,6 +159,7 @@ class Bench:
             tokens_per_second=case.batch * (frames // config.patch_size) / seconds,
             utilisation=step_flops(config, frames, self.tokens, case.batch) / seconds / self.rate,
             peak_bytes=peak,
+            planned_bytes=trainer.memory.plan.total,
             overhead=median(timing.overhead for timing in timings),
             draw_seconds=median(timing.draw for timing in timings),
             steps=len(timings),

@@ -17,6 +17,7 @@ import torch
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, Lineage, Split, VersionTrack
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.bases import FixedInputs
 from lofi_pipeline.training.encoded_file import write_encoded
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.loop import Trainer
@@ -160,8 +161,10 @@ class MeasuredTrainer(Trainer):
     def _open_base(self) -> Any:
         return self._given[0]
 
-    def _fixed_inputs(self) -> Any:
-        return self._given[0].condition_encoder
+    def _fixed_inputs(self) -> FixedInputs:
+        encoder = self._given[0].condition_encoder
+        self._given[0].register_modules(condition_encoder=None)  # nothing else is wanted of it
+        return FixedInputs(encoder.null_condition_emb.detach().clone(), encoder.silence_latent.clone())
 
     def _shape(self) -> Shape:
         return Shape.of_transformer(self._given[0].transformer)

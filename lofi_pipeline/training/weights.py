@@ -35,6 +35,8 @@ PARITY_FILE = "probe.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # what diffusers calls the header that carries rank and alpha
 PARITY_FRAMES = 32
 PARITY_TOKENS = 16
+LEAST_EFFECT = {False: 1e-3, True: 0.2}
+"""What an adapter's effect is measured against at the least, of the base's answer: in float32, and in bfloat16."""
 BASE_ADVICE = "copy the whole folder again, or set training.base to the base it was trained on"
 Tensors = dict[str, torch.Tensor]
 _SIDES = {"lora_A": "inputs", "lora_B": "outputs"}
@@ -211,10 +213,10 @@ def load_checkpoint_into(pipeline: AceStepPipeline, folder: Path, *, adapter_nam
         raise CheckpointError(
             f"{folder.name}: does not load into this base model: {error}; {BASE_ADVICE}"
         ) from error
-    if set(loaded) != set(saved):
+    if set(loaded) != set(saved) or not all(_is_rounded_from(loaded[n], saved[n]) for n in saved):
         pipeline.delete_adapters(name)
         raise CheckpointError(
-            f"{folder.name}: {len(set(loaded) ^ set(saved))} tensors do not fit this base model; {BASE_ADVICE}"
+            f"{folder.name}: {len(set(loaded) ^ set(saved)) or len(saved)} tensors do not fit this base model; {BASE_ADVICE}"
         )
 
 
@@ -235,6 +237,12 @@ def _require_fit(transformer: Any, saved: Tensors) -> None:
             )
             if has != wanted:
                 raise ValueError(f"{layer} has {wanted} {_SIDES[half]} in this base, and {has} in the LoRA's")
+
+
+def _is_rounded_from(loaded: torch.Tensor, saved: torch.Tensor) -> bool:
+    """Whether a tensor is what was saved, in the precision of the base."""
+    same = loaded.shape == saved.shape
+    return same and torch.allclose(loaded, saved.to(loaded.dtype), rtol=0, atol=0, equal_nan=True)
 
 
 @dataclass(frozen=True)
@@ -260,8 +268,15 @@ class ParityCheck:
         effect = (self.with_adapter - self.without).norm()
         change = ((other.with_adapter - other.without) - (self.with_adapter - self.without)).norm()
         noise = (other.without - self.without).norm()
-        scale = torch.maximum(effect, 1e-3 * self.without.norm())
+        # Of an adapter that hardly acts yet, rounding is most of what can be seen
+        least = max(LEAST_EFFECT[check.is_rounded] for check in (self, other))
+        scale = torch.maximum(effect, least * self.without.norm())
         return float((change - noise).clamp_min(0) / scale)
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether the answers were given in bfloat16."""
+        return torch.equal(self.without, self.without.bfloat16().float())
 
     def base_error_of(self, other: ParityCheck) -> float:
         """How far `other`'s base is from this one's, relative to the answer without adapter."""

@@ -376,6 +376,34 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: describe_base(str(root.path)))
 
 
+@mishap("The GPU has too little memory")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.training.bases import NANO_FOLDER
+    from lofi_pipeline.training.device import TrainingMemory
+    from lofi_pipeline.training.memory import Shape
+    from lofi_pipeline.training.records import TrainingJob
+
+    preset = load_config().training.presets["nano"]
+    job = TrainingJob(data_root=root.path, dataset_hash="0" * 64, preset_name="nano", preset=preset)
+    memory = TrainingMemory(Shape.of_base(NANO_FOLDER), job, [[(250, 100)]], "cpu")
+
+    def no_room() -> None:
+        with memory.faults_in_words(lambda: 0):
+            raise MemoryError
+
+    return error_of(no_room)
+
+
+@mishap("The training was begun on another number of GPUs")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.training.loop import Trainer
+    from lofi_pipeline.training.resume import TrainingState
+
+    here: Any = SimpleNamespace(end=6, accelerator=SimpleNamespace(num_processes=1))
+    state = TrainingState(lineage="0" * 64, step=4, processes=2)
+    return error_of(lambda: Trainer._refuse_other_processes(here, state))
+
+
 @mishap("The prompt is too long")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.training.prompt_length import check_prompt_length

@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from benchmarks import real_size
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.pretraining import random_base
 from lofi_pipeline.pretraining.random_base import (
@@ -75,6 +76,13 @@ def test_it_is_written_with_one_part_in_memory_at_a_time(tmp_path: Path, monkeyp
         monkeypatch.setattr(random_base, name, watched(getattr(random_base, name)))
     write_random_base("toy", tmp_path / "toy")
     assert len(made) == len(makers)
+
+
+def test_a_tenth_of_the_2b_goes_through_the_whole_of_training(tmp_path: Path):
+    """The 24 layers, the sliding windows, Oobleck and Qwen3 of the 2B: all of them work in each stage."""
+    place = real_size.Place(tmp_path, "toy")
+    said = {stage: work(place) for stage, work in real_size.STAGES.items() if stage != "generate"}
+    assert "by plan" in said["train"] and said["reload"] == "valid" and said["score"].startswith("FAD")
 
 
 def test_the_sizes_are_those_that_are_published():

@@ -139,7 +139,8 @@ def test_no_state_is_kept_right_after_a_step_that_was_skipped(
     poison(root, version, base, 0, 1, 2)
     events: list[TrainingEvent] = []
     train(job_for(root, version, base), events.append, lambda: True)
-    assert [event.kind for event in events] == [EventKind.STARTED, EventKind.SKIPPED, EventKind.STOPPED]
+    kinds = [event.kind for event in events if event.kind is not EventKind.PROGRESS]
+    assert kinds == [EventKind.STARTED, EventKind.SKIPPED, EventKind.STOPPED]
     assert not list((root.checkpoints / SNAPSHOT_FOLDER).glob("step=*"))
 
 

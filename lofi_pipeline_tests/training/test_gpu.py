@@ -29,6 +29,7 @@ from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base
 from lofi_pipeline.training.checkpoints import Base, verify_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline.training.in_turn import load_in_turn
 from lofi_pipeline.training.lineage import lineage_of
 from lofi_pipeline.training.loop import Trainer
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent
@@ -210,6 +211,19 @@ def test_a_gpu_generates_what_the_cpu_generates(trained: Encoded):
     error = _distance(_spectrum(sounds[0]), _spectrum(sounds[1]))
     _say("spectra of what the GPU generates in float32 differ by", error)
     assert error < 0.1
+
+
+def test_a_gpu_generates_in_turn_what_it_generates_whole(trained: Encoded):
+    root, version, base = trained
+    prompts, sounds = fixed_prompts(version, SETTINGS), []
+    for load in (load_base, load_in_turn):
+        pipeline = load(base, device=GPU, dtype=torch.float32)
+        load_checkpoint_into(pipeline, root.checkpoint("epoch=0-step=6_lora"))
+        clips = generate(pipeline, prompts, SETTINGS)
+        sounds.append(torch.from_numpy(np.stack([clip.samples for clip in clips])))
+    error = _distance(_spectrum(sounds[0]), _spectrum(sounds[1]))
+    _say("spectra of what is generated in turn differ by", error)
+    assert error < 0.01
 
 
 def _spectrum(samples: torch.Tensor) -> torch.Tensor:

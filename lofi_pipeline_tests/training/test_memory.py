@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,10 @@ def kept_for_the_way_back(size: Size, preset: TrainingPreset, load: Load) -> int
 @pytest.mark.parametrize("targets", [ATTENTION, ATTENTION + FEED_FORWARD])
 def test_activations_are_what_torch_keeps(precision: str, targets: tuple[str, ...]):
     preset = preset_with(precision=precision, lora_targets=targets, lora_rank=8)
+    size = replace(SIZES["toy"], layers=8)
     for load in (Load(batch=2, frames=600, tokens=100), Load(batch=1, frames=1200, tokens=40)):
-        planned = plan_memory(shape_of(SIZES["toy"]), preset, load).activations
-        assert planned == pytest.approx(kept_for_the_way_back(SIZES["toy"], preset, load), rel=0.08)
+        planned = plan_memory(shape_of(size), preset, load).activations
+        assert planned == pytest.approx(kept_for_the_way_back(size, preset, load), rel=0.1)
 
 
 MEASURED: list[tuple[SizeName, int, int, bool, float]] = [

@@ -232,6 +232,14 @@ def test_bf16_turbo_steps_checkpointed_gradients_and_short_tracks(base: Path, tm
     assert verify_checkpoint(root, found.folder, str(base)).is_valid
 
 
+def test_an_adapter_that_hardly_acts_yet_is_committed_in_bf16_and_valid_in_fp32(
+    root: DataRoot, version: DatasetVersion, base: Path, run: Train
+):
+    run(preset={"precision": "bf16", "learning_rate": 1e-6, "max_steps": 2})
+    (found,) = scan_checkpoints(root)
+    assert verify_checkpoint(root, found.folder, str(base)).is_valid
+
+
 def test_one_part_of_the_base_is_in_memory_at_a_time_and_none_that_has_nothing_to_do(
     root: DataRoot, version: DatasetVersion, base: Path, monkeypatch: pytest.MonkeyPatch
 ):
