@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from lofi_pipeline.config.layers import layer_name
 from lofi_pipeline.config.section import Count, Section
 
 
@@ -43,6 +44,11 @@ class AdapterChoice(Section):
         True,
         "With ema_decay: a checkpoint publishes the average and keeps the live weights beside it, else the reverse",
     )
+
+    @field_validator("rank_pattern", "alpha_pattern", mode="after")
+    @classmethod
+    def _patterns_are_of_layers(cls, pattern: dict[str, int]) -> dict[str, int]:
+        return {layer_name(name): value for name, value in pattern.items()}
 
 
 class Objective(Section):

@@ -61,7 +61,20 @@ def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Param
         rank_pattern=dict(preset.rank_pattern),
         alpha_pattern=dict(preset.alpha_pattern),
     )
-    return attach_adapter(transformer, config)
+    parameters = attach_adapter(transformer, config)
+    _require_patterns_to_apply(transformer, preset)
+    return parameters
+
+
+def _require_patterns_to_apply(transformer: Any, preset: TrainingPreset) -> None:
+    """Raises: TrainingError, where a rank or alpha is set for layers that have no LoRA: PEFT passes over it."""
+    adapted = [f".{name}" for name, part in transformer.named_modules() if hasattr(part, "lora_A")]
+    for field in ("rank_pattern", "alpha_pattern"):
+        for name in getattr(preset, field):
+            if not any(it.endswith(f".{name}") for it in adapted):
+                raise TrainingError(
+                    f"{field}: no layer {name} of the base gets a LoRA; take it out of the training preset, or add it to lora_targets"
+                )
 
 
 def _require_layers(transformer: Any, preset: TrainingPreset) -> None:

@@ -184,6 +184,14 @@ def test_some_layers_have_a_rank_and_an_alpha_of_their_own(run: Train, root: Dat
     assert {rank for name, rank in ranks.items() if "cross_attn.to_q" not in name} == {4}
 
 
+def test_a_rank_for_a_layer_that_gets_no_lora_is_refused(run: Train):
+    assert toy_preset(rank_pattern={"cross_attn.q_proj": 2}).rank_pattern == {"cross_attn.to_q": 2}
+    with pytest.raises(ValidationError, match="the transformer has no layer 'crossattn.to_q'"):
+        toy_preset(rank_pattern={"crossattn.to_q": 2})
+    with pytest.raises(TrainingError, match="alpha_pattern: no layer gate_proj of the base gets a LoRA"):
+        run(preset={"alpha_pattern": {"gate_proj": 2}})
+
+
 def test_schedule_free_publishes_its_average(run: Train, root: DataRoot):
     """By its definition (Defazio et al. 2024, arXiv 2405.15682): at a constant rate, x is the mean of all z."""
     pytest.importorskip("schedulefree")
