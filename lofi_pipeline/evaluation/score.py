@@ -6,6 +6,7 @@ Which styles it can make is in style_clips.py. Where they are kept is in records
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.heard import SAMPLE_SUFFIX, hear, memorised
 from lofi_pipeline.evaluation.key import score_key
+from lofi_pipeline.evaluation.pace import Pace
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
 from lofi_pipeline.evaluation.threads import scoring_threads
@@ -81,7 +83,7 @@ def evaluate(
     key = score_key(root, version, embedder, settings, text_embedder=text_embedder, prompts=prompts)
     seconds = window_seconds(embedder, settings.clip_seconds)
     reference = load_reference(root, version, embedder, seconds, progress)
-    clips = generated(pipeline, prompts, settings, progress) if kept is None else kept
+    clips = generated(root, pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings, root)
     heard = heard or hear(root, version, pipeline, clips, progress)
@@ -95,17 +97,22 @@ def evaluate(
 
 
 def generated(
+    root: DataRoot,
     pipeline: AceStepPipeline | None,
     prompts: list[PromptSpec],
     settings: EvaluationSettings,
     progress: Callable[[str], None],
 ) -> list[Clip]:
-    """A clip for each prompt. Raises: ValueError, without a pipeline."""
+    """A clip for each prompt; how long they will take is told first. Raises: ValueError, without a pipeline."""
     from lofi_pipeline.evaluation.generate import generate
 
     if pipeline is None:
         raise ValueError("without clips that are kept, a pipeline is needed")
-    return generate(pipeline, prompts, settings, progress)
+    pace, began = Pace(root, pipeline, settings), time.monotonic()
+    progress(pace.said(len(prompts)))
+    clips = generate(pipeline, prompts, settings, progress)
+    pace.note(len(clips), time.monotonic() - began)
+    return clips
 
 
 def _scores(

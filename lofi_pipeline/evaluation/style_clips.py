@@ -51,7 +51,7 @@ def with_styles(
     """
     text_embedder = open_text_embedder(embedder)
     prompts = fixed_style_prompts(version, settings)
-    clips = kept or generated(pipeline, prompts, settings, progress)
+    clips = kept or generated(root, pipeline, prompts, settings, progress)
     require_finite(clips)
     style_of_clip = [str(clip.spec.style_id) for clip in clips]
     words = {str(spec.style_id): spec.prompt for spec in prompts}

@@ -212,7 +212,9 @@ def test_a_pin_wants_a_checkpoint_that_can_be_the_best_and_a_reason(scored: Data
     assert "give --pin as well" in refused(scored, "--why", "it is")
     make_folder(scored, 400)
     assert "step 400 has no scores yet" in refused(scored, "--pin", "400", "--why", "it is")
-    write_json_atomic(scored.checkpoint("epoch=0-step=320_lora") / CHECKPOINT_RECORD, make_record(320, pruned=True))
+    write_json_atomic(
+        scored.checkpoint("epoch=0-step=320_lora") / CHECKPOINT_RECORD, make_record(320, pruned=True)
+    )
     assert "step 320 has no weights any more" in refused(scored, "--pin", "320", "--why", "it is")
     assert not (scored.metadata / "pins.json").exists()
 
@@ -228,9 +230,7 @@ def test_styles_are_told_of_those_that_were_asked_for_them(scored: DataRoot, tmp
     styles = StyleClips(
         prompts_sha256="0" * 64, nearest=5, level=0.05, by_chance=1.8, styles=ranks, samples=[]
     )
-    coverage = {
-        style: StyleOutcome(generated=True, recognizable=style == "CORE-02") for style in ranks
-    }
+    coverage = {style: StyleOutcome(generated=True, recognizable=style == "CORE-02") for style in ranks}
     item = item.model_copy(
         update={"styles": styles, "metrics": item.metrics.model_copy(update={"style_coverage": coverage})}
     )

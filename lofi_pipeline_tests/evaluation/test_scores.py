@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from lofi_pipeline.evaluation import (
 )
 from lofi_pipeline.evaluation.clip_scores import ClipScores, score_clips
 from lofi_pipeline.evaluation.generate import Clip
+from lofi_pipeline.evaluation.pace import in_words
 from lofi_pipeline.evaluation.reference import load_reference
 from lofi_pipeline.storage import DataRoot, UnreadableRecord
 from lofi_pipeline_tests.evaluation.toys import SETTINGS, BandEmbedder, toy_pipeline, toy_root
@@ -88,6 +90,23 @@ def test_a_model_that_gives_nan_is_refused_and_nothing_is_written(rooted) -> Non
     with pytest.raises(NotFinite, match="the model is broken"):
         _evaluate(broken, rooted)
     assert not (root.checkpoints / "samples").exists()
+
+
+def test_how_long_it_will_take_is_told_before(pipeline, rooted) -> None:
+    said: list[str] = []
+    _evaluate(pipeline, rooted, progress=said.append)
+    first = next(line for line in said if "to generate" in line)
+    assert first == "3 clips to generate: how long that takes is told after the first few"
+    said.clear()
+    _evaluate(pipeline, rooted, progress=said.append)
+    assert re.fullmatch(r"3 clips to generate: about \d+ (s|min), by how long the last ones took", said[0])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (61, "2 min"), (5399, "90 min"), (9000, "2.5 h")]
+)
+def test_durations_are_rounded_up(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
 
 
 def test_scores_survive_the_disk(base, tmp_path) -> None:
