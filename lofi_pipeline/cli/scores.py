@@ -25,7 +25,7 @@ from lofi_pipeline.cli.console import (
 )
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores_options import draw_styles, pin_by_hand
-from lofi_pipeline.entities import CheckpointRecord, Entity, MemorisedSample, Scores, few
+from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Entity, MemorisedSample, Scores, few
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -148,12 +148,13 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     best = best_checkpoint(found)
     beside = imported_checkpoints(root) if folder is None else []
     lines = [_checkpoint_line(item, item.record, best) for item in [*found, *beside] if item.record]
+    changed = list(_changed(found))
     fields: dict[str, object] = {
         "checkpoints": lines,
         "base": None,
         "embedder": None,
         "best": None,
-        "warnings": [],
+        "warnings": changed,
     }
     if best is None or best.found.record is None:
         return Scoreboard.model_validate(fields)
@@ -167,7 +168,7 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
         "text_embedder": names.text_embedder,
         "fad_name": names.fad,
         "clap_name": names.clap,
-        "warnings": weak_in(best.scores),
+        "warnings": [*changed, *weak_in(best.scores)],
         "floor": precision.floor if precision else None,
     }
     base = read_base_scores(root, best.found.record.lineage.base.sha256, best.scores.key)
@@ -176,6 +177,21 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     if pairs:
         fields["pairs"] = list(_pairs([item.scores for item in found if item.scores], best))
     return Scoreboard.model_validate(fields)
+
+
+def _changed(found: Sequence[CheckpointFolder]) -> Iterator[str]:
+    """A sentence for each checkpoint whose scores or samples are not what was written, and are made again by a run."""
+    from lofi_pipeline.checkpoints.kept import changed_scores
+
+    for item in found:
+        if item.record is None or item.record.pruned:
+            continue  # of those without weights the line itself says so
+        names = changed_scores(item.folder, item.record)
+        if names or item.scores_error:
+            yield (
+                f"{item.folder.name}: {few(names) or SCORES_RECORD} changed or missing since it was scored, so what stands there is not "
+                "what was measured; lofi run scores it again."
+            )
 
 
 def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:

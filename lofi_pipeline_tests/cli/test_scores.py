@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lofi_pipeline.checkpoints.kept import kept_of
+from lofi_pipeline.checkpoints.manifest import read_record, write_record
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
@@ -23,7 +25,7 @@ from lofi_pipeline.entities import (
     StyleRanks,
 )
 from lofi_pipeline.evaluation.records import write_base_scores
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, write_json_atomic
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage, make_record, make_scores
 
 PRECISION = Precision(
@@ -241,3 +243,19 @@ def test_styles_are_told_of_those_that_were_asked_for_them(scored: DataRoot, tmp
     lines = said(scored)["checkpoints"]
     assert (lines[-1]["styles_recognizable"], lines[-1]["styles_by_chance"]) == (1, 1.8)
     assert lines[0]["styles_recognizable"] is None
+
+
+def test_scores_that_were_edited_by_hand_are_named(scored: DataRoot):
+    folder = scored.checkpoint("epoch=0-step=80_lora")
+    record = read_record(folder)
+    samples = folder / "samples" / "00.wav"
+    scores_file = folder / SCORES_RECORD
+    kept = {path.relative_to(folder).as_posix(): file_sha256(path) for path in (samples, scores_file)}
+    write_record(folder, record.model_copy(update={"kept_files": kept_of(folder, kept)}))
+    assert not [line for line in said(scored)["warnings"] if "changed or missing" in line]
+    scores_file.write_text(scores_file.read_text().replace("0.237", "0.001"))
+    (sentence,) = [line for line in said(scored)["warnings"] if "changed or missing" in line]
+    assert sentence.startswith("epoch=0-step=80_lora: scores.json changed or missing")
+    assert "lofi run scores it again" in sentence
+    scores_file.write_text("{half")
+    assert any(line.startswith("epoch=0-step=80_lora: scores.json") for line in said(scored)["warnings"])

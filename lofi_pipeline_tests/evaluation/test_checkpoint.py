@@ -239,6 +239,16 @@ def test_coverage_of_styles_stands_beside_scores_that_stay_as_they_are(
 ) -> None:
     root, _, _, folder = trained
     plain = _evaluate(trained).scores
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    # Killed before all is written, it leaves the scores that there were
+    with monkeypatch.context() as patch:
+        patch.setattr("lofi_pipeline.evaluation.score.write_sample", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            _cover(trained)
+    assert read_scores(folder) == plain
     covered = _cover(trained)
     assert read_scores(folder) == covered and covered.metrics.style_coverage is not None
     assert len(covered.metrics.style_coverage) == 38
