@@ -44,20 +44,18 @@ def kept_style_clips(
 
 
 def _read_clips(root: DataRoot, kept: Sequence[Sample], prompts: Sequence[PromptSpec]) -> list[Clip] | None:
-    from lofi_pipeline.evaluation.generate import Clip
+    from lofi_pipeline.evaluation.filed_clip import FiledClip
 
     if len(kept) != len(prompts):
         return None
-    clips = []
+    clips: list[Clip] = []
     for sample, spec in zip(kept, prompts, strict=True):
         if sample.path is None or (sample.prompt, sample.seed) != (spec.prompt, spec.seed):
             return None
-        path = root.inside(sample.path)
         try:
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            clips.append(FiledClip(spec, root.inside(sample.path)))
         except (OSError, soundfile.LibsndfileError):
             return None
-        clips.append(Clip(spec, samples.T, rate, path))
     return clips
 
 
