@@ -48,6 +48,11 @@ class ScoreLine(Entity):
     memorised: list[MemorisedSample] = Field(
         description="Sample, training track that it repeats, share of its length"
     )
+    clip_scores: dict[str, float] | None = Field(
+        default=None,
+        exclude_if=lambda found: found is None,
+        description="Means of evaluation.clip_scorers; written where there are some",
+    )
     separable_from_best: bool = Field(
         description="Whether its FAD differs from the best's by more than noise, as far as that was measured"
     )
@@ -214,6 +219,7 @@ def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
         "clips": sum(sample.style_id is None for sample in scores.samples),
         "reference_tracks": precision.reference_tracks if precision else None,
         "memorised": scores.memorised or [],
+        "clip_scores": {name: item.mean for name, item in (scores.clip_scores or {}).items()} or None,
         "separable_from_best": best is not None and alike and is_separable(scores, best.scores),
     }
 
@@ -284,6 +290,8 @@ def show_scores(board: Scoreboard, console: Console) -> None:
     if board.best:
         console.print(f"Best: [bold]{sanitize(board.best.why)}[/]", highlight=False, soft_wrap=True)
     for line in board.checkpoints:
+        for name, mean in (line.clip_scores or {}).items():
+            console.print(f"{sanitize(name)} of {line.step}: {mean:.4f}", highlight=False)
         if line.styles_by_chance is not None:
             console.print(
                 f"Styles of {line.step}: {line.styles_recognizable} recognisable, {line.styles_by_chance:.1f} by chance",

@@ -214,6 +214,14 @@ class Precision(Entity):
         return max(known, default=None)
 
 
+class ClipScore(Entity):
+    """What a model of another package gave the clips, each by itself."""
+
+    mean: float
+    interval: tuple[float, float] | None = Field(default=None, description="95 %, over clips")
+    of_clip: list[float] = Field(description="In the order of the samples")
+
+
 class LeavingOut(Entity):
     """What FAD is without each part of what it was measured on: of two checkpoints, these give the error of their difference."""
 
@@ -267,6 +275,9 @@ class Scores(Entity):
         description="What was heard in the samples beside the scores; None: not listened for",
     )
 
+    clip_scores: dict[str, ClipScore] | None = Field(
+        default=None, exclude_if=absent, description="By evaluation.clip_scorers; None: none was asked"
+    )
     styles: StyleClips | None = Field(
         default=None,
         exclude_if=absent,

@@ -7,6 +7,7 @@ from importlib.metadata import version as package_version
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores
+from lofi_pipeline.evaluation.clip_scorers import scorer_facts
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.files import unknown_weights
 from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
@@ -41,7 +42,7 @@ def score_key(
     versions = {name: package_version(name) for name in sorted(packages)}
     if text_embedder is not embedder:
         versions["text embedder"] = f"{text_embedder.name} {text_embedder.weights_sha256}"
-    versions |= embedder_facts(embedder)
+    versions |= embedder_facts(embedder) | scorer_facts(settings)
     if unknown := unknown_weights(settings):
         versions["unknown weights"] = ", ".join(path.name for path in unknown)
     return ScoreKey(

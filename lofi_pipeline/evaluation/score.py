@@ -25,6 +25,7 @@ from lofi_pipeline.entities import (
     checkpoint_id_of,
     now,
 )
+from lofi_pipeline.evaluation.clip_scorers import judge_clips
 from lofi_pipeline.evaluation.clip_scores import ClipScores, require_finite, score_clips
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
@@ -86,6 +87,7 @@ def evaluate(
     clips = generated(root, pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings, root)
+    judged = judge_clips(clips, settings)
     heard = heard or hear(root, version, pipeline, clips, progress)
     before_samples()
     samples = write_samples(root, samples_dir, clips, found.clap_of_clip)
@@ -93,7 +95,9 @@ def evaluate(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
     )
     scores = _scores(step, checkpoint_id, key, found, reference, samples)
-    return scores.model_copy(update={"memorised": memorised(heard, clips), "heard": heard})
+    return scores.model_copy(
+        update={"memorised": memorised(heard, clips), "heard": heard, "clip_scores": judged or None}
+    )
 
 
 def generated(
