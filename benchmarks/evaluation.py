@@ -187,9 +187,9 @@ def compare(name: str, weights: Path, folder: Path, arguments: argparse.Namespac
         )
     )
     version = version_of(root, reference)
-    score_ours(
-        DataRoot(folder / "warm-up").create(), version_of(root, reference[:2]), embedder, warm, settings
-    )
+    aside = DataRoot(folder / "warm-up").create()
+    few = write_music(aside.validation / "reference", 2, seed=5)
+    score_ours(aside, version_of(aside, few), embedder, warm, settings)
     ours = [
         cpu(lambda files=files: score_ours(root, version, embedder, files, settings))
         for files in (first, second)
