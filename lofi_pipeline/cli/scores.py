@@ -205,10 +205,13 @@ def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
     from lofi_pipeline.checkpoints.compare import clap_interval
 
     if scores is None:
-        return dict.fromkeys(ScoreLine.model_fields) | {"memorised": [], "separable_from_best": False}
+        required = [name for name, field in ScoreLine.model_fields.items() if field.is_required()]
+        return dict.fromkeys(required) | {"memorised": [], "separable_from_best": False}
     metrics, precision = scores.metrics, scores.precision
     alike = best is not None and best.scores.key == scores.key
+    judged = {name: item.mean for name, item in (scores.clip_scores or {}).items()}
     return {
+        "clip_scores": judged or None,
         "fad": metrics.fad_score,
         "fad_se": precision.fad_se if precision else None,
         "fad_infinity": precision.fad_infinity if precision else None,
@@ -219,7 +222,6 @@ def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
         "clips": sum(sample.style_id is None for sample in scores.samples),
         "reference_tracks": precision.reference_tracks if precision else None,
         "memorised": scores.memorised or [],
-        "clip_scores": {name: item.mean for name, item in (scores.clip_scores or {}).items()} or None,
         "separable_from_best": best is not None and alike and is_separable(scores, best.scores),
     }
 
@@ -454,5 +456,5 @@ def _csv_rows(board: Scoreboard, names: Sequence[str]) -> Iterator[list[object]]
         }
         yield [
             "yes" if line.checkpoint_id == board.best_checkpoint else "",
-            *(fields[name] for name in names),
+            *(fields.get(name) for name in names),
         ]

@@ -18,6 +18,7 @@ from lofi_pipeline.cli.app import app
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
     SCORES_RECORD,
+    ClipScore,
     Precision,
     Scores,
     StyleClips,
@@ -259,3 +260,16 @@ def test_scores_that_were_edited_by_hand_are_named(scored: DataRoot):
     assert "lofi run scores it again" in sentence
     scores_file.write_text("{half")
     assert any(line.startswith("epoch=0-step=80_lora: scores.json") for line in said(scored)["warnings"])
+
+
+def test_what_another_model_says_of_clips_stands_beside_the_scores(scored: DataRoot):
+    item = make_scores(320, 0.9, error=0.083, clap=LOW)
+    judged = {"taste": ClipScore(mean=3.5, interval=(3.0, 4.0), of_clip=[3.0, 3.5, 4.0])}
+    write_json_atomic(
+        scored.checkpoint("epoch=0-step=320_lora") / SCORES_RECORD,
+        item.model_copy(update={"clip_scores": judged}),
+    )
+    assert "taste of 320: 3.5000" in scores(scored)
+    lines = said(scored)["checkpoints"]
+    assert lines[-1]["clip_scores"] == {"taste": 3.5} and "clip_scores" not in lines[0]
+    assert scores(scored, "--csv", "-").count("taste") == 1
