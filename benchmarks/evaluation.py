@@ -1,6 +1,6 @@
 """What a score costs: beside the package frechet-audio-distance, and beside the procedure that fadtk and kadtk publish.
 
-    python -m benchmarks.evaluation [--embedders vggish,clap] [--reference 60] [--clips 12] [--steps 25] [--threads 1]
+    python -m benchmarks.evaluation [--embedders vggish,clap] [--reference 60] [--clips 12] [--steps 25]
 
 All numbers are ratios within this run, of CPU time, over the same audio files and the same random weights under the names that each
 embedder expects (speed does not depend on their values):
@@ -46,7 +46,6 @@ from lofi_pipeline.storage import DataRoot
 
 SECONDS = 10.0
 WINDOWS = 16
-FEW, MANY = 40, 320
 
 
 def settings_of(name: str, weights: Path) -> EvaluationSettings:
@@ -262,6 +261,7 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=60, help="files of 10 s")
     parser.add_argument("--clips", type=int, default=12, help="clips of 10 s")
     parser.add_argument("--steps", type=int, default=25, help="subsets for endless clips, as fadtk takes")
+    parser.add_argument("--memory", default="40,320", help="numbers of clips of 30 s to score")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only-batches", nargs=2, metavar=("EMBEDDER", "WEIGHTS"), help=argparse.SUPPRESS)
     parser.add_argument("--only-memory", type=int, metavar="CLIPS", help=argparse.SUPPRESS)
@@ -302,9 +302,11 @@ def report(arguments: argparse.Namespace) -> None:
                 f"| {name} | {one:.3f} s | {eight:.3f} s | {one / eight:.2f} | {found['peak GiB']:.2f} GiB |",
                 flush=True,
             )
-    few, many = (apart("--only-memory", str(clips))["peak GiB"] for clips in (FEW, MANY))
+    few, many = (int(count) for count in arguments.memory.split(","))
+    peaks = [apart("--only-memory", str(count))["peak GiB"] for count in (few, many)]
     print(
-        f"\nPeak memory of scoring {FEW} clips of 30 s: {few:.2f} GiB; of {MANY}: {many:.2f} GiB ({many / few:.2f} times)"
+        f"\nPeak memory of scoring {few} clips of 30 s: {peaks[0]:.2f} GiB; of {many}: {peaks[1]:.2f} GiB "
+        f"({peaks[1] / peaks[0]:.2f} times)"
     )
 
 

@@ -40,7 +40,8 @@ class VGGish(nn.Module):
         self.postprocess = True
 
     def forward(self, x, fs=None):
-        mel = self.mel(torch.as_tensor(x).float()).add(0.01).log().T
+        # Frames of 400 samples, each filled up to 512
+        mel = self.mel(nn.functional.pad(torch.as_tensor(x).float(), (0, 112))).add(0.01).log().T
         examples = mel[: len(mel) // 96 * 96].reshape(-1, 1, 96, 64)
         return self.embeddings(self.features(examples).permute(0, 2, 3, 1).flatten(1))
 
