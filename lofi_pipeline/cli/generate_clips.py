@@ -69,7 +69,7 @@ class Made(Entity):
     lora_scale: float | None
     prompt: str
     seed: int
-    bpm: int
+    bpm: int | None
     key: str
     metre: str
     language: str

@@ -24,7 +24,8 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.root import data_root
-from lofi_pipeline.entities import CheckpointRecord, Entity, MemorisedSample, Scores, few
+from lofi_pipeline.cli.scores_options import draw_styles, pin_by_hand
+from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Entity, MemorisedSample, Scores, few
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class ScoreLine(Entity):
     memorised: list[MemorisedSample] = Field(
         description="Sample, training track that it repeats, share of its length"
     )
+    clip_scores: dict[str, float] | None = Field(
+        default=None,
+        exclude_if=lambda found: found is None,
+        description="Means of evaluation.clip_scorers; written where there are some",
+    )
     separable_from_best: bool = Field(
         description="Whether its FAD differs from the best's by more than noise, as far as that was measured"
     )
@@ -66,6 +72,17 @@ class CheckpointLine(ScoreLine):
         default=None, description="What a LoRA that was trained elsewhere is called; written of those alone"
     )
     comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
+    pinned: str | None = Field(
+        default=None, description="Why a person pinned it as the best; written where one did"
+    )
+    styles_recognizable: int | None = Field(
+        default=None,
+        description="Of all style presets; written of the last and the best, once training ended",
+    )
+    styles_by_chance: float | None = Field(
+        default=None,
+        description="How many would be if each style's clips were held against another's prompt",
+    )
     fault: str | None = Field(
         default=None, description="What was changed and can't be made again; written where there is something"
     )
@@ -136,12 +153,13 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     best = best_checkpoint(found)
     beside = imported_checkpoints(root) if folder is None else []
     lines = [_checkpoint_line(item, item.record, best) for item in [*found, *beside] if item.record]
+    changed = list(_changed(found))
     fields: dict[str, object] = {
         "checkpoints": lines,
         "base": None,
         "embedder": None,
         "best": None,
-        "warnings": [],
+        "warnings": changed,
     }
     if best is None or best.found.record is None:
         return Scoreboard.model_validate(fields)
@@ -155,7 +173,7 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
         "text_embedder": names.text_embedder,
         "fad_name": names.fad,
         "clap_name": names.clap,
-        "warnings": weak_in(best.scores),
+        "warnings": [*changed, *weak_in(best.scores)],
         "floor": precision.floor if precision else None,
     }
     base = read_base_scores(root, best.found.record.lineage.base.sha256, best.scores.key)
@@ -166,16 +184,34 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     return Scoreboard.model_validate(fields)
 
 
+def _changed(found: Sequence[CheckpointFolder]) -> Iterator[str]:
+    """A sentence for each checkpoint whose scores or samples are not what was written, and are made again by a run."""
+    from lofi_pipeline.checkpoints.kept import changed_scores
+
+    for item in found:
+        if item.record is None or item.record.pruned:
+            continue  # of those without weights the line itself says so
+        names = changed_scores(item.folder, item.record)
+        if names or item.scores_error:
+            yield (
+                f"{item.folder.name}: {few(names) or SCORES_RECORD} changed or missing since it was scored, so what stands there is not "
+                "what was measured; lofi run scores it again."
+            )
+
+
 def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
     """The fields of a ScoreLine."""
     from lofi_pipeline.checkpoints.best import is_separable
     from lofi_pipeline.checkpoints.compare import clap_interval
 
     if scores is None:
-        return dict.fromkeys(ScoreLine.model_fields) | {"memorised": [], "separable_from_best": False}
+        required = [name for name, field in ScoreLine.model_fields.items() if field.is_required()]
+        return dict.fromkeys(required) | {"memorised": [], "separable_from_best": False}
     metrics, precision = scores.metrics, scores.precision
     alike = best is not None and best.scores.key == scores.key
+    judged = {name: item.mean for name, item in (scores.clip_scores or {}).items()}
     return {
+        "clip_scores": judged or None,
         "fad": metrics.fad_score,
         "fad_se": precision.fad_se if precision else None,
         "fad_infinity": precision.fad_infinity if precision else None,
@@ -202,6 +238,13 @@ def _checkpoint_line(found: CheckpointFolder, record: CheckpointRecord, best: Be
         fields["comparable"] = False
     if imported := record.lineage.imported:
         fields |= {"partition_key": record.partition_key, "imported": imported.name or imported.file}
+    if found.pin:
+        fields["pinned"] = found.pin.why
+    if found.scores and found.scores.metrics.style_coverage is not None:
+        coverage = found.scores.metrics.style_coverage.values()
+        fields["styles_recognizable"] = sum(outcome.recognizable for outcome in coverage)
+    if found.scores and found.scores.styles:
+        fields["styles_by_chance"] = found.scores.styles.by_chance
     if fault := _fault(found, record):
         fields["fault"] = fault
     return CheckpointLine.model_validate(fields)
@@ -248,6 +291,14 @@ def show_scores(board: Scoreboard, console: Console) -> None:
     console.print(score_table(board))
     if board.best:
         console.print(f"Best: [bold]{sanitize(board.best.why)}[/]", highlight=False, soft_wrap=True)
+    for line in board.checkpoints:
+        for name, mean in (line.clip_scores or {}).items():
+            console.print(f"{sanitize(name)} of {line.step}: {mean:.4f}", highlight=False)
+        if line.styles_by_chance is not None:
+            console.print(
+                f"Styles of {line.step}: {line.styles_recognizable} recognisable, {line.styles_by_chance:.1f} by chance",
+                highlight=False,
+            )
     for sentence in board.warnings:
         console.print(f"[yellow]weak[/] {sanitize(sentence)}", highlight=False, soft_wrap=True)
 
@@ -330,6 +381,31 @@ def scores(
             show_default=False,
         ),
     ] = None,
+    pin_id: Annotated[
+        str | None,
+        typer.Option(
+            "--pin",
+            help="Step or id of the checkpoint that is the best whatever its scores say; it keeps its weights.",
+            show_default=False,
+        ),
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option("--why", help="Why it is: asked for with --pin.", show_default=False)
+    ] = None,
+    unpin_id: Annotated[
+        str | None,
+        typer.Option(
+            "--unpin", help="Step or id of a checkpoint whose pin is taken back.", show_default=False
+        ),
+    ] = None,
+    styles_picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--styles",
+            help="Write a picture of which styles the best checkpoint's clips are taken for (PNG).",
+            show_default=False,
+        ),
+    ] = None,
     csv_file: Csv = None,
     json_file: Json = None,
     data: Data = None,
@@ -340,7 +416,12 @@ def scores(
     --json also says of every pair what separates it, and how many more clips or validation tracks would.
     """
     root = data_root(context, data)
-    board = scoreboard(root, _lineage_folder(root, lineage), pairs=True)
+    folder = _lineage_folder(root, lineage)
+    if pin_id is not None or unpin_id is not None or why is not None:
+        pin_by_hand(root, folder, pin_id, why, unpin_id)
+    if styles_picture:
+        draw_styles(root, folder, styles_picture)
+    board = scoreboard(root, folder, pairs=True)
     write_json(json_file, board)
     names = sorted(CheckpointLine.model_fields, key=lambda name: name not in ("checkpoint_id", "step"))
     write_csv(csv_file, ["best", *names], _csv_rows(board, names))
@@ -375,5 +456,5 @@ def _csv_rows(board: Scoreboard, names: Sequence[str]) -> Iterator[list[object]]
         }
         yield [
             "yes" if line.checkpoint_id == board.best_checkpoint else "",
-            *(fields[name] for name in names),
+            *(fields.get(name) for name in names),
         ]

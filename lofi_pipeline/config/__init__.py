@@ -3,6 +3,7 @@
 from lofi_pipeline.config.files import PIPELINE_FILE, config_file, config_root, read_yaml
 from lofi_pipeline.config.load import base_name, load_config
 from lofi_pipeline.config.settings import (
+    CLIP_SCORER_GROUP,
     EMBEDDER_GROUP,
     EMBEDDERS,
     AudioSettings,
@@ -23,6 +24,7 @@ from lofi_pipeline.config.settings import (
 )
 
 __all__ = [
+    "CLIP_SCORER_GROUP",
     "EMBEDDERS",
     "EMBEDDER_GROUP",
     "PIPELINE_FILE",

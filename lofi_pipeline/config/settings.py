@@ -348,6 +348,7 @@ CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
 EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
 """auto: what suits the base model."""
 EMBEDDER_GROUP = "lofi_pipeline.embedders"
+CLIP_SCORER_GROUP = "lofi_pipeline.clip_scorers"
 """The entry points by which other packages add theirs."""
 
 
@@ -408,8 +409,19 @@ class EvaluationSettings(_Section):
         description="In place of validation_prompts: quick is 24 clips, standard 200, thorough 400; the error of FAD falls with "
         "the root of the number, the time to score grows with it",
     )
+    clip_scorers: list[str] = Field(
+        default=[],
+        exclude_if=lambda names: not names,
+        description="What else judges each clip by itself: models of installed packages, by name",
+    )
     style_prompts: bool = Field(
-        default=True, description="One more clip for each style preset, for CLAP scores and style coverage"
+        default=True,
+        description="Once training ended, clips of each style preset by the last and the best checkpoint, for style coverage",
+    )
+    style_seeds: Annotated[int, Field(ge=2, json_schema_extra={"unit": "clips"})] = Field(
+        default=2,
+        exclude_if=lambda seeds: seeds == 2,  # hashes of these settings stay what they were
+        description="Clips of each style preset; a style is recognisable where more of them than by chance are near to its prompt",
     )
     inference_steps: Steps = Field(
         default=16,
@@ -449,6 +461,17 @@ class EvaluationSettings(_Section):
             raise ValueError(
                 f"no embedder {value!r}; there are: {', '.join((*EMBEDDERS, *plugins))}; install the package that has "
                 f"another as an entry point of the group {EMBEDDER_GROUP}"
+            )
+        return value
+
+    @field_validator("clip_scorers")
+    @classmethod
+    def _clip_scorers_exist(cls, value: list[str]) -> list[str]:
+        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP))
+        if unknown := [name for name in value if name not in there]:
+            raise ValueError(
+                f"no clip scorer {unknown[0]!r}; there are: {', '.join(there) or 'none'}; install the package that has it as an "
+                f"entry point of the group {CLIP_SCORER_GROUP}"
             )
         return value
 

@@ -63,3 +63,7 @@ class BadWeights(EvaluationError):
 
 class BadEmbedder(EvaluationError):
     """Another package's embedder cannot be used."""
+
+
+class BadClipScorer(EvaluationError):
+    """Another package's clip scorer cannot be used."""

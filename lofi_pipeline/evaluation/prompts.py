@@ -47,23 +47,56 @@ class PromptSpec:
 
 
 def evaluation_prompts(
-    version: DatasetVersion,
-    presets: Mapping[str, StylePreset],
-    vocabulary: Vocabulary,
-    settings: EvaluationSettings,
-    trigger: Trigger | None = None,
+    version: DatasetVersion, settings: EvaluationSettings, trigger: Trigger | None = None
 ) -> list[PromptSpec]:
-    """The prompts of the first validation tracks (again from the first, with other seeds, where there are fewer than
-    evaluation.size or validation_prompts asks for), then one for each style in the order of ids. `trigger`: what the captions of
-    the training had.
+    """The prompts of the first validation tracks, again from the first, with other seeds, where there are fewer than
+    evaluation.size or validation_prompts asks for. `trigger`: what the captions of the training had.
 
     Raises:
         ReferenceMissing: the validation split is empty.
     """
-    specs = _validation_prompts(validation_tracks(version), settings)
-    if settings.style_prompts:
-        specs += _style_prompts(presets, vocabulary, settings, no_words(version))
-    return [replace(spec, trigger=trigger) for spec in specs]
+    wanted = itertools.islice(itertools.cycle(validation_tracks(version)), settings.clips)
+    return [
+        PromptSpec(
+            name=f"validation-{number:02d}-{track.track.track_id}",
+            prompt=track.prompt,
+            bpm=track.bpm,
+            keyscale=track.keyscale,
+            seed=_seed(settings, number),
+            lyrics=track.lyrics,
+            language=track.language,
+            time_signature=track.time_signature,
+            trigger=trigger,
+        )
+        for number, track in enumerate(wanted, start=1)
+    ]
+
+
+def style_prompts(
+    version: DatasetVersion,
+    settings: EvaluationSettings,
+    presets: Mapping[str, StylePreset],
+    vocabulary: Vocabulary,
+    trigger: Trigger | None = None,
+) -> list[PromptSpec]:
+    """The prompt of each preset with evaluation.style_seeds seeds, in the order of style ids."""
+    lyrics = no_words(version)
+    asked = itertools.product(
+        sorted(presets.values(), key=lambda preset: preset.style_id), range(1, settings.style_seeds + 1)
+    )
+    return [
+        PromptSpec(
+            name=f"{preset.style_id}-{take}",
+            prompt=style_prompt(preset, vocabulary),
+            bpm=sum(preset.tempo_range) // 2,
+            keyscale=STYLE_KEYSCALE,
+            seed=_seed(settings, settings.clips + number),
+            style_id=preset.style_id,
+            lyrics=lyrics,
+            trigger=trigger,
+        )
+        for number, (preset, take) in enumerate(asked, start=1)
+    ]
 
 
 def no_words(version: DatasetVersion) -> str:
@@ -84,41 +117,6 @@ def validation_tracks(version: DatasetVersion) -> list[VersionTrack]:
             f"{version.dataset.dataset_id}: the validation split is empty; add tracks, a tenth of them goes there"
         )
     return tracks
-
-
-def _validation_prompts(tracks: list[VersionTrack], settings: EvaluationSettings) -> list[PromptSpec]:
-    wanted = itertools.islice(itertools.cycle(tracks), settings.clips)
-    return [
-        PromptSpec(
-            name=f"validation-{number:02d}-{track.track.track_id}",
-            prompt=track.prompt,
-            bpm=track.bpm,
-            keyscale=track.keyscale,
-            seed=_seed(settings, number),
-            lyrics=track.lyrics,
-            language=track.language,
-            time_signature=track.time_signature,
-        )
-        for number, track in enumerate(wanted, start=1)
-    ]
-
-
-def _style_prompts(
-    presets: Mapping[str, StylePreset], vocabulary: Vocabulary, settings: EvaluationSettings, lyrics: str
-) -> list[PromptSpec]:
-    styles = sorted(presets.values(), key=lambda preset: preset.style_id)
-    return [
-        PromptSpec(
-            name=preset.style_id,
-            prompt=style_prompt(preset, vocabulary),
-            bpm=sum(preset.tempo_range) // 2,
-            keyscale=STYLE_KEYSCALE,
-            seed=_seed(settings, settings.clips + number),
-            style_id=preset.style_id,
-            lyrics=lyrics,
-        )
-        for number, preset in enumerate(styles, start=1)
-    ]
 
 
 def prompts_sha256(prompts: list[PromptSpec], settings: EvaluationSettings) -> str:

@@ -53,7 +53,13 @@ def follow(step: re.Match[str], project: Path) -> None:
 
 
 def test_there_is_an_example_of_each_kind() -> None:
-    assert list(EXAMPLES) == ["A measurement", "An embedder", "An exporter", "A licence rule"]
+    assert list(EXAMPLES) == [
+        "A measurement",
+        "An embedder",
+        "A clip scorer",
+        "An exporter",
+        "A licence rule",
+    ]
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
