@@ -24,7 +24,7 @@ from lofi_pipeline.entities import (
     few,
 )
 from lofi_pipeline.evaluation.copies.codec import Codec, listen_to_codec
-from lofi_pipeline.evaluation.copies.search import Copied, correlation_of, find_copies
+from lofi_pipeline.evaluation.copies.search import Copied, find_copies, likeness_of
 from lofi_pipeline.evaluation.copies.sound import STEPS_PER_DB, bands_of, mono_of
 from lofi_pipeline.evaluation.copies.training import KeptSound, kept_tracks
 from lofi_pipeline.evaluation.stereo import stereo_fault
@@ -56,7 +56,7 @@ def hear(
     codec = listen_to_codec(root, version, pipeline) if pipeline is not None else Codec()
     samples = [clip.samples for clip in clips]
     rate = clips[0].sample_rate if clips else 1
-    copies = find_copies(samples, rate, training.sounds, fidelity=codec.allowance)
+    copies = find_copies(samples, rate, training.sounds, lost=codec.lost)
     return SamplesHeard(
         tracks_searched=len(training.sounds),
         tracks_missing=training.missing,
@@ -196,4 +196,4 @@ def _described(levels: np.ndarray) -> np.ndarray:
 
 
 def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
-    return correlation_of(one, other) >= SAME_CORRELATION
+    return likeness_of(one, other).correlation >= SAME_CORRELATION
