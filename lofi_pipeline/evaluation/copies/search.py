@@ -32,7 +32,7 @@ from lofi_pipeline.evaluation.copies.sound import (
     usual,
 )
 
-LEAST_ALIKE = 0.6
+LEAST_ALIKE = 0.75
 """Sketches of a copy score 0.9 and more."""
 COPIES = ((1.44, 0.965, 1.3), (1.9, 0.955, 1.4), (2.9, 0.94, 1.6), (4.5, 0.92, 1.7))
 """Seconds, the correlation of changes from which on, and the dB between them up to which a stretch of this length is a copy. Chosen
@@ -44,8 +44,10 @@ LEAST_CHANGE = 1.5
 LOOP_SECONDS = 8.0
 """What several training tracks hold and is shorter than this is a loop that they share, and no copy of one of them."""
 SPEEDS = (1.0, 0.99, 1.01, 0.98, 1.02)
-_CANDIDATES, _VERIFIED = 48, 24
-_LEAST_NEAR, _LEAST_EXACT = 0.6, 0.8
+_REPEATS = 3
+"""Music repeats itself: in how many places of one track a second of a clip is looked at."""
+_CANDIDATES, _VERIFIED = 32, 12
+_LEAST_NEAR, _LEAST_EXACT = 0.75, 0.85
 """Correlations of a second, roughly and exactly aligned, below which a spot is not looked at further."""
 _LEAST_QUERY_HOP, _MOST_QUERIES = WINDOW // 4, 30
 _PHASES = (0, HOP // 4, HOP // 2, 3 * HOP // 4)
@@ -56,6 +58,7 @@ _SOUNDING_SHARE = 0.25
 _RANGES = (slice(None), slice(0, BANDS // 3))
 """All bands, and those below 1 kHz. Rain, crackle and drums fill most bands, and pieces that share them may share no note."""
 _QUERIES_AT_ONCE = 1024
+_PEAK_HALF = FRAMES_PER_SECOND // SKETCH_HOP // 5
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,18 @@ class _Spot:
     shift: int
     alike: float
 
+    @property
+    def moment(self) -> float:
+        """Where it is in the clip at its own speed, in frames."""
+        return self.frame * self.speed
+
     def is_beside(self, other: _Spot) -> bool:
-        """Whether both are on one diagonal of one track at one speed."""
-        same = (self.track_id, self.speed) == (other.track_id, other.speed)
-        return same and abs(self.shift - other.shift) <= SKETCH_HOP
+        """Whether both are on one diagonal of one track, give or take the speed."""
+        if self.track_id != other.track_id:
+            return False
+        apart = self.moment - other.moment
+        off = self.frame + self.shift - other.frame - other.shift - apart
+        return abs(off) <= 2 * SKETCH_HOP + (max(SPEEDS) - 1) * abs(apart)
 
 
 @dataclass(frozen=True)
@@ -177,11 +188,21 @@ def _spots(clips: Sequence[Mapping[float, _Take]], tracks: Mapping[str, Kept]) -
         for start in range(0, len(scaled), _QUERIES_AT_ONCE) if there.size else ():
             alike = scaled[start : start + _QUERIES_AT_ONCE] @ there
             for query in np.flatnonzero(alike.max(axis=1) >= LEAST_ALIKE):
-                window = int(alike[query].argmax())
                 owner, speed, at = origin[start + query]
-                spot = _Spot(track_id, speed, at, window * SKETCH_HOP - at, float(alike[query, window]))
-                found[owner].append(spot)
+                found[owner].extend(
+                    _Spot(track_id, speed, at, window * SKETCH_HOP - at, float(alike[query, window]))
+                    for window in _peaks(alike[query])
+                )
     return [_best(of_clip) for of_clip in found]
+
+
+def _peaks(alike: np.ndarray) -> list[int]:
+    """The windows that are most alike, each another moment of the track."""
+    left, peaks = alike.copy(), []
+    while len(peaks) < _REPEATS and left.max() >= LEAST_ALIKE:
+        peaks.append(int(left.argmax()))
+        left[max(0, peaks[-1] - _PEAK_HALF) : peaks[-1] + _PEAK_HALF] = 0.0
+    return peaks
 
 
 def _queries(take: _Take) -> tuple[np.ndarray, np.ndarray]:
@@ -207,11 +228,11 @@ def _copies_at(
     takes: Mapping[float, _Take], spots: Sequence[_Spot], tracks: Mapping[str, Kept], lost: Likeness
 ) -> list[Copied]:
     bands = {track_id: tracks[track_id].bands for track_id in {spot.track_id for spot in spots}}
-    pairs = [_Pair.at(takes[spot.speed], bands[spot.track_id], spot) for spot in spots]
-    near = sorted(((pair.nearness(0, 0), pair) for pair in pairs), key=lambda it: -it[0])
-    near = [(nearness, pair) for nearness, pair in near[:_VERIFIED] if nearness >= _LEAST_NEAR]
+    pairs = [_Pair.at(takes, bands[spot.track_id], spot) for spot in spots]
+    near = [pair for pair in pairs if pair.nearness >= _LEAST_NEAR * lost.correlation]
+    near = sorted(near, key=lambda it: -it.nearness)[:_VERIFIED]
     longest: dict[str, Copied] = {}
-    for _, pair in near:
+    for pair in near:
         copied = pair.copied(lost)
         if copied and (copied.track_id not in longest or copied.seconds > longest[copied.track_id].seconds):
             longest[copied.track_id] = copied
@@ -219,7 +240,7 @@ def _copies_at(
     if all(it.seconds >= LOOP_SECONDS for it in found):
         return found
     lenient = lost.allows(SHARED.correlation, SHARED.apart)
-    alike = [copied for _, pair in near if (copied := pair.copied(lenient))]
+    alike = [copied for pair in near if (copied := pair.copied(lenient))]
     return [it for it in found if it.seconds >= LOOP_SECONDS or not _is_shared(it, alike)]
 
 
@@ -228,11 +249,24 @@ def _is_shared(copied: Copied, found: Sequence[Copied]) -> bool:
 
 
 @dataclass(frozen=True)
+class _Fit:
+    """How a second of a clip lies on one of a track most exactly."""
+
+    correlation: float
+    speed: float = 1.0
+    phase: int = 0
+    frame: int = 0
+    """Of the clip at this speed."""
+    shift: int = 0
+    """How many frames later it is in the part of the track."""
+
+
+@dataclass(frozen=True)
 class _Pair:
     """A clip beside the part of a track that a spot leads to; both with silence at the same level."""
 
     spot: _Spot
-    take: _Take
+    takes: Mapping[float, _Take]
     track: _Levels
     begins: int
     """The frame of the track at which its part begins."""
@@ -240,8 +274,8 @@ class _Pair:
     """Of the clip."""
 
     @classmethod
-    def at(cls, take: _Take, track: np.ndarray, spot: _Spot) -> _Pair:
-        here, there = take.bands, track[spot.frame + spot.shift : spot.frame + spot.shift + WINDOW]
+    def at(cls, takes: Mapping[float, _Take], track: np.ndarray, spot: _Spot) -> _Pair:
+        here, there = takes[spot.speed].bands, track[spot.frame + spot.shift :][:WINDOW]
         second = here[spot.frame : spot.frame + len(there)]
         there = there[: len(second)]
         both = (second > 0) & (there > 0)
@@ -249,47 +283,67 @@ class _Pair:
         slack = len(here) // 32 + 2 * SKETCH_HOP
         begins = max(0, spot.shift - slack)
         part = track[begins : max(0, spot.shift + len(here) + slack)]
-        return cls(spot, take, _Levels.of(part, max(0.0, -louder)), begins, max(0.0, louder))
-
-    def _clip(self, phase: int) -> _Levels:
-        return _Levels.of(self.take.phases[phase] if phase else self.take.bands, self.silence)
-
-    def nearness(self, phase: int, lag: int) -> float:
-        """The highest correlation of a second around the spot."""
-        frames = (max(0, self.spot.frame - WINDOW), self.spot.frame + 2 * WINDOW)
-        near = _Diagonal(self._clip(phase), self.track, frames, self.spot.shift - self.begins + lag)
-        return float(near.likeness(WINDOW)[0].max(initial=0.0))
+        return cls(spot, takes, _Levels.of(part, max(0.0, -louder)), begins, max(0.0, louder))
 
     @cached_property
-    def _exact(self) -> tuple[float, int, int]:
-        """The highest nearness, and the phase and lag that give it."""
-        nearness, lag = max((self.nearness(0, lag), lag) for lag in _LAGS)
-        tries = [(phase, near) for phase in range(1, len(_PHASES)) for near in (lag, lag + 1)]
-        return max((nearness, 0, lag), *((self.nearness(*it), *it) for it in tries))
+    def rough(self) -> list[_Fit]:
+        """The best at each speed, give or take some frames: a sketch does not tell speeds apart."""
+        return [self._fitted(speed, 0, _LAGS) for speed in SPEEDS]
+
+    @property
+    def nearness(self) -> float:
+        """The highest correlation of a second."""
+        return max(fit.correlation for fit in self.rough)
+
+    @cached_property
+    def fits(self) -> list[_Fit]:
+        """The best at each likely speed, at a part of a frame."""
+        start = self.spot.frame + self.spot.shift - self.begins
+        found = []
+        for rough in self.rough:
+            if rough.correlation < _LEAST_NEAR:
+                continue
+            lag = rough.frame + rough.shift - start
+            fine = (self._fitted(rough.speed, phase, range(lag, lag + 2)) for phase in range(1, len(_PHASES)))
+            found.append(max((rough, *fine), key=lambda it: it.correlation))
+        return found
+
+    def _fitted(self, speed: float, phase: int, lags: range) -> _Fit:
+        """The best of some lags."""
+        frame = round(self.spot.moment / speed)
+        clip = _Levels.of(self.takes[speed].phases[phase][frame : frame + WINDOW], self.silence)
+        start = self.spot.frame + self.spot.shift - self.begins
+        last = len(self.track.values) - WINDOW
+        starts = np.array([start + lag for lag in lags if 0 <= start + lag <= last], np.int64)
+        if not len(starts) or len(clip.values) < WINDOW:
+            return _Fit(0.0)
+        there = self.track.at(starts[:, None] + np.arange(WINDOW))
+        found, _ = _likeness(_sums(there, clip).sum(axis=2, dtype=np.float64), WINDOW)
+        best = int(found.argmax())
+        return _Fit(float(found[best]), speed, phase, frame, int(starts[best]) - frame)
 
     def copied(self, lost: Likeness) -> Copied | None:
-        """The copied stretch on the spot's diagonal, at the exact offset and the best tempo."""
-        nearness, phase, _ = self._exact
-        if nearness < _LEAST_EXACT * lost.correlation:
-            return None
-        clip = self._clip(phase)
-        found = (self._copied_at(clip, tempo, lost) for tempo in self._tempos())
+        """The copied stretch on the diagonal that fits best, at the best speed or tempo."""
+        least = _LEAST_EXACT * lost.correlation
+        ways = [(fit, tempo) for fit in self.fits if fit.correlation >= least for tempo in _tempos(fit)]
+        found = (self._copied_at(fit, tempo, lost) for fit, tempo in ways)
         return max((it for it in found if it), key=lambda it: it.seconds, default=None)
 
-    def _tempos(self) -> tuple[float, ...]:
-        """At its own speed a clip may be faster or slower at the same pitch."""
-        return SPEEDS if self.spot.speed == 1 else (1.0,)
-
-    def _copied_at(self, clip: _Levels, tempo: float, lost: Likeness) -> Copied | None:
-        _, _, lag = self._exact
-        shift = self.spot.frame * (1 - tempo) + self.spot.shift - self.begins + lag
-        found = _Diagonal(clip, self.track, (0, len(clip.values)), shift, tempo).copied(lost)
+    def _copied_at(self, fit: _Fit, tempo: float, lost: Likeness) -> Copied | None:
+        clip = _Levels.of(self.takes[fit.speed].phases[fit.phase], self.silence)
+        shift = fit.frame * (1 - tempo) + fit.shift
+        found = _Diagonal(clip, self.track, shift, tempo).copied(lost)
         if found is None:
             return None
         start, end, correlation = found
         there = max(0.0, tempo * start + shift + self.begins) / FRAMES_PER_SECOND
-        begin, stop = (frame / FRAMES_PER_SECOND / self.spot.speed for frame in (start, end))
+        begin, stop = (frame / FRAMES_PER_SECOND * fit.speed for frame in (start, end))
         return Copied(self.spot.track_id, begin, stop, there, correlation)
+
+
+def _tempos(fit: _Fit) -> tuple[float, ...]:
+    """At its own speed a clip may be faster or slower at the same pitch."""
+    return SPEEDS if fit.speed == 1 else (1.0,)
 
 
 @dataclass(frozen=True)
@@ -303,49 +357,69 @@ class _Levels:
     def of(cls, bands: np.ndarray, silence: float) -> _Levels:
         return cls(np.maximum(bands, np.float32(silence)) - usual(), bands > silence)
 
+    def at(self, frames: np.ndarray | slice) -> _Levels:
+        """Some frames of it."""
+        return _Levels(self.values[frames], self.sounding[frames])
+
+
+def _sums(one: _Levels, other: _Levels) -> np.ndarray:
+    """What correlations are made from, of each frame and band where both sound: float32 [6, frames, 48]."""
+    heard = one.sounding & other.sounding
+    here, there = one.values * heard, other.values * heard
+    return np.stack((heard, here, there, here * here, there * there, here * there))
+
+
+def _likeness(sums: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of windows of `size` frames, whose `_sums` are given: Pearson's correlation of the levels without the mean of each band, where both
+    sound, and the dB between them; that of all bands or that of the notes alone, whichever is worse.
+    """
+    count, x, y, xx, yy, xy = sums
+    many = np.maximum(count, 1)
+    changes = (count, xx - x * x / many, yy - y * y / many, xy - x * y / many)
+    each = [
+        _agreement(*(part[:, bands].sum(axis=1) for part in changes), cells=size * len(range(BANDS)[bands]))
+        for bands in _RANGES
+    ]
+    correlations, apart = zip(*each, strict=True)
+    return np.minimum(*correlations), np.maximum(*apart)
+
+
+def _agreement(
+    count: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray, *, cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation and dB apart, of windows with this much change on either side; no correlation where there is hardly any."""
+    many = np.maximum(count, 1)
+    changing = np.sqrt(np.maximum(np.minimum(xx, yy), 0) / many) >= LEAST_CHANGE * STEPS_PER_DB
+    enough = changing & (count >= _SOUNDING_SHARE * cells)
+    correlation = np.where(enough, xy / np.sqrt(np.maximum(xx * yy, 1e-9)), 0.0)
+    return correlation, np.sqrt(np.maximum(xx + yy - 2 * xy, 0) / many) / STEPS_PER_DB
+
 
 class _Diagonal:
     """A clip beside a track: what sounds at frame f of the clip sounds at tempo * f + shift of the track."""
 
-    def __init__(
-        self, clip: _Levels, track: _Levels, frames: tuple[int, int], shift: float, tempo: float = 1.0
-    ) -> None:
+    def __init__(self, clip: _Levels, track: _Levels, shift: float, tempo: float = 1.0) -> None:
         most = int(np.floor((len(track.values) - 1 - shift) / tempo)) + 1
-        first = max(frames[0], int(np.ceil(-shift / tempo)))
-        self._first, last = first, max(first, min(frames[1], len(clip.values), most))
-        times = np.arange(first, last) * tempo + shift
+        self._first = max(0, int(np.ceil(-shift / tempo)))
+        last = max(self._first, min(len(clip.values), most))
+        times = np.arange(self._first, last) * tempo + shift
         below = times.astype(np.int64)
         share = (times - below).astype(np.float32)[:, None]
         after = np.minimum(below + 1, len(track.values) - 1)
-        heard = clip.sounding[first:last] & track.sounding[below]
-        here = clip.values[first:last] * heard
-        there = (track.values[below] * (1 - share) + track.values[after] * share) * heard
-        sums = np.stack((heard, here, there, here * here, there * there, here * there))
-        self._sums = np.concatenate(
-            (np.zeros((len(sums), 1, BANDS)), np.cumsum(sums, axis=1, dtype=np.float64)), axis=1
-        )
+        between = track.values[below] * (1 - share) + track.values[after] * share
+        sums = _sums(clip.at(slice(self._first, last)), _Levels(between, track.sounding[below]))
+        summed = np.cumsum(sums, axis=1, dtype=np.float64)
+        self._summed = np.concatenate((np.zeros((len(sums), 1, BANDS)), summed), axis=1)
 
     def likeness(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of each window of `size` frames: Pearson's correlation of the levels without the mean of each band, where both sound, and the
-        dB between them; that of all bands or that of the notes alone, whichever is worse.
-        """
-        if self._sums.shape[1] <= size:
+        """Of each window of `size` frames: see `_likeness`."""
+        if self._summed.shape[1] <= size:
             return np.zeros(0), np.zeros(0)
-        count, x, y, xx, yy, xy = self._sums[:, size:] - self._sums[:, :-size]
-        many = np.maximum(count, 1)
-        changes = (count, xx - x * x / many, yy - y * y / many, xy - x * y / many)
-        each = [_agreement(*(part[:, bands].sum(axis=1) for part in changes)) for bands in _RANGES]
-        enough = [
-            cells >= _SOUNDING_SHARE * size * len(range(BANDS)[bands])
-            for bands in _RANGES
-            for cells in [count[:, bands].sum(axis=1)]
-        ]
-        correlation = np.where(np.all(enough, axis=0), np.minimum(*(it[0] for it in each)), 0.0)
-        return correlation, np.maximum(*(it[1] for it in each))
+        return _likeness(self._summed[:, size:] - self._summed[:, :-size], size)
 
     def copied(self, lost: Likeness) -> tuple[int, int, float] | None:
         """The longest run of frames that lie in copied windows: begin, end, and the highest correlation there."""
-        highest = np.zeros(self._sums.shape[1] - 1)
+        highest = np.zeros(self._summed.shape[1] - 1)
         for seconds, *least in COPIES:
             size, asked = round(seconds * FRAMES_PER_SECOND), lost.allows(*least)
             correlation, apart = self.likeness(size)
@@ -366,19 +440,9 @@ class _Diagonal:
         return Likeness(float(correlation[at]), float(apart[at])) if at >= 0 else Likeness(0.0, np.inf)
 
 
-def _agreement(
-    cells: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Correlation and dB apart, of windows with this much change on either side; no correlation where there is hardly any."""
-    many = np.maximum(cells, 1)
-    changing = np.sqrt(np.minimum(xx, yy) / many) >= LEAST_CHANGE * STEPS_PER_DB
-    correlation = np.where(changing, xy / np.maximum(np.sqrt(xx * yy), 1e-9), 0.0)
-    return correlation, np.sqrt(np.maximum(xx + yy - 2 * xy, 0) / many) / STEPS_PER_DB
-
-
 def likeness_of(clip: np.ndarray, track: np.ndarray) -> Likeness:
     """How far bands [frames, 48] change like others that begin at the same time, give or take 40 ms."""
     here, there = _Levels.of(clip, 0.0), _Levels.of(track, 0.0)
     size = min(len(clip), len(track)) - SKETCH_HOP
-    tries = (_Diagonal(here, there, (0, len(clip)), lag).best(size) for lag in _LAGS)
+    tries = (_Diagonal(here, there, lag).best(size) for lag in _LAGS)
     return max(tries, key=lambda it: it.correlation)
