@@ -47,7 +47,9 @@ def listen_to_codec(root: DataRoot, version: DatasetVersion, pipeline: Any) -> C
         stereo.append(not is_mono(*music) and not is_mono(returned[0], returned[-1]))
     if not left:
         return Codec()
-    correlation, apart = (float(np.median(of_all)) for of_all in zip(*((it.correlation, it.apart) for it in left), strict=True))
+    correlation, apart = (
+        float(np.median(of_all)) for of_all in zip(*((it.correlation, it.apart) for it in left), strict=True)
+    )
     return Codec(Likeness(min(1.0, correlation), apart), any(stereo))
 
 

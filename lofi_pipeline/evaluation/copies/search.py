@@ -1,5 +1,5 @@
-"""The search for stretches of clips that are a stretch of a training track: at any level, filtered, encoded again, in noise, and up
-to 2 % faster or slower, whether with the pitch or without.
+"""The search for stretches of clips that are a stretch of a training track: at any level, filtered, encoded again, in noise, and
+played up to 2 % faster or slower.
 
 Two stages. Sketches of seconds are compared with those of all tracks, at each speed. Where one is alike, the levels of clip and
 track are compared along the clip at the exact offset. Only how each band changes counts: rain, crackle or a drone is the same in
@@ -57,6 +57,7 @@ _SOUNDING_SHARE = 0.25
 """Share of a stretch's levels that must be above silence in both: two silences are alike, and no copies."""
 _RANGES = (slice(None), slice(0, BANDS // 3))
 """All bands, and those below 1 kHz. Rain, crackle and drums fill most bands, and pieces that share them may share no note."""
+_LIKELY_SPEEDS = 2
 _QUERIES_AT_ONCE = 1024
 _PEAK_HALF = FRAMES_PER_SECOND // SKETCH_HOP // 5
 
@@ -323,27 +324,21 @@ class _Pair:
         return _Fit(float(found[best]), speed, phase, frame, int(starts[best]) - frame)
 
     def copied(self, lost: Likeness) -> Copied | None:
-        """The copied stretch on the diagonal that fits best, at the best speed or tempo."""
+        """The copied stretch on the diagonal that fits best, at the best speed."""
         least = _LEAST_EXACT * lost.correlation
-        ways = [(fit, tempo) for fit in self.fits if fit.correlation >= least for tempo in _tempos(fit)]
-        found = (self._copied_at(fit, tempo, lost) for fit, tempo in ways)
+        likely = sorted(self.fits, key=lambda it: -it.correlation)[:_LIKELY_SPEEDS]
+        found = (self._copied_at(fit, lost) for fit in likely if fit.correlation >= least)
         return max((it for it in found if it), key=lambda it: it.seconds, default=None)
 
-    def _copied_at(self, fit: _Fit, tempo: float, lost: Likeness) -> Copied | None:
+    def _copied_at(self, fit: _Fit, lost: Likeness) -> Copied | None:
         clip = _Levels.of(self.takes[fit.speed].phases[fit.phase], self.silence)
-        shift = fit.frame * (1 - tempo) + fit.shift
-        found = _Diagonal(clip, self.track, shift, tempo).copied(lost)
+        found = _Diagonal(clip, self.track, fit.shift).copied(lost)
         if found is None:
             return None
         start, end, correlation = found
-        there = max(0.0, tempo * start + shift + self.begins) / FRAMES_PER_SECOND
+        there = max(0, start + fit.shift + self.begins) / FRAMES_PER_SECOND
         begin, stop = (frame / FRAMES_PER_SECOND * fit.speed for frame in (start, end))
         return Copied(self.spot.track_id, begin, stop, there, correlation)
-
-
-def _tempos(fit: _Fit) -> tuple[float, ...]:
-    """At its own speed a clip may be faster or slower at the same pitch."""
-    return SPEEDS if fit.speed == 1 else (1.0,)
 
 
 @dataclass(frozen=True)
@@ -396,18 +391,12 @@ def _agreement(
 
 
 class _Diagonal:
-    """A clip beside a track: what sounds at frame f of the clip sounds at tempo * f + shift of the track."""
+    """A clip beside a track: what sounds at frame f of the clip sounds at f + shift of the track."""
 
-    def __init__(self, clip: _Levels, track: _Levels, shift: float, tempo: float = 1.0) -> None:
-        most = int(np.floor((len(track.values) - 1 - shift) / tempo)) + 1
-        self._first = max(0, int(np.ceil(-shift / tempo)))
-        last = max(self._first, min(len(clip.values), most))
-        times = np.arange(self._first, last) * tempo + shift
-        below = times.astype(np.int64)
-        share = (times - below).astype(np.float32)[:, None]
-        after = np.minimum(below + 1, len(track.values) - 1)
-        between = track.values[below] * (1 - share) + track.values[after] * share
-        sums = _sums(clip.at(slice(self._first, last)), _Levels(between, track.sounding[below]))
+    def __init__(self, clip: _Levels, track: _Levels, shift: int) -> None:
+        self._first = max(0, -shift)
+        last = max(self._first, min(len(clip.values), len(track.values) - shift))
+        sums = _sums(clip.at(slice(self._first, last)), track.at(slice(self._first + shift, last + shift)))
         summed = np.cumsum(sums, axis=1, dtype=np.float64)
         self._summed = np.concatenate((np.zeros((len(sums), 1, BANDS)), summed), axis=1)
 
