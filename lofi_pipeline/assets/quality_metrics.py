@@ -43,9 +43,10 @@ BETTER = "better_than_the_base"
 @failing_in_words()
 def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
+    from lofi_pipeline.checkpoints.coverage import lacks_styles
     from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record
     from lofi_pipeline.checkpoints.retention import prune
-    from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
+    from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
 
     root, config = workspace.root, workspace.config
     folder = find_checkpoint(root, context.partition_key)
@@ -60,8 +61,10 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
 
     version = _version_of(root, read_record(folder))
     found = evaluate_checkpoint(root, folder, version, base_name(config), config.evaluation, log)
-    plan = prune(root, config.retention)
-    return _standing(root, folder, found.record, found.scores, lambda: (found.base, plan)).result()
+    plan, scores = prune(root, config.retention), found.scores
+    if config.evaluation.style_prompts and lacks_styles(root, folder):
+        scores = cover_styles(root, folder, version, base_name(config), config.evaluation, log)
+    return _standing(root, folder, found.record, scores, lambda: (found.base, plan)).result()
 
 
 def standing_scores(workspace: Workspace) -> Iterator[Standing]:
@@ -131,7 +134,7 @@ def _facts(scores: Scores, base: Scores) -> Facts:
     """The scores of a checkpoint and of its base, by the data model's names."""
     from lofi_pipeline.evaluation.names import score_names
 
-    metrics, coverage, names = scores.metrics, scores.metrics.style_coverage or {}, score_names(scores.key)
+    metrics, names = scores.metrics, score_names(scores.key)
     return {
         "fad_score": rounded(metrics.fad_score),
         "clap_score": rounded(metrics.clap_score),
@@ -140,12 +143,28 @@ def _facts(scores: Scores, base: Scores) -> Facts:
         "base_clap_score": rounded(base.metrics.clap_score),
         "floor_fad": "not enough validation audio" if scores.floor_fad is None else rounded(scores.floor_fad),
         "step": scores.step,
-        "styles_generated": sum(outcome.generated for outcome in coverage.values()),
-        "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
+        **_style_facts(scores),
         "embedder": f"{scores.key.embedder} ({scores.key.embedder_sha256[:12]})",
         "names": f"fad_score is {names.fad}, clap_score is {names.clap}",
         **_precision_facts(scores),
     }
+
+
+def _style_facts(scores: Scores) -> Facts:
+    """How many styles are made and recognised, and which are taken for which; nothing where that was not measured."""
+    from lofi_pipeline.evaluation.confusion import plot_confusion
+
+    coverage = scores.metrics.style_coverage
+    if coverage is None:
+        return {}
+    facts: Facts = {
+        "styles_generated": sum(outcome.generated for outcome in coverage.values()),
+        "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
+    }
+    if scores.styles:
+        facts["styles_recognizable_by_chance"] = rounded(scores.styles.by_chance)
+        facts["style_confusion"] = picture(plot_confusion(scores.styles, coverage))
+    return facts
 
 
 def _precision_facts(scores: Scores) -> Facts:

@@ -41,7 +41,8 @@ def look_at_checkpoints(
 ) -> dg.SensorResult:
     """One tick, which asks for work however often it failed where `attempts` is None.
 
-    What is to be done follows from storage: checkpoints that have no scores, were not audited, or look changed.
+    What is to be done follows from storage: checkpoints that have no scores, were not audited, look changed, or lack coverage of
+    styles.
 
     What was done and only the history does not know of is told, not done again.
     """
@@ -89,6 +90,8 @@ class _Look:
         attempts: int | None,
         beside: "_Beside",
     ) -> None:
+        from lofi_pipeline.checkpoints.coverage import without_styles
+
         self._instance, self._moment, self._attempts = context.instance, time.time(), attempts
         self._stable_seconds = workspace.config.ingest.stable_seconds
         self._before = Watch.load(context.cursor)
@@ -96,6 +99,9 @@ class _Look:
         self._scored = self._latest("quality_metrics")
         self._audited = self._latest("license_audit")
         self._beside = beside
+        self._lacks_styles = (
+            without_styles(workspace.root) if workspace.config.evaluation.style_prompts else set()
+        )
         self.seen: dict[str, tuple[str, float]] = {}
 
     def wants(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
@@ -105,6 +111,8 @@ class _Look:
         if record.lineage.imported and record.lineage.base.sha256 != self._beside.base_sha256:
             return False  # there is nothing to compare it with
         lacks_audit = self._is_scored(found, record) and not self._is_audited(record)
+        if found.folder in self._lacks_styles:
+            return True
         if record.pruned:  # maybe by the very run that was to audit it
             return lacks_audit and not _looks_changed(found, record)
         return lacks_audit or not self._is_scored(found, record) or _looks_changed(found, record)
@@ -156,7 +164,7 @@ class _Look:
 
         key, changed = record.partition_key, _looks_changed(found, record)
         assets = ["quality_metrics", "license_audit"]
-        if self._is_scored(found, record) and not changed:
+        if self._is_scored(found, record) and not changed and found.folder not in self._lacks_styles:
             assets = ["license_audit"]
         if changed or key not in self._registered:
             assets.insert(0, "lora_checkpoints")

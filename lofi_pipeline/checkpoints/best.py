@@ -37,22 +37,34 @@ class Best:
         return self.found.scores
 
 
-def best_checkpoint(found: Sequence[CheckpointFolder], pinned: str | None = None) -> Best | None:
+def best_checkpoint(found: Sequence[CheckpointFolder]) -> Best | None:
     """The best of those that are valid, have their weights and were scored; None without any.
 
     Scores of different keys, made by different embedders say, are numbers of different scales. Those of the key that was
-    scored last count: it is that of the settings in use now. Among them `choose` decides, unless a person has `pinned` one, by
-    its id.
+    scored last count: it is that of the settings in use now. Among them `choose` decides, unless a person has pinned one.
     """
     scored = [(item.scores, item) for item in found if item.scores and _is_usable(item)]
     if not scored:
         return None
-    if pin := next((item for _, item in scored if item.folder.name == pinned), None):
-        return Best(pin, f"{pin.step}: pinned by a person")
+    for _, item in scored:
+        if item.pin:
+            return Best(item, f"{item.step}: pinned by a person: {item.pin.why}")
     key = present_key([scores for scores, _ in scored])
     alike = {scores.step: (scores, item) for scores, item in scored if scores.key == key}
     choice = choose([scores for scores, _ in alike.values()])
     return Best(alike[choice.scores.step][1], choice.why) if choice else None
+
+
+def last_and_best(found: Sequence[CheckpointFolder]) -> list[CheckpointFolder]:
+    """The last checkpoint of a lineage and its best, each once; none before training has ended and all that can be were scored."""
+    valid = [(item.record, item) for item in found if item.record and item.record.checkpoint.is_valid]
+    ended = any(record.checkpoint.step >= record.lineage.max_steps for record, _ in valid)
+    if not ended or any(item.scores is None and not record.pruned for record, item in valid):
+        return []
+    last = max((item for _, item in valid), key=lambda item: item.step)
+    best = best_checkpoint(found)
+    chosen = {item.folder: item for item in (last, best.found if best else last) if _is_usable(item)}
+    return list(chosen.values())
 
 
 def present_key(scores: Sequence[Scores]) -> ScoreKey | None:

@@ -6,14 +6,16 @@ Nothing is written here, and no weights are loaded. manifest.py writes records a
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lofi_pipeline.checkpoints.pins import read_pins
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
     SCORES_RECORD,
     Checkpoint,
     CheckpointRecord,
+    Pin,
     RecordError,
     Scores,
 )
@@ -43,6 +45,8 @@ class CheckpointFolder:
     scores_error: str | None = None
     data: bytes = b""
     """checkpoint.json as it was read: an audit compares how it is spelled."""
+    pin: Pin | None = None
+    """A person's word that it is the best."""
 
     @property
     def key(self) -> str:
@@ -82,16 +86,19 @@ def imported_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
 
 
 def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[CheckpointFolder]:
-    """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now."""
+    """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now.
+
+    Raises:
+        RecordError: what persons pinned can't be read.
+    """
     found = [
         path
         for path in (folder or root.checkpoints).glob("*")
         if is_checkpoint_id(path.name) and path.is_dir() and not path.is_symlink()
     ]
-    return [
-        read_checkpoint_folder(root, path)
-        for path in sorted(found, key=lambda path: step_of_folder(path.name))
-    ]
+    pins = read_pins(root) if found else {}
+    read = (read_checkpoint_folder(root, path) for path in found)
+    return sorted((replace(item, pin=pins.get(item.key)) for item in read), key=lambda item: item.step)
 
 
 def read_checkpoint_record(folder: Path) -> CheckpointRecord:

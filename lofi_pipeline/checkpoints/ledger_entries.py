@@ -69,7 +69,7 @@ def is_as_entered(ledger: Ledger, record: CheckpointRecord) -> bool:
 
 def scored_files(folder: Path, record: CheckpointRecord, scores: Scores) -> dict[str, Path]:
     """scores.json and the samples, by their names in the ledger."""
-    samples = sorted({Path(sample.path).name for sample in scores.samples if sample.path})
+    samples = sorted({Path(sample.path).name for sample in scores.all_samples if sample.path})
     key = record.partition_key
     return {f"{key}/{SCORES_RECORD}": folder / SCORES_RECORD} | {
         f"{key}/{SAMPLES_FOLDER}/{name}": folder / SAMPLES_FOLDER / name for name in samples

@@ -1,4 +1,4 @@
-"""Which checkpoints keep their weights: the best by FAD and the latest; and removing the weights of the others.
+"""Which checkpoints keep their weights: the best by FAD, the latest, and what a person pinned; and removing the weights of the others.
 
 Only scores with the same key are compared, and only what they can tell apart is removed: noise in a score deletes nothing. A
 checkpoint that is not valid, or not evaluated yet, is never pruned.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,14 +44,19 @@ def plan_retention(
     scores: Mapping[str, Scores],
     settings: RetentionSettings,
     sizes: Mapping[str, int] | None = None,
+    pinned: Collection[str] = (),
 ) -> RetentionPlan:
-    """Decide, from records, and the scores and bytes of weights by partition key. Checkpoints pruned before appear in neither list.
+    """Decide, from records, the scores and bytes of weights by partition key, and the keys that a person pinned.
+
+    Checkpoints pruned before appear in neither list.
 
     Lineages are judged apart, and within each the scores of each key. Of equal FAD, the earlier step is the better. Those that
     are kept only because nothing tells them apart give way to the limits that are set, the lower CLAP score first.
     """
     present = [record for record in records if not record.pruned]
-    keep = _kept_without_scores(present, scores)
+    keep = _kept_without_scores(present, scores) | {
+        record.partition_key: "pinned by a person" for record in present if record.partition_key in pinned
+    }
     spared = _too_few_scored(records, scores)
     ranked: dict[tuple[str, str], list[CheckpointRecord]] = defaultdict(list)
     for record in present:
@@ -126,7 +131,7 @@ def _sort_out(
     for place, item in enumerate(scored, start=1):
         key = key_of[item.step]
         if place <= settings.keep_best:
-            found.keep[key] = f"number {place} by FAD" + (", latest" if key in kept else "")
+            found.keep[key] = f"number {place} by FAD" + (f", {kept[key]}" if key in kept else "")
         elif chosen and item is chosen.scores:
             found.keep[key] = f"the best: {chosen.why}"
         elif key in kept:
@@ -178,7 +183,8 @@ def retention_of(found: Sequence[CheckpointFolder], settings: RetentionSettings)
         for item in found
         if item.record and settings.max_gb
     }
-    return plan_retention(records, scores, settings, sizes)
+    pinned = [item.key for item in found if item.pin]
+    return plan_retention(records, scores, settings, sizes, pinned)
 
 
 def prune(root: DataRoot, settings: RetentionSettings) -> RetentionPlan:

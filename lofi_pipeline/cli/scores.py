@@ -24,7 +24,8 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.root import data_root
-from lofi_pipeline.entities import CheckpointRecord, Entity, MemorisedSample, Scores, few
+from lofi_pipeline.cli.scores_options import draw_styles, pin_by_hand
+from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Entity, MemorisedSample, Scores, few
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -66,6 +67,17 @@ class CheckpointLine(ScoreLine):
         default=None, description="What a LoRA that was trained elsewhere is called; written of those alone"
     )
     comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
+    pinned: str | None = Field(
+        default=None, description="Why a person pinned it as the best; written where one did"
+    )
+    styles_recognizable: int | None = Field(
+        default=None,
+        description="Of all style presets; written of the last and the best, once training ended",
+    )
+    styles_by_chance: float | None = Field(
+        default=None,
+        description="How many would be if each style's clips were held against another's prompt",
+    )
     fault: str | None = Field(
         default=None, description="What was changed and can't be made again; written where there is something"
     )
@@ -136,12 +148,13 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     best = best_checkpoint(found)
     beside = imported_checkpoints(root) if folder is None else []
     lines = [_checkpoint_line(item, item.record, best) for item in [*found, *beside] if item.record]
+    changed = list(_changed(found))
     fields: dict[str, object] = {
         "checkpoints": lines,
         "base": None,
         "embedder": None,
         "best": None,
-        "warnings": [],
+        "warnings": changed,
     }
     if best is None or best.found.record is None:
         return Scoreboard.model_validate(fields)
@@ -155,7 +168,7 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
         "text_embedder": names.text_embedder,
         "fad_name": names.fad,
         "clap_name": names.clap,
-        "warnings": weak_in(best.scores),
+        "warnings": [*changed, *weak_in(best.scores)],
         "floor": precision.floor if precision else None,
     }
     base = read_base_scores(root, best.found.record.lineage.base.sha256, best.scores.key)
@@ -164,6 +177,21 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     if pairs:
         fields["pairs"] = list(_pairs([item.scores for item in found if item.scores], best))
     return Scoreboard.model_validate(fields)
+
+
+def _changed(found: Sequence[CheckpointFolder]) -> Iterator[str]:
+    """A sentence for each checkpoint whose scores or samples are not what was written, and are made again by a run."""
+    from lofi_pipeline.checkpoints.kept import changed_scores
+
+    for item in found:
+        if item.record is None or item.record.pruned:
+            continue  # of those without weights the line itself says so
+        names = changed_scores(item.folder, item.record)
+        if names or item.scores_error:
+            yield (
+                f"{item.folder.name}: {few(names) or SCORES_RECORD} changed or missing since it was scored, so what stands there is not "
+                "what was measured; lofi run scores it again."
+            )
 
 
 def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
@@ -202,6 +230,13 @@ def _checkpoint_line(found: CheckpointFolder, record: CheckpointRecord, best: Be
         fields["comparable"] = False
     if imported := record.lineage.imported:
         fields |= {"partition_key": record.partition_key, "imported": imported.name or imported.file}
+    if found.pin:
+        fields["pinned"] = found.pin.why
+    if found.scores and found.scores.metrics.style_coverage is not None:
+        coverage = found.scores.metrics.style_coverage.values()
+        fields["styles_recognizable"] = sum(outcome.recognizable for outcome in coverage)
+    if found.scores and found.scores.styles:
+        fields["styles_by_chance"] = found.scores.styles.by_chance
     if fault := _fault(found, record):
         fields["fault"] = fault
     return CheckpointLine.model_validate(fields)
@@ -248,6 +283,12 @@ def show_scores(board: Scoreboard, console: Console) -> None:
     console.print(score_table(board))
     if board.best:
         console.print(f"Best: [bold]{sanitize(board.best.why)}[/]", highlight=False, soft_wrap=True)
+    for line in board.checkpoints:
+        if line.styles_by_chance is not None:
+            console.print(
+                f"Styles of {line.step}: {line.styles_recognizable} recognisable, {line.styles_by_chance:.1f} by chance",
+                highlight=False,
+            )
     for sentence in board.warnings:
         console.print(f"[yellow]weak[/] {sanitize(sentence)}", highlight=False, soft_wrap=True)
 
@@ -330,6 +371,31 @@ def scores(
             show_default=False,
         ),
     ] = None,
+    pin_id: Annotated[
+        str | None,
+        typer.Option(
+            "--pin",
+            help="Step or id of the checkpoint that is the best whatever its scores say; it keeps its weights.",
+            show_default=False,
+        ),
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option("--why", help="Why it is: asked for with --pin.", show_default=False)
+    ] = None,
+    unpin_id: Annotated[
+        str | None,
+        typer.Option(
+            "--unpin", help="Step or id of a checkpoint whose pin is taken back.", show_default=False
+        ),
+    ] = None,
+    styles_picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--styles",
+            help="Write a picture of which styles the best checkpoint's clips are taken for (PNG).",
+            show_default=False,
+        ),
+    ] = None,
     csv_file: Csv = None,
     json_file: Json = None,
     data: Data = None,
@@ -340,7 +406,12 @@ def scores(
     --json also says of every pair what separates it, and how many more clips or validation tracks would.
     """
     root = data_root(context, data)
-    board = scoreboard(root, _lineage_folder(root, lineage), pairs=True)
+    folder = _lineage_folder(root, lineage)
+    if pin_id is not None or unpin_id is not None or why is not None:
+        pin_by_hand(root, folder, pin_id, why, unpin_id)
+    if styles_picture:
+        draw_styles(root, folder, styles_picture)
+    board = scoreboard(root, folder, pairs=True)
     write_json(json_file, board)
     names = sorted(CheckpointLine.model_fields, key=lambda name: name not in ("checkpoint_id", "step"))
     write_csv(csv_file, ["best", *names], _csv_rows(board, names))

@@ -259,7 +259,13 @@ class EvaluationSettings(_Section):
         "the root of the number, the time to score grows with it",
     )
     style_prompts: bool = Field(
-        default=True, description="One more clip for each style preset, for CLAP scores and style coverage"
+        default=True,
+        description="Once training ended, clips of each style preset by the last and the best checkpoint, for style coverage",
+    )
+    style_seeds: Annotated[int, Field(ge=2, json_schema_extra={"unit": "clips"})] = Field(
+        default=3,
+        exclude_if=lambda seeds: seeds == 3,  # hashes of these settings stay what they were
+        description="Clips of each style preset; a style is recognisable where more of them than by chance are near to its prompt",
     )
     inference_steps: Steps = Field(default=16, description="Steps from noise to music")
     guidance_scale: float = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, TrackId
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
 from lofi_pipeline.entities.heard import SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
@@ -102,6 +102,20 @@ class CheckpointRecord(Entity):
         return self.lineage.partition_key(self.checkpoint.step)
 
 
+class Pin(Entity):
+    """A person's word that a checkpoint is the best of its lineage."""
+
+    checkpoint: PartitionKey
+    why: str = Field(min_length=1, max_length=500)
+    pinned: Timestamp
+
+
+class Pins(Entity):
+    """metadata/pins.json: at most one for each lineage."""
+
+    pins: list[Pin] = Field(default_factory=list)
+
+
 class ScoreKey(Entity):
     """What a score depends on beside the checkpoint. Scores with different keys are never compared."""
 
@@ -127,6 +141,32 @@ class Sample(Entity):
 def absent(value: object) -> bool:
     """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
     return value is None
+
+
+class StyleRanks(Entity):
+    """How the clips of one style were recognised among all style presets."""
+
+    ranks: list[int] = Field(
+        description="Of each clip, the place of its own prompt among those of all presets, 1: nearest"
+    )
+    nearest: list[StyleId] = Field(description="Of each clip, the style whose prompt is nearest")
+    p_value: float = Field(
+        ge=0, le=1, description="How likely so many clips are as near to their prompt by chance"
+    )
+
+
+class StyleClips(Entity):
+    """What stands behind style_coverage: clips of every style preset, which are no part of other scores."""
+
+    prompts_sha256: Sha256 = Field(description="Of prompts, seeds and generation settings")
+    nearest: int = Field(ge=1, description="A clip hits where its own prompt is among as many nearest")
+    level: float = Field(description="A style is recognisable where p_value lies below it")
+    by_chance: float = Field(
+        ge=0,
+        description="How many would be recognised if each style's clips were held against another's prompt",
+    )
+    styles: dict[StyleId, StyleRanks]
+    samples: list[Sample]
 
 
 class Precision(Entity):
@@ -227,8 +267,19 @@ class Scores(Entity):
         description="What was heard in the samples beside the scores; None: not listened for",
     )
 
+    styles: StyleClips | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="Clips of all styles, of the last and the best checkpoint; None: not made",
+    )
+
+    @property
+    def all_samples(self) -> list[Sample]:
+        """Those of validation prompts, and those of styles."""
+        return [*self.samples, *(self.styles.samples if self.styles else ())]
+
     @property
     def memorises(self) -> bool:
         """Whether more of the samples repeat training tracks than are taken for copies by mistake."""
         repeating = {row.sample for row in self.memorised or ()}
-        return len(repeating) > MISTAKEN_SHARE * len(self.samples)
+        return len(repeating) > MISTAKEN_SHARE * len(self.all_samples)

@@ -25,7 +25,7 @@ from lofi_pipeline.evaluation.errors import (
     WeightsMissing,
 )
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
-from lofi_pipeline.evaluation.key import fixed_prompts, require_comparable, score_key
+from lofi_pipeline.evaluation.key import require_comparable, score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts
 from lofi_pipeline.evaluation.records import (
     base_samples_folder,
@@ -61,7 +61,6 @@ __all__ = [
     "cut_windows",
     "evaluate",
     "evaluation_prompts",
-    "fixed_prompts",
     "frechet_distance",
     "missing_weights",
     "open_embedder",

@@ -5,8 +5,8 @@ How a pipeline is scored is in score.py, where scores lie is in records.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,8 +29,9 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.evaluation.embedders import Embedder, chosen, open_embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
-from lofi_pipeline.evaluation.kept_clips import former_base_scores, kept_clips
-from lofi_pipeline.evaluation.key import fixed_prompts, score_key
+from lofi_pipeline.evaluation.kept_clips import former_base_scores, kept_clips, kept_style_clips
+from lofi_pipeline.evaluation.key import score_key
+from lofi_pipeline.evaluation.prompts import evaluation_prompts, prompts_sha256
 from lofi_pipeline.evaluation.records import (
     base_samples_folder,
     read_base_scores,
@@ -39,6 +40,7 @@ from lofi_pipeline.evaluation.records import (
     write_scores,
 )
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
+from lofi_pipeline.evaluation.style_clips import fixed_style_prompts, heard_in, with_styles
 from lofi_pipeline.storage import DataRoot, locked
 from lofi_pipeline.training.bases import describe_base, load_base, pick_device
 
@@ -87,16 +89,10 @@ def evaluate_checkpoint(
         CheckpointError: its record cannot be read, or its weights do not load.
         EvaluationError: the checkpoint is not valid, was pruned, or belongs to another base model; or see `evaluate`.
     """
-    record = read_record(folder)
-    facts = describe_base(base_name)
-    _require_scorable(folder, record, facts)
-    settings = chosen(settings, base_name)
-    embedder = _open_embedder(settings.model_dump_json())
-    key = score_key(root, version, embedder, settings)
-    scoring = _Scoring(root, version, base_name, facts, embedder, settings, key, progress)
+    scoring, record = _Scoring.of(root, folder, version, base_name, settings, progress)
     base = scoring.of_base()
     kept = _whole_scores(folder, record)
-    if kept is not None and kept.key == key:
+    if kept is not None and kept.key == scoring.key:
         # Whoever wrote them was killed, or is older than this memory
         if SCORES_RECORD not in record.kept_files:
             remember_scores(folder, kept)
@@ -106,13 +102,40 @@ def evaluate_checkpoint(
         raise EvaluationError(
             f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
         )
-    heard = kept.heard if kept else None
-    scores = scoring.of_checkpoint(folder, record, clips, heard)
+    scores = scoring.of_checkpoint(folder, record, clips, kept)
+    if clips is not None and kept and (style_clips := scoring.style_clips_of(kept)):
+        scores = scoring.styles_of(folder, record, scores, style_clips, kept)
+    _put_down(root, folder, record, scores)
+    return Evaluated(record, scores, base, fresh=True)
+
+
+def cover_styles(
+    root: DataRoot,
+    folder: Path,
+    version: DatasetVersion,
+    base_name: str,
+    settings: EvaluationSettings,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Scores:
+    """Add style coverage to the scores of the checkpoint in `folder`, which `evaluate_checkpoint` made with these settings.
+
+    Raises:
+        CheckpointError, EvaluationError: as `evaluate_checkpoint`.
+    """
+    scores = evaluate_checkpoint(root, folder, version, base_name, settings, progress).scores
+    if scores.metrics.style_coverage is not None:
+        return scores
+    scoring, record = _Scoring.of(root, folder, version, base_name, settings, progress)
+    scores = scoring.styles_of(folder, record, scores)
+    _put_down(root, folder, record, scores)
+    return scores
+
+
+def _put_down(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
     enter_scores(root, folder, record, scores)  # before they are there: nobody would enter them later
     write_scores(folder, scores)
     remember_scores(folder, scores)
     compile_manifest(root, folder.parent)
-    return Evaluated(record, scores, base, fresh=True)
 
 
 def _whole_scores(folder: Path, record: CheckpointRecord) -> Scores | None:
@@ -147,23 +170,43 @@ class _Scoring:
     key: ScoreKey
     progress: Callable[[str], None]
 
+    @classmethod
+    def of(
+        cls,
+        root: DataRoot,
+        folder: Path,
+        version: DatasetVersion,
+        base_name: str,
+        settings: EvaluationSettings,
+        progress: Callable[[str], None],
+    ) -> tuple[_Scoring, CheckpointRecord]:
+        """With the record of the checkpoint in `folder`. Raises: as `evaluate_checkpoint`."""
+        record, facts = read_record(folder), describe_base(base_name)
+        _require_scorable(folder, record, facts)
+        settings = chosen(settings, base_name)
+        embedder = _open_embedder(settings.model_dump_json())
+        key = score_key(root, version, embedder, settings)
+        return cls(root, version, base_name, facts, embedder, settings, key, progress), record
+
     def clips_of(self, former: Scores | None) -> list[Clip] | None:
         """The clips that were generated for former scores, where they can be scored again."""
-        return kept_clips(self.root, former, self.key, fixed_prompts(self.version, self.settings))
+        return kept_clips(self.root, former, self.key, evaluation_prompts(self.version, self.settings))
+
+    def style_clips_of(self, former: Scores) -> list[Clip] | None:
+        """Those of styles."""
+        prompts = fixed_style_prompts(self.version, self.settings)
+        return kept_style_clips(self.root, former, self.key, prompts, prompts_sha256(prompts, self.settings))
 
     def of_checkpoint(
-        self, folder: Path, record: CheckpointRecord, kept: list[Clip] | None, heard: SamplesHeard | None
+        self, folder: Path, record: CheckpointRecord, kept: list[Clip] | None, former: Scores | None
     ) -> Scores:
         """Generate and score with the checkpoint's LoRA, and leave the base without it; or score the clips that are kept."""
-        from lofi_pipeline.training.weights import load_checkpoint_into
-
         step, checkpoint_id = record.checkpoint.step, record.checkpoint.checkpoint_id
         if kept is not None:
             self.progress(f"{checkpoint_id}: scoring its samples again")
+            heard = heard_in(former.heard, kept) if former else None
             return self._evaluate(None, step, checkpoint_id, folder / SAMPLES_FOLDER, kept=kept, heard=heard)
-        pipeline: Any = self._open_base()
-        try:
-            load_checkpoint_into(pipeline, folder)
+        with self._with_lora(folder) as pipeline:
             return self._evaluate(
                 pipeline,
                 step,
@@ -172,6 +215,42 @@ class _Scoring:
                 # Former scores go first: whatever kills us, none are left beside samples of others.
                 before_samples=lambda: (folder / SCORES_RECORD).unlink(missing_ok=True),
             )
+
+    def styles_of(
+        self,
+        folder: Path,
+        record: CheckpointRecord,
+        scores: Scores,
+        kept: list[Clip] | None = None,
+        former: Scores | None = None,
+    ) -> Scores:
+        """The scores with style coverage, of clips that are generated with the checkpoint's LoRA, or kept from `former` ones."""
+        heard = heard_in(former.heard, kept) if former and kept else None
+        if kept is None:
+            self.progress(f"{record.checkpoint.checkpoint_id}: generating clips of every style")
+        with self._with_lora(folder) if kept is None else nullcontext() as pipeline:
+            return with_styles(
+                self.root,
+                self.version,
+                pipeline,
+                self.embedder,
+                self.settings,
+                scores,
+                samples_dir=folder / SAMPLES_FOLDER,
+                progress=self.progress,
+                kept=kept,
+                heard=heard,
+            )
+
+    @contextmanager
+    def _with_lora(self, folder: Path) -> Iterator[AceStepPipeline]:
+        """The base with a checkpoint's LoRA while the block goes on."""
+        from lofi_pipeline.training.weights import load_checkpoint_into
+
+        pipeline: Any = self._open_base()
+        try:
+            load_checkpoint_into(pipeline, folder)
+            yield pipeline
         finally:
             pipeline.unload_lora_weights()
 

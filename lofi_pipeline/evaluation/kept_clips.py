@@ -5,12 +5,13 @@ They are 16-bit files: scores of them differ from those of fresh clips by roundi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import soundfile
 
-from lofi_pipeline.entities import RecordError, ScoreKey, Scores
+from lofi_pipeline.entities import RecordError, Sample, ScoreKey, Scores
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.records import base_scores_path
 from lofi_pipeline.storage import DataRoot, read_json
@@ -26,12 +27,29 @@ def kept_clips(
     root: DataRoot, former: Scores | None, key: ScoreKey, prompts: list[PromptSpec]
 ) -> list[Clip] | None:
     """The clips behind `former`, in the order of the prompts; None where scores with `key` would need others, or a file is gone."""
-    if former is None or not _same_clips(former.key, key) or len(former.samples) != len(prompts):
+    if former is None or not _same_clips(former.key, key):
         return None
+    return _read_clips(root, former.samples, prompts)
+
+
+def kept_style_clips(
+    root: DataRoot, former: Scores | None, key: ScoreKey, prompts: list[PromptSpec], sha256: str
+) -> list[Clip] | None:
+    """The clips of styles behind `former`, where those of `key` would be of the same prompts; `sha256`: theirs."""
+    if former is None or former.styles is None or former.styles.prompts_sha256 != sha256:
+        return None
+    if _generated_by(former.key) != _generated_by(key):
+        return None
+    return _read_clips(root, former.styles.samples, prompts)
+
+
+def _read_clips(root: DataRoot, kept: Sequence[Sample], prompts: Sequence[PromptSpec]) -> list[Clip] | None:
     from lofi_pipeline.evaluation.generate import Clip
 
+    if len(kept) != len(prompts):
+        return None
     clips = []
-    for sample, spec in zip(former.samples, prompts, strict=True):
+    for sample, spec in zip(kept, prompts, strict=True):
         if sample.path is None or (sample.prompt, sample.seed) != (spec.prompt, spec.seed):
             return None
         path = root.inside(sample.path)
@@ -55,5 +73,9 @@ def former_base_scores(root: DataRoot, base_sha256: str, key: ScoreKey) -> Score
 
 
 def _same_clips(one: ScoreKey, other: ScoreKey) -> bool:
-    made = [(key.prompts_sha256, *(key.versions.get(name) for name in _GENERATING)) for key in (one, other)]
+    made = [(key.prompts_sha256, *_generated_by(key)) for key in (one, other)]
     return made[0] == made[1]
+
+
+def _generated_by(key: ScoreKey) -> list[str | None]:
+    return [key.versions.get(name) for name in _GENERATING]

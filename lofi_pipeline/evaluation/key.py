@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version as package_version
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores, StylePreset
+from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.files import unknown_weights
 from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import NotComparable
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts, prompts_sha256
-from lofi_pipeline.evaluation.reference import PREPARATION, reference_sha256
-from lofi_pipeline.evaluation.windows import window_seconds
+from lofi_pipeline.evaluation.reference import reference_sha256
+from lofi_pipeline.evaluation.windows import PREPARATION, window_seconds
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.styles import Vocabulary, load_presets, load_vocabulary
 
 _PACKAGES = ("diffusers", "numpy", "soxr", "torch")
 
@@ -36,7 +35,7 @@ def score_key(
         ReferenceMissing: the validation split is empty or its files are gone.
     """
     text_embedder = text_embedder or open_text_embedder(embedder)
-    prompts = fixed_prompts(version, settings) if prompts is None else prompts
+    prompts = evaluation_prompts(version, settings) if prompts is None else prompts
     seconds = window_seconds(embedder, settings.clip_seconds)
     packages = {*_PACKAGES, *getattr(embedder, "packages", ()), *getattr(text_embedder, "packages", ())}
     versions = {name: package_version(name) for name in sorted(packages)}
@@ -53,21 +52,6 @@ def score_key(
         reference_sha256=reference_sha256(root, version, embedder, seconds),
         prompts_sha256=prompts_sha256(prompts, settings),
         versions={**versions, "preparation": PREPARATION},
-    )
-
-
-def fixed_prompts(
-    version: DatasetVersion,
-    settings: EvaluationSettings,
-    presets: Mapping[str, StylePreset] | None = None,
-    vocabulary: Vocabulary | None = None,
-) -> list[PromptSpec]:
-    """`evaluation_prompts` with the configured presets and vocabulary, unless others are given."""
-    return evaluation_prompts(
-        version,
-        load_presets() if presets is None else presets,
-        load_vocabulary() if vocabulary is None else vocabulary,
-        settings,
     )
 
 

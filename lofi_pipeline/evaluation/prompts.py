@@ -37,22 +37,52 @@ class PromptSpec:
     time_signature: str = "4"
 
 
-def evaluation_prompts(
-    version: DatasetVersion,
-    presets: Mapping[str, StylePreset],
-    vocabulary: Vocabulary,
-    settings: EvaluationSettings,
-) -> list[PromptSpec]:
-    """The prompts of the first validation tracks (again from the first, with other seeds, where there are fewer than
-    evaluation.size or validation_prompts asks for), then one for each style in the order of ids.
+def evaluation_prompts(version: DatasetVersion, settings: EvaluationSettings) -> list[PromptSpec]:
+    """The prompts of the first validation tracks, again from the first, with other seeds, where there are fewer than
+    evaluation.size or validation_prompts asks for.
 
     Raises:
         ReferenceMissing: the validation split is empty.
     """
-    specs = _validation_prompts(validation_tracks(version), settings)
-    if settings.style_prompts:
-        specs += _style_prompts(presets, vocabulary, settings, _no_words(version))
-    return specs
+    wanted = itertools.islice(itertools.cycle(validation_tracks(version)), settings.clips)
+    return [
+        PromptSpec(
+            name=f"validation-{number:02d}-{track.track.track_id}",
+            prompt=track.prompt,
+            bpm=track.bpm,
+            keyscale=track.keyscale,
+            seed=_seed(settings, number),
+            lyrics=track.lyrics,
+            language=track.language,
+            time_signature=track.time_signature,
+        )
+        for number, track in enumerate(wanted, start=1)
+    ]
+
+
+def style_prompts(
+    version: DatasetVersion,
+    settings: EvaluationSettings,
+    presets: Mapping[str, StylePreset],
+    vocabulary: Vocabulary,
+) -> list[PromptSpec]:
+    """The prompt of each preset with evaluation.style_seeds seeds, in the order of style ids."""
+    lyrics = _no_words(version)
+    asked = itertools.product(
+        sorted(presets.values(), key=lambda preset: preset.style_id), range(1, settings.style_seeds + 1)
+    )
+    return [
+        PromptSpec(
+            name=f"{preset.style_id}-{take}",
+            prompt=style_prompt(preset, vocabulary),
+            bpm=sum(preset.tempo_range) // 2,
+            keyscale=STYLE_KEYSCALE,
+            seed=_seed(settings, settings.clips + number),
+            style_id=preset.style_id,
+            lyrics=lyrics,
+        )
+        for number, (preset, take) in enumerate(asked, start=1)
+    ]
 
 
 def _no_words(version: DatasetVersion) -> str:
@@ -73,41 +103,6 @@ def validation_tracks(version: DatasetVersion) -> list[VersionTrack]:
             f"{version.dataset.dataset_id}: the validation split is empty; add tracks, a tenth of them goes there"
         )
     return tracks
-
-
-def _validation_prompts(tracks: list[VersionTrack], settings: EvaluationSettings) -> list[PromptSpec]:
-    wanted = itertools.islice(itertools.cycle(tracks), settings.clips)
-    return [
-        PromptSpec(
-            name=f"validation-{number:02d}-{track.track.track_id}",
-            prompt=track.prompt,
-            bpm=track.bpm,
-            keyscale=track.keyscale,
-            seed=_seed(settings, number),
-            lyrics=track.lyrics,
-            language=track.language,
-            time_signature=track.time_signature,
-        )
-        for number, track in enumerate(wanted, start=1)
-    ]
-
-
-def _style_prompts(
-    presets: Mapping[str, StylePreset], vocabulary: Vocabulary, settings: EvaluationSettings, lyrics: str
-) -> list[PromptSpec]:
-    styles = sorted(presets.values(), key=lambda preset: preset.style_id)
-    return [
-        PromptSpec(
-            name=preset.style_id,
-            prompt=style_prompt(preset, vocabulary),
-            bpm=sum(preset.tempo_range) // 2,
-            keyscale=STYLE_KEYSCALE,
-            seed=_seed(settings, settings.clips + number),
-            style_id=preset.style_id,
-            lyrics=lyrics,
-        )
-        for number, preset in enumerate(styles, start=1)
-    ]
 
 
 def prompts_sha256(prompts: list[PromptSpec], settings: EvaluationSettings) -> str:

@@ -13,17 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from lofi_pipeline.entities import DatasetVersion, VersionTrack
-from lofi_pipeline.evaluation.embedders.plugins import embedder_facts
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
 from lofi_pipeline.evaluation.prompts import validation_tracks
-from lofi_pipeline.evaluation.vectors import read_vectors, write_vectors
-from lofi_pipeline.evaluation.windows import cut_windows
+from lofi_pipeline.evaluation.vectors import embed_windows, read_vectors, vectors_path, write_vectors
+from lofi_pipeline.evaluation.windows import PREPARATION, cut_windows
 from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256
 
-PREPARATION = "mono, soxr HQ, windows without overlap, v1"
-"""How audio becomes windows; part of every cache entry and score key."""
+_FOLDER = "reference"
 _MAX_SECONDS = 600.0
 
 
@@ -60,11 +58,12 @@ def load_reference(
 
     Raises:
         ReferenceMissing: no validation track, or a file is gone.
+        NotFinite: the embedder gives NaN or infinity.
     """
     found = []
     for track, path in _files(root, version):
         digest = file_sha256(path)
-        cached = _cache_path(root, embedder, seconds, digest)
+        cached = vectors_path(root.cache / _FOLDER, embedder, seconds, digest)
         embeddings = read_vectors(cached, embedder.dimension)
         if embeddings is None:
             progress(f"embedding {track.track.track_id}")
@@ -115,10 +114,4 @@ def _embed_file(path: Path, embedder: Embedder, seconds: float) -> np.ndarray:
 
     decoded = audio.read(path, max_seconds=_MAX_SECONDS)
     windows = cut_windows(decoded.samples, audio.SAMPLE_RATE, embedder, seconds)
-    return np.asarray(embedder.embed_audio(windows), dtype=np.float32)
-
-
-def _cache_path(root: DataRoot, embedder: Embedder, seconds: float, digest: str) -> Path:
-    facts = [embedder.name, embedder.weights_sha256, embedder.sample_rate, seconds, PREPARATION]
-    prepared = content_sha256([*facts, *embedder_facts(embedder).values()])
-    return root.cache / "reference" / f"{embedder.name}-{prepared[:16]}" / f"{digest}.npy"
+    return embed_windows(windows, embedder)

@@ -1,12 +1,13 @@
-"""The scores of a pipeline: FAD against the validation split, text-audio alignment, and which styles it can make.
+"""The scores of a pipeline: FAD against the validation split, and text-audio alignment.
 
-Where they are kept is in records.py; from a checkpoint's folder to its scores is in checkpoint.py.
+Which styles it can make is in style_clips.py. Where they are kept is in records.py; from a checkpoint's folder to its scores is in checkpoint.py.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,9 @@ from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
 from lofi_pipeline.evaluation.heard import SAMPLE_SUFFIX, hear, memorised
-from lofi_pipeline.evaluation.key import fixed_prompts, score_key
-from lofi_pipeline.evaluation.prompts import PromptSpec
+from lofi_pipeline.evaluation.key import score_key
+from lofi_pipeline.evaluation.pace import Pace
+from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
 from lofi_pipeline.evaluation.threads import scoring_threads
 from lofi_pipeline.evaluation.windows import window_seconds
@@ -77,16 +79,16 @@ def evaluate(
         TooFewWindows: too little audio on a side.
     """
     text_embedder = text_embedder or open_text_embedder(embedder)
-    prompts = fixed_prompts(version, settings) if prompts is None else prompts
+    prompts = evaluation_prompts(version, settings) if prompts is None else prompts
     key = score_key(root, version, embedder, settings, text_embedder=text_embedder, prompts=prompts)
     seconds = window_seconds(embedder, settings.clip_seconds)
     reference = load_reference(root, version, embedder, seconds, progress)
-    clips = _generated(pipeline, prompts, settings, progress) if kept is None else kept
+    clips = generated(root, pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
-    found = score_clips(clips, reference, embedder, text_embedder, settings)
+    found = score_clips(clips, reference, embedder, text_embedder, settings, root)
     heard = heard or hear(root, version, pipeline, clips, progress)
     before_samples()
-    samples = _write_samples(root, samples_dir, clips, found)
+    samples = write_samples(root, samples_dir, clips, found.clap_of_clip)
     progress(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
     )
@@ -94,17 +96,23 @@ def evaluate(
     return scores.model_copy(update={"memorised": memorised(heard, clips), "heard": heard})
 
 
-def _generated(
+def generated(
+    root: DataRoot,
     pipeline: AceStepPipeline | None,
     prompts: list[PromptSpec],
     settings: EvaluationSettings,
     progress: Callable[[str], None],
 ) -> list[Clip]:
+    """A clip for each prompt; how long they will take is told first. Raises: ValueError, without a pipeline."""
     from lofi_pipeline.evaluation.generate import generate
 
     if pipeline is None:
         raise ValueError("without clips that are kept, a pipeline is needed")
-    return generate(pipeline, prompts, settings, progress)
+    pace, began = Pace(root, pipeline, settings), time.monotonic()
+    progress(pace.said(len(prompts)))
+    clips = generate(pipeline, prompts, settings, progress)
+    pace.note(len(clips), time.monotonic() - began)
+    return clips
 
 
 def _scores(
@@ -122,7 +130,6 @@ def _scores(
             evaluation_date=now(),
             fad_score=found.fad,
             clap_score=found.clap,
-            style_coverage=found.style_coverage or None,
         ),
         step=step,
         key=key,
@@ -136,7 +143,7 @@ def _scores(
     )
 
 
-def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipScores) -> list[Sample]:
+def write_samples(root: DataRoot, folder: Path, clips: list[Clip], claps: Sequence[float]) -> list[Sample]:
     """Write every clip into `folder` that is in no file yet; returns what scores.json says of each.
 
     Raises:
@@ -155,7 +162,7 @@ def _write_samples(root: DataRoot, folder: Path, clips: list[Clip], found: ClipS
             path=root.relative(path),
             clap=clap,
         )
-        for clip, path, clap in zip(clips, paths, found.clap_of_clip, strict=True)
+        for clip, path, clap in zip(clips, paths, claps, strict=True)
     ]
 
 

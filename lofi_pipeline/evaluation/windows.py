@@ -7,6 +7,8 @@ import soxr
 
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 
+PREPARATION = "mono, soxr HQ, windows without overlap, v1"
+"""How audio becomes windows; part of every cache entry and score key."""
 MAX_PADDING = 0.05
 """Share of the last window that may be missing (codecs round lengths) and is filled with silence."""
 

@@ -12,7 +12,7 @@ from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.checkpoints.kept import remember_scores, with_present_times
 from lofi_pipeline.checkpoints.manifest import LINEAGE_RECORD, read_record, write_record
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, checkpoint_id_of
+from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, StyleOutcome, checkpoint_id_of
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic, write_json_atomic
@@ -88,6 +88,24 @@ def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick:
     # Whoever scored it may have been killed before the audit
     assert [request[1:] for request in tick()] == [(key, ["license_audit"])]
     told(tick.instance, "license_audit", key)
+    assert tick() == []
+
+
+def test_the_last_and_the_best_are_asked_for_styles_when_all_are_scored(root: DataRoot, tick: Ticks) -> None:
+    keys = {}
+    for step, fad in ((10, 0.2), (20, 0.4), (1000, 0.3)):  # training ends at 1000
+        keys[step] = landed(root, tick.instance, step)
+        write_json_atomic(root.checkpoint(checkpoint_id_of(step)) / SCORES_RECORD, make_scores(step, fad))
+        for asset in ("quality_metrics", "license_audit"):
+            told(tick.instance, asset, keys[step])
+    asked = [request[1:] for request in tick()]
+    assert asked == [(keys[step], ["quality_metrics", "license_audit"]) for step in (10, 1000)]
+    for step, fad in ((10, 0.2), (1000, 0.3)):
+        scores = make_scores(step, fad)
+        covered = {"CORE-01": StyleOutcome(generated=True, recognizable=False)}
+        metrics = scores.metrics.model_copy(update={"style_coverage": covered})
+        path = root.checkpoint(checkpoint_id_of(step)) / SCORES_RECORD
+        write_json_atomic(path, scores.model_copy(update={"metrics": metrics}))
     assert tick() == []
 
 

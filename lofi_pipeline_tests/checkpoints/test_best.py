@@ -6,9 +6,12 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from lofi_pipeline.checkpoints.best import best_checkpoint, choose
 from lofi_pipeline.checkpoints.folder import scan_checkpoints
-from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, Scores
+from lofi_pipeline.checkpoints.pins import pin, read_pins, unpin
+from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, RecordError, Scores
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
 
@@ -128,11 +131,28 @@ def test_scores_without_a_measured_error_are_ranked_by_fad_and_that_is_said():
 
 
 def test_one_that_a_person_pinned_overrules(root: DataRoot):
-    pinned = scored(root, 10, 0.9)
-    lowest = scored(root, 20, 0.1)
-    found = best_checkpoint(scan_checkpoints(root), pinned=pinned.name)
-    assert found and found.found.folder == pinned and found.why == "10: pinned by a person"
+    pinned, lowest = scored(root, 10, 0.9), scored(root, 20, 0.1)
+    pin(root, make_record(10), "warmest bass")
+    found = best_checkpoint(scan_checkpoints(root))
+    assert found and found.found.folder == pinned
+    assert found.why == "10: pinned by a person: warmest bass"
     # One that was pruned, or is gone, cannot be
     write_json_atomic(pinned / CHECKPOINT_RECORD, make_record(10, pruned=True))
-    found = best_checkpoint(scan_checkpoints(root), pinned=pinned.name)
-    assert found and found.found.folder == lowest
+    assert best(root) == lowest
+
+
+def test_a_lineage_has_one_pin_which_can_be_taken_back(root: DataRoot):
+    scored(root, 10, 0.9)
+    other, lowest = scored(root, 20, 0.8), scored(root, 30, 0.1)
+    pin(root, make_record(10), "the drums")
+    pin(root, make_record(20), "the bass")
+    assert best(root) == other and len(read_pins(root)) == 1
+    unpin(root, make_record(20))
+    assert best(root) == lowest
+
+
+def test_damaged_pins_are_named(root: DataRoot):
+    scored(root, 10, 0.9)
+    (root.metadata / "pins.json").write_text('{"pins": [{"checkpoint": "x"}]}')
+    with pytest.raises(RecordError, match=r"metadata/pins\.json"):
+        scan_checkpoints(root)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lofi_pipeline.checkpoints.manifest import read_record, scan_checkpoints
+from lofi_pipeline.checkpoints.pins import pin
 from lofi_pipeline.checkpoints.retention import plan_retention, prune
 from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import CheckpointRecord, Scores
@@ -95,6 +96,14 @@ def test_pruning_removes_weights_and_keeps_records_scores_and_samples(data: Data
         70,
     ]
     assert prune(data, RetentionSettings(keep_best=3)).prune == ()
+
+
+def test_a_pinned_checkpoint_keeps_its_weights(data: DataRoot):
+    pin(data, make_record(10), "warmest bass")
+    plan = prune(data, RetentionSettings(keep_best=3))
+    key = make_record(10).partition_key
+    assert key not in plan.prune and plan.keep[key] == "pinned by a person"
+    assert weights(data.checkpoint("epoch=0-step=10_lora"))
 
 
 def test_a_checkpoint_evaluated_later_is_judged_then(data: DataRoot):

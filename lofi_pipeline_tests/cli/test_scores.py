@@ -12,11 +12,21 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lofi_pipeline.checkpoints.kept import kept_of
+from lofi_pipeline.checkpoints.manifest import read_record, write_record
 from lofi_pipeline.cli.app import app
-from lofi_pipeline.entities import SCORES_RECORD, Precision, Scores
+from lofi_pipeline.entities import (
+    CHECKPOINT_RECORD,
+    SCORES_RECORD,
+    Precision,
+    Scores,
+    StyleClips,
+    StyleOutcome,
+    StyleRanks,
+)
 from lofi_pipeline.evaluation.records import write_base_scores
-from lofi_pipeline.storage import DataRoot, write_json_atomic
-from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage, make_scores
+from lofi_pipeline.storage import DataRoot, file_sha256, write_json_atomic
+from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage, make_record, make_scores
 
 PRECISION = Precision(
     clips=24,
@@ -177,3 +187,75 @@ def test_an_archived_lineage_is_shown_by_its_first_digits(scored: DataRoot) -> N
     assert "step=320_lora" in scores(scored, "--lineage", lineage[:8])
     done = CliRunner().invoke(app, ["scores", "--data", str(scored.path), "--lineage", "ffff"])
     assert done.exit_code == 2 and lineage[:12] in done.output.replace("\n", "")
+
+
+def refused(root: DataRoot, *arguments: str) -> str:
+    done = CliRunner().invoke(app, ["scores", "--data", str(root.path), *arguments])
+    assert done.exit_code == 2
+    return " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_pin_overrules_the_scores_until_it_is_taken_back(scored: DataRoot):
+    assert said(scored)["best"]["checkpoint_id"] == "epoch=0-step=240_lora"
+    shown = scores(scored, "--pin", "320", "--why", "warmest bass")
+    assert "320: pinned by a person: warmest bass" in shown
+    found = said(scored)
+    assert found["best"]["checkpoint_id"] == "epoch=0-step=320_lora"
+    assert [line.get("pinned") for line in found["checkpoints"]] == [None, None, None, "warmest bass"]
+    scores(scored, "--unpin", "epoch=0-step=320_lora")
+    assert said(scored)["best"]["checkpoint_id"] == "epoch=0-step=240_lora"
+
+
+def test_a_pin_wants_a_checkpoint_that_can_be_the_best_and_a_reason(scored: DataRoot):
+    assert "give the reason with --why" in refused(scored, "--pin", "320")
+    assert "no checkpoint '77'; there are the steps 80, 160, 240, 320" in refused(
+        scored, "--pin", "77", "--why", "it is"
+    )
+    assert "give --pin as well" in refused(scored, "--why", "it is")
+    make_folder(scored, 400)
+    assert "step 400 has no scores yet" in refused(scored, "--pin", "400", "--why", "it is")
+    write_json_atomic(
+        scored.checkpoint("epoch=0-step=320_lora") / CHECKPOINT_RECORD, make_record(320, pruned=True)
+    )
+    assert "step 320 has no weights any more" in refused(scored, "--pin", "320", "--why", "it is")
+    assert not (scored.metadata / "pins.json").exists()
+
+
+def test_styles_are_told_of_those_that_were_asked_for_them(scored: DataRoot, tmp_path: Path):
+    picture = tmp_path / "styles.png"
+    assert "no checkpoint was asked for styles" in refused(scored, "--styles", str(picture))
+    item = make_scores(320, 0.9, error=0.083, clap=LOW)
+    ranks = {
+        "CORE-01": StyleRanks(ranks=[1, 2, 9], nearest=["CORE-01", "CORE-02", "CORE-02"], p_value=0.05),
+        "CORE-02": StyleRanks(ranks=[1, 1, 1], nearest=["CORE-02"] * 3, p_value=0.002),
+    }
+    styles = StyleClips(
+        prompts_sha256="0" * 64, nearest=5, level=0.05, by_chance=1.8, styles=ranks, samples=[]
+    )
+    coverage = {style: StyleOutcome(generated=True, recognizable=style == "CORE-02") for style in ranks}
+    item = item.model_copy(
+        update={"styles": styles, "metrics": item.metrics.model_copy(update={"style_coverage": coverage})}
+    )
+    write_json_atomic(scored.checkpoint("epoch=0-step=320_lora") / SCORES_RECORD, item)
+    shown = scores(scored, "--styles", str(picture))
+    assert "Styles of 320: 1 recognisable, 1.8 by chance" in shown
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    lines = said(scored)["checkpoints"]
+    assert (lines[-1]["styles_recognizable"], lines[-1]["styles_by_chance"]) == (1, 1.8)
+    assert lines[0]["styles_recognizable"] is None
+
+
+def test_scores_that_were_edited_by_hand_are_named(scored: DataRoot):
+    folder = scored.checkpoint("epoch=0-step=80_lora")
+    record = read_record(folder)
+    samples = folder / "samples" / "00.wav"
+    scores_file = folder / SCORES_RECORD
+    kept = {path.relative_to(folder).as_posix(): file_sha256(path) for path in (samples, scores_file)}
+    write_record(folder, record.model_copy(update={"kept_files": kept_of(folder, kept)}))
+    assert not [line for line in said(scored)["warnings"] if "changed or missing" in line]
+    scores_file.write_text(scores_file.read_text().replace("0.237", "0.001"))
+    (sentence,) = [line for line in said(scored)["warnings"] if "changed or missing" in line]
+    assert sentence.startswith("epoch=0-step=80_lora: scores.json changed or missing")
+    assert "lofi run scores it again" in sentence
+    scores_file.write_text("{half")
+    assert any(line.startswith("epoch=0-step=80_lora: scores.json") for line in said(scored)["warnings"])

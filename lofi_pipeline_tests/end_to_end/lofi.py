@@ -57,6 +57,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "inference_steps": 2,
         "validation_prompts": 2,
         "guidance_scale": 1.0,
+        "style_seeds": 2,
     },
     "retention": {"keep_best": 3, "keep_most": 3},
 }

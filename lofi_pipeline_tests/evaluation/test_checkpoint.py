@@ -10,9 +10,15 @@ import soundfile
 
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record, write_record
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import CheckpointRecord, DatasetVersion
+from lofi_pipeline.entities import (
+    CheckpointRecord,
+    CopiedPassage,
+    DatasetVersion,
+    MemorisedSample,
+    SamplesHeard,
+)
 from lofi_pipeline.evaluation import EvaluationError, read_scores
-from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
+from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.damage.damages import DAMAGES, Damage
 from lofi_pipeline_tests.training.conftest import job_for, run_job
@@ -218,3 +224,75 @@ def test_former_scores_go_when_their_samples_are_replaced_and_not_before(
             with pytest.raises(OSError, match="the disk is gone"):
                 _evaluate(trained, others)
         assert read_scores(folder) == left
+
+
+STYLED = SETTINGS.model_copy(update={"style_prompts": True, "style_seeds": 2})
+
+
+def _cover(trained: Trained, settings: EvaluationSettings = STYLED):
+    root, version, base, folder = trained
+    return cover_styles(root, folder, version, str(base), settings)
+
+
+def test_coverage_of_styles_stands_beside_scores_that_stay_as_they_are(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, _, _, folder = trained
+    plain = _evaluate(trained).scores
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    # Killed before all is written, it leaves the scores that there were
+    with monkeypatch.context() as patch:
+        patch.setattr("lofi_pipeline.evaluation.score.write_sample", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            _cover(trained)
+    assert read_scores(folder) == plain
+    covered = _cover(trained)
+    assert read_scores(folder) == covered and covered.metrics.style_coverage is not None
+    assert len(covered.metrics.style_coverage) == 38
+    assert covered.styles and len(covered.styles.samples) == 2 * 38
+    for sample in covered.styles.samples:
+        assert soundfile.info(str(root.inside(str(sample.path)))).duration == 1.0
+    assert covered.samples == plain.samples and covered.precision == plain.precision
+    record = read_record(folder)
+    assert {f"samples/{Path(str(sample.path)).name}" for sample in covered.all_samples} <= set(
+        record.kept_files
+    )
+    # And once is enough
+    monkeypatch.setattr("lofi_pipeline.evaluation.generate.generate", None)
+    assert _cover(trained) == covered
+    assert _evaluate(trained).scores == covered
+
+
+def test_another_embedder_hears_the_clips_of_styles_that_are_there(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _evaluate(trained)
+    first = _cover(trained)
+    monkeypatch.setattr("lofi_pipeline.evaluation.generate.generate", None)
+    other = _evaluate(trained, STYLED.model_copy(update={"embedder": "musicnn"})).scores
+    assert other.key.embedder == "musicnn" and other.styles and first.styles
+    assert [sample.path for sample in other.styles.samples] == [
+        sample.path for sample in first.styles.samples
+    ]
+    assert other.memorised == first.memorised
+    assert (
+        other.metrics.style_coverage == first.metrics.style_coverage
+    )  # prompts are judged by nano both times
+
+
+def test_a_copy_in_a_clip_of_a_style_counts(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    _evaluate(trained)
+    passage = CopiedPassage(
+        sample="CORE-01-1.flac", track="track_001", start=0.0, end=0.5, track_start=3.0, correlation=0.99
+    )
+
+    def copying(*_: object, **__: object) -> SamplesHeard:
+        return SamplesHeard(tracks_searched=1, passages=[passage])
+
+    monkeypatch.setattr("lofi_pipeline.evaluation.style_clips.hear", copying)
+    covered = _cover(trained)
+    assert covered.memorised == [MemorisedSample("CORE-01-1.flac", "track_001", 0.5)]
+    assert covered.heard and covered.heard.passages == [passage]

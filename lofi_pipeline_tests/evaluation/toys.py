@@ -39,7 +39,6 @@ from lofi_pipeline_tests.tokenizer import toy_tokenizer
 SETTINGS = EvaluationSettings(
     clip_seconds=1.0,
     validation_prompts=3,
-    style_prompts=True,
     inference_steps=2,
     guidance_scale=3.0,
     batch_size=8,

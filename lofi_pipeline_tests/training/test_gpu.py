@@ -20,10 +20,10 @@ from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
 from lofi_pipeline.checkpoints.manifest import scan_checkpoints
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, Lineage
+from lofi_pipeline.evaluation import evaluation_prompts
 from lofi_pipeline.evaluation.checkpoint import evaluate_checkpoint
 from lofi_pipeline.evaluation.embedders import open_embedder
 from lofi_pipeline.evaluation.generate import generate
-from lofi_pipeline.evaluation.key import fixed_prompts
 from lofi_pipeline.evaluation.score import BASE_CHECKPOINT_ID, BASE_STEP, evaluate
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline.training.bases import describe_base, load_base
@@ -200,7 +200,7 @@ def _lineage(version: DatasetVersion, base: str) -> Lineage:
 
 def test_a_gpu_generates_what_the_cpu_generates(trained: Encoded):
     root, version, base = trained
-    prompts = fixed_prompts(version, SETTINGS)
+    prompts = evaluation_prompts(version, SETTINGS)
     sounds = []
     for device in ("cpu", GPU):
         pipeline = load_base(base, device=device, dtype=torch.float32)
