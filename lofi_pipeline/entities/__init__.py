@@ -55,7 +55,14 @@ from lofi_pipeline.entities.grant import (
     Use,
     Validity,
 )
-from lofi_pipeline.entities.heard import CopiedPassage, Diversity, SamplesHeard, StereoFault
+from lofi_pipeline.entities.heard import (
+    CopiedPassage,
+    Diversity,
+    NearestTrack,
+    Nearness,
+    SamplesHeard,
+    StereoFault,
+)
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import (
@@ -150,6 +157,8 @@ __all__ = [
     "Lineage",
     "LyricsTiming",
     "MemorisedSample",
+    "NearestTrack",
+    "Nearness",
     "Obligation",
     "ObligationRow",
     "Permission",

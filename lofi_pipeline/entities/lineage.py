@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
-from lofi_pipeline.entities.heard import SamplesHeard
+from lofi_pipeline.entities.heard import Nearness, SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 
@@ -265,6 +265,11 @@ class Scores(Entity):
         default=None,
         exclude_if=absent,
         description="What was heard in the samples beside the scores; None: not listened for",
+    )
+    nearness: Nearness | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="How near samples are to training tracks in the embedder's space; None: not compared, or too few tracks",
     )
 
     styles: StyleClips | None = Field(
