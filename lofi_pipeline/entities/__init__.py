@@ -82,6 +82,7 @@ from lofi_pipeline.entities.lineage import (
     Scores,
     StyleClips,
     StyleRanks,
+    memorises,
 )
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
@@ -216,6 +217,7 @@ __all__ = [
     "checkpoint_id_of",
     "describe_errors",
     "few",
+    "memorises",
     "now",
     "recording_order",
     "track_number",

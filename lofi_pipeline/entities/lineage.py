@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
@@ -128,16 +129,6 @@ class ScoreKey(Entity):
     versions: dict[str, str] = Field(description="Packages the number depends on")
 
 
-class Sample(Entity):
-    """One generated clip."""
-
-    prompt: str
-    style_id: str | None = None
-    seed: int
-    path: RelativePath | None = Field(default=None, description="Relative to the data root")
-    clap: float
-
-
 def absent(value: object) -> bool:
     """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
     return value is None
@@ -167,6 +158,19 @@ class StyleClips(Entity):
     )
     styles: dict[StyleId, StyleRanks]
     samples: list[Sample]
+
+
+class Sample(Entity):
+    """One generated clip."""
+
+    prompt: str
+    style_id: str | None = None
+    seed: int
+    path: RelativePath | None = Field(default=None, description="Relative to the data root")
+    clap: float
+    sha256: Sha256 | None = Field(
+        default=None, exclude_if=absent, description="Of the file; None: an earlier version wrote it"
+    )
 
 
 class Precision(Entity):
@@ -233,6 +237,11 @@ class MemorisedSample(NamedTuple):
     sample: str
     track: str
     share: float
+
+
+def memorises(repeating: Iterable[MemorisedSample], samples: int) -> bool:
+    """Whether more of a checkpoint's samples repeat training tracks than are taken for copies by mistake."""
+    return len({row.sample for row in repeating}) > MISTAKEN_SHARE * samples
 
 
 class Scores(Entity):

@@ -39,7 +39,7 @@ from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
 from lofi_pipeline.evaluation.threads import scoring_threads
 from lofi_pipeline.evaluation.windows import window_seconds
-from lofi_pipeline.storage import DataRoot, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, write_bytes_atomic
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -178,6 +178,7 @@ def write_samples(root: DataRoot, folder: Path, clips: list[Clip], claps: Sequen
             seed=clip.spec.seed,
             path=root.relative(path),
             clap=clap,
+            sha256=file_sha256(path),
         )
         for clip, path, clap in zip(clips, paths, claps, strict=True)
     ]

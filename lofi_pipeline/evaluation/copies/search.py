@@ -58,6 +58,7 @@ _SOUNDING_SHARE = 0.25
 _RANGES = (slice(None), slice(0, BANDS // 3))
 """All bands, and those below 1 kHz. Rain, crackle and drums fill most bands, and pieces that share them may share no note."""
 _LIKELY_SPEEDS = 2
+_TRIMMED_BY = FRAMES_PER_SECOND // 3
 _QUERIES_AT_ONCE = 1024
 _PEAK_HALF = FRAMES_PER_SECOND // SKETCH_HOP // 5
 
@@ -419,8 +420,19 @@ class _Diagonal:
         )
         if not len(edges):
             return None
-        start, end = (int(edge) for edge in edges[int((edges[:, 1] - edges[:, 0]).argmax())])
+        start, end = self._trimmed(*edges[int((edges[:, 1] - edges[:, 0]).argmax())], lost)
         return start + self._first, end + self._first, float(highest[start:end].max())
+
+    def _trimmed(self, start: int, end: int, lost: Likeness) -> tuple[int, int]:
+        """Without the ends that windows hold beside what is copied: where clip and track are far apart for a third of a second."""
+        heard, here, there = self._summed[:3, start + 1 : end + 1] - self._summed[:3, start:end]
+        usual = (here - there).sum(axis=0) / np.maximum(heard.sum(axis=0), 1)
+        squares = np.square((here - there) / STEPS_PER_DB - heard * usual / STEPS_PER_DB)
+        by_frame = np.stack((squares.sum(axis=1), np.maximum(heard.sum(axis=1), 1)))
+        near = np.stack([np.convolve(part, np.ones(_TRIMMED_BY), "same") for part in by_frame])
+        least = 2 * lost.allows(*COPIES[0][1:]).apart
+        kept = np.flatnonzero(near[0] <= least**2 * near[1])
+        return (int(start + kept[0]), int(start + kept[-1] + 1)) if len(kept) else (int(start), int(end))
 
     def best(self, size: int) -> Likeness:
         """Of the window of `size` frames that correlates most."""
