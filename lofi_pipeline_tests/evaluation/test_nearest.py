@@ -19,9 +19,9 @@ EMBEDDER = BandEmbedder()
 RNG = np.random.default_rng(5)
 TRAINING = {
     f"track_{number:03d}": centre + RNG.normal(size=(20, EMBEDDER.dimension)).astype(np.float32) * 0.01
-    for number, centre in enumerate(RNG.normal(size=(12, EMBEDDER.dimension)).astype(np.float32))
+    for number, centre in enumerate(RNG.normal(size=(60, EMBEDDER.dimension)).astype(np.float32))
 }
-"""Twelve tracks whose windows are much alike within a track, and not between tracks."""
+"""Sixty tracks whose windows are much alike within a track, and not between tracks."""
 OTHERS = RNG.normal(size=(30, 1, EMBEDDER.dimension)).astype(np.float32)
 
 
@@ -32,7 +32,7 @@ def _near(samples: list[np.ndarray], training: Mapping[str, np.ndarray] = TRAINI
 def test_a_sample_beside_a_training_track_is_told_and_others_are_not(rooted, pipeline) -> None:
     beside = TRAINING["track_007"][:1] + np.float32(0.005)
     found = _near([*OTHERS[:4], beside])
-    assert found is not None and found.tracks == 12
+    assert found is not None and found.tracks == 60
     assert [(row.sample, row.track) for row in found.beyond] == [("4.flac", "track_007")]
     assert len(found.nearest) == 5
 
