@@ -420,7 +420,8 @@ class _Diagonal:
         )
         if not len(edges):
             return None
-        start, end = self._trimmed(*edges[int((edges[:, 1] - edges[:, 0]).argmax())], lost)
+        begin, stop = (int(edge) for edge in edges[int((edges[:, 1] - edges[:, 0]).argmax())])
+        start, end = self._trimmed(begin, stop, lost)
         return start + self._first, end + self._first, float(highest[start:end].max())
 
     def _trimmed(self, start: int, end: int, lost: Likeness) -> tuple[int, int]:
@@ -432,7 +433,7 @@ class _Diagonal:
         near = np.stack([np.convolve(part, np.ones(_TRIMMED_BY), "same") for part in by_frame])
         least = 2 * lost.allows(*COPIES[0][1:]).apart
         kept = np.flatnonzero(near[0] <= least**2 * near[1])
-        return (int(start + kept[0]), int(start + kept[-1] + 1)) if len(kept) else (int(start), int(end))
+        return (start + int(kept[0]), start + int(kept[-1]) + 1) if len(kept) else (start, end)
 
     def best(self, size: int) -> Likeness:
         """Of the window of `size` frames that correlates most."""
