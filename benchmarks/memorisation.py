@@ -1,19 +1,21 @@
-"""Copies of training tracks in generated clips: how many planted ones are found, by length and by what was done to them, how many
-honest clips raise a false alarm, and what the search costs.
+"""Copies of training tracks in generated clips: how many planted ones are found, by what was done to them, how many honest clips
+raise a false alarm, and what the search costs.
 
-    python -m benchmarks.memorisation [--planted 100] [--honest 1000] [--seconds 5] [--samples FOLDER ...]
+    python -m benchmarks.memorisation [--planted 25] [--honest 500] [--seconds 30] [--copied 3] [--samples FOLDER ...] [--music FOLDER]
 
 Training tracks are the demo's, rendered and coded as the product does. Honest clips are pieces of the same renderer with other seeds:
 in the 38 styles, at random, and twins: tempo, instruments, textures and all tags of a training track, in another key. `--samples` adds
-the samples of real checkpoints. `--seed` below 100 is what thresholds were chosen on; measure with another.
+the samples of checkpoints of the nano base, `--music` recordings: every second one is a training track more, and the others are cut
+into honest clips. `--seed` below 100 is what thresholds were chosen on; measure with another.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,15 +27,16 @@ from lofi_pipeline import audio
 from lofi_pipeline.demo.distributions import draw
 from lofi_pipeline.demo.drop import STYLES, spec_of
 from lofi_pipeline.demo.synth import KEYS, SongSpec, render
-from lofi_pipeline.evaluation.copies.search import Copied, find_copies
+from lofi_pipeline.evaluation.copies.search import EXACT, Likeness, find_copies
 from lofi_pipeline.evaluation.copies.sound import Sound
 from lofi_pipeline.styles import load_presets
 
 RATE = 24_000
 TRACKS = 72
-LENGTHS = {5.0: (1.0, 1.5, 2.0, 3.0, 5.0), 30.0: (1.5, 3.0, 6.0)}
-NANO_FIDELITY = 0.94
+NANO_LOST = Likeness(0.911, 3.38)
 """What the nano base's codec leaves of the demo's tracks, as it is measured in each evaluation."""
+NANO_SECONDS = 5.0
+HOSTS, AT_ONCE, MOST_CUTS = 40, 25, 8
 Music = np.ndarray
 """float32 [2, n] at RATE."""
 
@@ -58,12 +61,17 @@ def coded(music: Music, vbr_quality: int) -> Music:
 
 
 def _low_passed_noisy(music: Music) -> Music:
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(music.shape) * np.sqrt(np.mean(music**2)) * 10 ** (-30 / 20)
+    return np.asarray(_passed(11_500, "low")(music) + noise, dtype=np.float32)
+
+
+def _passed(hertz: float, side: str) -> Callable[[Music], Music]:
+    """Through a filter of 24 dB by octave."""
     from scipy.signal import butter, sosfilt
 
-    rng = np.random.default_rng(1)
-    low = sosfilt(butter(6, 11_500, fs=RATE, output="sos"), music, axis=1)
-    noise = rng.standard_normal(music.shape) * np.sqrt(np.mean(music**2)) * 10 ** (-30 / 20)
-    return np.asarray(low + noise, dtype=np.float32)
+    filters = butter(4, hertz, side, fs=RATE, output="sos")
+    return lambda music: np.asarray(sosfilt(filters, music, axis=1), dtype=np.float32)
 
 
 def nano_codec(music: Music) -> Music:
@@ -84,12 +92,17 @@ def _faster(speed: float) -> Callable[[Music], Music]:
 CHANGES: dict[str, Callable[[Music], Music]] = {
     "none": lambda music: music,
     "8 dB softer": lambda music: music * np.float32(0.4),
+    "mono": lambda music: music.mean(axis=0, keepdims=True),
     "mp3, 128k": lambda music: coded(music, 5),
-    "low-pass, noise at -30 dB": _low_passed_noisy,
+    "low-pass 4 kHz": _passed(4000, "low"),
+    "high-pass 200 Hz": _passed(200, "high"),
+    "low-pass 11.5 kHz, noise at -30 dB": _low_passed_noisy,
     "1 % faster": _faster(1.01),
     "1 % slower": _faster(0.99),
+    "2 % faster": _faster(1.02),
     "2 % slower": _faster(0.98),
-    "nano's codec": nano_codec,
+    "under other music at 0 dB": lambda music: music,
+    "nano's codec, in 5 s": nano_codec,
 }
 
 
@@ -113,8 +126,8 @@ def rendered(spec: SongSpec) -> Music:
     return render(spec, RATE).samples
 
 
-def planted(rng: np.random.Generator, music: Music, host: Music, seconds: float) -> Music:
-    """The host with a stretch of the music in the place of its own, as loud as the host."""
+def planted(rng: np.random.Generator, music: Music, host: Music, seconds: float, *, over: bool) -> Music:
+    """The host with a stretch of the music in the place of its own, or over it: as loud as the host."""
     count = min(round(seconds * RATE), host.shape[1], music.shape[1])
     level = float(np.sqrt(np.mean(music**2)))
     while True:
@@ -124,8 +137,30 @@ def planted(rng: np.random.Generator, music: Music, host: Music, seconds: float)
             break
     at = int(rng.integers(host.shape[1] - count + 1))
     found = host.copy()
-    found[:, at : at + count] = stretch * (np.sqrt(np.mean(host**2)) / level)
+    below = found[:, at : at + count] if over else 0
+    found[:, at : at + count] = below + stretch * (np.sqrt(np.mean(host**2)) / level)
     return found
+
+
+@dataclass
+class Count:
+    """How many of how many, and what it cost."""
+
+    of: int = 0
+    found: int = 0
+    seconds: float = 0.0
+
+    def add(self, clips: list[Music], rate: int, sounds: dict[str, Sound], lost: Likeness = EXACT) -> None:
+        """Search for copies in honest clips."""
+        before = time.process_time()
+        copies = find_copies(clips, rate, sounds, lost=lost)
+        self.seconds += time.process_time() - before
+        self.of += len(clips)
+        self.found += sum(map(bool, copies))
+
+    def __str__(self) -> str:
+        """With the cost of one."""
+        return f"{self.found} of {self.of}, {1000 * self.seconds / max(1, self.of):.0f} CPU ms a clip"
 
 
 def main() -> None:
@@ -133,84 +168,88 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--planted", type=int, default=100, help="copies of each length and change")
-    parser.add_argument("--honest", type=int, default=1000, help="clips that copy nothing")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of a clip")
+    parser.add_argument("--planted", type=int, default=25, help="copies of each change")
+    parser.add_argument("--honest", type=int, default=500, help="rendered clips that copy nothing")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of a clip")
+    parser.add_argument("--copied", type=float, default=3.0, help="length of a planted copy")
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--samples", type=Path, nargs="*", default=[], help="folders of checkpoints' samples")
+    parser.add_argument("--music", type=Path, help="a folder of recordings")
     given = parser.parse_args()
-    tracks = [_track(spec) for spec in training_specs()]
-    specs = list(honest_specs(given.honest, given.seed, given.seconds))
-    clips = [rendered(spec) for _, spec in specs]
-    before = time.process_time()
-    sounds = {f"track_{number:03d}": Sound.of(track, RATE) for number, track in enumerate(tracks)}
-    length = sum(track.shape[1] for track in tracks) / RATE
-    print(
-        f"{len(tracks)} tracks of {length:.0f} s together, listened to in {time.process_time() - before:.2f} CPU s"
-    )
-    _false_alarms([kind for kind, _ in specs], clips, sounds)
+    tracks = {f"track_{number:03d}": coded(rendered(spec), 2) for number, spec in enumerate(training_specs())}
+    sounds = {name: Sound.of(track, RATE) for name, track in tracks.items()}
+    hosts = _found_in_honest(given.honest, given.seed, given.seconds, sounds)
     for folder in given.samples:
-        _alarms_in_samples(folder, sounds)
+        _found_in_samples(folder, sounds)
+    if given.music:
+        _found_in_music(given.music, sounds, given.seconds)
+    print(f"\nfound, of {given.planted} copies of {given.copied:.1f} s in clips of {given.seconds:.0f} s")
     rng = np.random.default_rng(given.seed)
-    lengths = LENGTHS.get(given.seconds, (0.1 * given.seconds,))
-    print("\nfound, of planted copies" + "".join(f"{seconds:>8.1f} s" for seconds in lengths))
-    for name, change in CHANGES.items():
-        allowance = NANO_FIDELITY if change is nano_codec else 1.0
-        row = [
-            _found(rng, tracks, clips, sounds, seconds, given.planted, change, allowance)
-            for seconds in lengths
-        ]
-        print(f"{name:24}" + "".join(f"{found / given.planted:>10.0%}" for found in row), flush=True)
+    for name in CHANGES if given.planted else ():
+        print(f"{name:36}{_found(rng, tracks, hosts, sounds, name, given)}", flush=True)
 
 
-def _track(spec: SongSpec) -> Music:
-    return coded(rendered(spec), 2)
+def _found_in_honest(count: int, seed: int, seconds: float, sounds: dict[str, Sound]) -> list[Music]:
+    """Prints the false alarms by kind; the first clips."""
+    counts: dict[str, Count] = defaultdict(Count)
+    hosts: list[Music] = []
+    specs = list(honest_specs(count, seed, seconds))
+    for kind in ("twins", "random", "styles"):
+        of_kind = [spec for other, spec in specs if other == kind]
+        for at in range(0, len(of_kind), AT_ONCE):
+            clips = [rendered(spec) for spec in of_kind[at : at + AT_ONCE]]
+            counts[kind].add(clips, RATE, sounds)
+            hosts += clips if at == 0 else []
+        print(f"false alarms, {kind} of {seconds:.0f} s: {counts[kind]}", flush=True)
+    return hosts[:: max(1, len(hosts) // HOSTS)]
 
 
-def _false_alarms(kinds: list[str], clips: list[Music], sounds: dict[str, Sound]) -> None:
-    before = time.process_time()
-    found = find_copies(clips, RATE, sounds)
-    cost = (time.process_time() - before) / max(1, len(clips))
-    for kind in sorted(set(kinds)):
-        of_kind = [copies for copies, other in zip(found, kinds, strict=True) if other == kind]
-        print(f"false alarms, {kind}: {sum(map(bool, of_kind))} of {len(of_kind)}")
-    print(f"{1000 * cost:.0f} CPU ms a clip")
-    through = [nano_codec(clip) for clip in clips[::4]]
-    lenient = find_copies(through, RATE, sounds, fidelity=NANO_FIDELITY)
-    print(
-        f"false alarms among those that passed through nano's codec: {sum(map(bool, lenient))} of {len(through)}",
-        flush=True,
-    )
+def _found_in_samples(folder: Path, sounds: dict[str, Sound]) -> None:
+    read = [soundfile.read(path, dtype="float32") for path in sorted(folder.glob("*.flac"))]
+    count = Count()
+    count.add([samples.T for samples, _ in read], read[0][1], sounds, NANO_LOST)
+    print(f"alarms in {folder}: {count}", flush=True)
 
 
-def _alarms_in_samples(folder: Path, sounds: dict[str, Sound]) -> None:
-    clips = [soundfile.read(path, dtype="float32")[0].T for path in sorted(folder.glob("*.flac"))]
-    before = time.process_time()
-    found: list[list[Copied]] = find_copies(clips, RATE, sounds, fidelity=NANO_FIDELITY)
-    cost = time.process_time() - before
-    print(f"{folder}: {sum(map(bool, found))} of {len(clips)} samples copy; {cost:.2f} CPU s")
+def _found_in_music(folder: Path, sounds: dict[str, Sound], seconds: float) -> None:
+    """Different recordings, and stretches of some that are training tracks as well."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in {".ogg", ".mp3", ".flac", ".wav"})
+    known = {path.name: Sound.of(_read(path), audio.SAMPLE_RATE) for path in paths[::2]}
+    honest = Count()
+    length = round(seconds * audio.SAMPLE_RATE)
+    for path in paths[1::2]:
+        music = _read(path)
+        starts = range(0, music.shape[1] - length + 1, length)
+        cuts = [music[:, start : start + length] for start in starts][:MOST_CUTS]
+        honest.add(cuts, audio.SAMPLE_RATE, {**sounds, **known})
+    print(f"false alarms, recordings beside {len(known)} others: {honest}", flush=True)
+
+
+def _read(path: Path) -> Music:
+    return audio.read(path, max_seconds=3600).samples
 
 
 def _found(
     rng: np.random.Generator,
-    tracks: list[Music],
+    tracks: dict[str, Music],
     hosts: list[Music],
     sounds: dict[str, Sound],
-    seconds: float,
-    count: int,
-    change: Callable[[Music], Music],
-    allowance: float,
-) -> int:
-    names = list(sounds)
-    chosen = [int(rng.integers(len(tracks))) for _ in range(count)]
-    clips = [
-        change(planted(rng, tracks[at], hosts[int(rng.integers(len(hosts)))], seconds)).astype(np.float32)
-        for at in chosen
-    ]
-    copies = find_copies(clips, RATE, sounds, fidelity=allowance)
-    return sum(
-        any(it.track_id == names[at] for it in found) for at, found in zip(chosen, copies, strict=True)
-    )
+    name: str,
+    given: argparse.Namespace,
+) -> Count:
+    count, names = Count(given.planted), list(tracks)
+    for _ in range(given.planted):
+        track = names[int(rng.integers(len(names)))]
+        host = hosts[int(rng.integers(len(hosts)))]
+        of_nano = CHANGES[name] is nano_codec
+        host = host[:, : round(NANO_SECONDS * RATE)] if of_nano else host
+        clip = planted(rng, tracks[track], host, given.copied, over=name.startswith("under"))
+        clip = np.asarray(CHANGES[name](clip), dtype=np.float32)
+        before = time.process_time()
+        (copies,) = find_copies([clip], RATE, sounds, lost=NANO_LOST if of_nano else EXACT)
+        count.seconds += time.process_time() - before
+        count.found += any(it.track_id == track for it in copies)
+    return count
 
 
 if __name__ == "__main__":

@@ -153,6 +153,8 @@ def _audited(root: DataRoot, subject: Subject, verified: VerifiedVersion) -> Aud
         metrics=scores.metrics if scores else None,
         score_key=scores.key if scores else None,
         precision=scores.precision if scores else None,
+        samples=len(scores.samples) if scores else None,
+        memorised=scores.memorised if scores else None,
     )
 
 

@@ -55,7 +55,14 @@ from lofi_pipeline.entities.grant import (
     Use,
     Validity,
 )
-from lofi_pipeline.entities.heard import CopiedPassage, Diversity, SamplesHeard, StereoFault
+from lofi_pipeline.entities.heard import (
+    CopiedPassage,
+    Diversity,
+    NearestTrack,
+    Nearness,
+    SamplesHeard,
+    StereoFault,
+)
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 from lofi_pipeline.entities.lineage import (
@@ -79,6 +86,7 @@ from lofi_pipeline.entities.lineage import (
     StyleRanks,
     Trigger,
     TriggerPosition,
+    memorises,
 )
 from lofi_pipeline.entities.publication import Publication
 from lofi_pipeline.entities.source import (
@@ -156,6 +164,8 @@ __all__ = [
     "Lineage",
     "LyricsTiming",
     "MemorisedSample",
+    "NearestTrack",
+    "Nearness",
     "Obligation",
     "ObligationRow",
     "Permission",
@@ -218,6 +228,7 @@ __all__ = [
     "checkpoint_id_of",
     "describe_errors",
     "few",
+    "memorises",
     "now",
     "recording_order",
     "track_number",

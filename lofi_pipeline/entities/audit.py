@@ -22,6 +22,7 @@ from lofi_pipeline.entities.lineage import (
     CheckpointRecord,
     Imported,
     Lineage,
+    MemorisedSample,
     Precision,
     ScoreKey,
     absent,
@@ -60,6 +61,14 @@ class AuditSubject(Entity):
     score_key: ScoreKey | None = Field(default=None, description="What those scores were measured with")
     precision: Precision | None = Field(
         default=None, exclude_if=absent, description="How far those scores can be trusted; None: not measured"
+    )
+    samples: int | None = Field(
+        default=None, exclude_if=absent, description="Clips that those scores were measured on"
+    )
+    memorised: list[MemorisedSample] | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="Samples that repeat a training track; None: not looked for",
     )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -61,3 +62,29 @@ class SamplesHeard(Entity):
     silent_reference: list[TrackId] = Field(
         default_factory=list, description="Validation tracks that are silent for most of their length"
     )
+
+
+class NearestTrack(NamedTuple):
+    """A sample, the training track that is nearest to it in an embedder's space, and the cosine of the nearest windows."""
+
+    sample: str
+    track: str
+    similarity: float
+
+
+class Nearness(Entity):
+    """How near samples are to training tracks in an embedder's space, beside how near these are to each other."""
+
+    embedder: str
+    tracks: int = Field(ge=1, description="Training tracks that the samples were compared with")
+    limit: float = Field(
+        ge=-1.001,
+        le=1.001,
+        description="Of a thousand windows of training tracks, 999 are less like the nearest window of another track",
+    )
+    nearest: list[NearestTrack] = Field(description="A row for each sample")
+
+    @property
+    def beyond(self) -> list[NearestTrack]:
+        """The samples that are nearer to a training track than training tracks are to each other."""
+        return [row for row in self.nearest if row.similarity > self.limit]

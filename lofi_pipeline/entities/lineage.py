@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
 
 from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
-from lofi_pipeline.entities.heard import SamplesHeard
+from lofi_pipeline.entities.heard import Nearness, SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.ledger_head import LedgerHead
 
@@ -206,16 +207,6 @@ class ScoreKey(Entity):
     versions: dict[str, str] = Field(description="Packages the number depends on")
 
 
-class Sample(Entity):
-    """One generated clip."""
-
-    prompt: str
-    style_id: str | None = None
-    seed: int
-    path: RelativePath | None = Field(default=None, description="Relative to the data root")
-    clap: float
-
-
 class StyleRanks(Entity):
     """How the clips of one style were recognised among all style presets."""
 
@@ -240,6 +231,19 @@ class StyleClips(Entity):
     )
     styles: dict[StyleId, StyleRanks]
     samples: list[Sample]
+
+
+class Sample(Entity):
+    """One generated clip."""
+
+    prompt: str
+    style_id: str | None = None
+    seed: int
+    path: RelativePath | None = Field(default=None, description="Relative to the data root")
+    clap: float
+    sha256: Sha256 | None = Field(
+        default=None, exclude_if=absent, description="Of the file; None: an earlier version wrote it"
+    )
 
 
 class Precision(Entity):
@@ -304,8 +308,8 @@ class LeavingOut(Entity):
     )
 
 
-MISTAKEN_SHARE = 0.1
-"""Of clips that sound much alike a training track, such as over the same loud texture, up to 1 in 20 was taken for a copy."""
+MISTAKEN_SHARE = 0.02
+"""Of several hundred clips that copy nothing none was taken for a copy; in other music than that, 1 in 50 is borne with."""
 
 
 class MemorisedSample(NamedTuple):
@@ -314,6 +318,11 @@ class MemorisedSample(NamedTuple):
     sample: str
     track: str
     share: float
+
+
+def memorises(repeating: Iterable[MemorisedSample], samples: int) -> bool:
+    """Whether more of a checkpoint's samples repeat training tracks than are taken for copies by mistake."""
+    return len({row.sample for row in repeating}) > MISTAKEN_SHARE * samples
 
 
 class Scores(Entity):
@@ -346,6 +355,11 @@ class Scores(Entity):
         default=None,
         exclude_if=absent,
         description="What was heard in the samples beside the scores; None: not listened for",
+    )
+    nearness: Nearness | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="How near samples are to training tracks in the embedder's space; None: not compared, or too few tracks",
     )
 
     clip_scores: dict[str, ClipScore] | None = Field(

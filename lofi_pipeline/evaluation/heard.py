@@ -17,6 +17,7 @@ from lofi_pipeline.entities import (
     DatasetVersion,
     Diversity,
     MemorisedSample,
+    Nearness,
     SamplesHeard,
     Scores,
     Split,
@@ -24,7 +25,7 @@ from lofi_pipeline.entities import (
     few,
 )
 from lofi_pipeline.evaluation.copies.codec import Codec, listen_to_codec
-from lofi_pipeline.evaluation.copies.search import Copied, correlation_of, find_copies
+from lofi_pipeline.evaluation.copies.search import Copied, find_copies, likeness_of
 from lofi_pipeline.evaluation.copies.sound import STEPS_PER_DB, bands_of, mono_of
 from lofi_pipeline.evaluation.copies.training import KeptSound, kept_tracks
 from lofi_pipeline.evaluation.stereo import stereo_fault
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 SAME_CORRELATION = 0.97
 """Whole clips that correlate like this are one, give or take rounding and noise."""
 SILENT_SHARE = 0.5
-SAMPLE_SUFFIX = ".flac"
+_SUFFIX = ".flac"
 
 
 def hear(
@@ -56,7 +57,7 @@ def hear(
     codec = listen_to_codec(root, version, pipeline) if pipeline is not None else Codec()
     samples = [clip.samples for clip in clips]
     rate = clips[0].sample_rate if clips else 1
-    copies = find_copies(samples, rate, training.sounds, fidelity=codec.allowance)
+    copies = find_copies(samples, rate, training.sounds, lost=codec.lost)
     return SamplesHeard(
         tracks_searched=len(training.sounds),
         tracks_missing=training.missing,
@@ -71,7 +72,7 @@ def hear(
 
 def memorised(heard: SamplesHeard, clips: Sequence[Clip]) -> list[MemorisedSample]:
     """Which samples repeat which training tracks, and for what share of their length."""
-    seconds = {_name(clip): clip.samples.shape[1] / clip.sample_rate for clip in clips}
+    seconds = {sample_name(clip): clip.samples.shape[1] / clip.sample_rate for clip in clips}
     return [
         MemorisedSample(it.sample, it.track, round(min(1.0, (it.end - it.start) / seconds[it.sample]), 3))
         for it in heard.passages
@@ -86,9 +87,8 @@ def weak_in(scores: Scores) -> list[str]:
 def warnings_of(scores: Scores) -> list[str]:
     """A sentence for each thing that is wrong with a checkpoint's samples, or with what they were compared with."""
     heard = scores.heard
-    if heard is None:
-        return []
-    return [*_of_copies(heard), *_of_samples(heard), *_of_reference(heard)]
+    found = [*_of_copies(heard), *_of_samples(heard), *_of_reference(heard)] if heard else []
+    return [*found, *_of_nearness(scores.nearness)]
 
 
 def _of_copies(heard: SamplesHeard) -> list[str]:
@@ -106,6 +106,16 @@ def _of_copies(heard: SamplesHeard) -> list[str]:
             f"({few(heard.tracks_missing, most=5)}), whose audio is gone or was changed: materialize dataset_manifest again."
         )
     return found
+
+
+def _of_nearness(nearness: Nearness | None) -> list[str]:
+    if nearness is None or not (beyond := nearness.beyond):
+        return []
+    pairs = [f"{row.sample} to {row.track}" for row in sorted(beyond, key=lambda row: -row.similarity)]
+    return [
+        f"{number_of(len(beyond), 'sample')} {'is' if len(beyond) == 1 else 'are'} nearer to a training track than training tracks are "
+        f"to each other, to {nearness.embedder} ({few(pairs, most=3)}): listen to both."
+    ]
 
 
 def _of_samples(heard: SamplesHeard) -> list[str]:
@@ -135,13 +145,14 @@ def _of_reference(heard: SamplesHeard) -> list[str]:
     ]
 
 
-def _name(clip: Clip) -> str:
-    return f"{clip.spec.name}{SAMPLE_SUFFIX}"
+def sample_name(clip: Clip) -> str:
+    """Of the file that a clip is written to."""
+    return f"{clip.spec.name}{_SUFFIX}"
 
 
 def _passage(clip: Clip, copied: Copied) -> CopiedPassage:
     return CopiedPassage(
-        sample=_name(clip),
+        sample=sample_name(clip),
         track=copied.track_id,
         start=round(copied.start, 2),
         end=round(copied.end, 2),
@@ -154,7 +165,7 @@ def _stereo_faults(clips: Sequence[Clip], codec: Codec) -> dict[StereoFault, lis
     found: dict[StereoFault, list[str]] = defaultdict(list)
     for clip in clips:
         if fault := stereo_fault(clip.samples, expect_stereo=codec.keeps_stereo):
-            found[fault].append(_name(clip))
+            found[fault].append(sample_name(clip))
     return dict(sorted(found.items()))
 
 
@@ -196,4 +207,4 @@ def _described(levels: np.ndarray) -> np.ndarray:
 
 
 def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
-    return correlation_of(one, other) >= SAME_CORRELATION
+    return likeness_of(one, other).correlation >= SAME_CORRELATION

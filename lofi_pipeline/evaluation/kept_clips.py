@@ -14,7 +14,7 @@ import soundfile
 from lofi_pipeline.entities import RecordError, Sample, ScoreKey, Scores
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.records import base_scores_path
-from lofi_pipeline.storage import DataRoot, read_json
+from lofi_pipeline.storage import DataRoot, file_sha256, read_json
 
 if TYPE_CHECKING:
     from lofi_pipeline.evaluation.generate import Clip
@@ -26,7 +26,8 @@ _GENERATING = ("diffusers", "torch")
 def kept_clips(
     root: DataRoot, former: Scores | None, key: ScoreKey, prompts: list[PromptSpec]
 ) -> list[Clip] | None:
-    """The clips behind `former`, in the order of the prompts; None where scores with `key` would need others, or a file is gone."""
+    """The clips behind `former`, in the order of the prompts; None where scores with `key` would need others, or a file is gone
+    or holds other bytes than were written."""
     if former is None or not _same_clips(former.key, key):
         return None
     return _read_clips(root, former.samples, prompts)
@@ -52,8 +53,11 @@ def _read_clips(root: DataRoot, kept: Sequence[Sample], prompts: Sequence[Prompt
     for sample, spec in zip(kept, prompts, strict=True):
         if sample.path is None or (sample.prompt, sample.seed) != (spec.prompt, spec.seed):
             return None
+        path = root.inside(sample.path)
         try:
-            clips.append(FiledClip(spec, root.inside(sample.path)))
+            if sample.sha256 not in (None, file_sha256(path)):
+                return None
+            clips.append(FiledClip(spec, path))
         except (OSError, soundfile.LibsndfileError):
             return None
     return clips

@@ -79,6 +79,35 @@ def load_reference(
     )
 
 
+def track_vectors(
+    root: DataRoot,
+    track: VersionTrack,
+    embedder: Embedder,
+    seconds: float,
+    progress: Callable[[str], None] = lambda message: None,
+) -> np.ndarray | None:
+    """float32 [windows of `seconds`, D] of any track; None where its audio is gone, was changed, or cannot be read.
+
+    Raises:
+        NotFinite: the embedder gives NaN or infinity.
+    """
+    from lofi_pipeline import audio
+
+    kept_at = vectors_path(root.cache / _FOLDER, embedder, seconds, track.audio_sha256)
+    if (vectors := read_vectors(kept_at, embedder.dimension)) is not None:
+        return vectors
+    path = root.inside(track.track.audio_path)
+    if not path.is_file() or file_sha256(path) != track.audio_sha256:
+        return None
+    progress(f"embedding {track.track.track_id}")
+    try:
+        vectors = _embed_file(path, embedder, seconds)
+    except audio.AudioError:
+        return None
+    write_vectors(kept_at, vectors)
+    return vectors
+
+
 def reference_sha256(root: DataRoot, version: DatasetVersion, embedder: Embedder, seconds: float) -> str:
     """Of what is embedded, without embedding it: the audio files' contents and how they are cut.
 

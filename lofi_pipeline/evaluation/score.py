@@ -17,6 +17,7 @@ import soundfile
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import (
     DatasetVersion,
+    Nearness,
     QualityMetrics,
     Sample,
     SamplesHeard,
@@ -27,17 +28,19 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.evaluation.clip_scorers import judge_clips
 from lofi_pipeline.evaluation.clip_scores import ClipScores, require_finite, score_clips
+from lofi_pipeline.evaluation.clip_vectors import embed_clips
+from lofi_pipeline.evaluation.copies.nearest import nearness, training_vectors
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
-from lofi_pipeline.evaluation.heard import SAMPLE_SUFFIX, hear, memorised
+from lofi_pipeline.evaluation.heard import hear, memorised, sample_name
 from lofi_pipeline.evaluation.key import score_key
 from lofi_pipeline.evaluation.pace import Pace
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts
 from lofi_pipeline.evaluation.reference import Reference, floor_fad, load_reference
 from lofi_pipeline.evaluation.threads import scoring_threads
 from lofi_pipeline.evaluation.windows import window_seconds
-from lofi_pipeline.storage import DataRoot, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, write_bytes_atomic
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -95,9 +98,22 @@ def evaluate(
         f"{checkpoint_id}: FAD {found.fad:.4f}, text-audio {found.clap:.4f} (chance {found.clap_shuffled:.4f})"
     )
     scores = _scores(step, checkpoint_id, key, found, reference, samples)
-    return scores.model_copy(
-        update={"memorised": memorised(heard, clips), "heard": heard, "clip_scores": judged or None}
-    )
+    near = _nearness(root, version, embedder, clips, seconds, progress)
+    said = {"memorised": memorised(heard, clips), "heard": heard, "nearness": near}
+    return scores.model_copy(update=said | {"clip_scores": judged or None})
+
+
+def _nearness(
+    root: DataRoot,
+    version: DatasetVersion,
+    embedder: Embedder,
+    clips: Sequence[Clip],
+    seconds: float,
+    progress: Callable[[str], None],
+) -> Nearness | None:
+    names = [sample_name(clip) for clip in clips]
+    training = training_vectors(root, version, embedder, seconds, progress)
+    return nearness(names, embed_clips(clips, embedder, seconds, root), training, embedder)
 
 
 def generated(
@@ -165,6 +181,7 @@ def write_samples(root: DataRoot, folder: Path, clips: list[Clip], claps: Sequen
             seed=clip.spec.seed,
             path=root.relative(path),
             clap=clap,
+            sha256=file_sha256(path),
         )
         for clip, path, clap in zip(clips, paths, claps, strict=True)
     ]
@@ -172,7 +189,7 @@ def write_samples(root: DataRoot, folder: Path, clips: list[Clip], claps: Sequen
 
 def write_sample(folder: Path, clip: Clip) -> Path:
     """Write a clip as 16-bit FLAC named after its prompt, whole or not at all."""
-    path = folder / f"{clip.spec.name}{SAMPLE_SUFFIX}"
+    path = folder / sample_name(clip)
     music = io.BytesIO()  # written to a file, libsndfile does not say why it could not be
     soundfile.write(
         music, np.clip(clip.samples.T, -1.0, 1.0), clip.sample_rate, format="FLAC", subtype="PCM_16"

@@ -11,7 +11,7 @@ from lofi_pipeline.entities import DatasetVersion, SamplesHeard, Scores, StyleCl
 from lofi_pipeline.evaluation.clip_scores import clip_by_prompt, require_finite
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
-from lofi_pipeline.evaluation.heard import SAMPLE_SUFFIX, hear, memorised
+from lofi_pipeline.evaluation.heard import hear, memorised, sample_name
 from lofi_pipeline.evaluation.prompts import PromptSpec, prompts_sha256, style_prompts
 from lofi_pipeline.evaluation.score import generated, write_samples
 from lofi_pipeline.evaluation.styles import LEVEL, nearest_of, outcomes, rank_styles
@@ -87,7 +87,7 @@ def with_styles(
 
 def heard_in(heard: SamplesHeard | None, clips: Sequence[Clip]) -> SamplesHeard | None:
     """What was heard in these clips alone."""
-    names = {f"{clip.spec.name}{SAMPLE_SUFFIX}" for clip in clips}
+    names = {sample_name(clip) for clip in clips}
     return heard and heard.model_copy(
         update={"passages": [passage for passage in heard.passages if passage.sample in names]}
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lofi_pipeline.entities import Precision, few
+from collections.abc import Sequence
+
+from lofi_pipeline.entities import MemorisedSample, Precision, few, memorises
 
 FEWEST_TRACKS = 30
 FEWEST_STYLES = 3
@@ -35,6 +37,22 @@ def weaknesses(precision: Precision | None) -> list[str]:
             "There are too few clips or tracks to measure the error of FAD; raise evaluation.validation_prompts, or set evaluation.size."
         )
     return found
+
+
+def memorisation(repeating: Sequence[MemorisedSample] | None, samples: int) -> str:
+    """Whether samples repeat training tracks, in words."""
+    if repeating is None:
+        return "Whether samples repeat training music was not looked for."
+    count = len({row.sample for row in repeating})
+    if not count:
+        return f"None of {number_of(samples, 'sample')} was found to repeat training music."
+    rows = few([f"{row.track} for {row.share:.0%} of {row.sample}" for row in repeating], most=5)
+    verdict = (
+        " It memorises, and is not proposed as the best of its lineage."
+        if memorises(repeating, samples)
+        else ""
+    )
+    return f"{count} of {number_of(samples, 'sample')} repeat training music ({rows}).{verdict}"
 
 
 def number_of(count: int, noun: str) -> str:

@@ -21,6 +21,7 @@ from lofi_pipeline.audit import (
     write_audit,
 )
 from lofi_pipeline.audit.base_model import base_at_hand
+from lofi_pipeline.audit.export.model_card import model_card
 from lofi_pipeline.checkpoints.ledger_entries import enter_scores
 from lofi_pipeline.checkpoints.manifest import activate_lineage, read_record
 from lofi_pipeline.config import load_config
@@ -81,6 +82,8 @@ def test_samples_that_repeat_training_tracks_are_named_as_a_warning(data: DataRo
     report = audit(data)
     (found,) = [it for it in report.of_severity(Severity.WARNING) if it.code == "memorised"]
     assert "track_001 for 40% of 00" in found.sentence and "Listen to them" in found.sentence
+    of_scores = model_card(report).split("## Scores")[1].split("##")[0]
+    assert "repeat training music" in of_scores and "40%" in of_scores
     assert report.clean
 
 

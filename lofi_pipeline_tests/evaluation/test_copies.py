@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soxr
+from scipy.signal import butter, sosfilt
 
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import KEYS, SongSpec, render
-from lofi_pipeline.evaluation.copies.search import Copied, find_copies
+from lofi_pipeline.evaluation.copies.search import EXACT, Copied, Likeness, find_copies
 from lofi_pipeline.evaluation.copies.sound import Sound, bands_of, mono_of
 from lofi_pipeline.styles import load_presets
 
@@ -74,6 +75,35 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("speed", [0.98, 0.99, 1.01, 1.02])
+def test_copies_that_are_faster_or_slower_are_found_and_located(speed: float, tracks, sounds, honest) -> None:
+    names = list(tracks)
+    for number, host in enumerate(honest[1:4]):
+        planted = _planted(host, tracks[names[number]], 4.3, 1.1, 3.0)
+        clip = soxr.resample(planted.T, RATE * speed, RATE).T
+        (copied,) = find_copies([clip], RATE, sounds)[0]
+        assert copied.track_id == names[number]
+        assert copied.start == pytest.approx(1.1 / speed, abs=0.4)
+        assert copied.end == pytest.approx(4.1 / speed, abs=0.4)
+        assert copied.track_start == pytest.approx(4.3, abs=0.4)
+
+
+def test_the_same_loud_texture_over_other_music_is_no_copy(tracks, sounds, honest) -> None:
+    """Rain of the very same samples fills most bands, and a drone never changes: neither tells whose music it is."""
+    rng = np.random.default_rng(9)
+    high = butter(4, 1200, "high", fs=RATE, output="sos")
+    rain = sosfilt(high, rng.standard_normal((2, 16 * RATE)), axis=1).astype(np.float32) * np.float32(0.1)
+    drone = np.sin(2 * np.pi * 110 * np.arange(16 * RATE) / RATE).astype(np.float32) * np.float32(0.2)
+    searched = {
+        **sounds,
+        "track_900": Sound.of(tracks["track_000"] + rain, RATE),
+        "track_901": Sound.of(rain + drone, RATE),
+    }
+    clips = [other + rain[:, 2 * RATE :][:, : other.shape[1]] for other in honest[1:4]]
+    clips += [np.roll(rain, 777, axis=1)[:, : 5 * RATE] + drone[: 5 * RATE]]
+    assert find_copies(clips, RATE, searched) == [[]] * 4
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_planted_copies_are_found_and_located(change: str, tracks, sounds, honest) -> None:
     names = list(tracks)
@@ -130,7 +160,9 @@ def test_what_a_lossy_codec_leaves_of_a_copy_is_a_copy_where_all_clips_pass_thro
     noise = np.random.default_rng(3).standard_normal(music.shape).astype(np.float32)
     for loudness in np.linspace(0.02, 0.2, 10):
         clip = music + noise * np.float32(loudness * np.sqrt(np.mean(music**2)))
-        strict, lenient = (find_copies([clip], RATE, sounds, fidelity=allowed)[0] for allowed in (1.0, 0.9))
+        strict, lenient = (
+            find_copies([clip], RATE, sounds, lost=lost)[0] for lost in (EXACT, Likeness(0.9, 2.0))
+        )
         if lenient and not strict:
             return
     pytest.fail("the allowance makes no difference")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lofi_pipeline.audit.export.format import count, number
 from lofi_pipeline.entities import AuditReport, Precision, QualityMetrics
 from lofi_pipeline.evaluation.names import ScoreNames, score_names
-from lofi_pipeline.evaluation.weaknesses import weaknesses
+from lofi_pipeline.evaluation.weaknesses import memorisation, weaknesses
 
 
 class ScoreRow(NamedTuple):
@@ -40,7 +40,8 @@ def score_table(report: AuditReport) -> ScoreTable | None:
         judges = names.text_embedder.partition(" ")[0]
         text = "" if judges == key.embedder else f"; prompts are judged by {names.text_embedder}"
         sentences.append(f"Measured with {key.embedder} ({key.embedder_sha256}){text}.")
-    return ScoreTable(names, tuple(rows), (*sentences, *_sizes(precision), *weaknesses(precision)))
+    repeats = memorisation(report.subject.memorised, report.subject.samples or 0)
+    return ScoreTable(names, tuple(rows), (*sentences, *_sizes(precision), repeats, *weaknesses(precision)))
 
 
 def _row(model: str, metrics: QualityMetrics, precision: Precision | None) -> ScoreRow:

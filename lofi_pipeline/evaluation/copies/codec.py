@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from lofi_pipeline.entities import DatasetVersion, Split
-from lofi_pipeline.evaluation.copies.search import correlation_of
+from lofi_pipeline.evaluation.copies.search import EXACT, Likeness, likeness_of
 from lofi_pipeline.evaluation.copies.sound import bands_of, mono_of
 from lofi_pipeline.evaluation.stereo import is_mono
 from lofi_pipeline.storage import DataRoot
 
 STRETCHES, SECONDS = 3, 4.0
-WORST = 0.85
+WORST = 0.75
 """A codec that leaves less makes no music, such as one of random weights: no allowance is made for it."""
 
 
@@ -26,15 +26,15 @@ WORST = 0.85
 class Codec:
     """What a codec leaves of a few stretches of training music."""
 
-    fidelity: float = 1.0
-    """The correlation between what went in and what came out."""
+    left: Likeness = EXACT
+    """How far what came out changes like what went in."""
     keeps_stereo: bool = False
     """Whether stereo went in and came out."""
 
     @property
-    def allowance(self) -> float:
-        """What correlations with training tracks are multiplied by before they count as copies: see `find_copies`."""
-        return self.fidelity if self.fidelity >= WORST else 1.0
+    def lost(self) -> Likeness:
+        """What is allowed for in copies: see `find_copies`."""
+        return self.left if self.left.correlation >= WORST else EXACT
 
 
 def listen_to_codec(root: DataRoot, version: DatasetVersion, pipeline: Any) -> Codec:
@@ -43,9 +43,14 @@ def listen_to_codec(root: DataRoot, version: DatasetVersion, pipeline: Any) -> C
     left, stereo = [], []
     for music in islice(_stretches(root, version, rate), STRETCHES):
         returned = _returned(pipeline, music)
-        left.append(correlation_of(*(bands_of(mono_of(sound, rate)) for sound in (returned, music))))
+        left.append(likeness_of(*(bands_of(mono_of(sound, rate)) for sound in (returned, music))))
         stereo.append(not is_mono(*music) and not is_mono(returned[0], returned[-1]))
-    return Codec(min(1.0, float(np.median(left))), any(stereo)) if left else Codec()
+    if not left:
+        return Codec()
+    correlation, apart = (
+        float(np.median(of_all)) for of_all in zip(*((it.correlation, it.apart) for it in left), strict=True)
+    )
+    return Codec(Likeness(min(1.0, correlation), apart), any(stereo))
 
 
 def _returned(pipeline: Any, music: np.ndarray) -> np.ndarray:

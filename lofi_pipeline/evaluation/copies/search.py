@@ -1,25 +1,30 @@
-"""The search for stretches of clips that are a stretch of a training track: at any level, encoded again, in noise, and up to
-2 % faster or slower.
+"""The search for stretches of clips that are a stretch of a training track: at any level, filtered, encoded again, in noise, and
+played up to 2 % faster or slower.
 
-Two stages. Sketches of seconds are compared with those of all tracks. Where one is alike, the levels of clip and track are
-correlated along the clip at the exact offset. Music of one style shares chords, drums and loops, so a stretch counts only where
-its correlation is beyond what different tracks reach, the shorter the more, and where no other track holds it just as well.
+Two stages. Sketches of seconds are compared with those of all tracks, at each speed. Where one is alike, the levels of clip and
+track are compared along the clip at the exact offset. Only how each band changes counts: rain, crackle or a drone is the same in
+many pieces. Music of one style shares chords, drums and loops, so a stretch counts only where its changes agree beyond what
+different tracks reach, the shorter the more, and where no other track holds it just as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import soxr
 
 from lofi_pipeline.evaluation.copies.sound import (
     BANDS,
     FRAMES_PER_SECOND,
     HOP,
+    RATE,
     SKETCH_HOP,
     SKETCH_SCALE,
+    STEPS_PER_DB,
     WINDOW,
     bands_of,
     mono_of,
@@ -27,33 +32,54 @@ from lofi_pipeline.evaluation.copies.sound import (
     usual,
 )
 
-LEAST_ALIKE = 0.8
+LEAST_ALIKE = 0.75
 """Sketches of a copy score 0.9 and more."""
-CORRELATIONS = ((1.44, 0.986), (1.9, 0.983), (2.9, 0.98), (4.5, 0.974))
-"""Seconds, and the correlation from which on a stretch of this length is a copy. Chosen with benchmarks/memorisation.py: just above what
-pieces reach that share tempo, instruments, textures and all tags with a training track.
+COPIES = ((1.44, 0.965, 1.3), (1.9, 0.955, 1.4), (2.9, 0.94, 1.6), (4.5, 0.92, 1.7))
+"""Seconds, the correlation of changes from which on, and the dB between them up to which a stretch of this length is a copy. Chosen
+with benchmarks/memorisation.py: beyond what pieces reach that share tempo, instruments, textures and all tags with a training
+track. Pieces with the same loud drums correlate, and what hardly changes is near to anything, but neither is both.
 """
-NOTES_LESS = 0.03
-"""By how much less the notes alone may correlate."""
-LONG_SECONDS = 2.5
-"""From here on a lossy codec's whole loss is allowed for, and half of it below: other music loses some likeness as well."""
+LEAST_CHANGE = 1.5
+"""dB by which the bands of a stretch must change by themselves; what is steadier is a texture, and nobody's."""
 LOOP_SECONDS = 8.0
 """What several training tracks hold and is shorter than this is a loop that they share, and no copy of one of them."""
-SHARED = 0.975
-"""Of what makes a copy, how much makes another track hold the same."""
-_CANDIDATES, _VERIFIED = 48, 24
-_LEAST_NEAR, _LEAST_EXACT = 0.8, 0.9
+SPEEDS = (1.0, 0.99, 1.01, 0.98, 1.02)
+_REPEATS = 3
+"""Music repeats itself: in how many places of one track a second of a clip is looked at."""
+_CANDIDATES, _VERIFIED = 32, 12
+_LEAST_NEAR, _LEAST_EXACT = 0.75, 0.85
 """Correlations of a second, roughly and exactly aligned, below which a spot is not looked at further."""
 _LEAST_QUERY_HOP, _MOST_QUERIES = WINDOW // 4, 30
 _PHASES = (0, HOP // 4, HOP // 2, 3 * HOP // 4)
 """Samples by which a clip is shifted, to align it with a track more finely than by frames."""
 _LAGS = range(-SKETCH_HOP, SKETCH_HOP + 1)
-_SPEEDS = (1.0, 0.99, 1.01, 0.98, 1.02)
 _SOUNDING_SHARE = 0.25
-"""Share of a stretch's levels that must be above silence: two silences are alike, and no copies."""
+"""Share of a stretch's levels that must be above silence in both: two silences are alike, and no copies."""
 _RANGES = (slice(None), slice(0, BANDS // 3))
 """All bands, and those below 1 kHz. Rain, crackle and drums fill most bands, and pieces that share them may share no note."""
+_LIKELY_SPEEDS = 2
+_TRIMMED_BY = FRAMES_PER_SECOND // 3
 _QUERIES_AT_ONCE = 1024
+_PEAK_HALF = FRAMES_PER_SECOND // SKETCH_HOP // 5
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How far two recordings change alike."""
+
+    correlation: float = 1.0
+    """Pearson's, of the levels in each band, without their mean."""
+    apart: float = 0.0
+    """dB between them, without the mean of each band."""
+
+    def allows(self, correlation: float, apart: float) -> Likeness:
+        """What is asked of a copy that lost this much on its way, where an exact one must reach `correlation` and be `apart` at most."""
+        return Likeness(correlation * self.correlation, float(np.hypot(apart, self.apart)))
+
+
+EXACT = Likeness()
+SHARED = Likeness(0.97, 1.2)
+"""Another track holds the same where it differs no more than by this from what makes a copy."""
 
 
 class Kept(Protocol):
@@ -93,43 +119,70 @@ class Copied:
 
 @dataclass(frozen=True)
 class _Spot:
-    """Where a clip and a track may match: a frame of the clip, and how many frames later it is in the track."""
+    """Where a clip and a track may match: a frame of the clip at a speed, and how many frames later it is in the track."""
 
     track_id: str
+    speed: float
     frame: int
     shift: int
     alike: float
 
+    @property
+    def moment(self) -> float:
+        """Where it is in the clip at its own speed, in frames."""
+        return self.frame * self.speed
+
     def is_beside(self, other: _Spot) -> bool:
-        """Whether both are on one diagonal of one track."""
-        return self.track_id == other.track_id and abs(self.shift - other.shift) <= SKETCH_HOP
+        """Whether both are on one diagonal of one track, give or take the speed."""
+        if self.track_id != other.track_id:
+            return False
+        apart = self.moment - other.moment
+        off = self.frame + self.shift - other.frame - other.shift - apart
+        return abs(off) <= 2 * SKETCH_HOP + (max(SPEEDS) - 1) * abs(apart)
+
+
+@dataclass(frozen=True)
+class _Take:
+    """A clip as it would be if it had been played at a speed; its levels are taken in several phases."""
+
+    mono: np.ndarray
+    speed: float
+
+    @classmethod
+    def of(cls, mono: np.ndarray, speed: float) -> _Take:
+        """Of float32 [n] at RATE."""
+        return cls(mono if speed == 1 else soxr.resample(mono, RATE * speed, RATE, quality="MQ"), speed)
+
+    @cached_property
+    def bands(self) -> np.ndarray:
+        """uint8 [frames, 48]"""
+        return bands_of(self.mono)
+
+    @cached_property
+    def phases(self) -> list[np.ndarray]:
+        """The same, shifted by less than a frame."""
+        return [self.bands, *(bands_of(self.mono, first=first) for first in _PHASES[1:])]
 
 
 def find_copies(
-    clips: Sequence[np.ndarray], rate: int, tracks: Mapping[str, Kept], *, fidelity: float = 1.0
+    clips: Sequence[np.ndarray], rate: int, tracks: Mapping[str, Kept], *, lost: Likeness = EXACT
 ) -> list[list[Copied]]:
     """For each clip, float32 [channels, n] at `rate` Hz, its copied stretches, the longest first; one of a track at most.
 
     Args:
-        fidelity: the correlation that a base's codec leaves between a track and itself, where the clips passed through one.
+        lost: how far a base's codec leaves a track like itself, where the clips passed through one.
     """
     monos = [mono_of(clip, rate) for clip in clips]
-    phases = [[bands_of(mono, first=first) for first in _PHASES] for mono in monos]
-    spots = _spots([of_clip[0] for of_clip in phases], tracks)
-    return [
-        _copies_at(of_clip, found, tracks, fidelity) for of_clip, found in zip(phases, spots, strict=True)
-    ]
+    takes = [{speed: _Take.of(mono, speed) for speed in SPEEDS} for mono in monos]
+    spots = _spots(takes, tracks)
+    return [_copies_at(of_clip, found, tracks, lost) for of_clip, found in zip(takes, spots, strict=True)]
 
 
-def _spots(clips: Sequence[np.ndarray], tracks: Mapping[str, Kept]) -> list[list[_Spot]]:
+def _spots(clips: Sequence[Mapping[float, _Take]], tracks: Mapping[str, Kept]) -> list[list[_Spot]]:
     """For each clip, where its sketches are most like some of a track, each on another diagonal."""
-    sketches = [sketches_of(bands) for bands in clips]
-    frames = [_query_frames(len(found)) for found in sketches]
-    owner = np.repeat(np.arange(len(clips)), [len(at) for at in frames])
-    frame = np.concatenate(frames) if frames else np.zeros(0, np.int64)
-    queries = np.concatenate(
-        [found[at] for found, at in zip(sketches, frames, strict=True)] or [np.zeros((0, 1))]
-    )
+    asked = [(owner, take.speed, *_queries(take)) for owner, of in enumerate(clips) for take in of.values()]
+    origin = [(owner, speed, int(at)) for owner, speed, frames, _ in asked for at in frames]
+    queries = np.concatenate([sketches for *_, sketches in asked] or [np.zeros((0, 1))])
     scaled = queries.astype(np.float32) * np.float32(SKETCH_SCALE**2)
     found: list[list[_Spot]] = [[] for _ in clips]
     for track_id, track in tracks.items():
@@ -137,16 +190,30 @@ def _spots(clips: Sequence[np.ndarray], tracks: Mapping[str, Kept]) -> list[list
         for start in range(0, len(scaled), _QUERIES_AT_ONCE) if there.size else ():
             alike = scaled[start : start + _QUERIES_AT_ONCE] @ there
             for query in np.flatnonzero(alike.max(axis=1) >= LEAST_ALIKE):
-                window, at = int(alike[query].argmax()), int(frame[start + query])
-                spot = _Spot(track_id, at, window * SKETCH_HOP - at, float(alike[query, window]))
-                found[owner[start + query]].append(spot)
+                owner, speed, at = origin[start + query]
+                found[owner].extend(
+                    _Spot(track_id, speed, at, window * SKETCH_HOP - at, float(alike[query, window]))
+                    for window in _peaks(alike[query])
+                )
     return [_best(of_clip) for of_clip in found]
 
 
-def _query_frames(count: int) -> np.ndarray:
-    """The frames of a clip whose sketches are searched for."""
+def _peaks(alike: np.ndarray) -> list[int]:
+    """The windows that are most alike, each another moment of the track."""
+    left, peaks = alike.copy(), []
+    while len(peaks) < _REPEATS and left.max() >= LEAST_ALIKE:
+        peaks.append(int(left.argmax()))
+        left[max(0, peaks[-1] - _PEAK_HALF) : peaks[-1] + _PEAK_HALF] = 0.0
+    return peaks
+
+
+def _queries(take: _Take) -> tuple[np.ndarray, np.ndarray]:
+    """The frames of a clip whose sketches are searched for, and these."""
+    sketches = sketches_of(take.bands)
+    count = len(sketches)
     hop = max(_LEAST_QUERY_HOP, count // _MOST_QUERIES)
-    return np.unique(np.append(np.arange(0, count, hop), count - 1)) if count else np.zeros(0, np.int64)
+    frames = np.unique(np.append(np.arange(0, count, hop), count - 1)) if count else np.zeros(0, np.int64)
+    return frames, sketches[frames]
 
 
 def _best(spots: list[_Spot]) -> list[_Spot]:
@@ -160,19 +227,22 @@ def _best(spots: list[_Spot]) -> list[_Spot]:
 
 
 def _copies_at(
-    phases: Sequence[np.ndarray], spots: Sequence[_Spot], tracks: Mapping[str, Kept], fidelity: float
+    takes: Mapping[float, _Take], spots: Sequence[_Spot], tracks: Mapping[str, Kept], lost: Likeness
 ) -> list[Copied]:
     bands = {track_id: tracks[track_id].bands for track_id in {spot.track_id for spot in spots}}
-    pairs = [_Pair.at(phases, bands[spot.track_id], spot) for spot in spots]
-    near = sorted(((pair.nearness(0, 0), pair) for pair in pairs), key=lambda it: -it[0])
-    near = [(nearness, pair) for nearness, pair in near[:_VERIFIED] if nearness >= _LEAST_NEAR]
-    alike = [copied for _, pair in near if (copied := pair.copied(fidelity * SHARED))]
+    pairs = [_Pair.at(takes, bands[spot.track_id], spot) for spot in spots]
+    near = [pair for pair in pairs if pair.nearness >= _LEAST_NEAR * lost.correlation]
+    near = sorted(near, key=lambda it: -it.nearness)[:_VERIFIED]
     longest: dict[str, Copied] = {}
-    for _, pair in near:
-        copied = pair.copied(fidelity)
+    for pair in near:
+        copied = pair.copied(lost)
         if copied and (copied.track_id not in longest or copied.seconds > longest[copied.track_id].seconds):
             longest[copied.track_id] = copied
     found = sorted(longest.values(), key=lambda it: -it.seconds)
+    if all(it.seconds >= LOOP_SECONDS for it in found):
+        return found
+    lenient = lost.allows(SHARED.correlation, SHARED.apart)
+    alike = [copied for pair in near if (copied := pair.copied(lenient))]
     return [it for it in found if it.seconds >= LOOP_SECONDS or not _is_shared(it, alike)]
 
 
@@ -181,18 +251,33 @@ def _is_shared(copied: Copied, found: Sequence[Copied]) -> bool:
 
 
 @dataclass(frozen=True)
+class _Fit:
+    """How a second of a clip lies on one of a track most exactly."""
+
+    correlation: float
+    speed: float = 1.0
+    phase: int = 0
+    frame: int = 0
+    """Of the clip at this speed."""
+    shift: int = 0
+    """How many frames later it is in the part of the track."""
+
+
+@dataclass(frozen=True)
 class _Pair:
-    """A clip, in its phases, beside the part of a track that a spot leads to; both with silence at the same level."""
+    """A clip beside the part of a track that a spot leads to; both with silence at the same level."""
 
     spot: _Spot
-    phases: list[_Levels]
+    takes: Mapping[float, _Take]
     track: _Levels
     begins: int
     """The frame of the track at which its part begins."""
+    silence: float
+    """Of the clip."""
 
     @classmethod
-    def at(cls, phases: Sequence[np.ndarray], track: np.ndarray, spot: _Spot) -> _Pair:
-        here, there = phases[0], track[spot.frame + spot.shift : spot.frame + spot.shift + WINDOW]
+    def at(cls, takes: Mapping[float, _Take], track: np.ndarray, spot: _Spot) -> _Pair:
+        here, there = takes[spot.speed].bands, track[spot.frame + spot.shift :][:WINDOW]
         second = here[spot.frame : spot.frame + len(there)]
         there = there[: len(second)]
         both = (second > 0) & (there > 0)
@@ -200,39 +285,61 @@ class _Pair:
         slack = len(here) // 32 + 2 * SKETCH_HOP
         begins = max(0, spot.shift - slack)
         part = track[begins : max(0, spot.shift + len(here) + slack)]
-        clips = [_Levels.of(phase, max(0.0, louder)) for phase in phases]
-        return cls(spot, clips, _Levels.of(part, max(0.0, -louder)), begins)
+        return cls(spot, takes, _Levels.of(part, max(0.0, -louder)), begins, max(0.0, louder))
 
-    def nearness(self, phase: int, lag: int) -> float:
-        """The highest correlation of a second around the spot."""
-        frames = (max(0, self.spot.frame - WINDOW), self.spot.frame + 2 * WINDOW)
-        near = _Diagonal(self.phases[phase], self.track, frames, self.spot.shift - self.begins + lag)
-        return float(near.correlations(WINDOW).max(initial=0.0))
+    @cached_property
+    def rough(self) -> list[_Fit]:
+        """The best at each speed, give or take some frames: a sketch does not tell speeds apart."""
+        return [self._fitted(speed, 0, _LAGS) for speed in SPEEDS]
 
-    def _exact(self) -> tuple[float, int, int]:
-        """The highest nearness, and the phase and lag that give it."""
-        nearness, lag = max((self.nearness(0, lag), lag) for lag in _LAGS)
-        tries = [(phase, near) for phase in range(1, len(self.phases)) for near in (lag, lag + 1)]
-        return max((nearness, 0, lag), *((self.nearness(*it), *it) for it in tries))
+    @property
+    def nearness(self) -> float:
+        """The highest correlation of a second."""
+        return max(fit.correlation for fit in self.rough)
 
-    def copied(self, fidelity: float) -> Copied | None:
-        """The copied stretch on the spot's diagonal, at the exact offset and the best speed."""
-        nearness, phase, lag = self._exact()
-        if nearness < _LEAST_EXACT * fidelity:
-            return None
-        clip, best = self.phases[phase], None
-        for speed in _SPEEDS:
-            shift = self.spot.frame * (1 - speed) + self.spot.shift - self.begins + lag
-            diagonal = _Diagonal(clip, self.track, (0, len(clip.values)), shift, speed)
-            if (found := diagonal.copied(fidelity)) is None:
+    @cached_property
+    def fits(self) -> list[_Fit]:
+        """The best at each likely speed, at a part of a frame."""
+        start = self.spot.frame + self.spot.shift - self.begins
+        found = []
+        for rough in self.rough:
+            if rough.correlation < _LEAST_NEAR:
                 continue
-            start, end, correlation = found
-            there = max(0.0, speed * start + shift + self.begins)
-            begin, stop, begin_there = (frame / FRAMES_PER_SECOND for frame in (start, end, there))
-            copied = Copied(self.spot.track_id, begin, stop, begin_there, correlation)
-            if best is None or copied.seconds > best.seconds:
-                best = copied
-        return best
+            lag = rough.frame + rough.shift - start
+            fine = (self._fitted(rough.speed, phase, range(lag, lag + 2)) for phase in range(1, len(_PHASES)))
+            found.append(max((rough, *fine), key=lambda it: it.correlation))
+        return found
+
+    def _fitted(self, speed: float, phase: int, lags: range) -> _Fit:
+        """The best of some lags."""
+        frame = round(self.spot.moment / speed)
+        clip = _Levels.of(self.takes[speed].phases[phase][frame : frame + WINDOW], self.silence)
+        start = self.spot.frame + self.spot.shift - self.begins
+        last = len(self.track.values) - WINDOW
+        starts = np.array([start + lag for lag in lags if 0 <= start + lag <= last], np.int64)
+        if not len(starts) or len(clip.values) < WINDOW:
+            return _Fit(0.0)
+        there = self.track.at(starts[:, None] + np.arange(WINDOW))
+        found, _ = _likeness(_sums(there, clip).sum(axis=2, dtype=np.float64), WINDOW)
+        best = int(found.argmax())
+        return _Fit(float(found[best]), speed, phase, frame, int(starts[best]) - frame)
+
+    def copied(self, lost: Likeness) -> Copied | None:
+        """The copied stretch on the diagonal that fits best, at the best speed."""
+        least = _LEAST_EXACT * lost.correlation
+        likely = sorted(self.fits, key=lambda it: -it.correlation)[:_LIKELY_SPEEDS]
+        found = (self._copied_at(fit, lost) for fit in likely if fit.correlation >= least)
+        return max((it for it in found if it), key=lambda it: it.seconds, default=None)
+
+    def _copied_at(self, fit: _Fit, lost: Likeness) -> Copied | None:
+        clip = _Levels.of(self.takes[fit.speed].phases[fit.phase], self.silence)
+        found = _Diagonal(clip, self.track, fit.shift).copied(lost)
+        if found is None:
+            return None
+        start, end, correlation = found
+        there = max(0, start + fit.shift + self.begins) / FRAMES_PER_SECOND
+        begin, stop = (frame / FRAMES_PER_SECOND * fit.speed for frame in (start, end))
+        return Copied(self.spot.track_id, begin, stop, there, correlation)
 
 
 @dataclass(frozen=True)
@@ -246,65 +353,98 @@ class _Levels:
     def of(cls, bands: np.ndarray, silence: float) -> _Levels:
         return cls(np.maximum(bands, np.float32(silence)) - usual(), bands > silence)
 
+    def at(self, frames: np.ndarray | slice) -> _Levels:
+        """Some frames of it."""
+        return _Levels(self.values[frames], self.sounding[frames])
+
+
+def _sums(one: _Levels, other: _Levels) -> np.ndarray:
+    """What correlations are made from, of each frame and band where both sound: float32 [6, frames, 48]."""
+    heard = one.sounding & other.sounding
+    here, there = one.values * heard, other.values * heard
+    return np.stack((heard, here, there, here * here, there * there, here * there))
+
+
+def _likeness(sums: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of windows of `size` frames, whose `_sums` are given: Pearson's correlation of the levels without the mean of each band, where both
+    sound, and the dB between them; that of all bands or that of the notes alone, whichever is worse.
+    """
+    count, x, y, xx, yy, xy = sums
+    many = np.maximum(count, 1)
+    changes = (count, xx - x * x / many, yy - y * y / many, xy - x * y / many)
+    each = [
+        _agreement(*(part[:, bands].sum(axis=1) for part in changes), cells=size * len(range(BANDS)[bands]))
+        for bands in _RANGES
+    ]
+    correlations, apart = zip(*each, strict=True)
+    return np.minimum(*correlations), np.maximum(*apart)
+
+
+def _agreement(
+    count: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray, *, cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation and dB apart, of windows with this much change on either side; no correlation where there is hardly any."""
+    many = np.maximum(count, 1)
+    changing = np.sqrt(np.maximum(np.minimum(xx, yy), 0) / many) >= LEAST_CHANGE * STEPS_PER_DB
+    enough = changing & (count >= _SOUNDING_SHARE * cells)
+    correlation = np.where(enough, xy / np.sqrt(np.maximum(xx * yy, 1e-9)), 0.0)
+    return correlation, np.sqrt(np.maximum(xx + yy - 2 * xy, 0) / many) / STEPS_PER_DB
+
 
 class _Diagonal:
-    """A clip beside a track: what sounds at frame f of the clip sounds at speed * f + shift of the track."""
+    """A clip beside a track: what sounds at frame f of the clip sounds at f + shift of the track."""
 
-    def __init__(
-        self, clip: _Levels, track: _Levels, frames: tuple[int, int], shift: float, speed: float = 1.0
-    ) -> None:
-        most = int(np.floor((len(track.values) - 1 - shift) / speed)) + 1
-        first = max(frames[0], int(np.ceil(-shift / speed)))
-        self._first, last = first, max(first, min(frames[1], len(clip.values), most))
-        times = np.arange(first, last) * speed + shift
-        below = times.astype(np.int64)
-        share = (times - below).astype(np.float32)[:, None]
-        after = np.minimum(below + 1, len(track.values) - 1)
-        heard = clip.sounding[first:last] | track.sounding[below]
-        here = clip.values[first:last] * heard
-        there = (track.values[below] * (1 - share) + track.values[after] * share) * heard
-        sums = (heard, here, there, here * here, there * there, here * there)
-        by_frame = np.stack(
-            [part[:, bands].sum(axis=1, dtype=np.float64) for bands in _RANGES for part in sums]
-        )
-        total = np.concatenate((np.zeros((len(by_frame), 1)), np.cumsum(by_frame, axis=1)), axis=1)
-        self._sums = total.reshape(len(_RANGES), len(sums), -1)
+    def __init__(self, clip: _Levels, track: _Levels, shift: int) -> None:
+        self._first = max(0, -shift)
+        last = max(self._first, min(len(clip.values), len(track.values) - shift))
+        sums = _sums(clip.at(slice(self._first, last)), track.at(slice(self._first + shift, last + shift)))
+        summed = np.cumsum(sums, axis=1, dtype=np.float64)
+        self._summed = np.concatenate((np.zeros((len(sums), 1, BANDS)), summed), axis=1)
 
-    def correlations(self, size: int) -> np.ndarray:
-        """Pearson's correlation of the levels in each window of `size` frames, where one of the two sounds: that of all bands, or
-        of the notes alone and NOTES_LESS, whichever is lower.
-        """
-        if self._sums.shape[-1] <= size:
-            return np.zeros(0)
-        count, x, y, xx, yy, xy = (self._sums[..., size:] - self._sums[..., :-size]).swapaxes(0, 1)
-        many = np.maximum(count, 1)
-        spread = np.sqrt(np.maximum(xx - x * x / many, 0) * np.maximum(yy - y * y / many, 0))
-        cells = size * np.array([[len(range(BANDS)[bands])] for bands in _RANGES])
-        enough = (count >= _SOUNDING_SHARE * cells) & (spread > count)
-        found = np.where(enough, (xy - x * y / many) / np.maximum(spread, 1e-9), 0.0)
-        return np.minimum(found[0], found[1] + NOTES_LESS)
+    def likeness(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each window of `size` frames: see `_likeness`."""
+        if self._summed.shape[1] <= size:
+            return np.zeros(0), np.zeros(0)
+        return _likeness(self._summed[:, size:] - self._summed[:, :-size], size)
 
-    def copied(self, fidelity: float) -> tuple[int, int, float] | None:
+    def copied(self, lost: Likeness) -> tuple[int, int, float] | None:
         """The longest run of frames that lie in copied windows: begin, end, and the highest correlation there."""
-        highest = np.zeros(self._sums.shape[-1] - 1)
-        for seconds, least in CORRELATIONS:
-            size = round(seconds * FRAMES_PER_SECOND)
-            found = self.correlations(size)
-            allowed = fidelity if seconds >= LONG_SECONDS else (1 + fidelity) / 2
-            for at in np.flatnonzero(found >= least * allowed):
-                highest[at : at + size] = np.maximum(highest[at : at + size], found[at])
+        highest = np.zeros(self._summed.shape[1] - 1)
+        for seconds, *least in COPIES:
+            size, asked = round(seconds * FRAMES_PER_SECOND), lost.allows(*least)
+            correlation, apart = self.likeness(size)
+            for at in np.flatnonzero((correlation >= asked.correlation) & (apart <= asked.apart)):
+                highest[at : at + size] = np.maximum(highest[at : at + size], correlation[at])
         edges = np.flatnonzero(np.diff(np.concatenate(([0], (highest > 0).astype(np.int8), [0])))).reshape(
             -1, 2
         )
         if not len(edges):
             return None
-        start, end = (int(edge) for edge in edges[int((edges[:, 1] - edges[:, 0]).argmax())])
+        begin, stop = (int(edge) for edge in edges[int((edges[:, 1] - edges[:, 0]).argmax())])
+        start, end = self._trimmed(begin, stop, lost)
         return start + self._first, end + self._first, float(highest[start:end].max())
 
+    def _trimmed(self, start: int, end: int, lost: Likeness) -> tuple[int, int]:
+        """Without the ends that windows hold beside what is copied: where clip and track are far apart for a third of a second."""
+        heard, here, there = self._summed[:3, start + 1 : end + 1] - self._summed[:3, start:end]
+        usual = (here - there).sum(axis=0) / np.maximum(heard.sum(axis=0), 1)
+        squares = np.square((here - there) / STEPS_PER_DB - heard * usual / STEPS_PER_DB)
+        by_frame = np.stack((squares.sum(axis=1), np.maximum(heard.sum(axis=1), 1)))
+        near = np.stack([np.convolve(part, np.ones(_TRIMMED_BY), "same") for part in by_frame])
+        least = 2 * lost.allows(*COPIES[0][1:]).apart
+        kept = np.flatnonzero(near[0] <= least**2 * near[1])
+        return (start + int(kept[0]), start + int(kept[-1]) + 1) if len(kept) else (start, end)
 
-def correlation_of(clip: np.ndarray, track: np.ndarray) -> float:
-    """How far bands [frames, 48] correlate with others that begin at the same time, give or take 40 ms."""
+    def best(self, size: int) -> Likeness:
+        """Of the window of `size` frames that correlates most."""
+        correlation, apart = self.likeness(size)
+        at = int(correlation.argmax()) if len(correlation) else -1
+        return Likeness(float(correlation[at]), float(apart[at])) if at >= 0 else Likeness(0.0, np.inf)
+
+
+def likeness_of(clip: np.ndarray, track: np.ndarray) -> Likeness:
+    """How far bands [frames, 48] change like others that begin at the same time, give or take 40 ms."""
     here, there = _Levels.of(clip, 0.0), _Levels.of(track, 0.0)
     size = min(len(clip), len(track)) - SKETCH_HOP
-    tries = (_Diagonal(here, there, (0, len(clip)), lag).correlations(size) for lag in _LAGS)
-    return max((float(found.max(initial=0.0)) for found in tries), default=0.0)
+    tries = (_Diagonal(here, there, lag).best(size) for lag in _LAGS)
+    return max(tries, key=lambda it: it.correlation)

@@ -13,7 +13,7 @@ import soxr
 
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
 
-SOUND_VERSION = 1
+SOUND_VERSION = 2
 """Raise it when bands or sketches change: what was kept of training tracks is then made again."""
 RATE = 22_050
 HOP = 441
@@ -114,6 +114,7 @@ def sketches_of(bands: np.ndarray) -> np.ndarray:
 
 
 def _short(windows: np.ndarray) -> np.ndarray:
-    flat = windows.reshape(len(windows), -1)
-    short = (flat - flat.mean(axis=1, keepdims=True)) @ _directions()
+    """Of how each band changes alone: what stays the same for a second, such as rain, says nothing of where it was taken from."""
+    changes = windows - windows.mean(axis=2, keepdims=True)
+    short = changes.reshape(len(windows), -1) @ _directions()
     return short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-9)
