@@ -379,5 +379,4 @@ class Scores(Entity):
     @property
     def memorises(self) -> bool:
         """Whether more of the samples repeat training tracks than are taken for copies by mistake."""
-        repeating = {row.sample for row in self.memorised or ()}
-        return len(repeating) > MISTAKEN_SHARE * len(self.all_samples)
+        return memorises(self.memorised or (), len(self.all_samples))
