@@ -194,8 +194,7 @@ class MeasuredTrainer(Trainer):
                 found.append(timing)
             if found and time.monotonic() > until:
                 break
-        if self._next:
-            self._next[1].result()  # the crops of the step after the last: they would disturb what comes next
+        self._crops.close()  # what it draws for the step after the last would disturb what comes next
         return found
 
     def _watch(self, passes: _Watch, drawing: _Watch) -> None:
