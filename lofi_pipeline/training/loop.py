@@ -11,22 +11,16 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import (
-    DistributedDataParallelKwargs,
-    DistributedType,
-    InitProcessGroupKwargs,
-    broadcast_object_list,
-)
+from accelerate.utils import broadcast_object_list
 
 from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.accelerator import open_accelerator, refuse_other_processes
 from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import (
     TRANSFORMER,
@@ -75,8 +69,6 @@ if TYPE_CHECKING:
     from lofi_pipeline.entities import DatasetVersion
 
 PROGRESS_SECONDS = 1.0
-ENCODING_TIME = timedelta(days=2)
-COPIES_OF_THE_MODEL = (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 
 Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
@@ -101,7 +93,7 @@ class Trainer:
         self.end = last_step(lineage)
         prepare_process(self.device)
         trackers, tracked = wanted_trackers(job.trackers), tracker_folder(root, lineage)
-        self.accelerator = _accelerator(job, self.device, log_with=trackers or None, project_dir=tracked)
+        self.accelerator = open_accelerator(job, self.device, log_with=trackers or None, project_dir=tracked)
         self._emit = emit
         self._trackers = Trackers(self.accelerator, tracked, trackers, self._say)
         processes = self.accelerator.num_processes
@@ -207,21 +199,11 @@ class Trainer:
                 EventKind.STARTED, message=f"{len(self._training.tracks)} tracks on {self.device}{on}"
             )
             return
-        self._refuse_other_processes(point.state)
+        refuse_other_processes(point.state, self.end, self.accelerator.num_processes)
         self.averages.restore(point.adapter, point.average, point.state.counted)
         restore_optimiser(self._inner_optimiser, self.names, point.moments, self.preset.optimizer)
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
-
-    def _refuse_other_processes(self, state: TrainingState) -> None:
-        """On another number each step would see another number of tracks: another training under the same name."""
-        here = self.accelerator.num_processes
-        if not state.ended and state.step < self.end and state.processes != here:
-            raise TrainingError(
-                f"this training came to step {state.step} on {_counted(state.processes)}, and here is {_counted(here)}: each "
-                "step would see another number of tracks. Set training.launcher to what it was, or change the preset's "
-                "batch_size: that begins another training"
-            )
 
     @property
     def _inner_optimiser(self) -> torch.optim.Optimizer:
@@ -417,36 +399,6 @@ class Trainer:
             moments = optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer)
             adapter, average = adapter_tensors(self.transformer), self.averages.tensors()
             write_resume_snapshot(self.root, self.state, adapter, moments, average)
-
-
-def _accelerator(job: TrainingJob, device: str, **trackers: Any) -> Accelerator:
-    """One process, or one of several that train on copies of the model.
-
-    Raises:
-        TrainingError: the launcher shares the model out over processes.
-    """
-    # The first process may wait for another training, and encodes while the others wait for it
-    patience = timedelta(seconds=job.wait_seconds) + ENCODING_TIME
-    found = Accelerator(
-        cpu=device == "cpu",
-        mixed_precision="no",
-        kwargs_handlers=[
-            InitProcessGroupKwargs(timeout=patience),
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-        ],
-        **trackers,
-    )
-    if found.distributed_type not in (*COPIES_OF_THE_MODEL, DistributedType.NO):
-        raise TrainingError(
-            f"training.launcher: {found.distributed_type.value} shares the model out over processes, which the trainer can't: "
-            "the base's weights are frozen, so set distributed_type to MULTI_GPU, and lower batch_size or set "
-            "gradient_checkpointing where memory is short"
-        )
-    return found
-
-
-def _counted(processes: int) -> str:
-    return f"{processes} process" if processes == 1 else f"{processes} processes"
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

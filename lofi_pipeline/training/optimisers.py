@@ -190,11 +190,8 @@ def _restored(
     if kind == "adamw_8bit" and name not in tensors:
         from torchao.optim.subclass_8bit import OptimState8bit  # pyright: ignore[reportMissingImports]
 
-        value = OptimState8bit(
-            *(tensors[f"{name}/{part}"].to(device) for part in OptimState8bit.tensor_attrs),
-            moment == "exp_avg",
-            parameter.dtype,
-        )
+        codes, scale, qmap = (tensors[f"{name}/{part}"].to(device) for part in OptimState8bit.tensor_attrs)
+        value = OptimState8bit(codes, scale, qmap, moment == "exp_avg", parameter.dtype)
     else:
         value = tensors[name]
     if moment in ("exp_avg", "exp_avg_sq", "z") and value.shape != parameter.shape:

@@ -17,8 +17,8 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import TrainingError
-from lofi_pipeline.training.loop import learning_rate
 from lofi_pipeline.training.loss import CropReader, FlowMatching
+from lofi_pipeline.training.optimisers import learning_rate
 from lofi_pipeline.training.records import EventKind, TrainingEvent
 from lofi_pipeline.training.resume import ADAPTER_FILE, OPTIMISER_FILE
 from lofi_pipeline.training.run import train

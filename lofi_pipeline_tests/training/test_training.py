@@ -26,7 +26,7 @@ from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import NonFiniteTraining, TrainingError
-from lofi_pipeline.training.loop import learning_rate
+from lofi_pipeline.training.optimisers import learning_rate
 from lofi_pipeline.training.records import EventKind, TrainingEvent
 from lofi_pipeline.training.run import train
 from lofi_pipeline.training.weights import DIFFUSERS_FILE, adapter_tensors, add_adapter, set_adapter_tensors
