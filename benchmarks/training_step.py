@@ -207,9 +207,9 @@ class MeasuredTrainer(Trainer):
             drawing.stop()
             return found
 
-        def timed_loss(transformer: Any, crops: list[Crop]) -> torch.Tensor:
+        def timed_loss(transformer: Any, crops: list[Crop], *, weighted: bool = True) -> torch.Tensor:
             passes.start()
-            return loss(transformer, crops)
+            return loss(transformer, crops, weighted=weighted)
 
         def timed_backward(loss: torch.Tensor, **named: Any) -> None:
             backward(loss, **named)
