@@ -12,7 +12,6 @@ from lofi_pipeline.checkpoints.folder import PEFT_FILE, all_checkpoints
 from lofi_pipeline.checkpoints.manifest import active_lineage, files_fault
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, StartedFrom
-from lofi_pipeline.licensing.withdrawals import load_withdrawals, withdrawn_contents, withdrawn_sources
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.lineage import read_version
@@ -65,6 +64,11 @@ def refuse_withdrawn(root: DataRoot, lineage: Lineage, today: date) -> None:
     Raises:
         TrainingError: names the LoRA, the tracks and the source.
     """
+    if not lineage.before:
+        return
+    # Trained elsewhere, from a bundle, there is nothing that reads licences
+    from lofi_pipeline.licensing.withdrawals import load_withdrawals, withdrawn_contents, withdrawn_sources
+
     withdrawals = load_withdrawals(root)
     sources, contents = withdrawn_sources(withdrawals, today), withdrawn_contents(withdrawals, today)
     for start in lineage.before if withdrawals else ():

@@ -210,7 +210,7 @@ def test_it_is_scored_against_the_data_set_of_the_training_that_it_is_beside(
     root.dataset_manifest_json.unlink()  # which says what is the current one
     asked: list[str] = []
 
-    def evaluate(root: DataRoot, folder: Path, version: DatasetVersion, *_: object) -> None:
+    def evaluate(root: DataRoot, folder: Path, version: DatasetVersion, *_: object, **__: object) -> None:
         asked.append(version.dataset.hash)
         raise EvaluationError("far enough")
 

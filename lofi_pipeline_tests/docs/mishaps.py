@@ -396,12 +396,11 @@ def _(root: DataRoot) -> str:
 
 @mishap("The training was begun on another number of GPUs")
 def _(root: DataRoot) -> str:
-    from lofi_pipeline.training.loop import Trainer
+    from lofi_pipeline.training.accelerator import refuse_other_processes
     from lofi_pipeline.training.resume import TrainingState
 
-    here: Any = SimpleNamespace(end=6, accelerator=SimpleNamespace(num_processes=1))
     state = TrainingState(lineage="0" * 64, step=4, processes=2)
-    return error_of(lambda: Trainer._refuse_other_processes(here, state))
+    return error_of(lambda: refuse_other_processes(state, end=6, here=1))
 
 
 @mishap("The prompt is too long")

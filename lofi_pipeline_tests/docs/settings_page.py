@@ -21,6 +21,8 @@ SAMPLING = "evaluation.sampling.<name>"
 OTHERS = {
     "DAGSTER_HOME": "Set by `lofi` to `.dagster/` of the data root, so that each data root has a history of its own.",
     "HF_HUB_OFFLINE": "The hub client's own: with `1` a base model given by its hub id comes from the local cache alone.",
+    "MLFLOW_TRACKING_URI": "MLflow's own: where a training logs to with `mlflow` among `training.trackers`; else a file in cache/trackers/.",
+    "WANDB_MODE": "W&B's own: where it is not set, a training that logs to W&B stays offline.",
     "RANK": "Set by `accelerate` and `torchrun` for each process of a training; only rank 0 writes.",
 }
 """What is read from the environment and belongs to others, who define it."""

@@ -54,7 +54,7 @@ def test_settings_that_are_shown_exist(name: str) -> None:
             assert {f"{section}.{key}" for key in values} <= keys
     named = {text for text in in_code_type(name) if re.fullmatch(rf"({'|'.join(sections)})\.[a-z_]+", text)}
     files = {text for text in named if text.endswith(".json")}
-    assert named - files - keys - {"training.presets"} == set()
+    assert named - files - keys - {"training.presets", "evaluation.sampling"} == set()
 
 
 def test_every_folder_of_a_data_root_is_named(root: DataRoot) -> None:

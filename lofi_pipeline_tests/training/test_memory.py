@@ -122,7 +122,7 @@ def test_plan_and_peak_are_told(run: Train):
 
 def fault(monkeypatch: pytest.MonkeyPatch, raising: Callable[[], object]) -> None:
     """A step that does `raising`."""
-    monkeypatch.setattr(FlowMatching, "loss", lambda *_given: raising())
+    monkeypatch.setattr(FlowMatching, "loss", lambda *_given, **_named: raising())
 
 
 def _raise(error: Exception) -> None:

@@ -105,13 +105,20 @@ def _report_changes(folder: Path, on_change: Callable[[str], object]) -> None:
     sys.addaudithook(hook)
 
 
+MEASURED = ("cache/pace/", "cache/trackers/")
+"""How long things took, and TensorBoard's files, which bear the time in their names: no two runs have the same."""
+
+
 def contents(root: DataRoot) -> dict[str, bytes]:
-    """Every file of a data root but locks and what killed writers left, by its path; without the times that records remember."""
+    """Every file of a data root but locks, what was measured, and what killed writers left, by its path; without the times that
+    records remember.
+    """
     return {
         root.relative(path): re.sub(rb'"mtime_ns": ?\d+', b"", path.read_bytes())
         for path in sorted(root.path.rglob("*"))
         if path.is_file()
         and not path.name.endswith(".lock")
+        and not root.relative(path).startswith(MEASURED)
         and not any(part.startswith(TEMPORARY_PREFIX) for part in path.relative_to(root.path).parts)
     }
 
