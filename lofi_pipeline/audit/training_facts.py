@@ -146,18 +146,20 @@ def training_facts(checkpoint: CheckpointFolder) -> TrainingFacts | None:
     if checkpoint.record is None:
         return None
     log = read_training_log(checkpoint.folder.parent / LOG_NAME)
+    prior = _prior(checkpoint.record.lineage)
     return TrainingFacts(
         steps=checkpoint.step,
         skipped_steps=checkpoint.record.skipped_steps,
         logged_steps=sum(0 < entry.step <= checkpoint.step for entry in log),
-        sentence=" ".join(filter(None, (RESUMED, _prior(checkpoint.record.lineage)))),
+        sentence=" ".join(filter(None, (RESUMED, prior))),
+        synthetic=prior,
     )
 
 
-def _prior(lineage: Lineage) -> str:
+def _prior(lineage: Lineage) -> str | None:
     """What the base itself gave to train on."""
     if not lineage.prior_clips:
-        return ""
+        return None
     return (
         f"{lineage.prior_clips} clips that {lineage.base.name} itself made were trained on as well, so that it forgets less: "
         "metadata/prior/ holds their prompts and hashes. They are no tracks of the data set."

@@ -223,6 +223,11 @@ class TrainingFacts(Entity):
     skipped_steps: int = Field(ge=0)
     logged_steps: int = Field(ge=0, description="Of those, in the training log")
     sentence: str = Field(description="Whether a resumed training can bring in other music")
+    synthetic: str | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="What the base itself made and was trained on beside the music",
+    )
 
 
 class IntegrityFacts(Entity):

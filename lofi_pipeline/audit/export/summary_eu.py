@@ -196,6 +196,7 @@ def _sources(report: AuditReport) -> list[Section]:
             "Synthetic data",
             [
                 Answer("Captions", report.captions.sentence),
+                *([Answer("Clips made by the base model", made)] if (made := report.training and report.training.synthetic) else []),
                 _set("Was music used that other AI models made?", said.synthetic_data, "synthetic_data"),
             ],
         ),

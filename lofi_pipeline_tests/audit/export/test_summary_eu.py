@@ -67,6 +67,16 @@ def test_what_was_set_is_answered_and_nothing_is_left_open() -> None:
         assert words in page.text
 
 
+def test_clips_that_the_base_made_for_training_are_synthetic_data() -> None:
+    report = full()
+    assert report.training
+    training = report.training.model_copy(update={"synthetic": "12 clips that the base itself made."})
+    question = "Clips made by the base model"
+    assert question not in answers(report, "2.5")
+    made = report.model_copy(update={"training": training})
+    assert answers(made, "2.5")[question] == "12 clips that the base itself made."
+
+
 def test_sources_stand_in_the_section_of_their_kind() -> None:
     report = full(sources=5)
     found = sections(report)
