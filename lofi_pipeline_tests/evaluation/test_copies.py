@@ -92,7 +92,9 @@ def test_the_same_loud_texture_over_other_music_is_no_copy(tracks, sounds, hones
     """Rain of the very same samples fills most bands, and a drone never changes: neither tells whose music it is."""
     rng = np.random.default_rng(9)
     high = butter(4, 1200, "high", fs=RATE, output="sos")
-    rain = sosfilt(high, rng.standard_normal((2, 16 * RATE)), axis=1).astype(np.float32) * np.float32(0.1)
+    rain = np.asarray(sosfilt(high, rng.standard_normal((2, 16 * RATE)), axis=1), np.float32) * np.float32(
+        0.1
+    )
     drone = np.sin(2 * np.pi * 110 * np.arange(16 * RATE) / RATE).astype(np.float32) * np.float32(0.2)
     searched = {
         **sounds,
