@@ -120,7 +120,7 @@ class Lineage(Entity):
     )
     started_from: StartedFrom | None = Field(
         default=None,
-        exclude_if=lambda start: start is None,
+        exclude_if=absent,
         description="The LoRA that was trained on; None: the base alone",
     )
 
@@ -165,7 +165,7 @@ class CheckpointRecord(Entity):
 
     ended: str | None = Field(
         default=None,
-        exclude_if=lambda why: why is None,
+        exclude_if=absent,
         description="Why the training ended here, before max_steps; None: it did not",
     )
 

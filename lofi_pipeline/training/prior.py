@@ -139,7 +139,6 @@ def _make(
     """Load the whole base, make the clips one by one, and let it go."""
     dtype = torch.bfloat16 if preset.precision == "bf16" else torch.float32
     pipeline = load_base(base_name, device=device, dtype=dtype)
-    pipeline.set_progress_bar_config(disable=True)
     folder, clips = root.cache / "prior" / name, []
     for number in range(preset.prior_clips):
         prompt = PriorPrompt(preset.prior_prompts[number % len(preset.prior_prompts)])
