@@ -38,8 +38,8 @@ from lofi_pipeline.audio.fingerprint.sketch import (
 )
 from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.credentials import denied_by_credentials
-from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
+from lofi_pipeline.audio.io.read import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.tags import clean, read_tags, tags_in
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, fingerprint_of, process
