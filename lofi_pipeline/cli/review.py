@@ -22,7 +22,7 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.root import data_root
-from lofi_pipeline.entities import Edit, EditField, TrackEdit
+from lofi_pipeline.entities import Change, Edit, EditField, TrackEdit
 from lofi_pipeline.storage import DataRoot, write_bytes_atomic
 
 if TYPE_CHECKING:
@@ -303,10 +303,12 @@ def import_table(
     root = data_root(context, data)
     changes = review.import_csv(root, file.read_bytes(), who or login_name(), name=file.name)
     write_json(json_file, [change.track_id for change in changes])
-    console.print(f"{len(changes)} tracks were changed." + (_TAKEN_UP if changes else ""), highlight=False)
+    _show_count(len(changes))
 
 
-_TAKEN_UP = " The next `lofi run` takes that up."
+def _show_count(count: int) -> None:
+    taken_up = "; the next `lofi run` takes that up" if count else ""
+    console.print(f"tracks changed: {count}{taken_up}", highlight=False)
 
 
 def _overview(root: DataRoot) -> list[TrackOverview]:
@@ -370,20 +372,26 @@ def _each(
         console.print(f"and {len(edits) - MOST_ROWS} more")
     for track_id in unchanged[:MOST_ROWS]:
         console.print(f"{track_id}: is so already", highlight=False)
-    console.print(f"{len(edits)} tracks were changed." + (_TAKEN_UP if edits else ""), highlight=False)
+    _show_count(len(edits))
 
 
 def in_words(edit: Edit) -> str:
     """What an edit says, on one line."""
     if edit.undoes is not None:
         return f"takes back edit {edit.undoes}"
-    said = [
-        f"{change.field}: {_value(change.before)} -> {_value(change.after)}"
-        for change in edit.changes
-        if change.before != change.after
-    ]
+    said = [_change(change) for change in edit.changes if change.before != change.after]
     why = [edit.reason] if edit.reason else []
     return f"{edit.action}" + "".join(f"; {part}" for part in [*said, *why])
+
+
+def _change(change: Change) -> str:
+    before, after = change.before, change.after
+    if change.field is EditField.TAGS and isinstance(before, list) and isinstance(after, list):
+        new = [f"+{tag}" for tag in after if tag not in before]
+        return ", ".join(["tags:", *new, *(f"-{tag}" for tag in before if tag not in after)]).replace(
+            ":,", ":"
+        )
+    return f"{change.field}: {_value(before)} -> {_value(after)}"
 
 
 def _value(value: object) -> str:

@@ -214,6 +214,8 @@ def _change(root: DataRoot, cells: Mapping[str, str]) -> RowChange | None:
     }
     written = {**present, **read}
     changed = [name for name in read if read[name] != present[name]]
+    if VERDICT in changed and not read[VERDICT] and present[VERDICT] == ACCEPTED:
+        changed.remove(VERDICT)  # an edit that came out of this very table accepted it
     if not changed or _mark(written) == cells[AS_EXPORTED]:
         return None
     if present[AS_EXPORTED] != cells[AS_EXPORTED]:
