@@ -104,6 +104,12 @@ class TaggingSettings(_Section):
         exclude_if=lambda seconds: seconds == 120.0,
         description="How long it may take for a track",
     )
+    needs_review: Literal["train", "hold"] = Field(
+        default="hold",
+        exclude_if=lambda what: what == "hold",
+        description="What becomes of tracks whose style is unsure, or of which something is disputed, until a person has looked at "
+        "them (docs/review.md): hold keeps them out of the data set, train takes them",
+    )
 
     @model_validator(mode="after")
     def _one_captioner_and_here(self) -> Self:
