@@ -22,6 +22,7 @@ from lofi_pipeline.entities import (
     BaseModelFacts,
     CheckpointRecord,
     DatasetVersion,
+    HumanEvaluation,
     RecordError,
     SamplesHeard,
     ScoreKey,
@@ -111,6 +112,7 @@ def evaluate_checkpoint(
     scores = scoring.of_checkpoint(folder, record, clips, kept)
     if clips is not None and kept and (style_clips := scoring.style_clips_of(kept)):
         scores = scoring.styles_of(folder, record, scores, style_clips, kept)
+    scores = _with_human_evaluation(scores, kept)
     _put_down(root, folder, record, scores)
     return Evaluated(record, scores, base, fresh=True)
 
@@ -138,6 +140,35 @@ def cover_styles(
     scores = scoring.styles_of(folder, record, scores)
     _put_down(root, folder, record, scores)
     return scores
+
+
+def keep_human_evaluation(root: DataRoot, folder: Path, found: HumanEvaluation) -> Scores:
+    """Put what a listening test found into the scores of the checkpoint in `folder`, in place of a former one.
+
+    Raises:
+        CheckpointError: its record cannot be read.
+        EvaluationError: there are no scores, or they or the samples were changed since they were written.
+    """
+    record = read_record(folder)
+    scores = _whole_scores(folder, record)
+    if scores is None:
+        raise EvaluationError(
+            f"{folder.name}: has no scores, or they or its samples changed since; `lofi run` scores it again"
+        )
+    heard = scores.metrics.model_copy(update={"human_evaluation": found})
+    scores = scores.model_copy(update={"metrics": heard})
+    _put_down(root, folder, record, scores)
+    return scores
+
+
+def _with_human_evaluation(scores: Scores, former: Scores | None) -> Scores:
+    """What listeners said of a checkpoint stays, whatever embedder scores it."""
+    heard = former.metrics.human_evaluation if former else None
+    if heard is None:
+        return scores
+    return scores.model_copy(
+        update={"metrics": scores.metrics.model_copy(update={"human_evaluation": heard})}
+    )
 
 
 def _put_down(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
