@@ -116,7 +116,9 @@ def _standing(
 
     return Standing(
         "quality_metrics",
-        content_sha256([scores.key, metrics.fad_score, metrics.clap_score]),
+        content_sha256(
+            [scores.key, metrics.fad_score, metrics.clap_score, *filter(None, [metrics.human_evaluation])]
+        ),
         told,
         checks=lambda: [_better(metrics, behind()[0].metrics)],
         partition=record.partition_key,
@@ -145,6 +147,7 @@ def _facts(scores: Scores, base: Scores) -> Facts:
         "floor_fad": "not enough validation audio" if scores.floor_fad is None else rounded(scores.floor_fad),
         "step": scores.step,
         **_style_facts(scores),
+        **_heard_facts(metrics),
         "embedder": f"{scores.key.embedder} ({scores.key.embedder_sha256[:12]})",
         "names": f"fad_score is {names.fad}, clap_score is {names.clap}",
         **_precision_facts(scores),
@@ -166,6 +169,20 @@ def _style_facts(scores: Scores) -> Facts:
         facts["styles_recognizable_by_chance"] = rounded(scores.styles.by_chance)
         facts["style_confusion"] = picture(plot_confusion(scores.styles, coverage))
     return facts
+
+
+def _heard_facts(metrics: QualityMetrics) -> Facts:
+    """What a listening test found, by the data model's names; nothing where there was none."""
+    heard = metrics.human_evaluation
+    if heard is None:
+        return {}
+    facts: Facts = {
+        "evaluator_count": heard.evaluator_count,
+        "accuracy": rounded(heard.accuracy),
+        "p_value": rounded(heard.p_value),
+        "date": heard.date.isoformat(),
+    }
+    return {"human_evaluation": table(["human_evaluation", ""], [(k, v) for k, v in facts.items()])}
 
 
 def _precision_facts(scores: Scores) -> Facts:

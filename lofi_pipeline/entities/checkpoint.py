@@ -102,6 +102,14 @@ class HumanEvaluation(Entity):
     )
     test: str | None = Field(default=None, exclude_if=_unknown, description="The listening test it is of")
 
+    @property
+    def sentence(self) -> str:
+        """What it says, and what it does not: a p above 0.05 is no proof that nobody can tell."""
+        of = f" of {self.trials} pairs" if self.trials else ""
+        told = f"{self.evaluator_count} listeners told {self.accuracy:.1%}{of} right (p = {self.p_value:.3g}, {self.date})"
+        shown = {True: "; shown to be indistinguishable", False: "; not shown to be indistinguishable"}
+        return told + (shown[self.indistinguishable] if self.indistinguishable is not None else "")
+
 
 class QualityMetrics(Entity):
     """Quality evaluation of one checkpoint."""

@@ -15,12 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.entities import visible
-from lofi_pipeline.listening.errors import ChangedTest, ListeningError
-from lofi_pipeline.listening.records import Key, Kind, ListeningTest, RateResult, Sheet, TellResult
-from lofi_pipeline.storage import DataRoot, file_sha256, read_ledger, read_record
+from lofi_pipeline.listening.errors import AnswerRefused, ChangedTest, ListeningError
+from lofi_pipeline.listening.records import (
+    AnswersFile,
+    Key,
+    Kind,
+    ListeningTest,
+    RateResult,
+    Sheet,
+    TellResult,
+)
+from lofi_pipeline.storage import DataRoot, file_sha256, read_json, read_ledger, read_record
 
 SHEET = "test.json"
 CLIPS = "clips"
+MOST_BYTES = 1_000_000
+"""Of a file with answers."""
 _TEST_ID = re.compile(r"[0-9a-f]{8}")
 BACKUP = "take it back from a backup, or make a new test"
 
@@ -120,6 +130,21 @@ def read_result(files: Files) -> TellResult | RateResult | None:
         return None
     kind = TellResult if read_record(ListeningTest, files.test).kind is Kind.TELL else RateResult
     return read_record(kind, files.result)
+
+
+def read_answers_file(path: Path) -> AnswersFile:
+    """What a listener saved from an exported folder, and anybody may have written.
+
+    Raises:
+        AnswerRefused: it is far too large.
+        RecordError: it is no such file.
+    """
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise AnswerRefused(
+            f"{path}: has {size} bytes, more than any listener's answers: it is not what the page wrote"
+        )
+    return AnswersFile.parse(read_json(path), where=str(path))
 
 
 def require_clips(files: Files, test: ListeningTest) -> None:

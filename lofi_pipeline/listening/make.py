@@ -17,6 +17,7 @@ from lofi_pipeline.listening.chance import trials_needed
 from lofi_pipeline.listening.errors import ListeningError
 from lofi_pipeline.listening.files import Files, listening_folder
 from lofi_pipeline.listening.material import (
+    USUAL_SECONDS,
     Material,
     Pair,
     Take,
@@ -27,6 +28,7 @@ from lofi_pipeline.listening.material import (
     matched,
     record_of,
     seconds_of,
+    shortest,
 )
 from lofi_pipeline.listening.records import (
     ClipSource,
@@ -105,6 +107,21 @@ def make_test(
     whose = [item for item in tracks if item.track.track_id in heard]
     needed = plans.seconds_needed(kind, trials, seconds, clips_each, headphones=wanted.headphone_trials)
     return _written(root, builder, names, trials, math.ceil(needed / 60), credits_of(whose), len(heard))
+
+
+def clips_wanted(wanted: Wanted) -> tuple[int, float]:
+    """How many clips, and of what length, a checkpoint makes for a test; some more, as a silent one is passed over."""
+    seconds = wanted.seconds or USUAL_SECONDS
+    fitting = plans.most_trials(Kind.TELL, seconds, 2, headphones=wanted.headphone_trials)
+    return (wanted.trials or min(plans.MOST_TRIALS, fitting)) + 3, seconds
+
+
+def lacks_takes(root: DataRoot, found: CheckpointFolder, wanted: Wanted) -> bool:
+    """Whether the samples that were kept are too few or too short for what is asked."""
+    takes = kept_takes(root, found)
+    if len(takes) < (wanted.trials or plans.LEAST_TRIALS) + 1:
+        return True
+    return wanted.seconds is not None and shortest(takes) + 0.01 < wanted.seconds
 
 
 def _kind(checkpoints: int) -> Kind:

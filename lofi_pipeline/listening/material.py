@@ -126,7 +126,7 @@ def seconds_of(takes: Sequence[Take], asked: float | None) -> float:
     Raises:
         ListeningError: the clips are shorter than that, or too short to be judged.
     """
-    there = min((_length(take.path) for take in takes), default=USUAL_SECONDS)
+    there = shortest(takes)
     seconds = min(USUAL_SECONDS, there) if asked is None else asked
     if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
         raise ListeningError(
@@ -140,10 +140,11 @@ def seconds_of(takes: Sequence[Take], asked: float | None) -> float:
     return seconds
 
 
-def _length(path: Path) -> float:
+def shortest(takes: Sequence[Take]) -> float:
+    """Seconds of the shortest clip."""
     import soundfile
 
-    return soundfile.info(str(path)).duration
+    return min((soundfile.info(str(take.path)).duration for take in takes), default=USUAL_SECONDS)
 
 
 def matched(
