@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 listen_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Have people listen: blind tests of checkpoints."
 )
+FEW_PIECES = 5
 Test = Annotated[str, typer.Argument(metavar="TEST", help="The test's id, or the first digits of it.")]
 
 
@@ -116,6 +117,11 @@ def new(
         f"Its files: {sanitize(files.folder)}",
         f"Next: `lofi listen invite {test.test} --count 10` makes links for `lofi studio`; `lofi listen export {test.test} DIR` a folder",
     ]
+    if test.pieces < FEW_PIECES:
+        lines.append(
+            f"[yellow]weak[/] all recordings are excerpts of {test.pieces} held-out tracks: what listeners say is of those, not of "
+            "music; add music, a tenth of it is held out"
+        )
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
     write_json(json_file, test)

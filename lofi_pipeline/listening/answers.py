@@ -14,6 +14,7 @@ from lofi_pipeline.listening.records import (
     TONES,
     Answer,
     AnswersFile,
+    Given,
     Kind,
     Listener,
     Part,
@@ -82,23 +83,23 @@ def counting(answers: Sequence[Answer]) -> dict[str, Answer]:
     return found
 
 
-def take_answer(files: Files, sheet: Sheet, code: str, answer: Answer) -> Answer:
+def take_answer(files: Files, sheet: Sheet, code: str, given: Given) -> Answer:
     """Keep an answer, with the time now.
 
     Raises:
         AnswerRefused: unknown listener, unknown trial, no choice of the trial, no consent yet, or far too many.
     """
     find_listener(files, code)
-    require_fitting(sheet, answer)
+    require_fitting(sheet, given)
+    answer = Answer(**given.model_dump(), when=now())
     with locked(files.answers(code)):
         before = read_answers(files, code)
         if len(before) >= MOST_ANSWERS:
             raise AnswerRefused(f"{len(before)} answers are more than this test has trials")
         if answer.trial != CONSENT and not any(it.trial == CONSENT for it in before):
             raise AnswerRefused("agree to take part first: open the link again")
-    kept = answer.model_copy(update={"when": now()})
-    append_lines(files.answers(code), [kept])
-    return kept
+    append_lines(files.answers(code), [answer])
+    return answer
 
 
 def take_file(files: Files, sheet: Sheet, given: AnswersFile) -> tuple[Listener, int]:
@@ -134,7 +135,7 @@ def take_file(files: Files, sheet: Sheet, given: AnswersFile) -> tuple[Listener,
     return known, len(new)
 
 
-def require_fitting(sheet: Sheet, answer: Answer) -> None:
+def require_fitting(sheet: Sheet, answer: Given) -> None:
     """Refuse an answer that no page of ours gives. Raises: AnswerRefused."""
     if answer.trial == CONSENT:
         if answer.chosen != "yes":

@@ -112,6 +112,11 @@ def read_test(root: DataRoot, files: Files) -> ListeningTest:
     return found
 
 
+def open_sheet(files: Files) -> Sheet:
+    """What listeners get, checked against test.json alone: the ledger, which may be long, is not read for each of their requests."""
+    return read_sheet(files, read_record(ListeningTest, files.test))
+
+
 def read_sheet(files: Files, test: ListeningTest) -> Sheet:
     """What listeners get. Raises: ChangedTest, RecordError."""
     _require(files.sheet, test.sheet_sha256)

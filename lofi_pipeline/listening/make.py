@@ -106,7 +106,7 @@ def make_test(
     heard = {pair.held_out.source.of for pair in builder.pairs}
     whose = [item for item in tracks if item.track.track_id in heard]
     needed = plans.seconds_needed(kind, trials, seconds, clips_each, headphones=wanted.headphone_trials)
-    return _written(root, builder, names, trials, math.ceil(needed / 60), credits_of(whose), len(heard))
+    return _written(root, builder, names, trials, math.ceil(needed / 60), credits_of(root, whose), len(heard))
 
 
 def clips_wanted(wanted: Wanted) -> tuple[int, float]:

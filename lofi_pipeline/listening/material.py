@@ -184,10 +184,10 @@ class _Excerpts:
         room = track.track.duration - 2 * _MARGIN_SECONDS
         count = int(room // seconds)
         rest = room - count * seconds
-        starts = [_MARGIN_SECONDS + dice.uniform(0, rest) + number * seconds for number in range(count)]
+        first = _MARGIN_SECONDS + dice.uniform(0, rest)
+        starts = [first + number * seconds for number in range(count)]
         dice.shuffle(starts)
-        path = root.inside(track.track.audio_path)
-        return cls(path, track, track.track.audio_path, sorted(starts, key=lambda _: dice.random()))
+        return cls(root.inside(track.track.audio_path), track, track.track.audio_path, starts)
 
     def next(self, seconds: float) -> Material | None:
         """The next excerpt that is not silent; None where none is left."""
@@ -221,11 +221,13 @@ def _generated(root: DataRoot, take: Take, checkpoint: str, seconds: float) -> M
     return Material(cut, ClipSource(origin=Origin.GENERATED, of=checkpoint, file=file))
 
 
-def credits_of(tracks: Sequence[VersionTrack]) -> list[str]:
+def credits_of(root: DataRoot, tracks: Sequence[VersionTrack]) -> list[str]:
     """A line for each recording that is heard, as its licence may ask for."""
+    providers = {source.source_id: source.provider for source in load_version(root).sources}
     lines = []
     for item in tracks:
-        title, artist = item.credited_title or item.track.track_id, item.credited_artist or "not named"
+        title = item.credited_title or "Untitled"
+        artist = item.credited_artist or providers.get(item.source_ids[0], "somebody who is not on record")
         url = f", {item.url}" if item.url else ""
         lines.append(f"{title} by {artist}, {item.licence}{url}")
     return sorted(set(lines))

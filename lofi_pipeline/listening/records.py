@@ -181,8 +181,8 @@ class Listener(Entity):
     by_file: bool = Field(default=False, description="Answered from an exported folder, not by a link")
 
 
-class Answer(Entity):
-    """A line of answers/<listener>.jsonl. Of several answers to a trial the first counts."""
+class Given(Entity):
+    """What a listener's page sends: one answer."""
 
     trial: Opaque
     chosen: str | None = Field(default=None, max_length=12)
@@ -190,13 +190,18 @@ class Answer(Entity):
     seconds: float | None = Field(
         default=None, ge=0, le=86_400, description="Until it was answered, as the page says"
     )
-    when: Timestamp
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.chosen is None) is (self.ratings is None):
             raise ValueError("give either what was chosen or the ratings")
         return self
+
+
+class Answer(Given):
+    """A line of answers/<listener>.jsonl. Of several answers to a trial the first counts."""
+
+    when: Timestamp
 
 
 class AnswersFile(Entity):
