@@ -23,6 +23,7 @@ from lofi_pipeline.entities import (
     CheckpointRecord,
     DatasetVersion,
     HeldOutEnds,
+    HumanEvaluation,
     RecordError,
     SamplesHeard,
     ScoreKey,
@@ -123,6 +124,35 @@ def cover_styles(
     scores = scoring.styles_of(folder, record, scores)
     _put_down(root, folder, record, scores)
     return scores
+
+
+def keep_human_evaluation(root: DataRoot, folder: Path, found: HumanEvaluation) -> Scores:
+    """Put what a listening test found into the scores of the checkpoint in `folder`, in place of a former one.
+
+    Raises:
+        CheckpointError: its record cannot be read.
+        EvaluationError: there are no scores, or they or the samples were changed since they were written.
+    """
+    record = read_record(folder)
+    scores = _whole_scores(folder, record)
+    if scores is None:
+        raise EvaluationError(
+            f"{folder.name}: has no scores, or they or its samples changed since; `lofi run` scores it again"
+        )
+    heard = scores.metrics.model_copy(update={"human_evaluation": found})
+    scores = scores.model_copy(update={"metrics": heard})
+    _put_down(root, folder, record, scores)
+    return scores
+
+
+def _with_human_evaluation(scores: Scores, former: Scores | None) -> Scores:
+    """What listeners said of a checkpoint stays, whatever embedder scores it."""
+    heard = former.metrics.human_evaluation if former else None
+    if heard is None:
+        return scores
+    return scores.model_copy(
+        update={"metrics": scores.metrics.model_copy(update={"human_evaluation": heard})}
+    )
 
 
 def _put_down(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
@@ -234,6 +264,7 @@ class _Scoring:
         scores = self.of_checkpoint(folder, record, clips, kept)
         if clips is not None and kept and (style_clips := self.style_clips_of(kept)):
             scores = self.styles_of(folder, record, scores, style_clips, kept)
+        scores = _with_human_evaluation(scores, kept)
         _put_down(self.root, folder, record, scores)
         return Evaluated(record, scores, base, fresh=True)
 

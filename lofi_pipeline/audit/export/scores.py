@@ -40,6 +40,8 @@ def score_table(report: AuditReport) -> ScoreTable | None:
         judges = names.text_embedder.partition(" ")[0]
         text = "" if judges == key.embedder else f"; prompts are judged by {names.text_embedder}"
         sentences.append(f"Measured with {key.embedder} ({key.embedder_sha256}){text}.")
+    if metrics.human_evaluation:
+        sentences.append(f"In a blind listening test, {metrics.human_evaluation.sentence}.")
     repeats = memorisation(report.subject.memorised, report.subject.samples or 0)
     return ScoreTable(names, tuple(rows), (*sentences, *_sizes(precision), repeats, *weaknesses(precision)))
 
