@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from itertools import pairwise
 
 import numpy as np
+
+from lofi_pipeline.audio.analysis.png import indexed_png
 
 WIDTH, HEIGHT = 320, 64
 _PALETTE = bytes((0xFA, 0xF7, 0xF2, 0x3B, 0x6E, 0x8F, 0x8F, 0xB4, 0xC9))
@@ -27,20 +27,4 @@ def waveform_png(samples: np.ndarray) -> bytes:
     pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     pixels[distance <= peak * scale] = 2
     pixels[distance <= body * scale] = 1
-    return _png(pixels)
-
-
-def _png(indices: np.ndarray) -> bytes:
-    """An indexed-colour PNG of uint8 [height, width] (W3C PNG specification, colour type 3)."""
-    height, width = indices.shape
-    rows = np.pad(indices, ((0, 0), (1, 0)))  # each row begins with its filter type, 0: none
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-        (b"PLTE", _PALETTE),
-        (b"IDAT", zlib.compress(rows.tobytes(), 9)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
+    return indexed_png(pixels, _PALETTE)

@@ -1,0 +1,227 @@
+"""A blind comparison: clips of two checkpoints of the same prompt and seed, heard as A and B in a random order.
+
+Which is which stands in no address and no name until the session ends. Votes are counted in checkpoints/votes.py.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_pipeline.checkpoints.votes import Preference, add_vote, preference, read_votes, votes_folder
+from lofi_pipeline.entities import BlindSession, Side, Vote, now
+from lofi_pipeline.errors import LofiError
+from lofi_pipeline.evaluation.clip_sound import clip_level, matched_gains
+from lofi_pipeline.evaluation.sample_grid import Asked, GridClip, GridColumn
+from lofi_pipeline.storage import DataRoot, content_sha256, locked, read_record, write_json_atomic
+
+MOST_CLIPS = 20
+"""Pairs that a session has unless told otherwise: a few minutes of listening."""
+FEWEST_TO_DECIDE = 6
+"""Pairs that a preference needs: with 5, even all votes for one leave chance open."""
+
+
+class BlindError(LofiError):
+    """A blind comparison can't go on. The message says why."""
+
+
+@dataclass(frozen=True)
+class BlindClip:
+    """A clip as who compares knows it."""
+
+    token: str
+    """The name in its address, which says nothing."""
+    key: str
+    """The partition key of its checkpoint; not shown before the end."""
+    clip: GridClip
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Two clips of the same prompt and seed."""
+
+    number: int
+    asked: Asked
+    a: BlindClip
+    b: BlindClip
+    vote: Vote | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A session, its trials in the order in which they are heard, and the votes so far."""
+
+    session: BlindSession
+    trials: tuple[Trial, ...]
+
+    @property
+    def next_trial(self) -> Trial | None:
+        """The first that has no vote; None: all have one."""
+        return next((trial for trial in self.trials if trial.vote is None), None)
+
+    @property
+    def votes(self) -> list[Vote]:
+        """Those of this session."""
+        return [trial.vote for trial in self.trials if trial.vote]
+
+    @property
+    def preference(self) -> Preference:
+        """What this session's votes come to."""
+        return preference(self.votes, self.session.one, self.session.other)
+
+    def clip(self, token: str) -> GridClip | None:
+        """The clip of an address."""
+        heard = (clip for trial in self.trials for clip in (trial.a, trial.b))
+        return next((it.clip for it in heard if it.token == token), None)
+
+
+def begin(
+    root: DataRoot, one: GridColumn, other: GridColumn, who: str, clips: int = MOST_CLIPS
+) -> BlindSession:
+    """Begin a session of at most `clips` pairs.
+
+    Raises:
+        BlindError: both have no clip of the same prompt and seed.
+        RecordError: no name of who compares, or twice the same checkpoint.
+    """
+    shared = _shared(one, other)
+    if not shared:
+        raise BlindError(
+            f"{one.name} and {other.name} have no clips of the same prompt and seed; lofi run scores both alike"
+        )
+    session = BlindSession.parse(
+        {
+            "session": secrets.token_hex(6),
+            "who": " ".join(who.split()),
+            "one": one.key,
+            "other": other.key,
+            "started": now(),
+            "secret": secrets.token_hex(16),
+            "clips": min(max(1, clips), len(shared)),
+        },
+        where="comparison",
+    )
+    write_json_atomic(_session_path(root, session.session), session)
+    return session
+
+
+def read_session(root: DataRoot, session: str) -> BlindSession:
+    """The session with this id.
+
+    Raises:
+        BlindError: there is none.
+        RecordError: its record was damaged.
+    """
+    path = _session_path(root, session)
+    if not session.isalnum() or not path.is_file():
+        raise BlindError(
+            f"there is no comparison {session!r}; begin one on a training's page, or by lofi compare"
+        )
+    return read_record(BlindSession, path, where=root.relative(path))
+
+
+def comparison(root: DataRoot, session: BlindSession, one: GridColumn, other: GridColumn) -> Comparison:
+    """The trials of a session: order and sides follow from its secret, and so are the same after a reload.
+
+    Raises:
+        BlindError: clips of it are gone.
+    """
+    rng = random.Random(session.secret)
+    shared = _shared(one, other)
+    order = sorted(rng.sample(range(len(shared)), min(session.clips, len(shared))))
+    rng.shuffle(order)
+    swapped = [place % 2 == 0 for place in range(len(order))]  # as often A as B
+    rng.shuffle(swapped)
+    voted = {
+        (vote.prompt, vote.seed): vote
+        for vote in read_votes(root, session.one, session.other)
+        if vote.session == session.session
+    }
+    trials = []
+    for number, (place, swap) in enumerate(zip(order, swapped, strict=True), start=1):
+        asked = shared[place]
+        a, b = (_blind(session, it, asked) for it in ((other, one) if swap else (one, other)))
+        trials.append(Trial(number, asked, a, b, voted.get((asked.prompt, asked.seed))))
+    if len(trials) < session.clips:
+        raise BlindError("clips of this comparison are gone; begin another")
+    return Comparison(session, tuple(trials))
+
+
+def vote(root: DataRoot, found: Comparison, number: int, side: Side) -> Vote:
+    """Write down what was preferred in a trial; who changes their mind before the end votes again.
+
+    Raises:
+        BlindError: there is no such trial, or it was said which is which.
+    """
+    session = found.session
+    with locked(_session_path(root, session.session)):
+        if read_session(root, session.session).ended:
+            raise BlindError("this comparison has ended: it was said which is which; begin another")
+        trial = next((it for it in found.trials if it.number == number), None)
+        if trial is None:
+            raise BlindError(f"there is no pair {number}; there are {len(found.trials)}")
+        made = Vote(
+            session=session.session,
+            who=session.who,
+            when=now(),
+            one=session.one,
+            other=session.other,
+            prompt=trial.asked.prompt,
+            seed=trial.asked.seed,
+            heard_as_a=trial.a.key,
+            side=side,
+        )
+        add_vote(root, made)
+    return made
+
+
+def end(root: DataRoot, session: BlindSession) -> BlindSession:
+    """End a session, so that it may be said which was which."""
+    with locked(_session_path(root, session.session)):
+        session = read_session(root, session.session)
+        if session.ended is None:
+            session = session.model_copy(update={"ended": now()})
+            write_json_atomic(_session_path(root, session.session), session)
+    return session
+
+
+def trial_gains(root: DataRoot, trial: Trial) -> tuple[float, float]:
+    """The gains of A and B in dB with which both are equally loud.
+
+    Raises:
+        EvaluationError: a clip can't be read as audio.
+    """
+    a, b = matched_gains([clip_level(root, it.clip.file) for it in (trial.a, trial.b)])
+    return a, b
+
+
+def _shared(one: GridColumn, other: GridColumn) -> list[Asked]:
+    """What both have a clip of, in an order that does not depend on which is named first."""
+    shared = [asked for asked in one.clips if asked in other.clips]
+    return sorted(shared, key=lambda it: (it.style_id or "", it.prompt, it.seed))
+
+
+def _blind(session: BlindSession, column: GridColumn, asked: Asked) -> BlindClip:
+    token = content_sha256([session.secret, column.key, list(asked)])[:16]
+    return BlindClip(token, column.key, column.clips[asked])
+
+
+def _session_path(root: DataRoot, session: str) -> Path:
+    return votes_folder(root) / "sessions" / f"{session}.json"
+
+
+def sessions_of(root: DataRoot, one: str, other: str) -> Sequence[BlindSession]:
+    """The sessions on two checkpoints that have not ended, the latest first."""
+    found = [
+        read_record(BlindSession, path, where=root.relative(path))
+        for path in (votes_folder(root) / "sessions").glob("*.json")
+    ]
+    pair = {one, other}
+    return sorted(
+        (it for it in found if {it.one, it.other} == pair and it.ended is None),
+        key=lambda it: it.started,
+        reverse=True,
+    )
