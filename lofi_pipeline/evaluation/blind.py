@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,12 @@ from lofi_pipeline.checkpoints.votes import Preference, add_vote, preference, re
 from lofi_pipeline.entities import BlindSession, Side, Vote, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.evaluation.clip_sound import clip_level, matched_gains
+from lofi_pipeline.evaluation.lineage_view import base_scores_of, find_lineage, grid_of
 from lofi_pipeline.evaluation.sample_grid import Asked, GridClip, GridColumn
 from lofi_pipeline.storage import DataRoot, content_sha256, locked, read_record, write_json_atomic
 
 MOST_CLIPS = 20
 """Pairs that a session has unless told otherwise: a few minutes of listening."""
-FEWEST_TO_DECIDE = 6
-"""Pairs that a preference needs: with 5, even all votes for one leave chance open."""
 
 
 class BlindError(LofiError):
@@ -78,26 +76,25 @@ class Comparison:
         return next((it.clip for it in heard if it.token == token), None)
 
 
-def begin(
-    root: DataRoot, one: GridColumn, other: GridColumn, who: str, clips: int = MOST_CLIPS
-) -> BlindSession:
-    """Begin a session of at most `clips` pairs.
+def begin(root: DataRoot, one: str, other: str, who: str, clips: int = MOST_CLIPS) -> BlindSession:
+    """Begin a session of at most `clips` pairs on two checkpoints, by their partition keys; that of the base has step 0.
 
     Raises:
         BlindError: both have no clip of the same prompt and seed.
+        CheckpointError: there is no such lineage.
         RecordError: no name of who compares, or twice the same checkpoint.
     """
-    shared = _shared(one, other)
+    shared = _shared(_column(root, one), _column(root, other))
     if not shared:
         raise BlindError(
-            f"{one.name} and {other.name} have no clips of the same prompt and seed; lofi run scores both alike"
+            f"{one} and {other} have no clips of the same prompt and seed; lofi run scores both alike"
         )
     session = BlindSession.parse(
         {
             "session": secrets.token_hex(6),
             "who": " ".join(who.split()),
-            "one": one.key,
-            "other": other.key,
+            "one": one,
+            "other": other,
             "started": now(),
             "secret": secrets.token_hex(16),
             "clips": min(max(1, clips), len(shared)),
@@ -123,16 +120,20 @@ def read_session(root: DataRoot, session: str) -> BlindSession:
     return read_record(BlindSession, path, where=root.relative(path))
 
 
-def comparison(root: DataRoot, session: BlindSession, one: GridColumn, other: GridColumn) -> Comparison:
+def comparison(root: DataRoot, session: BlindSession) -> Comparison:
     """The trials of a session: order and sides follow from its secret, and so are the same after a reload.
 
     Raises:
         BlindError: clips of it are gone.
+        CheckpointError: its lineage is gone.
+        RecordError: votes or scores were damaged.
     """
+    one, other = (_column(root, key) for key in (session.one, session.other))
     rng = random.Random(session.secret)
     shared = _shared(one, other)
-    order = sorted(rng.sample(range(len(shared)), min(session.clips, len(shared))))
-    rng.shuffle(order)
+    if len(shared) < session.clips:
+        raise BlindError("clips of this comparison are gone; begin another")
+    order = rng.sample(range(len(shared)), session.clips)
     swapped = [place % 2 == 0 for place in range(len(order))]  # as often A as B
     rng.shuffle(swapped)
     voted = {
@@ -145,9 +146,20 @@ def comparison(root: DataRoot, session: BlindSession, one: GridColumn, other: Gr
         asked = shared[place]
         a, b = (_blind(session, it, asked) for it in ((other, one) if swap else (one, other)))
         trials.append(Trial(number, asked, a, b, voted.get((asked.prompt, asked.seed))))
-    if len(trials) < session.clips:
-        raise BlindError("clips of this comparison are gone; begin another")
     return Comparison(session, tuple(trials))
+
+
+def lineage_in(key: str) -> str:
+    """The first digits of the lineage that a partition key is of."""
+    return key.partition("-")[0]
+
+
+def _column(root: DataRoot, key: str) -> GridColumn:
+    folder = find_lineage(root, lineage_in(key))
+    column = grid_of(root, folder, base_scores_of(root, folder)).column(key)
+    if column is None:
+        raise BlindError(f"{key}: has no clips here; lofi run makes them when it scores a checkpoint")
+    return column
 
 
 def vote(root: DataRoot, found: Comparison, number: int, side: Side) -> Vote:
@@ -211,17 +223,3 @@ def _blind(session: BlindSession, column: GridColumn, asked: Asked) -> BlindClip
 
 def _session_path(root: DataRoot, session: str) -> Path:
     return votes_folder(root) / "sessions" / f"{session}.json"
-
-
-def sessions_of(root: DataRoot, one: str, other: str) -> Sequence[BlindSession]:
-    """The sessions on two checkpoints that have not ended, the latest first."""
-    found = [
-        read_record(BlindSession, path, where=root.relative(path))
-        for path in (votes_folder(root) / "sessions").glob("*.json")
-    ]
-    pair = {one, other}
-    return sorted(
-        (it for it in found if {it.one, it.other} == pair and it.ended is None),
-        key=lambda it: it.started,
-        reverse=True,
-    )

@@ -208,14 +208,11 @@ def lineage_view(root: DataRoot, folder: LineageFolder, settings: RetentionSetti
     Raises:
         RecordError: the base's scores were damaged.
     """
-    best, lineage = folder.best, folder.lineage
-    base = read_base_scores(root, lineage.base.sha256, best.scores.key) if best else None
+    best, base = folder.best, base_scores_of(root, folder)
     kept = retention_of(folder.found, settings).keep
     board = scoreboard(root, None if folder.is_active else folder.folder)
     faults = {line.step: line.fault for line in board.checkpoints if line.imported is None}
     checkpoints = [_checkpoint(it, best, folder, kept, faults.get(it.step)) for it in _recorded(folder)]
-    columns = [base_column(root, lineage.partition_key(0), lineage.base.sha256, base)] if base else []
-    columns += [column for it in folder.found if (column := column_of(root, it))]
     log = read_training_log(folder.folder / LOG_NAME)
     return LineageView(
         folder=folder,
@@ -226,10 +223,27 @@ def lineage_view(root: DataRoot, folder: LineageFolder, settings: RetentionSetti
         checkpoints=tuple(checkpoints),
         losses=tuple(_losses(log) or [LossPoint.of(it.record) for it in checkpoints]),
         styles=tuple(_styles(checkpoints)),
-        grid=sample_grid(columns),
+        grid=grid_of(root, folder, base),
         preferences=tuple({_pair(it): it for view in checkpoints for it in view.preferences}.values()),
         warnings=tuple(_warnings(board, folder, best)),
     )
+
+
+def base_scores_of(root: DataRoot, folder: LineageFolder) -> Scores | None:
+    """The scores of a lineage's base, made as those of its best were.
+
+    Raises:
+        RecordError: they were damaged.
+    """
+    best = folder.best
+    return read_base_scores(root, folder.lineage.base.sha256, best.scores.key) if best else None
+
+
+def grid_of(root: DataRoot, folder: LineageFolder, base: Scores | None) -> SampleGrid:
+    """The clips of a lineage, those of its base first."""
+    lineage = folder.lineage
+    columns = [base_column(root, lineage.partition_key(0), lineage.base.sha256, base)] if base else []
+    return sample_grid([*columns, *(column for it in folder.found if (column := column_of(root, it)))])
 
 
 def _recorded(folder: LineageFolder) -> Iterator[CheckpointFolder]:

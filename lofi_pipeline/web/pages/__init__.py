@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from lofi_pipeline.web.pages import home
+from lofi_pipeline.web.pages import checkpoints, compare, home
 
-_PAGES = (home,)
+_PAGES = (home, checkpoints, compare)
 
 
 def routes() -> list[BaseRoute]:
