@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lofi_pipeline.entities import Vote
+from lofi_pipeline.entities import BlindSession, Vote
+from lofi_pipeline.storage.atomic import read_record
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.json_lines import add_line, read_lines
 
@@ -89,6 +90,29 @@ def read_votes(root: DataRoot, one: str, other: str) -> list[Vote]:
     return read_lines(Vote, path, where=root.relative(path))
 
 
+def session_path(root: DataRoot, session: str) -> Path:
+    """Where the record of a session belongs."""
+    return votes_folder(root) / "sessions" / f"{session}.json"
+
+
+def counted_preference(root: DataRoot, one: str, other: str) -> Preference:
+    """What the votes on two checkpoints come to. Those of a session count when it has ended: until then nobody is to know.
+
+    Raises:
+        RecordError: votes, or a session, were damaged.
+    """
+    votes = read_votes(root, one, other)
+    going_on = {session for session in {vote.session for vote in votes} if _goes_on(root, session)}
+    return preference((vote for vote in votes if vote.session not in going_on), one, other)
+
+
+def _goes_on(root: DataRoot, session: str) -> bool:
+    path = session_path(root, session)
+    if not path.is_file():
+        return False  # votes that were copied from elsewhere
+    return read_record(BlindSession, path, where=root.relative(path)).ended is None
+
+
 def add_vote(root: DataRoot, vote: Vote) -> None:
     """Write a vote behind those that are there.
 
@@ -110,12 +134,10 @@ def read_preferences(root: DataRoot) -> list[Preference]:
     """Of every pair that was voted on.
 
     Raises:
-        UnreadableRecord: a line was damaged.
+        RecordError: votes, or a session, were damaged.
     """
-    found = []
-    for path in sorted(votes_folder(root).glob("*--*.jsonl")):
-        one, _, other = path.stem.partition("--")
-        found.append(preference(read_lines(Vote, path, where=root.relative(path)), one, other))
+    pairs = [path.stem.partition("--") for path in sorted(votes_folder(root).glob("*--*.jsonl"))]
+    found = [counted_preference(root, one, other) for one, _, other in pairs]
     return [item for item in found if item.decided or item.neither]
 
 

@@ -16,6 +16,7 @@ from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
 from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
+from lofi_pipeline.cli.compare import compare
 from lofi_pipeline.cli.console import (
     Base,
     Config,
@@ -34,6 +35,7 @@ from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.generate import generate
 from lofi_pipeline.cli.import_lora import import_lora
 from lofi_pipeline.cli.open_door import AllowHost, Host, Port, ReadOnly, WithToken, door_for
+from lofi_pipeline.cli.report import report
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores import scores
 from lofi_pipeline.cli.signals import interruptible
@@ -75,6 +77,8 @@ for command in (
     export_training,
     scores,
     generate,
+    compare,
+    report,
     studio,
 ):
     app.command()(command)

@@ -5,18 +5,28 @@ Which is which stands in no address and no name until the session ends. Votes ar
 
 from __future__ import annotations
 
+import io
 import random
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.votes import Preference, add_vote, preference, read_votes, votes_folder
+import soundfile
+
+from lofi_pipeline.checkpoints.votes import Preference, add_vote, preference, read_votes, session_path
 from lofi_pipeline.entities import BlindSession, Side, Vote, now
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.evaluation.clip_sound import clip_level, matched_gains
+from lofi_pipeline.evaluation.clip_sound import clip_level, matched_gains, read_clip
 from lofi_pipeline.evaluation.lineage_view import base_scores_of, find_lineage, grid_of
 from lofi_pipeline.evaluation.sample_grid import Asked, GridClip, GridColumn
-from lofi_pipeline.storage import DataRoot, content_sha256, locked, read_record, write_json_atomic
+from lofi_pipeline.storage import (
+    DataRoot,
+    content_sha256,
+    locked,
+    read_record,
+    write_bytes_atomic,
+    write_json_atomic,
+)
 
 MOST_CLIPS = 20
 """Pairs that a session has unless told otherwise: a few minutes of listening."""
@@ -101,7 +111,7 @@ def begin(root: DataRoot, one: str, other: str, who: str, clips: int = MOST_CLIP
         },
         where="comparison",
     )
-    write_json_atomic(_session_path(root, session.session), session)
+    write_json_atomic(session_path(root, session.session), session)
     return session
 
 
@@ -112,7 +122,7 @@ def read_session(root: DataRoot, session: str) -> BlindSession:
         BlindError: there is none.
         RecordError: its record was damaged.
     """
-    path = _session_path(root, session)
+    path = session_path(root, session)
     if not session.isalnum() or not path.is_file():
         raise BlindError(
             f"there is no comparison {session!r}; begin one on a training's page, or by lofi compare"
@@ -149,6 +159,25 @@ def comparison(root: DataRoot, session: BlindSession) -> Comparison:
     return Comparison(session, tuple(trials))
 
 
+def write_pair(root: DataRoot, trial: Trial, folder: Path) -> tuple[Path, Path]:
+    """Write a pair as NN-A.wav and NN-B.wav, equally loud, for who listens with a player of their own.
+
+    Raises:
+        EvaluationError: a clip can't be read as audio.
+        OSError: the folder can't be written.
+    """
+    written = []
+    pair = zip((trial.a, trial.b), trial_gains(root, trial), "AB", strict=True)
+    for heard, gain, side in pair:
+        samples, rate = read_clip(heard.clip.file)
+        music = io.BytesIO()
+        soundfile.write(music, samples.T * 10 ** (gain / 20), rate, format="WAV", subtype="PCM_16")
+        path = folder / f"{trial.number:02d}-{side}.wav"
+        write_bytes_atomic(path, music.getvalue())
+        written.append(path)
+    return written[0], written[1]
+
+
 def lineage_in(key: str) -> str:
     """The first digits of the lineage that a partition key is of."""
     return key.partition("-")[0]
@@ -169,7 +198,7 @@ def vote(root: DataRoot, found: Comparison, number: int, side: Side) -> Vote:
         BlindError: there is no such trial, or it was said which is which.
     """
     session = found.session
-    with locked(_session_path(root, session.session)):
+    with locked(session_path(root, session.session)):
         if read_session(root, session.session).ended:
             raise BlindError("this comparison has ended: it was said which is which; begin another")
         trial = next((it for it in found.trials if it.number == number), None)
@@ -192,12 +221,26 @@ def vote(root: DataRoot, found: Comparison, number: int, side: Side) -> Vote:
 
 def end(root: DataRoot, session: BlindSession) -> BlindSession:
     """End a session, so that it may be said which was which."""
-    with locked(_session_path(root, session.session)):
+    with locked(session_path(root, session.session)):
         session = read_session(root, session.session)
         if session.ended is None:
             session = session.model_copy(update={"ended": now()})
-            write_json_atomic(_session_path(root, session.session), session)
+            write_json_atomic(session_path(root, session.session), session)
     return session
+
+
+def open_sessions(root: DataRoot, lineage: str) -> list[BlindSession]:
+    """The sessions on checkpoints of a lineage, by its first digits, that have not ended; the latest first.
+
+    Raises:
+        RecordError: one was damaged.
+    """
+    found = [
+        read_record(BlindSession, path, where=root.relative(path))
+        for path in session_path(root, "any").parent.glob("*.json")
+    ]
+    going_on = (it for it in found if it.ended is None and lineage_in(it.one) == lineage)
+    return sorted(going_on, key=lambda it: it.started, reverse=True)
 
 
 def trial_gains(root: DataRoot, trial: Trial) -> tuple[float, float]:
@@ -219,7 +262,3 @@ def _shared(one: GridColumn, other: GridColumn) -> list[Asked]:
 def _blind(session: BlindSession, column: GridColumn, asked: Asked) -> BlindClip:
     token = content_sha256([session.secret, column.key, list(asked)])[:16]
     return BlindClip(token, column.key, column.clips[asked])
-
-
-def _session_path(root: DataRoot, session: str) -> Path:
-    return votes_folder(root) / "sessions" / f"{session}.json"

@@ -50,7 +50,7 @@ def clip_level(root: DataRoot, path: Path) -> ClipLevel:
         return read_record(ClipLevel, kept)
     except (OSError, RecordError):
         pass
-    samples, rate = _read(path)
+    samples, rate = read_clip(path)
     if rate != SAMPLE_RATE:
         samples = np.ascontiguousarray(soxr.resample(samples.T, rate, SAMPLE_RATE, quality="MQ").T)
     level = ClipLevel(lufs=integrated_loudness(samples), peak_dbtp=true_peak_dbtp(samples))
@@ -66,7 +66,8 @@ def matched_gains(levels: Sequence[ClipLevel | None]) -> list[float]:
     reachable = [level.lufs + CEILING_DBTP - level.peak_dbtp for level in heard if level.lufs is not None]
     together = min([TARGET_LUFS, *reachable])
     return [
-        0.0 if level is None or level.lufs is None else round(together - level.lufs, 2) for level in levels
+        0.0 if level is None or level.lufs is None else round(together - level.lufs, 2) + 0.0
+        for level in levels
     ]
 
 
@@ -78,7 +79,7 @@ def spectrogram(root: DataRoot, path: Path) -> Path:
     """
     kept = root.cache / "spectrograms" / f"{_sha256(path)}-{_PICTURE_VERSION}.png"
     if not kept.is_file():
-        write_bytes_atomic(kept, spectrogram_png(*_read(path)))
+        write_bytes_atomic(kept, spectrogram_png(*read_clip(path)))
     return kept
 
 
@@ -110,7 +111,12 @@ def _sha256(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def _read(path: Path) -> tuple[np.ndarray, int]:
+def read_clip(path: Path) -> tuple[np.ndarray, int]:
+    """The samples of an audio file, float32 [channels, n], and their rate in Hz.
+
+    Raises:
+        EvaluationError: it can't be read as audio.
+    """
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:

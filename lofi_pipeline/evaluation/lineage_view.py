@@ -29,7 +29,7 @@ from lofi_pipeline.evaluation.sample_grid import SampleGrid, base_column, column
 from lofi_pipeline.evaluation.scoreboard import Scoreboard, scoreboard
 from lofi_pipeline.storage import DataRoot, read_record
 
-MOST_POINTS = 240
+MOST_POINTS = 120
 """Of a curve of losses: of more steps, means of equal parts."""
 SHORT_DIGITS = 8
 """Of a lineage's hash, as partition keys have them."""

@@ -51,7 +51,8 @@ def choose(request: Request) -> Response:
     """Which two to compare."""
     view = view_of(request)
     names = {column.key: column.name for column in view.grid.columns}
-    return render(request, "compare.html", view=view, names=names, clips=blind.MOST_CLIPS)
+    going_on = blind.open_sessions(root_of(request), view.folder.short)
+    return render(request, "compare.html", view=view, names=names, clips=blind.MOST_CLIPS, going_on=going_on)
 
 
 @takes(Wanted)
