@@ -1,0 +1,65 @@
+"""What came of the work on a track, as far as lists of tracks say it: a small part of its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lofi_pipeline.entities import Entity, TrackOrigin, TrackRecord, TrackState, TrackStatus
+from lofi_pipeline.ingest import load_record
+from lofi_pipeline.storage import DataRoot, content_sha256
+
+
+class Worked(Entity):
+    """A track's record in short."""
+
+    state: TrackState
+    status: TrackStatus
+    reason: str | None
+    origins: str
+    """Of `TrackRecord.origins`, a hash: the record of a track that lies elsewhere by now is about to be made anew."""
+    verified: bool
+    unsure: bool
+    disputed: list[str]
+    offered: list[str]
+    quality_score: int | None
+    seconds: float | None
+    bpm: int | None
+    key: str | None
+    style_ids: list[str]
+    styles_declared: bool
+    style_confidence: float | None
+    prompt: str | None
+
+    @classmethod
+    def of(cls, record: TrackRecord) -> Worked:
+        """What a record says."""
+        processed, tagged = record.processed, record.tagged
+        return cls(
+            state=record.state,
+            status=record.status,
+            reason=record.reason,
+            origins=hash_of_origins(record.origins),
+            verified=record.human_verified,
+            unsure=bool(tagged and tagged.needs_review and not record.human_verified),
+            disputed=tagged.disputed if tagged else [],
+            offered=[tag.tag for tag in tagged.offered] if tagged else [],
+            quality_score=processed.quality.score if processed else None,
+            seconds=processed.duration if processed else None,
+            bpm=tagged.bpm if tagged else None,
+            key=f"{processed.measurements.key} {processed.measurements.mode}" if processed else None,
+            style_ids=list(tagged.style_ids) if tagged else [],
+            styles_declared=bool(tagged and tagged.styles_declared),
+            style_confidence=tagged.style_confidence if tagged else None,
+            prompt=tagged.prompt if tagged else None,
+        )
+
+
+def load_worked(root: DataRoot, track_id: str) -> Worked | None:
+    """What came of a track so far; None before its first work."""
+    record = load_record(root, track_id)
+    return Worked.of(record) if record else None
+
+
+def hash_of_origins(origins: Sequence[TrackOrigin]) -> str:
+    """Of where a track lies, and what is said of it there."""
+    return content_sha256([origin.model_dump(mode="json") for origin in origins])
