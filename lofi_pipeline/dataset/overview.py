@@ -134,6 +134,10 @@ def with_work(row: TrackOverview, worked: Worked | None, reason: str | None) -> 
     return row.model_copy(update={**facts, "status": status, "refused": refused, "reason": reason})
 
 
-_OF_THE_WORK = tuple(name for name in TrackOverview.model_fields if name in Worked.model_fields and name != "reason")
-_BEFORE_WORK = {name: TrackOverview.model_fields[name].get_default(call_default_factory=True) for name in _OF_THE_WORK}
+_OF_THE_WORK = tuple(
+    name for name in TrackOverview.model_fields if name in Worked.model_fields and name != "reason"
+)
+_BEFORE_WORK = {
+    name: TrackOverview.model_fields[name].get_default(call_default_factory=True) for name in _OF_THE_WORK
+}
 _BEFORE_WORK["state"] = TrackState.RAW
