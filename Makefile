@@ -8,7 +8,7 @@ export PYTHONPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate clean-demo
+.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate web clean-demo
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ mutate: setup ## Break what a commit changed, and name what no test noticed (ARG
 pins: setup ## Compile requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --all-extras --no-emit-index-url --no-header \
 		pyproject.toml -o requirements.txt
+
+web: setup ## Fetch the browser libraries of the studio and of its tests anew (needs npm)
+	$(BIN)/python -m lofi_pipeline_tests.web.vendor
 
 clean-demo: ## Remove the demo's data root
 	rm -rf demo-data

@@ -17,11 +17,11 @@ from typing import IO
 
 import psutil
 from rich.console import Console
-from rich.markup import escape
 
 from lofi_pipeline.automation.instance import open_instance, require_own_environment
 from lofi_pipeline.automation.orphans import end_orphans
-from lofi_pipeline.cli.console import errors, sanitize
+from lofi_pipeline.cli.console import errors
+from lofi_pipeline.cli.open_door import announce
 from lofi_pipeline.installation import shipped, working_folder
 from lofi_pipeline.processes import own_environment
 from lofi_pipeline.storage import DataRoot, remove_temporary_files
@@ -68,7 +68,7 @@ def serve(root: DataRoot, door: Door, console: Console) -> int:
         daemon = str(Path(sys.executable).with_name("dagster-daemon"))
         children.append(_start(daemon, "run", "-w", str(WORKSPACE_FILE)))
     relays = [relayed(child.stdout, errors) for child in children if child.stdout]
-    announce(root, door, console)
+    announce(root, door, console, with_dagster=True)
     try:
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.3)
@@ -80,24 +80,6 @@ def serve(root: DataRoot, door: Door, console: Console) -> int:
         return 0
     console.print("The webserver or the daemon ended by itself; see its last words above.", style="bold red")
     return 1
-
-
-def announce(root: DataRoot, door: Door, console: Console) -> None:
-    """The link to open, and what the door leaves open."""
-    console.print(
-        f"Dagster UI: {escape(door.link)}\nData root: {sanitize(root.path)}   stop with Ctrl-C",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if door.token is None:
-        console.print(
-            "[yellow]No token[/]: any program and any user of this machine can start runs and delete history here."
-        )
-    if not door.is_loopback:
-        console.print(
-            "[yellow]No TLS[/]: whoever sits between a browser and this port reads the token and the music. Put a proxy with "
-            "TLS before it that keeps the Host header, listen on loopback alone, and name the proxy with --allow-host."
-        )
 
 
 def _start(*command: str, told: str | None = None) -> subprocess.Popen[bytes]:
