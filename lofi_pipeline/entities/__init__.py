@@ -89,6 +89,7 @@ from lofi_pipeline.entities.lineage import (
     memorises,
 )
 from lofi_pipeline.entities.publication import Publication
+from lofi_pipeline.entities.review import Change, Edit, EditAction, EditField, Review, TrackEdit
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -133,6 +134,7 @@ __all__ = [
     "CacheFacts",
     "CaptionFacts",
     "Captions",
+    "Change",
     "Checkpoint",
     "CheckpointRecord",
     "ClipScore",
@@ -148,6 +150,9 @@ __all__ = [
     "DropFile",
     "DropManifest",
     "DropStatus",
+    "Edit",
+    "EditAction",
+    "EditField",
     "Entity",
     "Evidence",
     "EvidenceFile",
@@ -182,6 +187,7 @@ __all__ = [
     "RegisteredTrack",
     "Registry",
     "Remark",
+    "Review",
     "Right",
     "Sample",
     "SamplesHeard",
@@ -211,6 +217,7 @@ __all__ = [
     "Term",
     "TimedLine",
     "Track",
+    "TrackEdit",
     "TrackMeasurements",
     "TrackOrigin",
     "TrackRecord",

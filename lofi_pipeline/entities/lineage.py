@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId, absent
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
 from lofi_pipeline.entities.heard import Nearness, SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
@@ -20,11 +20,6 @@ PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]
 
 
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-
-
-def absent(value: object) -> bool:
-    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
-    return value is None
 
 
 class BaseModelFacts(Entity):

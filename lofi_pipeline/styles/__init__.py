@@ -39,6 +39,7 @@ from lofi_pipeline.styles.prompt import (
 )
 from lofi_pipeline.styles.suggest import SURE_ENOUGH, Suggestion, needs_review, suggest, suggest_for
 from lofi_pipeline.styles.tag_choice import (
+    NOTHING_KNOWN_TAG,
     KnownStyles,
     TagChoice,
     build_prompt,
@@ -53,6 +54,7 @@ __all__ = [
     "INSTRUMENTAL",
     "INSTRUMENTAL_LYRICS",
     "MAX_LYRICS_BYTES",
+    "NOTHING_KNOWN_TAG",
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",

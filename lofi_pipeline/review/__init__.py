@@ -1,0 +1,41 @@
+"""What people say of tracks: edits that are kept for ever, and what they come to.
+
+    accept(root, "track_001", "kim")
+    edit(root, "track_001", "kim", TrackEdit(bpm=82, add_tags=["rain"]))
+    review_of(root, "track_001")   # what all edits come to
+    shown(root, "track_001")       # styles and prompt with the latest edits, before the pipeline takes them up
+
+The pipeline takes a review up where it tags a track (ingest/process_track.py).
+"""
+
+from lofi_pipeline.review.apply import applied
+from lofi_pipeline.review.edit_file import edits_path, read_edits
+from lofi_pipeline.review.errors import ReviewError
+from lofi_pipeline.review.fold import fold, in_force
+from lofi_pipeline.review.make import (
+    accept,
+    edit,
+    found_by_pipeline,
+    history,
+    reject,
+    review_of,
+    shown,
+    undo,
+)
+
+__all__ = [
+    "ReviewError",
+    "accept",
+    "applied",
+    "edit",
+    "edits_path",
+    "fold",
+    "found_by_pipeline",
+    "history",
+    "in_force",
+    "read_edits",
+    "reject",
+    "review_of",
+    "shown",
+    "undo",
+]
