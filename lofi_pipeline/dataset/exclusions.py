@@ -117,7 +117,7 @@ def _not_ready(worked: Worked | None) -> str | None:
     if worked is None or worked.status is TrackStatus.PENDING:
         return "not worked on yet"
     if worked.status is TrackStatus.OK:
-        return None
+        return worked.rejected
     return worked.reason if worked.status is TrackStatus.REJECTED else f"failed: {worked.reason}"
 
 

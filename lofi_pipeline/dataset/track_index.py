@@ -49,11 +49,13 @@ _SETTLED_NS = 2_000_000_000
 """A folder that was changed a moment ago may be changed again without another time."""
 _LOOK_AGAIN_SECONDS = 30
 """A record that was written to in place leaves its folder's time as it is: what is seen at once is what is renamed into place."""
-_FEW_RECORDS = 2_000
+_FEW_RECORDS = 500
 """These are looked at each time: it takes a few milliseconds."""
 _TABLES = """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-    CREATE TABLE records (track_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, worked TEXT) WITHOUT ROWID;
+    CREATE TABLE records (
+        track_id TEXT PRIMARY KEY, record TEXT NOT NULL DEFAULT '', edits TEXT NOT NULL DEFAULT '', worked TEXT
+    ) WITHOUT ROWID;
     CREATE TABLE tracks (
         id INTEGER PRIMARY KEY, track_id TEXT, source_id TEXT, state TEXT, split TEXT,
         unsure INT NOT NULL, refused INT NOT NULL, verified INT NOT NULL,
@@ -62,7 +64,7 @@ _TABLES = """
     );
     CREATE TABLE styles (style_id TEXT, row INT, PRIMARY KEY (style_id, row)) WITHOUT ROWID;
     CREATE INDEX styles_of ON styles (row);
-    CREATE VIRTUAL TABLE words USING fts5 (words, tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3');
+    CREATE VIRTUAL TABLE words USING fts5 (said, tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3');
     CREATE INDEX by_source ON tracks (source_id);
     CREATE INDEX by_state ON tracks (state);
     CREATE INDEX by_split ON tracks (split);
@@ -75,6 +77,10 @@ _TABLES = """
 """
 _LAYOUT = zlib.crc32(f"{_TABLES} {sorted(TrackOverview.model_fields)}".encode()) >> 1
 """Told by SQLite's user_version: an index of another version of this program is made anew."""
+_RECORDS, _EDITS, _FINGERPRINTS = _FOLDERS = ("record", "edits", "fingerprints")
+_SUFFIX = {_RECORDS: ".json", _EDITS: ".jsonl"}
+"""Of the files that are looked at one by one."""
+_UNSETTLED = "?"
 Answer = TypeVar("Answer")
 
 
@@ -98,8 +104,12 @@ class _Seen(Entity):
     """The state of the data root that an index was made of."""
 
     inputs: str
-    folders: str
+    folders: dict[str, str]
     looked: float
+
+    def is_old(self, now: _Seen) -> bool:
+        """Whether everything should be looked at again."""
+        return abs(now.looked - self.looked) > _LOOK_AGAIN_SECONDS
 
 
 class TrackIndex:
@@ -111,24 +121,36 @@ class TrackIndex:
     def refresh(self) -> Refreshed:
         """Bring it up to date with the records."""
         seen, now = self._seen(), self._now()
-        if seen and seen.inputs == now.inputs and not self._must_look(seen, now):
+        look = self._to_look_at(seen, now)
+        same = seen is not None and seen.inputs == now.inputs
+        if same and not look:
             return Refreshed()
+        stamps = {
+            kind: _stamps(self._folder(kind), suffix) for kind, suffix in _SUFFIX.items() if kind in look
+        }
+        fingerprints = tracks_with_fingerprint(self._root) if _FINGERPRINTS in look else None
+        looked_at = sum(map(len, stamps.values()))
+        settled = same and seen is not None and seen.folders == now.folders and not seen.is_old(now)
+        if settled and not (self._changed(stamps) or self._other_fingerprints(fingerprints)):
+            return Refreshed(looked_at=looked_at)
         with self._writing():
-            seen = self._seen()
-            stamps, fingerprints = (
-                _record_stamps(self._root.track_records),
-                tracks_with_fingerprint(self._root),
-            )
             changed = self._changed(stamps)
             concerned = changed | self._other_fingerprints(fingerprints)
-            self._read(stamps, changed)
-            anew = seen is None or seen.inputs != now.inputs or self._concerns_others(concerned)
+            self._read(changed, stamps)
+            anew = not same or self._concerns_others(concerned)
             if anew:
                 self._make_all()
             else:
                 self._update(concerned, fingerprints)
             self._database.execute("REPLACE INTO meta VALUES ('seen', ?)", (now.model_dump_json(),))
-        return Refreshed(looked_at=len(stamps), read=len(changed & stamps.keys()), all_anew=anew)
+        return Refreshed(looked_at=looked_at, read=len(changed), all_anew=anew)
+
+    def _folder(self, kind: str) -> Path:
+        return {
+            _RECORDS: self._root.track_records,
+            _EDITS: self._root.edits,
+            _FINGERPRINTS: self._root.fingerprint("").parent,
+        }[kind]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -204,29 +226,34 @@ class TrackIndex:
 
     def _now(self) -> _Seen:
         moment = time.time_ns()
-        folders = [
-            _folder_stamp(folder, moment)
-            for folder in (self._root.track_records, self._root.fingerprint("").parent)
-        ]
-        inputs = _inputs(self._root, self._config)
-        return _Seen(inputs=inputs, folders=" ".join(folders), looked=moment / 1e9)
+        folders = {kind: _folder_stamp(self._folder(kind), moment) for kind in _FOLDERS}
+        return _Seen(inputs=_inputs(self._root, self._config), folders=folders, looked=moment / 1e9)
 
-    def _must_look(self, seen: _Seen, now: _Seen) -> bool:
-        if seen.folders != now.folders or "?" in now.folders:
-            return True
-        if abs(now.looked - seen.looked) > _LOOK_AGAIN_SECONDS:
-            return True
+    def _to_look_at(self, seen: _Seen | None, now: _Seen) -> set[str]:
+        """The folders in which something may have changed."""
+        if seen is None or seen.is_old(now):
+            return {*_FOLDERS}
         (records,) = self._database.execute("SELECT count(*) FROM records").fetchone()
-        return records <= _FEW_RECORDS
+        if records <= _FEW_RECORDS:
+            return {*_FOLDERS}
+        return {
+            kind
+            for kind, stamp in now.folders.items()
+            if stamp == _UNSETTLED or stamp != seen.folders.get(kind)
+        }
 
-    def _changed(self, stamps: dict[str, str]) -> set[str]:
-        """The tracks whose records are others than they were, or gone."""
-        known = dict(self._database.execute("SELECT track_id, stamp FROM records"))
-        gone = known.keys() - stamps.keys()
-        return {track_id for track_id, stamp in stamps.items() if known.get(track_id) != stamp} | gone
+    def _changed(self, stamps: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """The tracks whose records or edits are others than they were, or gone."""
+        changed: set[str] = set()
+        for kind, found in stamps.items():
+            known = dict(self._database.execute(f"SELECT track_id, {kind} FROM records WHERE {kind} != ''"))
+            changed |= {it for it in found.keys() | known.keys() if found.get(it) != known.get(it)}
+        return changed
 
-    def _other_fingerprints(self, fingerprints: Collection[str]) -> set[str]:
+    def _other_fingerprints(self, fingerprints: Collection[str] | None) -> set[str]:
         """The tracks that have a fingerprint now and had none, or the other way round."""
+        if fingerprints is None:
+            return set()
         known = self._database.execute("SELECT track_id, fingerprint FROM tracks WHERE barrier IS NOT NULL")
         return {track_id for track_id, had in known if had != (track_id in fingerprints)}
 
@@ -235,17 +262,20 @@ class TrackIndex:
         twice = {it for (it,) in self._database.execute("SELECT track_id FROM tracks WHERE twice")}
         return not twice.isdisjoint(changed)
 
-    def _read(self, stamps: Mapping[str, str], changed: Collection[str]) -> None:
+    def _read(self, changed: Collection[str], stamps: Mapping[str, Mapping[str, str]]) -> None:
         """Read the records of tracks, and remember what they say."""
-        gone = [(track_id,) for track_id in changed if track_id not in stamps]
-        self._database.executemany("DELETE FROM records WHERE track_id = ?", gone)
         for track_id in changed:
-            if track_id in stamps:
-                worked = load_worked(self._root, track_id)
-                said = worked.model_dump_json() if worked else None
-                self._database.execute(
-                    "REPLACE INTO records VALUES (?, ?, ?)", (track_id, stamps[track_id], said)
-                )
+            worked = load_worked(self._root, track_id)
+            self._database.execute(
+                "INSERT INTO records (track_id, worked) VALUES (?, ?)"
+                " ON CONFLICT (track_id) DO UPDATE SET worked = excluded.worked",
+                (track_id, worked.model_dump_json() if worked else None),
+            )
+        for kind, found in stamps.items():
+            self._database.executemany(
+                f"UPDATE records SET {kind} = ? WHERE track_id = ?",
+                [(found.get(track_id, ""), track_id) for track_id in changed],
+            )
 
     def _worked(self, track_ids: Collection[str] | None = None) -> dict[str, Worked]:
         """What came of tracks; of all of them without a list."""
@@ -261,16 +291,18 @@ class TrackIndex:
         for track_id in track_ids:
             yield from self._database.execute(asked, (track_id,)).fetchall()
 
-    def _update(self, changed: Collection[str], fingerprints: Collection[str]) -> None:
-        """Tell again of tracks whose record or fingerprint changed, where nothing else did."""
+    def _update(self, changed: Collection[str], fingerprints: Collection[str] | None) -> None:
+        """Tell again of tracks whose record, edits or fingerprint changed, where nothing else did."""
         known = self._worked(changed)
         listed = self._each(
-            "SELECT track_id, row, barrier FROM tracks WHERE barrier IS NOT NULL AND track_id = ?", changed
+            "SELECT track_id, row, barrier, fingerprint FROM tracks WHERE barrier IS NOT NULL AND track_id = ?",
+            changed,
         )
         rows = []
-        for track_id, said, kept in listed:
+        for track_id, said, kept, had in listed:
             barrier = _Kept.model_validate_json(kept)
-            worked, missing = known.get(track_id), uncompared(track_id, fingerprints)
+            having = fingerprints if fingerprints is not None else {track_id} if had else set()
+            worked, missing = known.get(track_id), uncompared(track_id, having)
             reason = Barrier(barrier.refused, missing, barrier.barred).reason(worked)
             row = with_work(TrackOverview.model_validate_json(said), worked, reason)
             rows.append(_Row.of(row, barrier, fingerprint=missing is None))
@@ -317,7 +349,7 @@ class TrackIndex:
             [(style, row.number) for row in rows for style in dict.fromkeys(row.said.style_ids)],
         )
         self._database.executemany(
-            "INSERT INTO words (rowid, words) VALUES (?, ?)",
+            "INSERT INTO words (rowid, said) VALUES (?, ?)",
             [(row.number, searchable(row.said)) for row in rows],
         )
 
@@ -413,8 +445,10 @@ def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
         path.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(
+            "PRAGMA cache_spill = OFF"
+        )  # who reads waits for the end of a change, not for all of it
         (found,) = database.execute("PRAGMA user_version").fetchone()
         if found != _LAYOUT:
             with locked(path) if path else nullcontext():
@@ -433,7 +467,7 @@ def _make_tables(database: sqlite3.Connection) -> None:
 
 
 def _throw_away(path: Path) -> None:
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+    for name in (path.name, f"{path.name}-journal"):
         path.with_name(name).unlink(missing_ok=True)
 
 
@@ -464,21 +498,21 @@ def _stamp(path: Path) -> str:
 
 
 def _folder_stamp(folder: Path, moment: int) -> str:
-    """A folder's time; "?" while it may be changed again without another."""
+    """A folder's time; another sign while it may be changed again without another time."""
     try:
         changed = folder.stat().st_mtime_ns
     except OSError:
         return "-"
-    return str(changed) if moment - changed > _SETTLED_NS else "?"
+    return str(changed) if moment - changed > _SETTLED_NS else _UNSETTLED
 
 
-def _record_stamps(folder: Path) -> dict[str, str]:
-    """By track, the state of its record."""
+def _stamps(folder: Path, suffix: str) -> dict[str, str]:
+    """By track, the state of its file in a folder."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         return {
-            entry.name[:-5]: f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
+            entry.name.removesuffix(suffix): f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
             for entry in entries
-            if entry.name.endswith(".json") and entry.name.startswith("track_")
+            if entry.name.startswith("track_") and entry.name.endswith(suffix)
             for info in [entry.stat()]
         }
     return {}

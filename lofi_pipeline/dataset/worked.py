@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lofi_pipeline.entities import Entity, TrackOrigin, TrackRecord, TrackState, TrackStatus
+from lofi_pipeline import styles
+from lofi_pipeline.entities import Entity, Review, TrackOrigin, TrackRecord, TrackState, TrackStatus
 from lofi_pipeline.ingest import load_record
+from lofi_pipeline.review import applied, found_by_pipeline, review_of
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 
@@ -15,6 +17,8 @@ class Worked(Entity):
     state: TrackState
     status: TrackStatus
     reason: str | None
+    rejected: str | None
+    """That a person keeps it out, and why."""
     origins: str
     """Of `TrackRecord.origins`, a hash: the record of a track that lies elsewhere by now is about to be made anew."""
     verified: bool
@@ -31,22 +35,28 @@ class Worked(Entity):
     prompt: str | None
 
     @classmethod
-    def of(cls, record: TrackRecord) -> Worked:
-        """What a record says."""
-        processed, tagged = record.processed, record.tagged
+    def of(cls, record: TrackRecord, review: Review | None = None) -> Worked:
+        """What a record says, and over it what people said since."""
+        processed, tagged = record.processed, found_by_pipeline(record)
+        if tagged and review:
+            tagged = applied(review, tagged, record, styles.load_presets(), styles.load_vocabulary())
+        verified = review.verified if review else record.human_verified
+        measured = processed.measurements if processed else None
+        key = f"{measured.key} {measured.mode}" if measured else None
         return cls(
             state=record.state,
             status=record.status,
             reason=record.reason,
+            rejected=_rejection(review) if review else None,
             origins=hash_of_origins(record.origins),
-            verified=record.human_verified,
-            unsure=bool(tagged and tagged.needs_review and not record.human_verified),
+            verified=verified,
+            unsure=bool(tagged and tagged.needs_review and not verified),
             disputed=tagged.disputed if tagged else [],
             offered=[tag.tag for tag in tagged.offered] if tagged else [],
             quality_score=processed.quality.score if processed else None,
             seconds=processed.duration if processed else None,
             bpm=tagged.bpm if tagged else None,
-            key=f"{processed.measurements.key} {processed.measurements.mode}" if processed else None,
+            key=(tagged.keyscale if tagged else None) or key,
             style_ids=list(tagged.style_ids) if tagged else [],
             styles_declared=bool(tagged and tagged.styles_declared),
             style_confidence=tagged.style_confidence if tagged else None,
@@ -54,10 +64,14 @@ class Worked(Entity):
         )
 
 
+def _rejection(review: Review) -> str | None:
+    return review.rejected and f"rejected by {review.by.get('rejected', 'a person')}: {review.rejected}"
+
+
 def load_worked(root: DataRoot, track_id: str) -> Worked | None:
     """What came of a track so far; None before its first work."""
     record = load_record(root, track_id)
-    return Worked.of(record) if record else None
+    return Worked.of(record, review_of(root, track_id)) if record else None
 
 
 def hash_of_origins(origins: Sequence[TrackOrigin]) -> str:

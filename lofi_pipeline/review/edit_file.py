@@ -5,6 +5,7 @@ A line is written whole or not at all; what a killed writer left of one is remov
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lofi_pipeline.entities import Edit
@@ -63,6 +64,7 @@ def append_edit(root: DataRoot, edit: Edit) -> None:
     path = edits_path(root, edit.track_id)
     said = edit.model_dump(mode="json", exclude_none=True)
     append_line(path, canonical_json(said).encode())
+    os.utime(path.parent)  # tells lists of many tracks that one of the files grew
 
 
 def _check_place(edit: Edit, number: int, track_id: str, before: list[Edit], open_numbers: list[int]) -> None:
