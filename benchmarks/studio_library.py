@@ -16,7 +16,20 @@ from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 FILES_IN_A_DROP = 100
-WORDS = "night rain coffee window paper train harbour snow garden lamp river attic".split()
+WORDS = [
+    "night",
+    "rain",
+    "coffee",
+    "window",
+    "paper",
+    "train",
+    "harbour",
+    "snow",
+    "garden",
+    "lamp",
+    "river",
+    "attic",
+]
 
 
 def make_library(root: DataRoot, tracks: int) -> None:
