@@ -27,7 +27,7 @@ from lofi_pipeline.review.apply import applied
 from lofi_pipeline.review.edit_file import append_edit, edits_path, read_edits
 from lofi_pipeline.review.errors import ReviewError
 from lofi_pipeline.review.fold import fold, in_force
-from lofi_pipeline.storage import DataRoot, locked, read_json
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, locked, read_json
 
 _Fields = dict[str, Any]
 """Of an `Edit`, but for those that every edit has."""
@@ -115,6 +115,15 @@ def review_of(root: DataRoot, track_id: str) -> Review | None:
         ReviewError: the file of its edits was damaged.
     """
     return fold(read_edits(root, track_id))
+
+
+def review_hash(root: DataRoot, track_id: str) -> str | None:
+    """What changes when a review does; None: there is none. A file that cannot be read has one, too: see `review_of`."""
+    try:
+        review = review_of(root, track_id)
+    except ReviewError:
+        return file_sha256(edits_path(root, track_id))
+    return None if review is None else content_sha256(review)
 
 
 def shown(root: DataRoot, track_id: str) -> TaggedFacts | None:

@@ -23,6 +23,7 @@ from lofi_pipeline.styles.lyrics import (
     lyrics_timing,
     normalise_lyrics,
     read_lyrics,
+    require_words,
 )
 from lofi_pipeline.styles.presets import (
     STYLE_IDS,
@@ -90,6 +91,7 @@ __all__ = [
     "preset_of",
     "prompt_bpm",
     "read_lyrics",
+    "require_words",
     "resolve_presets",
     "standouts",
     "style_prompt",
