@@ -30,13 +30,16 @@ from lofi_pipeline.dataset.track_query import (
     TrackFilter,
     TrackPage,
     TrackQuery,
+    beside,
     condition,
     order,
+    row_number,
     searchable,
+    sorted_by,
 )
 from lofi_pipeline.dataset.version import current_hash
 from lofi_pipeline.dataset.worked import Worked, load_worked
-from lofi_pipeline.entities import Entity, RecordError, track_number
+from lofi_pipeline.entities import Entity, RecordError
 from lofi_pipeline.ingest import clock_day, load_registry
 from lofi_pipeline.ingest.refused import refused_json
 from lofi_pipeline.ingest.remembered import remembered_json
@@ -59,7 +62,7 @@ _TABLES = """
     CREATE TABLE tracks (
         id INTEGER PRIMARY KEY, track_id TEXT, source_id TEXT, state TEXT, split TEXT,
         unsure INT NOT NULL, refused INT NOT NULL, verified INT NOT NULL,
-        title TEXT COLLATE NOCASE, confidence REAL, quality INT, tempo INT, duration REAL,
+        title TEXT, confidence REAL, quality INT, tempo INT, duration REAL,
         row TEXT NOT NULL, barrier TEXT, twice INT NOT NULL, fingerprint INT NOT NULL
     );
     CREATE TABLE styles (style_id TEXT, row INT, PRIMARY KEY (style_id, row)) WITHOUT ROWID;
@@ -69,14 +72,12 @@ _TABLES = """
     CREATE INDEX by_state ON tracks (state);
     CREATE INDEX by_split ON tracks (split);
     CREATE INDEX by_flags ON tracks (unsure, refused, verified);
-    CREATE INDEX by_title ON tracks (title IS NULL, title, id);
-    CREATE INDEX by_confidence ON tracks (confidence IS NULL, confidence, id);
-    CREATE INDEX by_quality ON tracks (quality IS NULL, quality, id);
-    CREATE INDEX by_tempo ON tracks (tempo IS NULL, tempo, id);
-    CREATE INDEX by_duration ON tracks (duration IS NULL, duration, id);
 """
-_LAYOUT = zlib.crc32(f"{_TABLES} {sorted(TrackOverview.model_fields)}".encode()) >> 1
-"""Told by SQLite's user_version: an index of another version of this program is made anew."""
+_TABLES += "".join(
+    f"CREATE INDEX {name}_{way or 'asc'} ON tracks ({name} IS NULL, {name} {way}, id);"
+    for name in ("title", "confidence", "quality", "tempo", "duration")
+    for way in ("", "desc")
+)
 _RECORDS, _EDITS, _FINGERPRINTS = _FOLDERS = ("record", "edits", "fingerprints")
 _SUFFIX = {_RECORDS: ".json", _EDITS: ".jsonl"}
 """Of the files that are looked at one by one."""
@@ -187,6 +188,19 @@ class TrackIndex:
             "SELECT row FROM tracks WHERE track_id = ? AND id < ?", (track_id, _OTHERS_FROM)
         ).fetchone()
         return TrackOverview.model_validate_json(found[0]) if found else None
+
+    def neighbour(self, query: TrackQuery, track_id: str, *, following: bool) -> str | None:
+        """The track before or after one, in the order that is asked for."""
+        row = self.row(track_id)
+        if row is None:
+            return None
+        where, values = condition(query)
+        there, ordered, more = beside(query, row, following=following)
+        found = self._database.execute(
+            f"SELECT track_id FROM tracks WHERE {where} AND id < {_OTHERS_FROM} AND {there} ORDER BY {ordered} LIMIT 1",
+            [*values, *more],
+        ).fetchone()
+        return found[0] if found else None
 
     def ids(self, query: TrackQuery) -> list[str]:
         """The ids of all tracks that are asked for, in their order."""
@@ -381,7 +395,7 @@ class _Row:
     @classmethod
     def of(cls, said: TrackOverview, kept: _Kept, *, twice: bool = False, fingerprint: bool) -> _Row:
         """The line of a track."""
-        return cls(track_number(said.track_id or ""), said, kept, twice, fingerprint)
+        return cls(row_number(said), said, kept, twice, fingerprint)
 
     def values(self) -> list[str | float | None]:
         """By `_COLUMNS`."""
@@ -389,8 +403,7 @@ class _Row:
         return [
             *(self.number, said.track_id, said.source_id, said.state, said.split),
             *(said.unsure, said.refused, said.verified),
-            (said.title or said.file.rsplit("/", 1)[-1]).casefold(),
-            *(said.style_confidence, said.quality_score, said.bpm, said.seconds),
+            *sorted_by(said).values(),
             *self.as_compared(),
         ]
 

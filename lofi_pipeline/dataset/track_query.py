@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from lofi_pipeline.dataset.overview import TrackOverview
-from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities import Entity, track_number
 
 PAGE_ROWS = 50
 MOST_WORDS = 20
@@ -117,6 +117,46 @@ def order(query: TrackQuery) -> str:
     """The ORDER BY of a query: what is not known comes last, and equals by id."""
     column, way = _SORTED[query.sort], "DESC" if query.descending else "ASC"
     return f"id {way}" if column == "id" else f"{column} IS NULL, {column} {way}, id"
+
+
+def beside(query: TrackQuery, row: TrackOverview, *, following: bool) -> tuple[str, str, list[str | float]]:
+    """The WHERE, ORDER BY and values that find what stands next to a row, which itself need not be among the rows that are asked for.
+
+    It may have left them: whoever accepts an unsure track goes on from there.
+    """
+    column = _SORTED[query.sort]
+    forward = following is not (query.descending and query.sort is TrackSort.ID)
+    after = f"id {'>' if forward else '<'} {row_number(row)}"
+    if query.sort is TrackSort.ID:
+        return after, f"id {'ASC' if forward else 'DESC'}", []
+    value = sorted_by(row)[query.sort]
+    way, none_way = ("ASC", "DESC") if following else ("DESC", "ASC")
+    if query.descending:
+        way = none_way
+    ordered = f"{column} IS NULL {'ASC' if following else 'DESC'}, {column} {way}, id {'ASC' if following else 'DESC'}"
+    if value is None:
+        same = f"{column} IS NULL AND {after}"
+        return (same if following else f"({column} IS NOT NULL OR {same})"), ordered, []
+    further = f"{column} {'>' if way == 'ASC' else '<'} ? OR {column} = ? AND {after}"
+    if following:
+        further = f"{further} OR {column} IS NULL"
+    return f"({further})", ordered, [value, value]
+
+
+def row_number(row: TrackOverview) -> int:
+    """The number of a track in the index."""
+    return track_number(row.track_id or "")
+
+
+def sorted_by(row: TrackOverview) -> dict[TrackSort, str | float | None]:
+    """What a row is sorted by."""
+    return {
+        TrackSort.TITLE: (row.title or row.file.rsplit("/", 1)[-1]).casefold(),
+        TrackSort.CONFIDENCE: row.style_confidence,
+        TrackSort.QUALITY: row.quality_score,
+        TrackSort.TEMPO: row.bpm,
+        TrackSort.DURATION: row.seconds,
+    }
 
 
 # Written without spaces: each letter counts as a word, and a search for two finds them side by side

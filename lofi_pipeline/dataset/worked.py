@@ -41,12 +41,14 @@ class Worked(Entity):
         if tagged and review:
             tagged = applied(review, tagged, record, styles.load_presets(), styles.load_vocabulary())
         verified = review.verified if review else record.human_verified
+        former = record.review.rejected if record.review else None
+        taken_back = former is not None and (review is None or review.rejected is None)
         measured = processed.measurements if processed else None
         key = f"{measured.key} {measured.mode}" if measured else None
         return cls(
             state=record.state,
-            status=record.status,
-            reason=record.reason,
+            status=TrackStatus.PENDING if taken_back else record.status,
+            reason=None if taken_back else record.reason,
             rejected=_rejection(review) if review else None,
             origins=hash_of_origins(record.origins),
             verified=verified,
