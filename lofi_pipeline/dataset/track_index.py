@@ -19,7 +19,7 @@ from typing import ClassVar, TypeVar
 from pydantic import ValidationError
 
 from lofi_pipeline import __version__
-from lofi_pipeline.config import PipelineConfig
+from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.dataset.eligibility import eligibility_of
 from lofi_pipeline.dataset.exclusions import Barrier, Barriers, tracks_with_fingerprint, uncompared
 from lofi_pipeline.dataset.overview import TrackOverview, overview, with_work
@@ -78,6 +78,8 @@ _TABLES += "".join(
     for name in ("title", "confidence", "quality", "tempo", "duration")
     for way in ("", "desc")
 )
+_LAYOUT = zlib.crc32(f"{_TABLES} {sorted(TrackOverview.model_fields)}".encode()) >> 1
+"""Told by SQLite's user_version: an index of another version of this program is made anew."""
 _RECORDS, _EDITS, _FINGERPRINTS = _FOLDERS = ("record", "edits", "fingerprints")
 _SUFFIX = {_RECORDS: ".json", _EDITS: ".jsonl"}
 """Of the files that are looked at one by one."""
@@ -163,7 +165,7 @@ class TrackIndex:
     def page(self, query: TrackQuery) -> TrackPage:
         """One page of the tracks that are asked for; beyond the last one, the last."""
         where, values = condition(query)
-        (total,) = self._database.execute(f"SELECT count(*) FROM tracks WHERE {where}", values).fetchone()
+        total = self.count(query)
         pages = max(1, -(-total // PAGE_ROWS))
         page = min(query.page, pages)
         found = self._database.execute(
@@ -172,6 +174,11 @@ class TrackIndex:
         )
         rows = [TrackOverview.model_validate_json(row) for (row,) in found]
         return TrackPage(rows=rows, total=total, page=page, pages=pages)
+
+    def count(self, query: TrackQuery) -> int:
+        """How many tracks are asked for."""
+        where, values = condition(query)
+        return self._database.execute(f"SELECT count(*) FROM tracks WHERE {where}", values).fetchone()[0]
 
     def rows(self, query: TrackQuery | None = None) -> Iterator[TrackOverview]:
         """Every track that is asked for."""
@@ -499,7 +506,8 @@ def deciding_files(root: DataRoot) -> list[Path]:
 def _inputs(root: DataRoot, config: PipelineConfig) -> str:
     """What tells whether anything changed that decides for all tracks."""
     stamps = [_stamp(path) for path in deciding_files(root)]
-    return content_sha256([__version__, str(clock_day()), config.model_dump(mode="json"), stamps])
+    known = [__version__, str(clock_day()), base_name(config), config.model_dump(mode="json"), stamps]
+    return content_sha256(known)
 
 
 def _stamp(path: Path) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from lofi_pipeline.web.pages import home
+from lofi_pipeline.web.pages import home, track, tracks
 
-_PAGES = (home,)
+_PAGES = (home, tracks, track)
 
 
 def routes() -> list[BaseRoute]:
