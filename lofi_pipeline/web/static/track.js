@@ -44,7 +44,7 @@ function drawGrid() {
     for (let at = offset; at < duration; at += interval) { pen.moveTo(x(at), height - 6); pen.lineTo(x(at), height); }
   }
   for (let at = offset + first_bar * interval; at < duration; at += interval * in_a_bar) {
-    pen.moveTo(x(at), height - 16);
+    pen.moveTo(x(at), 0);
     pen.lineTo(x(at), height);
   }
   pen.stroke();
