@@ -15,6 +15,7 @@ from lofi_pipeline.dataset.barred import barred_tracks
 from lofi_pipeline.dataset.better_copy import worse_copies
 from lofi_pipeline.dataset.duplicates import Comparisons, SameRecordings, load_comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
+from lofi_pipeline.dataset.waiting import Waiting
 from lofi_pipeline.dataset.worked import Worked, hash_of_origins, load_worked
 from lofi_pipeline.entities import RegisteredTrack, TrackStatus
 from lofi_pipeline.ingest import load_record, load_registry, load_scan
@@ -28,6 +29,8 @@ class LeftOut:
     file: str
     reason: str
     track_id: str | None = None
+    waits: bool = False
+    """Whether it is out until a person has looked at it."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,17 @@ class Barrier:
     uncompared: str | None
     barred: str | None
     """Why another recording keeps it out."""
+    held: bool
+    """Whether it stays out while it is unsure."""
 
     def reason(self, worked: Worked | None) -> str | None:
-        """Why the track is left out, other than for a better copy; None: it is not."""
-        return self.refused or _not_ready(worked) or self.uncompared or self.barred
+        """Why the track is left out, other than for a better copy or to wait for a person; None: it is not."""
+        for_a_run = worked.for_a_run if worked else None
+        return self.refused or for_a_run or _not_ready(worked) or self.uncompared or self.barred
+
+    def waits(self, worked: Worked | None) -> str | None:
+        """Why a track that is not left out otherwise stays out until a person has looked at it; None: it does not."""
+        return worked.for_a_person if worked and self.held else None
 
 
 @dataclass(frozen=True)
@@ -54,19 +64,21 @@ class Barriers:
     barred: Mapping[str, str]
     fingerprints: Collection[str]
     """The tracks that have one."""
+    waiting: Waiting
 
     @classmethod
     def of(cls, root: DataRoot, eligibility: Eligibility | None) -> Barriers:
         """As the records are now."""
         compared = load_comparisons(root)
         barred = barred_tracks(root, eligibility, compared) if eligibility else {}
-        return cls(compared, eligibility, barred, tracks_with_fingerprint(root))
+        return cls(compared, eligibility, barred, tracks_with_fingerprint(root), Waiting(root, eligibility))
 
     def before(self, track: RegisteredTrack) -> Barrier:
         """What stands before a track."""
         refused = self.eligibility.refusal_reason(track) if self.eligibility else None
         barred = self.barred.get(track.track_id)
-        return Barrier(refused, uncompared(track.track_id, self.fingerprints), barred)
+        missing, held = uncompared(track.track_id, self.fingerprints), self.waiting.holds(track.track_id)
+        return Barrier(refused, missing, barred, held)
 
     @cached_property
     def twice(self) -> Collection[str]:
@@ -81,9 +93,10 @@ def left_out(
     barriers: Barriers | None = None,
     worked: Callable[[str], Worked | None] | None = None,
 ) -> list[LeftOut]:
-    """What a data set built now would leave out of data/raw: refused drops, refused or failed tracks, copies.
+    """What a data set built now would leave out of data/raw: refused drops, refused or failed tracks, copies, what waits.
 
-    With `eligibility`, also the tracks whose sources are not permitted on its day although the last scan accepted them.
+    With `eligibility`, also the tracks whose sources are not permitted on its day although the last scan accepted them, and those
+    that wait for a person.
 
     Args:
         barriers: those of `eligibility`, where they are known.
@@ -102,8 +115,11 @@ def left_out(
             LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
         ]
         known = worked(track.track_id)
-        if reason := barriers.before(track).reason(known):
+        barrier = barriers.before(track)
+        if reason := barrier.reason(known):
             found.append(LeftOut(first, reason, track.track_id))
+        elif reason := barrier.waits(known):
+            found.append(LeftOut(first, reason, track.track_id, waits=True))
         elif track.track_id in barriers.twice and known and known.origins == hash_of_origins(track.origins):
             ready[track.track_id] = first
     records = [record for track_id in ready if (record := load_record(root, track_id))]
@@ -117,7 +133,7 @@ def _not_ready(worked: Worked | None) -> str | None:
     if worked is None or worked.status is TrackStatus.PENDING:
         return "not worked on yet"
     if worked.status is TrackStatus.OK:
-        return worked.rejected
+        return None
     return worked.reason if worked.status is TrackStatus.REJECTED else f"failed: {worked.reason}"
 
 

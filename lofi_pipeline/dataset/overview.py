@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.eligibility import eligibility_of
-from lofi_pipeline.dataset.exclusions import Barriers, left_out
+from lofi_pipeline.dataset.exclusions import Barriers, LeftOut, left_out
 from lofi_pipeline.dataset.version import load_version
+from lofi_pipeline.dataset.waiting import TO_BE_TAKEN_UP
 from lofi_pipeline.dataset.worked import Worked, load_worked
 from lofi_pipeline.entities import (
     Drop,
@@ -40,6 +41,10 @@ class TrackOverview(Entity):
     reason: str | None = None
     unsure: bool = False
     """Whether a person should look at its styles, or at what was claimed of it."""
+    waits: bool = False
+    """Whether it is left out until a person has looked at it."""
+    verified_by: str | None = None
+    """Who looked at it, accepted it or corrected it."""
     disputed: list[str] = []
     """What was claimed of it and measured otherwise."""
     offered: list[str] = []
@@ -74,7 +79,7 @@ def overview(
     """See `track_overview`; by track, what came of it."""
     raw = f"{root.relative(root.raw)}/"
     sides = _sides(root)
-    reasons: dict[str, str] = {}
+    reasons: dict[str, LeftOut] = {}
     others: list[TrackOverview] = []
     sources = {
         drop.folder.removeprefix(raw): drop.manifest.source_id for drop in _drops(root) if drop.manifest
@@ -83,7 +88,7 @@ def overview(
     first = {track.origins[0].path.removeprefix(raw): track.track_id for track in tracks}
     for item in left_out(root, barriers=barriers, worked=worked):
         if item.track_id is not None and first.get(item.file) == item.track_id:
-            reasons.setdefault(item.track_id, item.reason)
+            reasons.setdefault(item.track_id, item)
         else:
             source = sources.get("/".join(item.file.split("/")[:2]))
             others.append(
@@ -92,9 +97,15 @@ def overview(
                 )
             )
     rows = [
-        with_work(_registered(track, raw, sides.get(it)), worked(it), reasons.get(it))
+        with_work(
+            _registered(track, raw, sides.get(it)),
+            worked(it),
+            left.reason if left else None,
+            waits=bool(left and left.waits),
+        )
         for track in tracks
         for it in [track.track_id]
+        for left in [reasons.get(it)]
     ]
     return [*rows, *sorted(others, key=lambda row: row.file)]
 
@@ -126,12 +137,15 @@ def _registered(track: RegisteredTrack, raw: str, split: Split | None) -> TrackO
     )
 
 
-def with_work(row: TrackOverview, worked: Worked | None, reason: str | None) -> TrackOverview:
+def with_work(
+    row: TrackOverview, worked: Worked | None, reason: str | None, *, waits: bool = False
+) -> TrackOverview:
     """The row of a track with what came of it, and why it is left out."""
     status = worked.status if worked else TrackStatus.PENDING
     facts = {name: getattr(worked, name) for name in _OF_THE_WORK} if worked else _BEFORE_WORK
-    refused = reason is not None and status is not TrackStatus.PENDING
-    return row.model_copy(update={**facts, "status": status, "refused": refused, "reason": reason})
+    refused = reason not in (None, TO_BE_TAKEN_UP) and status is not TrackStatus.PENDING
+    said = {"status": status, "refused": refused, "reason": reason, "waits": waits}
+    return row.model_copy(update={**facts, **said})
 
 
 _OF_THE_WORK = tuple(

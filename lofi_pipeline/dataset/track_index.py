@@ -61,7 +61,7 @@ _TABLES = """
     ) WITHOUT ROWID;
     CREATE TABLE tracks (
         id INTEGER PRIMARY KEY, track_id TEXT, source_id TEXT, state TEXT, split TEXT,
-        unsure INT NOT NULL, refused INT NOT NULL, verified INT NOT NULL,
+        unsure INT NOT NULL, waiting INT NOT NULL, refused INT NOT NULL, verified INT NOT NULL,
         title TEXT, confidence REAL, quality INT, tempo INT, duration REAL,
         row TEXT NOT NULL, barrier TEXT, twice INT NOT NULL, fingerprint INT NOT NULL
     );
@@ -71,7 +71,7 @@ _TABLES = """
     CREATE INDEX by_source ON tracks (source_id);
     CREATE INDEX by_state ON tracks (state);
     CREATE INDEX by_split ON tracks (split);
-    CREATE INDEX by_flags ON tracks (unsure, refused, verified);
+    CREATE INDEX by_flags ON tracks (unsure, waiting, refused, verified);
 """
 _TABLES += "".join(
     f"CREATE INDEX {name}_{way or 'asc'} ON tracks ({name} IS NULL, {name} {way}, id);"
@@ -324,8 +324,12 @@ class TrackIndex:
             barrier = _Kept.model_validate_json(kept)
             having = fingerprints if fingerprints is not None else {track_id} if had else set()
             worked, missing = known.get(track_id), uncompared(track_id, having)
-            reason = Barrier(barrier.refused, missing, barrier.barred).reason(worked)
-            row = with_work(TrackOverview.model_validate_json(said), worked, reason)
+            whole = Barrier(barrier.refused, missing, barrier.barred, barrier.held)
+            reason = whole.reason(worked)
+            waits = None if reason else whole.waits(worked)
+            row = with_work(
+                TrackOverview.model_validate_json(said), worked, reason or waits, waits=waits is not None
+            )
             rows.append(_Row.of(row, barrier, fingerprint=missing is None))
         self._write(rows)
 
@@ -341,7 +345,7 @@ class TrackIndex:
                 rows.append(_Row(number=_OTHERS_FROM + number, said=said))
                 continue
             before = barriers.before(track)
-            kept = _Kept(refused=before.refused, barred=before.barred)
+            kept = _Kept(refused=before.refused, barred=before.barred, held=before.held)
             twice, compared = track.track_id in barriers.twice, before.uncompared is None
             rows.append(_Row.of(said, kept, twice=twice, fingerprint=compared))
         self._write_all(rows)
@@ -380,10 +384,11 @@ class _Kept(Entity):
 
     refused: str | None
     barred: str | None
+    held: bool
 
 
 _COLUMNS = (
-    *("id", "track_id", "source_id", "state", "split", "unsure", "refused", "verified"),
+    *("id", "track_id", "source_id", "state", "split", "unsure", "waiting", "refused", "verified"),
     *("title", "confidence", "quality", "tempo", "duration", "row", "barrier", "twice", "fingerprint"),
 )
 
@@ -409,7 +414,7 @@ class _Row:
         said = self.said
         return [
             *(self.number, said.track_id, said.source_id, said.state, said.split),
-            *(said.unsure, said.refused, said.verified),
+            *(said.unsure, said.waits, said.refused and not said.waits, said.verified),
             *sorted_by(said).values(),
             *self.as_compared(),
         ]
@@ -493,14 +498,14 @@ def _throw_away(path: Path) -> None:
 
 def deciding_files(root: DataRoot) -> list[Path]:
     """The files, beside the records of tracks, that decide what is said of them."""
-    with suppress(RecordError):
+    version = None
+    with suppress(RecordError):  # a damaged one decides nothing
         version = current_hash(root)
-        return [
-            *(root.registry_json, root.drops_json, root.claims_json, root.duplicates_json),
-            *(remembered_json(root), refused_json(root), withdrawals_json(root), root.dataset_manifest_json),
-            *([root.dataset_version(version)] if version else []),
-        ]
-    return []
+    return [
+        *(root.registry_json, root.drops_json, root.claims_json, root.duplicates_json, root.built_from_json),
+        *(remembered_json(root), refused_json(root), withdrawals_json(root), root.dataset_manifest_json),
+        *([root.dataset_version(version)] if version else []),
+    ]
 
 
 def _inputs(root: DataRoot, config: PipelineConfig) -> str:

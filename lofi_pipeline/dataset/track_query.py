@@ -29,7 +29,10 @@ class TrackFilter(StrEnum):
     """What a track is or is not."""
 
     UNSURE = "unsure"
+    WAITING = "waiting"
+    """Out of the data set until a person has looked at it."""
     REFUSED = "refused"
+    """Out of it for another reason."""
     VERIFIED = "verified"
 
 

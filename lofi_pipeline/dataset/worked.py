@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lofi_pipeline import styles
+from lofi_pipeline.dataset.waiting import awaits_person, awaits_run
 from lofi_pipeline.entities import Entity, Review, TrackOrigin, TrackRecord, TrackState, TrackStatus
 from lofi_pipeline.ingest import load_record
-from lofi_pipeline.review import applied, found_by_pipeline, review_of
+from lofi_pipeline.review import ReviewError, applied, found_by_pipeline, review_of
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 
@@ -17,11 +18,14 @@ class Worked(Entity):
     state: TrackState
     status: TrackStatus
     reason: str | None
-    rejected: str | None
-    """That a person keeps it out, and why."""
+    for_a_run: str | None
+    """Why the record does not say what people say, where it does not."""
+    for_a_person: str | None
+    """Why somebody should look at it first."""
     origins: str
     """Of `TrackRecord.origins`, a hash: the record of a track that lies elsewhere by now is about to be made anew."""
     verified: bool
+    verified_by: str | None
     unsure: bool
     disputed: list[str]
     offered: list[str]
@@ -35,23 +39,23 @@ class Worked(Entity):
     prompt: str | None
 
     @classmethod
-    def of(cls, record: TrackRecord, review: Review | None = None) -> Worked:
-        """What a record says, and over it what people said since."""
+    def of(cls, record: TrackRecord, review: Review | None, for_a_run: str | None) -> Worked:
+        """What a record says, and over it what people said since; `for_a_run`: see `awaits_run`."""
         processed, tagged = record.processed, found_by_pipeline(record)
         if tagged and review:
             tagged = applied(review, tagged, record, styles.load_presets(), styles.load_vocabulary())
         verified = review.verified if review else record.human_verified
-        former = record.review.rejected if record.review else None
-        taken_back = former is not None and (review is None or review.rejected is None)
         measured = processed.measurements if processed else None
         key = f"{measured.key} {measured.mode}" if measured else None
         return cls(
             state=record.state,
-            status=TrackStatus.PENDING if taken_back else record.status,
-            reason=None if taken_back else record.reason,
-            rejected=_rejection(review) if review else None,
+            status=record.status,
+            reason=record.reason,
+            for_a_run=for_a_run,
+            for_a_person=awaits_person(record),
             origins=hash_of_origins(record.origins),
             verified=verified,
+            verified_by=review.by.get("verified") if review else None,
             unsure=bool(tagged and tagged.needs_review and not verified),
             disputed=tagged.disputed if tagged else [],
             offered=[tag.tag for tag in tagged.offered] if tagged else [],
@@ -66,14 +70,16 @@ class Worked(Entity):
         )
 
 
-def _rejection(review: Review) -> str | None:
-    return review.rejected and f"rejected by {review.by.get('rejected', 'a person')}: {review.rejected}"
-
-
 def load_worked(root: DataRoot, track_id: str) -> Worked | None:
     """What came of a track so far; None before its first work."""
     record = load_record(root, track_id)
-    return Worked.of(record, review_of(root, track_id)) if record else None
+    if record is None:
+        return None
+    try:
+        review = review_of(root, track_id)
+    except ReviewError:  # `awaits_run` says so
+        review = record.review
+    return Worked.of(record, review, awaits_run(root, record))
 
 
 def hash_of_origins(origins: Sequence[TrackOrigin]) -> str:

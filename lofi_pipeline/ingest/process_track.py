@@ -33,7 +33,7 @@ from lofi_pipeline.ingest.errors import OriginalChanged, TrackRefused
 from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
 from lofi_pipeline.ingest.tagger import heard_in
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
-from lofi_pipeline.review import ReviewError, applied, found_by_pipeline, review_of
+from lofi_pipeline.review import ReviewError, applied, found_by_pipeline, rejection, review_of
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
@@ -350,8 +350,7 @@ class Steps:
     def _checked_quality(self, record: TrackRecord) -> TrackRecord:
         """Ready for training, or rejected: by a person, for the fault that cost most, or as one part of a recording alone."""
         assert record.processed is not None
-        if record.review is not None and record.review.rejected is not None:
-            reason = f"rejected by {record.review.by['rejected']}: {record.review.rejected}"
+        if record.review is not None and (reason := rejection(record.review)):
             return _ended(record, TrackStatus.REJECTED, "tagged_prompts", reason)
         least, quality = self.context.config.quality.min_score, record.processed.quality
         if quality.score < least:

@@ -6,11 +6,13 @@ A line is written whole or not at all; what a killed writer left of one is remov
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lofi_pipeline.entities import Edit
 from lofi_pipeline.review.errors import ReviewError
-from lofi_pipeline.storage import DataRoot, append_line, canonical_json
+from lofi_pipeline.storage import DataRoot, append_line, canonical_json, locked
 from lofi_pipeline.storage.json_text import loads
 
 MOST_BYTES = 16_000_000
@@ -65,6 +67,24 @@ def append_edit(root: DataRoot, edit: Edit) -> None:
     said = edit.model_dump(mode="json", exclude_none=True)
     append_line(path, canonical_json(said).encode())
     os.utime(path.parent)  # tells lists of many tracks that one of the files grew
+
+
+@contextmanager
+def together(root: DataRoot, track_ids: Iterable[str]) -> Iterator[None]:
+    """Make edits of several tracks all or not at all: where the block fails, each file is as long again as it was."""
+    paths = [edits_path(root, track_id) for track_id in dict.fromkeys(track_ids)]
+    sizes = {path: path.stat().st_size if path.exists() else None for path in paths}
+    try:
+        yield
+    except BaseException:
+        for path, size in sizes.items():
+            with locked(path):
+                if size is None:
+                    path.unlink(missing_ok=True)
+                elif path.stat().st_size > size:
+                    with path.open("ab") as file:
+                        file.truncate(size)
+        raise
 
 
 def _check_place(edit: Edit, number: int, track_id: str, before: list[Edit], open_numbers: list[int]) -> None:

@@ -76,3 +76,8 @@ def _set_tags(
     removed = [tag for tag in values.get("removed_tags", []) if tag not in new]
     values["added_tags"] = [*added, *(tag for tag in new if tag not in added)]
     values["removed_tags"] = [*removed, *(tag for tag in gone if tag not in removed)]
+
+
+def rejection(review: Review) -> str | None:
+    """Who keeps a track out and why, in words; None: nobody does."""
+    return None if review.rejected is None else f"rejected by {review.by[REJECTED]}: {review.rejected}"

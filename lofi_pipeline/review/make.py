@@ -42,7 +42,7 @@ def accept(root: DataRoot, track_id: str, who: str) -> Edit:
     """
 
     def make(record: TrackRecord, edits: list[Edit]) -> _Fields:
-        shown = _shown(record, edits)
+        shown = shown_with(record, edits)
         if shown is None:
             raise ReviewError(_no_prompt(record))
         changes = [
@@ -77,10 +77,20 @@ def edit(root: DataRoot, track_id: str, who: str, changes: TrackEdit) -> Edit | 
     """
 
     def make(record: TrackRecord, edits: list[Edit]) -> _Fields | None:
-        said = _changes(changes, _shown(record, edits), fold(edits), track_id)
+        said = _changes(changes, shown_with(record, edits), fold(edits), track_id)
         return {"action": EditAction.EDIT, "changes": said, "reason": changes.reason} if said else None
 
     return _add(root, track_id, who, make)
+
+
+def check_edit(root: DataRoot, track_id: str, changes: TrackEdit) -> None:
+    """Check that an edit can be made. Nothing is written.
+
+    Raises:
+        ReviewError: as `edit`.
+    """
+    edits = read_edits(root, track_id)
+    _changes(changes, shown_with(record_of(root, track_id), edits), fold(edits), track_id)
 
 
 def undo(root: DataRoot, track_id: str, who: str) -> Edit:
@@ -134,7 +144,7 @@ def shown(root: DataRoot, track_id: str) -> TaggedFacts | None:
     Raises:
         ReviewError: there is no such track, or its edits cannot be read.
     """
-    return _shown(record_of(root, track_id), read_edits(root, track_id))
+    return shown_with(record_of(root, track_id), read_edits(root, track_id))
 
 
 def record_of(root: DataRoot, track_id: str) -> TrackRecord:
@@ -190,7 +200,8 @@ def _no_prompt(record: TrackRecord) -> str:
     return f"{record.track_id}: has no prompt that could be accepted{why}"
 
 
-def _shown(record: TrackRecord, edits: list[Edit]) -> TaggedFacts | None:
+def shown_with(record: TrackRecord, edits: list[Edit]) -> TaggedFacts | None:
+    """As `shown`, of a record and edits that were read."""
     found = found_by_pipeline(record)
     review = fold(edits)
     if found is None or review is None:

@@ -56,15 +56,15 @@ def test_an_edit_changes_prompt_facts_and_state_and_nothing_is_heard_again(ready
 
 
 def test_another_style_tags_anew_and_moves_the_files(ready: DataRoot, deaf: None):
-    review.edit(ready, FIRST, WHO, TrackEdit(style_ids=["SEASON-02"]))
+    review.edit(ready, FIRST, WHO, TrackEdit(style_ids=["THEME-02"]))
     record = run(ready)
     assert record.tagged and record.processed
-    assert record.tagged.style_ids == ["SEASON-02"]
-    assert record.processed.audio_path.startswith("processed/seasonal/")
+    assert record.tagged.style_ids == ["THEME-02"]
+    assert record.processed.audio_path.startswith("processed/thematic/")
     assert {tag.support for tag in record.tagged.tags} >= {Support.VERIFIED}
     review.undo(ready, FIRST, WHO)
     again = run(ready)
-    assert again.tagged and again.tagged.style_ids == ["CORE-01"] and not again.human_verified
+    assert again.tagged and again.tagged.style_ids == ["SEASON-01"] and not again.human_verified
     assert again.review is None and again.found is None
 
 

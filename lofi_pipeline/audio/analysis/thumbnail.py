@@ -30,12 +30,48 @@ def waveform_png(samples: np.ndarray) -> bytes:
     return _png(pixels)
 
 
-def _png(indices: np.ndarray) -> bytes:
-    """An indexed-colour PNG of uint8 [height, width] (W3C PNG specification, colour type 3)."""
+def smaller_png(png: bytes, most: int) -> bytes:
+    """A picture that `waveform_png` drew, with as few columns and rows left out as make it `most` bytes at most.
+
+    Peaks stay: of what becomes one pixel the highest is kept.
+
+    Raises:
+        ValueError: it is not such a picture.
+    """
+    pixels = _pixels(png)
+    for across, down in ((1, 1), (2, 1), (2, 2), (4, 2), (8, 4)):
+        height, width = pixels.shape[0] // down, pixels.shape[1] // across
+        smaller = _png(_most_inked(pixels.reshape(height, down, width, across)), depth=2)
+        if len(smaller) <= most:
+            break
+    return smaller
+
+
+def _most_inked(pixels: np.ndarray) -> np.ndarray:
+    """Of [height, down, width, across] indices the body where one pixel shows it, else the peak, else the background."""
+    body, peak = (pixels == 1).any(axis=(1, 3)), (pixels == 2).any(axis=(1, 3))
+    return np.where(body, 1, np.where(peak, 2, 0)).astype(np.uint8)
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    """The indices of a picture of ours, which has one block of data and no filters."""
+    start = png.index(b"IDAT")
+    try:
+        (length,) = struct.unpack(">I", png[start - 4 : start])
+        data = zlib.decompress(png[start + 4 : start + 4 + length])
+    except (struct.error, zlib.error) as error:
+        raise ValueError("not a picture of a waveform") from error
+    rows = np.frombuffer(data, dtype=np.uint8)
+    return rows.reshape(HEIGHT, WIDTH + 1)[:, 1:]
+
+
+def _png(indices: np.ndarray, *, depth: int = 8) -> bytes:
+    """An indexed-colour PNG of uint8 [height, width] (W3C PNG specification, colour type 3); `depth`: bits a pixel, 2 or 8."""
     height, width = indices.shape
-    rows = np.pad(indices, ((0, 0), (1, 0)))  # each row begins with its filter type, 0: none
+    packed = indices if depth == 8 else _packed(indices)
+    rows = np.pad(packed, ((0, 0), (1, 0)))  # each row begins with its filter type, 0: none
     parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 3, 0, 0, 0)),
         (b"PLTE", _PALETTE),
         (b"IDAT", zlib.compress(rows.tobytes(), 9)),
         (b"IEND", b""),
@@ -44,3 +80,9 @@ def _png(indices: np.ndarray) -> bytes:
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in parts
     )
+
+
+def _packed(indices: np.ndarray) -> np.ndarray:
+    """Four pixels in a byte, the first in the highest bits."""
+    four = indices.reshape(indices.shape[0], -1, 4)
+    return (four[..., 0] << 6 | four[..., 1] << 4 | four[..., 2] << 2 | four[..., 3]).astype(np.uint8)

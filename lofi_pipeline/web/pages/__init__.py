@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from lofi_pipeline.web.pages import home, track, tracks
+from lofi_pipeline.web.pages import home, listen, track, tracks
 
-_PAGES = (home, tracks, track)
+_PAGES = (home, listen, tracks, track)
 
 
 def routes() -> list[BaseRoute]:

@@ -123,6 +123,8 @@ def _links(query: TrackQuery) -> dict[str, Callable[..., str]]:
 def what_to_do(row: TrackOverview) -> str:
     """What somebody does about a track that is left out."""
     reason = row.reason or ""
+    if row.waits:
+        return "Open it, listen, and accept or correct it."
     if reason.startswith("rejected by"):
         return "Open it and undo the rejection if it should be in after all."
     if "the same" in reason and row.track_id:
@@ -174,7 +176,7 @@ def accept_surest(request: Request, given: Surest) -> Response:
         return [
             row.track_id
             for row in index.rows(query)
-            if row.track_id and row.prompt and not row.verified and not row.refused
+            if row.track_id and row.prompt and not row.verified and (row.waits or not row.refused)
             if (row.style_confidence or 0) >= given.confidence
         ]
 
