@@ -13,10 +13,10 @@ import dagster as dg
 from lofi_pipeline import progress
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.jobs import JobName
-from lofi_pipeline.automation.orphans import owned
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
+from lofi_pipeline.resources import owned
 from lofi_pipeline.storage import DataRoot, in_words
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
