@@ -123,7 +123,9 @@ def _row(
         reason=left.reason if left else None,
         waits=bool(left and left.waits),
         verified_by=record.review.by.get("verified") if record and record.review else None,
-        unsure=bool(record and is_unsure(record)),
+        unsure=bool(
+            record and (is_unsure(record) or (tagged and tagged.disputed and not record.human_verified))
+        ),
         disputed=tagged.disputed if tagged else [],
         offered=[tag.tag for tag in tagged.offered] if tagged else [],
         quality_score=processed.quality.score if processed else None,
