@@ -13,7 +13,13 @@ from lofi_pipeline_tests.drops import TODAY, facts, make_drop, register, song, w
 
 
 def test_what_source_json_says_goes_before_what_is_measured_and_contradictions_are_shown(root: DataRoot):
-    said = {"bpm": 101, "key": "Gb major", "time_signature": "3/4", "caption": "Slow and blue.", "tags": ["Rain"]}
+    said = {
+        "bpm": 101,
+        "key": "Gb major",
+        "time_signature": "3/4",
+        "caption": "Slow and blue.",
+        "tags": ["Rain"],
+    }
     make_drop(root, "one", {"a.wav": song(0)}, facts(files={"a.wav": said}))
     record = work(root)["a.wav"]
     assert record.tagged and record.processed
