@@ -93,6 +93,24 @@ def work_on(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) 
         return record
 
 
+def take_up_review(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> TrackRecord | None:
+    """Have what people said of a track in its record at once, where nothing else is to be done of it; the record then.
+
+    None: it needs more work, which the next run does. Nothing is decoded or listened to.
+    """
+    record = load_record(root, track.track_id)
+    if record is None or record.tagged is None or not track.origins:
+        return None
+    wanted = context.inputs_of(root, track)
+    if any(record.inputs.get(stage) != wanted[stage] for stage in ("raw", "processed", "tagged")):
+        return None
+    if record.status is TrackStatus.FAILED or (
+        record.status is TrackStatus.OK and not looks_whole(root, record)
+    ):
+        return None
+    return work_on(root, track, context) if needs_work(root, track, context) else record
+
+
 def _was_only_touched(
     root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord
 ) -> bool:

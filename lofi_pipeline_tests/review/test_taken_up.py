@@ -8,7 +8,14 @@ from lofi_pipeline import audio, review
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.dataset import build_dataset, left_out, load_version
 from lofi_pipeline.entities import EditField, Support, TrackEdit, TrackRecord, TrackState, TrackStatus
-from lofi_pipeline.ingest import ProcessingContext, load_record, load_registry, needs_work, work_on
+from lofi_pipeline.ingest import (
+    ProcessingContext,
+    load_record,
+    load_registry,
+    needs_work,
+    take_up_review,
+    work_on,
+)
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import TODAY, settings
 
@@ -125,3 +132,22 @@ def test_a_damaged_file_of_edits_stops_its_track_alone_and_says_where(ready: Dat
     built = build_dataset(ready, load_config(), day=TODAY)
     assert FIRST not in {item.track.track_id for item in built.version.tracks}
     assert any(item.track_id == FIRST for item in left_out(ready))
+
+
+def test_a_review_can_be_taken_up_at_once_where_nothing_else_is_to_be_done(ready: DataRoot, deaf: None):
+    track = load_registry(ready).by_id()[FIRST]
+    review.edit(ready, FIRST, WHO, TrackEdit(bpm=91))
+    record = take_up_review(ready, track, ProcessingContext.open(load_config()))
+    assert record and record.tagged and record.tagged.bpm == 91 and load_record(ready, FIRST) == record
+    louder = ProcessingContext.open(settings(audio={"target_lufs": -15.0}))
+    review.undo(ready, FIRST, WHO)
+    assert take_up_review(ready, track, louder) is None
+    assert load_record(ready, FIRST) == record
+
+
+def test_a_vocal_style_without_words_is_refused_until_a_person_writes_them(ready: DataRoot):
+    review.edit(ready, FIRST, WHO, TrackEdit(style_ids=["VOCAL-01"]))
+    assert run(ready).status is TrackStatus.REJECTED
+    review.edit(ready, FIRST, WHO, TrackEdit(lyrics="[verse]\nla"))
+    record = run(ready)
+    assert record.status is TrackStatus.OK and record.tagged and record.tagged.lyrics == "[Verse]\nla"
