@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lofi_pipeline import audio, review
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.dataset import build_dataset, left_out, load_version
-from lofi_pipeline.entities import EditField, Support, TrackEdit, TrackRecord, TrackState, TrackStatus
+from lofi_pipeline.entities import EditField, Split, Support, TrackEdit, TrackRecord, TrackState, TrackStatus
 from lofi_pipeline.ingest import (
     ProcessingContext,
     load_record,
@@ -17,6 +19,7 @@ from lofi_pipeline.ingest import (
     work_on,
 )
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.training.captions import captions_of
 from lofi_pipeline_tests.drops import TODAY, settings
 
 WHO = "kim"
@@ -60,6 +63,8 @@ def test_an_edit_changes_prompt_facts_and_state_and_nothing_is_heard_again(ready
     item = next(each for each in version.tracks if each.track.track_id == FIRST)
     assert item.track.human_verified
     assert (item.bpm, item.keyscale, item.time_signature, item.caption) == (91, "A# minor", "3", "Slow.")
+    wordings = captions_of(ready, version, 0)[FIRST]
+    assert wordings == [item.prompt, *(["Slow."] if item.track.split is Split.TRAIN else [])]
 
 
 def test_another_style_tags_anew_and_moves_the_files(ready: DataRoot, deaf: None):
@@ -106,8 +111,16 @@ def test_a_rejected_track_leaves_the_next_version_with_the_reason(ready: DataRoo
 def test_what_was_accepted_stays_though_something_else_is_found_later(ready: DataRoot):
     before = run(ready)
     assert before.tagged
+    opened = ProcessingContext.open(load_config())
+    style = opened.presets["SEASON-01"].model_copy(update={"base_tags": ["lofi jazz"]})
+    other = replace(opened, presets={**opened.presets, "SEASON-01": style})
+    track = load_registry(ready).by_id()[FIRST]
+    changed = work_on(ready, track, other)
+    assert changed.tagged and "lofi jazz" in changed.tagged.prompt
+    run(ready)
     review.accept(ready, FIRST, WHO)
-    record = run(ready)
+    run(ready)
+    record = work_on(ready, track, other)
     assert record.tagged and record.tagged.prompt == before.tagged.prompt
     assert record.human_verified and not record.tagged.needs_review
 
