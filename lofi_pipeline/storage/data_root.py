@@ -76,6 +76,11 @@ class DataRoot:
         return self.path / "audit"
 
     @property
+    def reports(self) -> Path:
+        """What `lofi report` wrote, a folder for each lineage."""
+        return self.path / "reports"
+
+    @property
     def dagster_home(self) -> Path:
         return self.path / ".dagster"
 
