@@ -367,15 +367,15 @@ class TrackIndex:
         self._remove(row.number for row in rows)
         marks = ", ".join("?" * len(_COLUMNS))
         self._database.executemany(
-            f"INSERT INTO tracks ({', '.join(_COLUMNS)}) VALUES ({marks})", [row.values() for row in rows]
+            f"INSERT INTO tracks ({', '.join(_COLUMNS)}) VALUES ({marks})", (row.values() for row in rows)
         )
         self._database.executemany(
             "INSERT INTO styles VALUES (?, ?)",
-            [(style, row.number) for row in rows for style in dict.fromkeys(row.said.style_ids)],
+            ((style, row.number) for row in rows for style in dict.fromkeys(row.said.style_ids)),
         )
         self._database.executemany(
             "INSERT INTO words (rowid, said) VALUES (?, ?)",
-            [(row.number, searchable(row.said)) for row in rows],
+            ((row.number, searchable(row.said)) for row in rows),
         )
 
 

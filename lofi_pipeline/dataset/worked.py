@@ -56,7 +56,7 @@ class Worked(Entity):
             origins=hash_of_origins(record.origins),
             verified=verified,
             verified_by=review.by.get("verified") if review else None,
-            unsure=bool(tagged and tagged.needs_review and not verified),
+            unsure=bool(tagged and (tagged.needs_review or tagged.disputed) and not verified),
             disputed=tagged.disputed if tagged else [],
             offered=[tag.tag for tag in tagged.offered] if tagged else [],
             quality_score=processed.quality.score if processed else None,

@@ -17,7 +17,7 @@ from lofi_pipeline.ingest.outputs import (
     sha256_of,
     with_kept_files,
 )
-from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
+from lofi_pipeline.ingest.process_track import load_record, needs_work, take_up_review, work_on
 from lofi_pipeline.ingest.refused import (
     RefusedRecording,
     listen_to_refused,
@@ -92,6 +92,7 @@ __all__ = [
     "scan_drops",
     "sha256_of",
     "tagger_of",
+    "take_up_review",
     "verdict_under",
     "with_kept_files",
     "withdrawn_reason",

@@ -146,6 +146,8 @@ def _scratch(root: DataRoot, place: _Place) -> Iterator[DataRoot]:
                 shutil.copyfile(
                     file, scratch.metadata / file.name
                 )  # no link: the ledger is appended to in place
+        if root.edits.is_dir():
+            _copy_tree(root.edits, scratch.edits)
         _copy_tree(place.folder, path / place.relative)
         yield scratch
 
