@@ -78,7 +78,8 @@ _TABLES += "".join(
     for name in ("title", "confidence", "quality", "tempo", "duration")
     for way in ("", "desc")
 )
-_LAYOUT = zlib.crc32(f"{_TABLES} {sorted(TrackOverview.model_fields)}".encode()) >> 1
+_FIELDS = [*TrackOverview.model_fields, *Worked.model_fields]
+_LAYOUT = zlib.crc32(f"{_TABLES} {_FIELDS}".encode()) >> 1
 """Told by SQLite's user_version: an index of another version of this program is made anew."""
 _RECORDS, _EDITS, _FINGERPRINTS = _FOLDERS = ("record", "edits", "fingerprints")
 _SUFFIX = {_RECORDS: ".json", _EDITS: ".jsonl"}
