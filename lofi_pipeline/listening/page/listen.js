@@ -94,15 +94,15 @@
     const found = { audio, row, heard: false, toggle: () => {
       if (!audio.paused) { audio.pause(); return; }
       players.forEach((other) => { if (other !== found) { other.audio.pause(); other.audio.currentTime = 0; } });
-      audio.play().catch(() => { problem.textContent = "This clip can't be played. Reload the page; if it stays so, tell who asked you."; });
+      audio.play().catch((error) => { if (error.name !== "AbortError") problem.textContent = "This clip can't be played. Reload the page; if it stays so, tell who asked you."; });
     } };
     button.addEventListener("click", found.toggle);
     audio.addEventListener("play", () => { button.setAttribute("aria-pressed", "true"); button.textContent = `Pause ${name}`; });
     audio.addEventListener("pause", () => { button.setAttribute("aria-pressed", "false"); button.textContent = `Play ${name}`; });
     audio.addEventListener("timeupdate", () => {
       bar.value = audio.duration ? audio.currentTime / audio.duration : 0;
-      if (!found.heard && audio.currentTime > 0) { found.heard = true; whenHeard(); }
     });
+    audio.addEventListener("playing", () => { found.heard = true; row.classList.add("heard"); whenHeard(); });
     players.push(found);
     return found;
   }
@@ -197,6 +197,7 @@
     const step = current();
     const section = show(step.show);
     const began = performance.now();
+    section.dataset.trial = step.trial ? step.trial.trial : "";
     if (step.show === "welcome") {
       byId("consent").onchange = (event) => { byId("begin").disabled = !event.target.checked; };
       byId("begin").onclick = () => keep({ trial: CONSENT, chosen: "yes" }).then(go, (error) => { problem.textContent = `${error.message}. Try again.`; });
