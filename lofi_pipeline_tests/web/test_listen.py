@@ -253,7 +253,7 @@ def test_a_link_opens_its_own_test_and_nothing_else(root: DataRoot) -> None:
         assert answered(client, f"{mine}/{code}/{name}") in (404, 405), name
     for path in ("/studio/listen", "/studio/tracks", "/studio/"):
         assert answered(client, path) == 401
-    for path in ("invite", "score"):
+    for path in ("new", "invite", "score"):
         sent = client.post(f"/studio/listening/{path}", json={"test": files.folder.name}, headers=FROM_PAGE)
         assert sent.status_code == 401
     auditor = {"Authorization": f"Bearer {TOKENS[Role.AUDITOR]}"}
@@ -328,5 +328,8 @@ def test_the_owner_sees_progress_results_and_links(root: DataRoot, studio: Studi
     assert "Not counted" in card.inner_text()
     assert studio.page.violations() == []
     assert studio.page.ask("document.documentElement.scrollWidth") <= 375
+    studio.raw.get_by_text("Make a test").click()
+    studio.raw.get_by_role("button", name="Of step 120").click()
+    studio.raw.locator("h2:has-text('step000120'):has-text('Machine')").wait_for()
     link.first.click()
     studio.raw.wait_for_selector("#welcome:not([hidden])")

@@ -47,7 +47,7 @@
   const steps = [
     { show: "welcome", trial: { trial: CONSENT } },
     { show: "volume" },
-    ...parts("headphones").map((trial) => ({ show: "headphones", trial, shown: trial.clips })),
+    ...parts("headphones").map((trial, n) => ({ show: "headphones", trial, shown: trial.clips, number: n + 1 })),
     ...parts("practice").map((trial) => ({ show: "trial", trial, shown: trial.clips, practice: true })),
     ...plan.order.map((index, at) => ({
       show: "trial", trial: trials[index], shown: plan.shown[at].map((place) => trials[index].clips[place]), number: at + 1,
@@ -204,6 +204,7 @@
     } else if (step.show === "volume") {
       fill(section, [[parts("practice")[0].clips[0], "the music"]]).onclick = go;
     } else if (step.show === "headphones") {
+      section.querySelector("h1").textContent = `Headphones on? ${step.number} of ${parts("headphones").length}`;
       fill(section, [[step.shown[0], "the three tones"]]);
       section.querySelector(".choices").replaceChildren(...["1", "2", "3"].map((value, n) => choice("tone", value, `${NAMES[n]} tone`)));
       ask(section, step, began);
