@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_the_answers_as_they_were(made: Test, monkeypatch: py
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lofi_pipeline.listening.lines.os.fsync", full)
+    monkeypatch.setattr("lofi_pipeline.storage.lines.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         take_answer(files, sheet, code, YES)
     assert files.answers(code).read_bytes() == before

@@ -1,0 +1,124 @@
+"""The clips behind scores, side by side: a row for each prompt and seed, a column for the base and for each checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
+from lofi_pipeline.entities import CopiedPassage, NearestTrack, Sample, Scores
+from lofi_pipeline.evaluation.records import base_scores_path
+from lofi_pipeline.storage import DataRoot
+
+
+class Asked(NamedTuple):
+    """What a clip was asked for."""
+
+    style_id: str | None
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class GridClip:
+    """A clip, and what was heard in it."""
+
+    file: Path
+    name: str
+    clap: float
+    nearest: NearestTrack | None
+    """The training track that is nearest in the embedder's space; None: not compared."""
+    passages: tuple[CopiedPassage, ...]
+    """What it copies of training tracks."""
+    beyond: bool
+    """Whether it is nearer to a training track than those are to each other."""
+
+
+@dataclass(frozen=True)
+class GridColumn:
+    """The base, or a checkpoint."""
+
+    key: str
+    """Its partition key; that of the base has step 0."""
+    step: int
+    clips: Mapping[Asked, GridClip] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"step {self.step}" if self.step else "base, no LoRA"
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """Clips of the same prompt and seed, in the order of the columns; None where a model made none, or its file is gone."""
+
+    number: int
+    asked: Asked
+    clips: tuple[GridClip | None, ...]
+
+
+@dataclass(frozen=True)
+class SampleGrid:
+    """Of a lineage: the base first, then its checkpoints by step."""
+
+    columns: tuple[GridColumn, ...]
+    rows: tuple[GridRow, ...]
+
+    def column(self, key: str) -> GridColumn | None:
+        """The column of a partition key."""
+        return next((column for column in self.columns if column.key == key), None)
+
+
+def sample_grid(columns: Sequence[GridColumn]) -> SampleGrid:
+    """Rows in the order in which they were asked for: prompts of validation tracks first, then those of styles."""
+    asked = dict.fromkeys(asked for column in columns for asked in column.clips)
+    ordered = sorted(asked, key=lambda it: it.style_id is not None)
+    rows = [
+        GridRow(number, it, tuple(column.clips.get(it) for column in columns))
+        for number, it in enumerate(ordered, start=1)
+    ]
+    return SampleGrid(tuple(columns), tuple(rows))
+
+
+def column_of(root: DataRoot, item: CheckpointFolder) -> GridColumn | None:
+    """The clips of a checkpoint, wherever it lies now; None where it was not scored."""
+    if item.scores is None:
+        return None
+    return GridColumn(item.key, item.step, _clips(root, item.scores, item.folder / SAMPLES_FOLDER))
+
+
+def base_column(root: DataRoot, key: str, base_sha256: str, scores: Scores) -> GridColumn:
+    """The clips of a base model. They lie beside its scores, or beside former ones that had the same clips."""
+    return GridColumn(key, 0, _clips(root, scores, base_scores_path(root, base_sha256, scores.key).parent))
+
+
+def _clips(root: DataRoot, scores: Scores, folder: Path) -> dict[Asked, GridClip]:
+    nearest = {row.sample: row for row in scores.nearness.nearest} if scores.nearness else {}
+    beyond = {row.sample for row in scores.nearness.beyond} if scores.nearness else set()
+    passages = scores.heard.passages if scores.heard else []
+    found = {}
+    for sample in scores.all_samples:
+        file = _file_of(root, sample, folder)
+        if file is not None:
+            found[Asked(sample.style_id, sample.prompt, sample.seed)] = GridClip(
+                file,
+                file.name,
+                sample.clap,
+                nearest.get(file.name),
+                tuple(it for it in passages if it.sample == file.name),
+                file.name in beyond,
+            )
+    return found
+
+
+def _file_of(root: DataRoot, sample: Sample, folder: Path) -> Path | None:
+    """A sample's file where it lies now; None where it is gone, or where a record from elsewhere names a file outside."""
+    if sample.path is None:
+        return None
+    parts = PurePosixPath(sample.path).parts
+    named = folder / parts[-1] if folder.name == SAMPLES_FOLDER else folder.joinpath(*parts[-2:])
+    file = named.resolve()
+    return file if file.is_file() and file.is_relative_to(folder.resolve()) else None
