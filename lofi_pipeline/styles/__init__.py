@@ -49,6 +49,7 @@ from lofi_pipeline.styles.tag_choice import (
 )
 from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_support, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
+from lofi_pipeline.styles.why import why
 from lofi_pipeline.styles.zero_shot import direction, standouts, style_texts
 
 __all__ = [
@@ -101,4 +102,5 @@ __all__ = [
     "tempo_support",
     "tempo_tag",
     "vocal_type_of",
+    "why",
 ]
