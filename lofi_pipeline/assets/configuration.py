@@ -39,7 +39,7 @@ def _presets() -> Standing:
         content_sha256(presets),
         lambda: {
             "presets": len(presets),
-            "table": table(["id", "name", "category", "extends", "bpm", "instruments"], rows),
+            "table": table(["style_id", "name", "category", "extends", "tempo_range", "instruments"], rows),
         },
     )
 

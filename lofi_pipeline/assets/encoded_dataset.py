@@ -9,6 +9,7 @@ from lofi_pipeline import progress
 from lofi_pipeline.assets.configuration import base_standing
 from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_training import completed_training
+from lofi_pipeline.assets.metadata import Facts
 from lofi_pipeline.assets.partitions import GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import Lineage
@@ -75,12 +76,12 @@ def _read(workspace: Workspace, lineage: Lineage) -> "EncodedDataset":
     return read_encoded(version, workspace.root, str(base.folder), workspace.config.training.preset)
 
 
-def _facts(encoded: "EncodedDataset") -> dict[str, str | int]:
+def _facts(encoded: "EncodedDataset") -> Facts:
     return {
-        "tracks": len(encoded.tracks),
+        "track_count": len(encoded.tracks),
         "encoded": encoded.encoded,
         "cached": encoded.cached,
-        "rebuilt": ", ".join(encoded.rebuilt) or "none",
+        "rebuilt": ", ".join(encoded.rebuilt),
         "base_sha256": encoded.base_sha256,
         "dataset_hash": encoded.dataset_hash,
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.metadata import rounded
+from lofi_pipeline.assets.metadata import Facts, checkpoint_page, rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import load_config
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.folder import CheckpointFolder
 
 INTEGRITY = "checkpoint_is_what_landed"
-Facts = dict[str, dg.MetadataValue | str | int | float]
 
 
 def standing_checkpoints(workspace: Workspace) -> Iterator[Standing]:
@@ -84,14 +83,16 @@ def _facts(root: DataRoot, record: CheckpointRecord) -> Facts:
     return {
         "checkpoint_id": checkpoint.checkpoint_id,
         "step": checkpoint.step,
-        "is_valid": str(checkpoint.is_valid),
+        "timestamp": dg.MetadataValue.timestamp(checkpoint.timestamp),
+        "studio": checkpoint_page(record),
+        "is_valid": checkpoint.is_valid,
+        "invalid_reason": record.invalid_reason,
         "base": f"{record.lineage.base.name} ({record.lineage.base.sha256[:12]})",
         "dataset_hash": checkpoint.dataset_hash,
         "config_hash": checkpoint.config_hash,
-        "path": dg.MetadataValue.path(str(root.inside(checkpoint.path))),
+        "path": dg.MetadataValue.path(checkpoint.path),
         "licences": _licences(root, record),
         **{name: rounded(value) for name, value in losses.items() if value is not None},
-        **({"invalid_reason": record.invalid_reason} if record.invalid_reason else {}),
     }
 
 

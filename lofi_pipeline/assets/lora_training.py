@@ -8,7 +8,7 @@ import dagster as dg
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import standing_of
-from lofi_pipeline.assets.metadata import rounded
+from lofi_pipeline.assets.metadata import lineage_page, rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS, add_partitions
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import config_hash
@@ -91,8 +91,11 @@ def _standing(lineage: Lineage, step: int, measured: dict[str, float]) -> Standi
         "lora_training",
         f"{lineage.lineage}-{step}",
         lambda: {
-            "steps": step,
+            "step": step,
             "lineage": lineage.lineage,
+            "studio": lineage_page(lineage),
+            "preset": lineage.preset,
+            "base": lineage.base.name,
             "dataset_hash": lineage.dataset_hash,
             "config_hash": lineage.config_hash,
             **{name: rounded(value) for name, value in measured.items()},

@@ -10,11 +10,19 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.metadata import picture, rounded
+from lofi_pipeline.assets.metadata import (
+    Facts,
+    most_bytes_inline,
+    picture,
+    rounded,
+    table,
+    tag_value,
+    track_page,
+)
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus
+from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, visible
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -118,37 +126,54 @@ def _stages_of(
         refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
             record.failed_stage or STAGES[-1]
         )
+        said = [record.inputs["review"]] if stage == STAGES[-1] and "review" in record.inputs else []
         yield Standing(
             stage,
-            content_sha256([record.inputs[stage.split("_")[0]], refused]),
+            content_sha256([record.inputs[stage.split("_")[0]], refused, *said]),
             partial(_facts, root, record, stage, refused, eligibility),
             partition=record.track_id,
+            tags=_tags(record, refused=refused),
         )
 
 
 def _facts(
     root: DataRoot, record: TrackRecord, stage: str, refused: bool, eligibility: "Callable[[], Eligibility]"
-) -> dict[str, dg.MetadataValue | str | int | float]:
-    facts: dict[str, dg.MetadataValue | str | int | float] = {"status": "rejected" if refused else "ok"}
-    if refused:
-        facts["reason"] = record.reason or ""
+) -> Facts:
+    origin = record.origins[0]
+    facts: Facts = {
+        "status": "rejected" if refused else "ok",
+        "reason": record.reason if refused else None,
+        "studio": track_page(record.track_id),
+        "title": visible(origin.title or ""),
+        "filename": visible(record.filename),
+    }
     facts |= _FACTS[stage](root, record)
     return facts | (_licensing(record, eligibility()) if stage == "raw_tracks" else {})
 
 
-def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str]:
+def _tags(record: TrackRecord, *, refused: bool) -> dict[str, str]:
+    """Title, file and outcome, for whoever reads events by a program."""
+    said = {
+        "lofi/title": record.origins[0].title or "",
+        "lofi/file": record.filename,
+        "lofi/status": "rejected" if refused else "ok",
+    }
+    return {name: value for name, text in said.items() if (value := tag_value(text))}
+
+
+def _raw(root: DataRoot, record: TrackRecord) -> Facts:
     first = record.origins[0]
     return {
+        "artist": visible(first.artist or ""),
+        "source_id": record.source_id,
         "licence": first.licence,
         "sources": ", ".join(f"{origin.source_id} ({origin.licence})" for origin in record.origins),
-        "title": first.title or "",
-        "artist": first.artist or "",
         "sha256": record.sha256,
-        "path": dg.MetadataValue.path(str(root.inside(first.path))),
+        "path": dg.MetadataValue.path(first.path),
     }
 
 
-def _licensing(record: TrackRecord, eligibility: "Eligibility") -> dict[str, dg.MetadataValue | str]:
+def _licensing(record: TrackRecord, eligibility: "Eligibility") -> Facts:
     """Who provided the track and what proves its licence; of each source, where there are several."""
     ids = [
         source_id
@@ -170,38 +195,52 @@ def _licensing(record: TrackRecord, eligibility: "Eligibility") -> dict[str, dg.
     }
 
 
-def _processed(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
+def _processed(root: DataRoot, record: TrackRecord) -> Facts:
     if record.processed is None:
         return {}
     facts, measured = record.processed, record.processed.measurements
-    thumbnail = root.thumbnail(record.track_id)
     return {
-        **({"waveform": picture(thumbnail.read_bytes())} if thumbnail.is_file() else {}),
+        "waveform": _waveform(root.thumbnail(record.track_id)),
         "quality_score": facts.quality.score,
         "quality": "; ".join(part.sentence for part in facts.quality.parts) or "no penalties",
         "duration": rounded(facts.duration),
+        "sample_rate": facts.sample_rate,
         "tempo_bpm": rounded(measured.tempo_bpm),
         "key": f"{measured.key} {measured.mode}",
+        "time_signature": measured.time_signature,
         "output_lufs": rounded(facts.output_lufs),
         "true_peak_dbtp": rounded(facts.true_peak_dbtp),
-        "path": dg.MetadataValue.path(str(root.inside(facts.audio_path))),
+        "audio_path": dg.MetadataValue.path(facts.audio_path),
     }
 
 
-def _tagged(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
-    if record.tagged is None:
+def _waveform(thumbnail: Path) -> dg.MetadataValue | None:
+    from lofi_pipeline.audio.analysis.thumbnail import smaller_png
+
+    with suppress(ValueError, FileNotFoundError):  # damaged, or removed: the track is none the worse
+        return picture(smaller_png(thumbnail.read_bytes(), most_bytes_inline()))
+    return None
+
+
+def _tagged(root: DataRoot, record: TrackRecord) -> Facts:
+    tagged = record.tagged
+    if tagged is None:
         return {}
     return {
-        "prompt": record.tagged.prompt,
-        "supported_by": "; ".join(f"{tag.tag}: {tag.support}, {tag.by}" for tag in record.tagged.tags),
-        "offered": ", ".join(tag.tag for tag in record.tagged.offered),
-        "disputed": "; ".join(record.tagged.disputed),
-        "style_ids": ", ".join(record.tagged.style_ids),
-        "styles_declared": str(record.tagged.styles_declared),
-        "style_confidence": rounded(record.tagged.style_confidence),
-        "needs_review": str(record.tagged.needs_review),
+        "prompt": tagged.prompt,
+        "style_ids": ", ".join(tagged.style_ids),
+        "styles_declared": tagged.styles_declared,
+        "style_confidence": rounded(tagged.style_confidence),
+        "needs_review": tagged.needs_review,
+        "human_verified": record.human_verified,
         "state": record.state.value,
-        "path": dg.MetadataValue.path(str(Path(root.inside(record.tagged.prompt_path)))),
+        "supported_by": table(
+            ["tag", "support", "by"], [(tag.tag, tag.support, tag.by) for tag in tagged.tags]
+        ),
+        "offered": ", ".join(tag.tag for tag in tagged.offered),
+        "disputed": "; ".join(tagged.disputed),
+        "prompt_path": dg.MetadataValue.path(tagged.prompt_path),
+        "lyrics_path": dg.MetadataValue.path(tagged.lyrics_path),
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from lofi_pipeline.entities import BlindSession, Vote
 from lofi_pipeline.storage.atomic import read_record
 from lofi_pipeline.storage.data_root import DataRoot
-from lofi_pipeline.storage.json_lines import add_line, read_lines
+from lofi_pipeline.storage.json_lines import add_lines, read_lines
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def add_vote(root: DataRoot, vote: Vote) -> None:
     Raises:
         OSError: the disk is full or cannot be written; the file is as it was.
     """
-    add_line(votes_path(root, vote.one, vote.other), vote)
+    add_lines(votes_path(root, vote.one, vote.other), [vote])
 
 
 def preference(votes: Iterable[Vote], one: str, other: str) -> Preference:

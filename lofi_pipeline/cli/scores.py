@@ -38,6 +38,8 @@ def show_scores(board: Scoreboard, console: Console) -> None:
     for line in board.checkpoints:
         for name, mean in (line.clip_scores or {}).items():
             console.print(f"{sanitize(name)} of {line.step}: {mean:.4f}", highlight=False)
+        if heard := line.human_evaluation:
+            console.print(f"Listeners of {line.step}: {heard.sentence}", highlight=False, soft_wrap=True)
         if line.styles_by_chance is not None:
             console.print(
                 f"Styles of {line.step}: {line.styles_recognizable} recognisable, {line.styles_by_chance:.1f} by chance",
@@ -217,6 +219,7 @@ def _csv_rows(board: Scoreboard, names: Sequence[str]) -> Iterator[list[object]]
         fields = line.model_dump(mode="json") | {
             "memorised": " | ".join(f"{item.sample} {item.track} {item.share}" for item in line.memorised),
             "clap_interval": " to ".join(map(str, line.clap_interval or ())),
+            "human_evaluation": line.human_evaluation.sentence if line.human_evaluation else None,
         }
         yield [
             "yes" if line.checkpoint_id == board.best_checkpoint else "",

@@ -71,6 +71,7 @@ from lofi_pipeline.entities.lineage import (
     BaseModelFacts,
     CheckpointRecord,
     ClipScore,
+    HeldOutEnds,
     Imported,
     LeavingOut,
     Lineage,
@@ -89,6 +90,7 @@ from lofi_pipeline.entities.lineage import (
     memorises,
 )
 from lofi_pipeline.entities.publication import Publication
+from lofi_pipeline.entities.review import Change, Edit, EditAction, EditField, Review, TrackEdit
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -135,6 +137,7 @@ __all__ = [
     "CacheFacts",
     "CaptionFacts",
     "Captions",
+    "Change",
     "Checkpoint",
     "CheckpointRecord",
     "ClipScore",
@@ -150,6 +153,9 @@ __all__ = [
     "DropFile",
     "DropManifest",
     "DropStatus",
+    "Edit",
+    "EditAction",
+    "EditField",
     "Entity",
     "Evidence",
     "EvidenceFile",
@@ -157,6 +163,7 @@ __all__ = [
     "Finding",
     "FindingCode",
     "Grant",
+    "HeldOutEnds",
     "HumanEvaluation",
     "Imported",
     "IntegrityFacts",
@@ -184,6 +191,7 @@ __all__ = [
     "RegisteredTrack",
     "Registry",
     "Remark",
+    "Review",
     "Right",
     "Sample",
     "SamplesHeard",
@@ -214,6 +222,7 @@ __all__ = [
     "Term",
     "TimedLine",
     "Track",
+    "TrackEdit",
     "TrackMeasurements",
     "TrackOrigin",
     "TrackRecord",

@@ -12,7 +12,15 @@ from lofi_pipeline.checkpoints.best import Best, best_checkpoint, is_separable
 from lofi_pipeline.checkpoints.compare import clap_difference, clap_interval, fad_difference
 from lofi_pipeline.checkpoints.folder import CheckpointFolder, imported_checkpoints, scan_checkpoints
 from lofi_pipeline.checkpoints.kept import changed_scores
-from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Entity, MemorisedSample, Scores, few
+from lofi_pipeline.entities import (
+    SCORES_RECORD,
+    CheckpointRecord,
+    Entity,
+    HumanEvaluation,
+    MemorisedSample,
+    Scores,
+    few,
+)
 from lofi_pipeline.evaluation.heard import weak_in
 from lofi_pipeline.evaluation.names import score_names
 from lofi_pipeline.evaluation.records import read_base_scores
@@ -58,6 +66,11 @@ class CheckpointLine(ScoreLine):
         default=None, description="What a LoRA that was trained elsewhere is called; written of those alone"
     )
     comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
+    human_evaluation: HumanEvaluation | None = Field(
+        default=None,
+        exclude_if=lambda found: found is None,
+        description="What listeners found; written where a listening test was scored",
+    )
     pinned: str | None = Field(
         default=None, description="Why a person named it the best; written where one did"
     )
@@ -216,6 +229,8 @@ def _checkpoint_line(found: CheckpointFolder, record: CheckpointRecord, best: Be
         fields["comparable"] = False
     if imported := record.lineage.imported:
         fields |= {"partition_key": record.partition_key, "imported": imported.name or imported.file}
+    if found.scores:
+        fields["human_evaluation"] = found.scores.metrics.human_evaluation
     if found.pin:
         fields["pinned"] = found.pin.why
     if found.kept:

@@ -34,7 +34,7 @@ from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import last_member, list_items, without_items
-from lofi_pipeline.storage.json_lines import add_line, read_lines
+from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
@@ -77,7 +77,7 @@ __all__ = [
     "FileFacts",
     "Ledger",
     "UnreadableRecord",
-    "add_line",
+    "add_lines",
     "append_to_ledger",
     "canonical_json",
     "commit_folder",

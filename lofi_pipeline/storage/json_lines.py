@@ -6,15 +6,16 @@ removes it.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from lofi_pipeline.entities import Entity
-from lofi_pipeline.storage.atomic import locked, naming
+from lofi_pipeline.storage.atomic import locked
 from lofi_pipeline.storage.errors import UnreadableRecord
+from lofi_pipeline.storage.lines import append
 
 Line = TypeVar("Line", bound=Entity)
 
@@ -28,7 +29,7 @@ def read_lines(kind: type[Line], path: Path, *, where: str) -> list[Line]:
     if not path.is_file():
         return []
     found = []
-    for number, line in enumerate(_finished(path.read_bytes()).split(b"\n")[:-1], start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             found.append(kind.model_validate_json(line))
         except ValidationError as error:
@@ -38,29 +39,12 @@ def read_lines(kind: type[Line], path: Path, *, where: str) -> list[Line]:
     return found
 
 
-def add_line(path: Path, record: Entity) -> None:
-    """Write a record behind those that are there.
+def add_lines(path: Path, records: Iterable[Entity]) -> None:
+    """Write records behind those that are there, all or none.
 
     Raises:
         OSError: the disk is full or cannot be written; the file is as it was.
     """
+    data = b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
     with locked(path):
-        size = len(_finished(path.read_bytes())) if path.is_file() else 0
-        write_behind(path, size, record.model_dump_json(exclude_none=True).encode() + b"\n")
-
-
-def write_behind(path: Path, size: int, data: bytes) -> None:
-    """Write `data` behind the first `size` bytes, whole or not at all."""
-    with naming(path), path.open("ab", buffering=0) as file:
-        file.truncate(size)
-        try:
-            while data:
-                data = data[file.write(data) :]
-            os.fsync(file.fileno())
-        except BaseException:
-            file.truncate(size)
-            raise
-
-
-def _finished(data: bytes) -> bytes:
-    return data[: data.rfind(b"\n") + 1]
+        append(path, data)

@@ -24,7 +24,7 @@ from lofi_pipeline.entities import LedgerHead, now
 from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
-from lofi_pipeline.storage.json_lines import write_behind
+from lofi_pipeline.storage.lines import append_whole
 
 NO_LINE = "0" * 64
 IMMUTABLE = "metadata/datasets/"
@@ -165,7 +165,7 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
             head = _chain(head, name, sha256, when)
             lines.append(_line(name, sha256, when, head))
         if lines:
-            write_behind(path, known.size, b"".join(lines))
+            append_whole(path, known.size, b"".join(lines))
     return list(new)
 
 

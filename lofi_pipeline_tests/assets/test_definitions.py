@@ -10,7 +10,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lofi_pipeline.assets.metadata import escape_markdown, table
 from lofi_pipeline.automation.jobs import JobName
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.installation import PROJECT_ROOT
@@ -82,12 +81,3 @@ def test_loading_the_definitions_loads_nothing_heavy() -> None:
     program = f"import sys, lofi_pipeline.definitions; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    "text", ["<script>x</script>", "a|b", "![](http://x)", "`x`", "line\nline", "[a](b)", "&lt;"]
-)
-def test_text_from_drops_cannot_be_markup(text: str) -> None:
-    escaped = escape_markdown(text)
-    assert not set("<>|[]()`!\n") & set(escaped)
-    assert str(table(["x"], [[text]]).value).count("\n") == 2

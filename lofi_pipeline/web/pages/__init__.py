@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from lofi_pipeline.web.pages import checkpoints, compare, home
+from lofi_pipeline.web.pages import checkpoints, compare, home, listen
 
-_PAGES = (home, checkpoints, compare)
+_PAGES = (home, checkpoints, compare, listen)
 
 
 def routes() -> list[BaseRoute]:
