@@ -35,6 +35,13 @@ NOT_OVER = [
 """Of runs that are not over."""
 
 
+LAUNCHED_BY = "lofi/launched_by"
+SAID_AS = "user"
+"""The tag that the UI shows as whoever launched a run; without it: Manually launched."""
+BY_COMMAND = {LAUNCHED_BY: "cli", SAID_AS: "lofi (command line)"}
+"""Tags of the runs that the command line starts."""
+
+
 def is_active(instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None) -> bool:
     """Whether a run of a job, with these tags, is not over."""
     wanted = dg.RunsFilter(job_name=job_name, tags=tags, statuses=NOT_OVER)
