@@ -124,7 +124,9 @@ def _standing(
 
     return Standing(
         "quality_metrics",
-        content_sha256([scores.key, metrics.fad_score, metrics.clap_score]),
+        content_sha256(
+            [scores.key, metrics.fad_score, metrics.clap_score, *filter(None, [metrics.human_evaluation])]
+        ),
         told,
         checks=lambda: [_better(metrics, behind()[0].metrics)],
         partition=record.partition_key,

@@ -178,9 +178,10 @@ def _stages_of(
         refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
             _refusing_stage(record)
         )
+        said = [record.inputs["review"]] if stage == STAGES[-1] and "review" in record.inputs else []
         yield Standing(
             stage,
-            content_sha256([record.inputs[stage.split("_")[0]], refused]),
+            content_sha256([record.inputs[stage.split("_")[0]], refused, *said]),
             partial(_facts, root, record, stage, refused, eligibility),
             partition=record.track_id,
             tags=_tags(record, refused=refused),

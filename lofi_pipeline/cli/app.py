@@ -33,7 +33,9 @@ from lofi_pipeline.cli.export_training import export_training
 from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.generate import generate
 from lofi_pipeline.cli.import_lora import import_lora
+from lofi_pipeline.cli.listen import listen_app
 from lofi_pipeline.cli.open_door import AllowHost, Host, Port, ReadOnly, WithToken, door_for
+from lofi_pipeline.cli.review import review_app
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores import scores
 from lofi_pipeline.cli.signals import interruptible
@@ -64,6 +66,8 @@ app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
+app.add_typer(review_app, name="review")
+app.add_typer(listen_app, name="listen")
 for command in (
     status,
     tracks,

@@ -25,7 +25,15 @@ from lofi_pipeline.cli.console import (
 )
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores_options import draw_styles, pin_by_hand
-from lofi_pipeline.entities import SCORES_RECORD, CheckpointRecord, Entity, MemorisedSample, Scores, few
+from lofi_pipeline.entities import (
+    SCORES_RECORD,
+    CheckpointRecord,
+    Entity,
+    HumanEvaluation,
+    MemorisedSample,
+    Scores,
+    few,
+)
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -72,6 +80,11 @@ class CheckpointLine(ScoreLine):
         default=None, description="What a LoRA that was trained elsewhere is called; written of those alone"
     )
     comparable: bool = Field(default=True, description="Scored as the best is; written where it is not so")
+    human_evaluation: HumanEvaluation | None = Field(
+        default=None,
+        exclude_if=lambda found: found is None,
+        description="What listeners found; written where a listening test was scored",
+    )
     pinned: str | None = Field(
         default=None, description="Why a person pinned it as the best; written where one did"
     )
@@ -238,6 +251,8 @@ def _checkpoint_line(found: CheckpointFolder, record: CheckpointRecord, best: Be
         fields["comparable"] = False
     if imported := record.lineage.imported:
         fields |= {"partition_key": record.partition_key, "imported": imported.name or imported.file}
+    if found.scores:
+        fields["human_evaluation"] = found.scores.metrics.human_evaluation
     if found.pin:
         fields["pinned"] = found.pin.why
     if found.scores and found.scores.metrics.style_coverage is not None:
@@ -294,6 +309,8 @@ def show_scores(board: Scoreboard, console: Console) -> None:
     for line in board.checkpoints:
         for name, mean in (line.clip_scores or {}).items():
             console.print(f"{sanitize(name)} of {line.step}: {mean:.4f}", highlight=False)
+        if heard := line.human_evaluation:
+            console.print(f"Listeners of {line.step}: {heard.sentence}", highlight=False, soft_wrap=True)
         if line.styles_by_chance is not None:
             console.print(
                 f"Styles of {line.step}: {line.styles_recognizable} recognisable, {line.styles_by_chance:.1f} by chance",
@@ -453,6 +470,7 @@ def _csv_rows(board: Scoreboard, names: Sequence[str]) -> Iterator[list[object]]
         fields = line.model_dump(mode="json") | {
             "memorised": " | ".join(f"{item.sample} {item.track} {item.share}" for item in line.memorised),
             "clap_interval": " to ".join(map(str, line.clap_interval or ())),
+            "human_evaluation": line.human_evaluation.sentence if line.human_evaluation else None,
         }
         yield [
             "yes" if line.checkpoint_id == board.best_checkpoint else "",

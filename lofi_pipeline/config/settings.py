@@ -104,6 +104,12 @@ class TaggingSettings(_Section):
         exclude_if=lambda seconds: seconds == 120.0,
         description="How long it may take for a track",
     )
+    needs_review: Literal["train", "hold"] = Field(
+        default="hold",
+        exclude_if=lambda what: what == "hold",
+        description="What becomes of tracks whose style is unsure, or of which something is disputed, until a person has looked at "
+        "them (docs/review.md): hold keeps them out of the data set, train takes them",
+    )
 
     @model_validator(mode="after")
     def _one_captioner_and_here(self) -> Self:
@@ -184,6 +190,12 @@ class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservatio
     crop_seconds: Seconds = Field(gt=0, description="Length of the piece of a track that a step trains on")
     crops_on_bars: bool = Field(
         default=False, description="Crops start whole bars from the start of a track, else anywhere"
+    )
+    holdout_seconds: Seconds = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=lambda seconds: seconds == 0,  # hashes of these settings stay what they were
+        description="Length of the end of each training track that no crop is drawn from, for evaluation.reference",
     )
     learning_rate: Positive = Field(
         description="The highest one: after the warm-up it falls along a cosine to 1 % of it"
@@ -408,6 +420,12 @@ class EvaluationSettings(_Section):
         exclude_if=lambda size: size is None,
         description="In place of validation_prompts: quick is 24 clips, standard 200, thorough 400; the error of FAD falls with "
         "the root of the number, the time to score grows with it",
+    )
+    reference: Literal["validation", "validation+train-holdout-crops"] = Field(
+        default="validation",
+        exclude_if=lambda reference: reference == "validation",
+        description="What clips are compared with. validation+train-holdout-crops: the ends of training tracks as well, which "
+        "holdout_seconds of the preset kept out of the training; of more music, and of music that was trained on",
     )
     clip_scorers: list[str] = Field(
         default=[],

@@ -11,6 +11,7 @@ from lofi_pipeline.dataset.build import (
     dataset_is_current,
     published_metadata,
 )
+from lofi_pipeline.dataset.built_from import load_built_from
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
@@ -30,6 +31,7 @@ __all__ = [
     "dataset_is_current",
     "eligibility_of",
     "left_out",
+    "load_built_from",
     "load_version",
     "published_metadata",
     "track_overview",

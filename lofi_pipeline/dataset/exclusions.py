@@ -11,6 +11,7 @@ from lofi_pipeline.dataset.barred import barred_tracks
 from lofi_pipeline.dataset.better_copy import worse_copies
 from lofi_pipeline.dataset.duplicates import load_comparisons
 from lofi_pipeline.dataset.eligibility import Eligibility
+from lofi_pipeline.dataset.waiting import Waiting
 from lofi_pipeline.entities import TrackRecord, TrackStatus
 from lofi_pipeline.ingest import load_record, load_registry, load_scan
 from lofi_pipeline.storage import DataRoot
@@ -23,12 +24,15 @@ class LeftOut:
     file: str
     reason: str
     track_id: str | None = None
+    waits: bool = False
+    """Whether it is out until a person has looked at it."""
 
 
 def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[LeftOut]:
-    """What a data set built now would leave out of data/raw: refused drops, refused or failed tracks, copies.
+    """What a data set built now would leave out of data/raw: refused drops, refused or failed tracks, copies, what waits.
 
-    With `eligibility`, also the tracks whose sources are not permitted on its day although the last scan accepted them.
+    With `eligibility`, also the tracks whose sources are not permitted on its day although the last scan accepted them, and those
+    that wait for a person.
     """
     raw = f"{root.relative(root.raw)}/"
     scan = load_scan(root)
@@ -37,6 +41,7 @@ def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[Lef
     names: dict[str, str] = {}
     compared = load_comparisons(root)
     barred = barred_tracks(root, eligibility, compared) if eligibility else {}
+    waiting = Waiting(root, eligibility)
     for track in load_registry(root).tracks:
         if not track.origins:
             continue
@@ -47,12 +52,15 @@ def left_out(root: DataRoot, eligibility: Eligibility | None = None) -> list[Lef
         record = load_record(root, track.track_id)
         reason = (
             (eligibility.refusal_reason(track) if eligibility else None)
+            or (waiting.for_a_run(record) if record else None)
             or _not_ready(record)
             or _not_comparable(root, track.track_id)
             or barred.get(track.track_id)
         )
         if reason:
             found.append(LeftOut(first, reason, track.track_id))
+        elif record and (reason := waiting.for_a_person(record)):
+            found.append(LeftOut(first, reason, track.track_id, waits=True))
         elif record and record.origins == track.origins:
             ready[track.track_id], names[track.track_id] = record, first
     for copy in worse_copies(list(ready.values()), compared).values():

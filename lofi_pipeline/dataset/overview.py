@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.eligibility import eligibility_of
-from lofi_pipeline.dataset.exclusions import left_out
+from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.version import load_version
+from lofi_pipeline.dataset.waiting import is_unsure
 from lofi_pipeline.entities import (
     Drop,
     Entity,
@@ -38,6 +39,10 @@ class TrackOverview(Entity):
     reason: str | None = None
     unsure: bool = False
     """Whether a person should look at its styles, or at what was claimed of it."""
+    waits: bool = False
+    """Whether it is left out until a person has looked at it."""
+    verified_by: str | None = None
+    """Who looked at it, accepted it or corrected it."""
     disputed: list[str] = []
     """What was claimed of it and measured otherwise."""
     offered: list[str] = []
@@ -55,7 +60,7 @@ def track_overview(root: DataRoot, config: PipelineConfig) -> list[TrackOverview
     """The tracks whose files are there in the order of their ids, then the files that give no track, by name."""
     raw = f"{root.relative(root.raw)}/"
     sides = _sides(root)
-    reasons: dict[str, str] = {}
+    reasons: dict[str, LeftOut] = {}
     others: list[TrackOverview] = []
     sources = {
         drop.folder.removeprefix(raw): drop.manifest.source_id for drop in _drops(root) if drop.manifest
@@ -64,7 +69,7 @@ def track_overview(root: DataRoot, config: PipelineConfig) -> list[TrackOverview
     first = {track.origins[0].path.removeprefix(raw): track.track_id for track in tracks}
     for item in left_out(root, eligibility_of(root, config)):
         if item.track_id is not None and first.get(item.file) == item.track_id:
-            reasons.setdefault(item.track_id, item.reason)
+            reasons.setdefault(item.track_id, item)
         else:
             source = sources.get("/".join(item.file.split("/")[:2]))
             others.append(
@@ -98,7 +103,7 @@ def _sides(root: DataRoot) -> dict[str, Split]:
 
 
 def _row(
-    track: RegisteredTrack, record: TrackRecord | None, raw: str, split: Split | None, reason: str | None
+    track: RegisteredTrack, record: TrackRecord | None, raw: str, split: Split | None, left: LeftOut | None
 ) -> TrackOverview:
     origin = track.origins[0]
     processed, tagged = (record.processed, record.tagged) if record else (None, None)
@@ -114,15 +119,18 @@ def _row(
         state=record.state if record else TrackState.RAW,
         status=status,
         split=split,
-        refused=reason is not None and not pending,
-        reason=reason,
-        unsure=bool(tagged and tagged.needs_review and not (record and record.human_verified)),
+        refused=left is not None and not pending,
+        reason=left.reason if left else None,
+        waits=bool(left and left.waits),
+        verified_by=record.review.by.get("verified") if record and record.review else None,
+        unsure=bool(record and is_unsure(record)),
         disputed=tagged.disputed if tagged else [],
         offered=[tag.tag for tag in tagged.offered] if tagged else [],
         quality_score=processed.quality.score if processed else None,
         seconds=processed.duration if processed else None,
         bpm=tagged.bpm if tagged else None,
-        key=f"{processed.measurements.key} {processed.measurements.mode}" if processed else None,
+        key=(tagged and tagged.keyscale)
+        or (processed and f"{processed.measurements.key} {processed.measurements.mode}"),
         style_ids=list(tagged.style_ids) if tagged else [],
         style_confidence=tagged.style_confidence if tagged else None,
         prompt=tagged.prompt if tagged else None,

@@ -71,6 +71,7 @@ from lofi_pipeline.entities.lineage import (
     BaseModelFacts,
     CheckpointRecord,
     ClipScore,
+    HeldOutEnds,
     Imported,
     LeavingOut,
     Lineage,
@@ -89,6 +90,7 @@ from lofi_pipeline.entities.lineage import (
     memorises,
 )
 from lofi_pipeline.entities.publication import Publication
+from lofi_pipeline.entities.review import Change, Edit, EditAction, EditField, Review, TrackEdit
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -133,6 +135,7 @@ __all__ = [
     "CacheFacts",
     "CaptionFacts",
     "Captions",
+    "Change",
     "Checkpoint",
     "CheckpointRecord",
     "ClipScore",
@@ -148,6 +151,9 @@ __all__ = [
     "DropFile",
     "DropManifest",
     "DropStatus",
+    "Edit",
+    "EditAction",
+    "EditField",
     "Entity",
     "Evidence",
     "EvidenceFile",
@@ -155,6 +161,7 @@ __all__ = [
     "Finding",
     "FindingCode",
     "Grant",
+    "HeldOutEnds",
     "HumanEvaluation",
     "Imported",
     "IntegrityFacts",
@@ -182,6 +189,7 @@ __all__ = [
     "RegisteredTrack",
     "Registry",
     "Remark",
+    "Review",
     "Right",
     "Sample",
     "SamplesHeard",
@@ -211,6 +219,7 @@ __all__ = [
     "Term",
     "TimedLine",
     "Track",
+    "TrackEdit",
     "TrackMeasurements",
     "TrackOrigin",
     "TrackRecord",

@@ -45,6 +45,7 @@ from lofi_pipeline.storage.ledger import (
     read_ledger,
     read_ledger_file,
 )
+from lofi_pipeline.storage.lines import append_line
 from lofi_pipeline.storage.sealed import (
     compiled_anew,
     fault_of,
@@ -76,6 +77,7 @@ __all__ = [
     "FileFacts",
     "Ledger",
     "UnreadableRecord",
+    "append_line",
     "append_to_ledger",
     "canonical_json",
     "commit_folder",

@@ -136,6 +136,11 @@ class DataRoot:
     def track_record(self, track_id: str) -> Path:
         return self.track_records / f"{track_id}.json"
 
+    @property
+    def edits(self) -> Path:
+        """What people said of tracks, a file for each track."""
+        return self.metadata / "edits"
+
     def fingerprint(self, track_id: str) -> Path:
         return self.metadata / "fingerprints" / f"{track_id}.npy"
 

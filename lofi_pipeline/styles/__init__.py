@@ -23,6 +23,7 @@ from lofi_pipeline.styles.lyrics import (
     lyrics_timing,
     normalise_lyrics,
     read_lyrics,
+    require_words,
 )
 from lofi_pipeline.styles.presets import (
     STYLE_IDS,
@@ -39,6 +40,7 @@ from lofi_pipeline.styles.prompt import (
 )
 from lofi_pipeline.styles.suggest import SURE_ENOUGH, Suggestion, needs_review, suggest, suggest_for
 from lofi_pipeline.styles.tag_choice import (
+    NOTHING_KNOWN_TAG,
     KnownStyles,
     TagChoice,
     build_prompt,
@@ -53,6 +55,7 @@ __all__ = [
     "INSTRUMENTAL",
     "INSTRUMENTAL_LYRICS",
     "MAX_LYRICS_BYTES",
+    "NOTHING_KNOWN_TAG",
     "STYLE_IDS",
     "SURE_ENOUGH",
     "TEMPO_TAG_RANGE",
@@ -88,6 +91,7 @@ __all__ = [
     "preset_of",
     "prompt_bpm",
     "read_lyrics",
+    "require_words",
     "resolve_presets",
     "standouts",
     "style_prompt",

@@ -27,7 +27,7 @@ SURE_OF_STYLE = 0.8
 """Confidence from which the words of a suggested style are taken for true: more than what needs no review."""
 NOTHING_KNOWN = "lofi"
 """The prompt of a track of which nothing is known: what this project is for."""
-_NO_MORE = SupportedTag(
+NOTHING_KNOWN_TAG = SupportedTag(
     tag=NOTHING_KNOWN, support=Support.NOTHING, by="nothing was measured surely", confidence=0.0
 )
 
@@ -98,7 +98,7 @@ def choose_tags(
         ]
     claims = claims or CheckedClaims()
     sure += claims.confirmed
-    chosen = _first_of_each_kind(sure, vocabulary) or [_NO_MORE]
+    chosen = _first_of_each_kind(sure, vocabulary) or [NOTHING_KNOWN_TAG]
     rest = [*sure, *words, *(tag for tag, _ in more), *claims.unchecked]
     return TagChoice(chosen, _others(rest, chosen))
 

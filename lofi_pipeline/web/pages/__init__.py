@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from lofi_pipeline.web.pages import home
+from lofi_pipeline.web.pages import home, listen
 
-_PAGES = (home,)
+_PAGES = (home, listen)
 
 
 def routes() -> list[BaseRoute]:
