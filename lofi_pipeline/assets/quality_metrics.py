@@ -9,7 +9,7 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.lora_checkpoints import known_checkpoints
+from lofi_pipeline.assets.lora_checkpoints import base_trained_on, known_checkpoints
 from lofi_pipeline.assets.metadata import Facts, checkpoint_page, picture, rounded, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
@@ -22,7 +22,7 @@ from lofi_pipeline.entities import (
     RecordError,
     Scores,
 )
-from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
     version = _version_of(root, read_record(folder))
-    name, settings, offload = base_name(config), config.evaluation, config.training.offload
+    name, settings = base_trained_on(workspace, folder), config.evaluation
+    offload = config.training.offload
     found = evaluate_checkpoint(root, folder, version, name, settings, log, offload=offload)
     plan, scores = prune(root, config.retention), found.scores
     if settings.style_prompts and lacks_styles(root, folder):

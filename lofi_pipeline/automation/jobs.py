@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import dagster as dg
 
+from lofi_pipeline.assets.training_choice import one_choice
+
 
 class JobName(StrEnum):
     """What the jobs are called, in Dagster and everywhere else."""
@@ -73,6 +75,7 @@ build_dataset = dg.define_asset_job(
 train = dg.define_asset_job(
     JobName.TRAIN.value,
     selection=ASSETS[JobName.TRAIN],
+    config=one_choice,
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(

@@ -40,7 +40,7 @@ def run_job(
             asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
             partition_key=partition_key,
             tags={**BY_COMMAND, **owner, **(tags or {})},
-            run_config=_QUIET,
+            run_config={"quiet": True} if job is JobName.TRAIN else _QUIET,
             raise_on_error=False,
         )
     return run_id
