@@ -92,17 +92,25 @@ def completed_training(workspace: Workspace) -> CheckpointRecord | None:
     """The last checkpoint of the training that data set and configuration ask for now; the base need not lie here."""
     from lofi_pipeline.checkpoints.manifest import active_lineage
     from lofi_pipeline.dataset import current_hash
-    from lofi_pipeline.training.bases import shown_name
     from lofi_pipeline.training.lineage import last_checkpoint
 
-    active, config = active_lineage(workspace.root), workspace.config
-    if active is None or active.base.name != shown_name(base_name(config)):
+    active = active_lineage(workspace.root)
+    if active is None or not asked_for(workspace, active):
         return None
-    start = active.started_from.weights if active.started_from else None
-    asked_for = (current_hash(workspace.root), config_hash(config.training.preset, active.base.sha256, start))
-    if (active.dataset_hash, active.config_hash) != asked_for:
+    if active.dataset_hash != current_hash(workspace.root):
         return None
     return last_checkpoint(workspace.root, active)
+
+
+def asked_for(workspace: Workspace, lineage: Lineage) -> bool:
+    """Whether a training is one with the base and the preset of the configuration, on whatever data set."""
+    from lofi_pipeline.training.bases import shown_name
+
+    config = workspace.config
+    if lineage.base.name != shown_name(base_name(config)):
+        return False
+    start = lineage.started_from.weights if lineage.started_from else None
+    return lineage.config_hash == config_hash(config.training.preset, lineage.base.sha256, start)
 
 
 def _standing(lineage: Lineage, step: int, measured: dict[str, float]) -> Standing:
