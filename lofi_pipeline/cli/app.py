@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
+from lofi_pipeline.cli.backup import backup, restore
 from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
 from lofi_pipeline.cli.console import (
@@ -80,6 +81,8 @@ for command in (
     scores,
     generate,
     studio,
+    backup,
+    restore,
 ):
     app.command()(command)
 
