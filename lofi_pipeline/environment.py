@@ -20,6 +20,7 @@ DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
 CONFIG_VARIABLE = "LOFI_CONFIG"
 CONFIG_ROOT_VARIABLE = "LOFI_CONFIG_ROOT"
 DAGSTER_CONFIG_VARIABLE = "LOFI_DAGSTER_CONFIG"
+WORKSPACE_VARIABLE = "LOFI_WORKSPACE"
 BASE_VARIABLE = "LOFI_BASE"
 THREADS_VARIABLE = "LOFI_TORCH_THREADS"
 WEBHOOK_VARIABLE = "LOFI_ALERT_WEBHOOK"
@@ -53,6 +54,12 @@ class Environment(BaseSettings):
         validation_alias=DAGSTER_CONFIG_VARIABLE,
         description="The Dagster configuration in place of the shipped dagster.yaml; `--dagster-config` goes before it. It can "
         "run programs, so it must lie outside the data root.",
+    )
+    workspace: Path | None = Field(
+        default=None,
+        validation_alias=WORKSPACE_VARIABLE,
+        description="The Dagster workspace in place of the shipped workspace.yaml: where a code server runs on its own. It can run "
+        "programs, so it must lie outside the data root.",
     )
     base: str | None = Field(
         default=None,
