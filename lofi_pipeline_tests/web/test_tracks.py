@@ -99,8 +99,8 @@ def test_what_files_say_of_themselves_is_never_markup(library: DataRoot) -> None
 def test_refused_files_say_why_and_what_to_do(library: DataRoot) -> None:
     page = client(library).get("/studio/tracks?only=refused").text
     assert (
-        ("short.wav is too short" in page and "source.json" in page and "NonCommercial" in page) or "NC" in page
-    )
+        "short.wav is too short" in page and "source.json" in page and "NonCommercial" in page
+    ) or "NC" in page
 
 
 def test_a_track_says_what_supports_each_tag_and_why_its_style(library: DataRoot) -> None:
