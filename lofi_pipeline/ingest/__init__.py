@@ -3,7 +3,7 @@
 How the records of all tracks become a data set is in dataset/.
 """
 
-from lofi_pipeline.ingest.batch import pending_tracks, work_batch
+from lofi_pipeline.ingest.batch import pending_tracks, refused_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
@@ -85,6 +85,7 @@ __all__ = [
     "output_files",
     "pending_tracks",
     "published_files",
+    "refused_tracks",
     "refused_without_fingerprint",
     "register_sources",
     "remember_day",

@@ -128,6 +128,7 @@ def scan_drops(
         drops.append(scanner.scan(folder))
         progress(number, len(folders), f"drops read: {drops[-1].folder}")
     _add_hashes(root, drops, progress)
+    drops = [without_music(drop) for drop in drops]
     if only is not None:
         drops += [drop for name, drop in former.items() if name != drops[0].folder]
     drops = _refuse_conflicting_sources(drops, known, record)
