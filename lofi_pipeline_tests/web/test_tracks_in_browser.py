@@ -142,7 +142,3 @@ def test_several_are_changed_at_once(studio: Studio, library: DataRoot) -> None:
         studio.raw.click("[data-bulk=style]")
     found = [review_of(library, track_id) for track_id in ("track_001", "track_002", "track_003")]
     assert [review.style_ids if review else None for review in found] == [["CORE-02"], None, ["CORE-02"]]
-    studio.raw.click(".several summary")
-    with studio.raw.expect_navigation():
-        studio.raw.click("[data-bulk=surest]")
-    assert all((review := review_of(library, it)) and review.verified for it in ("track_002", "track_004"))
