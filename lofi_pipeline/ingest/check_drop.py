@@ -146,6 +146,8 @@ def _scratch(root: DataRoot, place: _Place) -> Iterator[DataRoot]:
                 shutil.copyfile(
                     file, scratch.metadata / file.name
                 )  # no link: the ledger is appended to in place
+        if root.edits.is_dir():
+            _copy_tree(root.edits, scratch.edits)
         _copy_tree(place.folder, path / place.relative)
         yield scratch
 
@@ -181,7 +183,7 @@ def _files(
     found = []
     for file in drop.files:
         record = records.get(ids.get(file.sha256 or "", ""))
-        reason = drop.reason if drop.status is not DropStatus.ACCEPTED else file.refusal
+        reason = file.refusal or (drop.reason if drop.status is not DropStatus.ACCEPTED else None)
         if reason is None and record is not None and record.status is not TrackStatus.OK:
             reason = record.reason
         found.append(

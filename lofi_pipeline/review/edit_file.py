@@ -5,6 +5,7 @@ A line is written whole or not at all; what a killed writer left of one is remov
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,7 @@ def append_edit(root: DataRoot, edit: Edit) -> None:
     path = edits_path(root, edit.track_id)
     said = edit.model_dump(mode="json", exclude_none=True)
     append(path, canonical_json(said).encode() + b"\n")
+    os.utime(path.parent)  # tells lists of many tracks that one of the files grew
 
 
 @contextmanager

@@ -251,6 +251,14 @@ def test_a_check_that_is_quick_judges_the_licence_and_the_names(root: DataRoot) 
     assert code == 0 and [item["record"] for item in found["files"]] == [None]
 
 
+def test_a_check_of_a_drop_without_music_gives_the_reason_of_each_file(root: DataRoot) -> None:
+    make_drop(root, "bare", {"a.wav": b"", "b.mid": b"notes"}, facts())
+    code, found = checked(root, "bare", "--quick")
+    assert code == 1 and "none of its files can be taken" in found["drop"]["reason"]
+    reasons = {item["file"]: item["reason"] for item in found["files"]}
+    assert "is empty" in reasons["a.wav"] and "holds notes" in reasons["b.mid"]
+
+
 def test_a_check_knows_the_other_drops(worked: DataRoot, tmp_path: Path) -> None:
     """Bytes that lie in another drop, and a source_id that says other things elsewhere."""
     desk = DataRoot(tmp_path / "desk")

@@ -181,6 +181,15 @@ def test_each_checkpoint_is_scored_once(trained: Way) -> None:
     assert len(keys) == len(set(keys)) + len(twice)
 
 
+def test_runs_by_the_command_line_say_so(trained: Way) -> None:
+    with history(trained.root) as instance:
+        runs = instance.get_runs()
+    assert {run.job_name for run in runs} == {"register", "ingest", "build_dataset", "train", "evaluate"}
+    assert {run.tags.get("lofi/launched_by") for run in runs} == {"cli"}
+    # What the UI shows in place of "Manually launched"
+    assert {run.tags.get("user") for run in runs} == {"lofi (command line)"}
+
+
 def test_dagster_shows_scores_by_the_names_of_the_data_model_rounded(trained: Way) -> None:
     shown: dict[str, dict[str, Any]] = {}
     with history(trained.root) as instance:

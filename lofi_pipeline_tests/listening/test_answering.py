@@ -163,7 +163,7 @@ def test_a_file_that_our_page_did_not_write_is_refused_whole(made: Test) -> None
             take_file(files, sheet, given_)
     assert [it.listener for it in read_listeners(files)] == [invited]
     take_file(files, sheet, whole)
-    later = whole.answers[2].model_copy(update={"chosen": "2", "seconds": 9.0})
+    later = whole.answers[2].model_copy(update={"seconds": 9.0})
     changed = whole.model_copy(update={"answers": [*whole.answers[:2], later, *whole.answers[3:]]})
     with pytest.raises(AnswerRefused, match="it was changed"):
         take_file(files, sheet, changed)
