@@ -22,7 +22,7 @@ from lofi_pipeline.evaluation.heard import warnings_of
 from lofi_pipeline.evaluation.names import ScoreNames, score_names
 from lofi_pipeline.evaluation.records import read_base_scores
 from lofi_pipeline.evaluation.report import LossPoint
-from lofi_pipeline.evaluation.sample_grid import SampleGrid, base_column, column_of, sample_grid
+from lofi_pipeline.evaluation.sample_grid import SampleGrid, base_column, column_of, model_name, sample_grid
 from lofi_pipeline.evaluation.scoreboard import Scoreboard, scoreboard
 from lofi_pipeline.storage import DataRoot
 
@@ -112,10 +112,9 @@ class LineageView:
         """The best checkpoint."""
         return next((item for item in self.checkpoints if item.is_best), None)
 
-    @property
-    def base_key(self) -> str:
-        """What the base is called where a partition key is wanted."""
-        return self.lineage.partition_key(0)
+    def name_of(self, key: str) -> str:
+        """What people call a checkpoint of this lineage, or its base; of another lineage, its partition key."""
+        return model_name(key) if key.startswith(f"{self.folder.short}-") else key
 
     @property
     def styled(self) -> tuple[CheckpointView, ...]:

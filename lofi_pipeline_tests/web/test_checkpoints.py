@@ -228,7 +228,7 @@ def test_in_a_browser_two_are_compared_blind_by_keys_alone(browsed: Studio, trai
         assert str(browsed.page.wait_for(PLAYING)).endswith(trial.b.token)
         with raw.expect_navigation():
             raw.keyboard.press("ArrowLeft" if trial.a.key == KEY[10] else "ArrowRight")
-    assert not counted_preference(trained, KEY[10], KEY[30]).decided
+    assert not counted_preference(trained, KEY[10], KEY[30]).decided  # until it has ended nobody is to know
     assert "step" not in raw.inner_text("main")
     with raw.expect_navigation():
         raw.keyboard.press("e")
@@ -238,3 +238,5 @@ def test_in_a_browser_two_are_compared_blind_by_keys_alone(browsed: Studio, trai
         Side.A if trial.a.key == KEY[10] else Side.B for trial in found.trials
     ]
     assert counted_preference(trained, KEY[10], KEY[30]).for_one == 3
+    browsed.open(PAGE)
+    assert "step 10 and step 30" in raw.inner_text("main")
