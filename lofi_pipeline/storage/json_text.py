@@ -28,7 +28,9 @@ def loads(data: bytes | str) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(_in_words(text, error)) from error
     except ValueError as error:
-        if "integer string conversion" in str(error):  # Python's limit for whole numbers, in the words of a programmer
+        if "integer string conversion" in str(
+            error
+        ):  # Python's limit for whole numbers, in the words of a programmer
             raise ValueError("a number in it has thousands of digits; write it shorter") from error
         raise
     except RecursionError as error:
