@@ -11,6 +11,7 @@ import re
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import cast
 
