@@ -8,7 +8,7 @@ export PYTHONPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate clean-demo
+.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate web clean-demo
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,8 +54,9 @@ types: setup ## Types alone
 schemas: setup ## Generate config/schemas/*.json from the models
 	$(BIN)/python -m lofi_pipeline.entities.schemas
 
-docs: setup ## Write the pages that follow from the code: settings, commands, data model, assets, findings
+docs: setup ## Write the pages that follow from the code, and take the pictures of the studio (needs chromium; runs the demo once)
 	$(BIN)/python -m lofi_pipeline_tests.docs.generate
+	$(BIN)/python -m lofi_pipeline_tests.docs.screenshots
 
 bench: setup ## The ingest stage beside ffmpeg's loudnorm: CPU, memory, profile (needs ffmpeg; ARGS=--help says more)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
@@ -66,6 +67,9 @@ mutate: setup ## Break what a commit changed, and name what no test noticed (ARG
 pins: setup ## Compile requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --all-extras --no-emit-index-url --no-header \
 		pyproject.toml -o requirements.txt
+
+web: setup ## Fetch the browser libraries of the studio and of its tests anew (needs npm)
+	$(BIN)/python -m lofi_pipeline_tests.web.vendor
 
 clean-demo: ## Remove the demo's data root
 	rm -rf demo-data

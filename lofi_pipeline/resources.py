@@ -92,6 +92,6 @@ def identity_of(process: psutil.Process) -> str:
     return f"{platform.node()} {process.pid} {process.create_time():.0f}"
 
 
-def base_licence(config: PipelineConfig) -> str | None:
+def base_licence(config: PipelineConfig, base: str | None = None) -> str | None:
     """What the configuration says of the licence of the base asked for; it speaks of its own base alone."""
-    return config.training.base_licence if base_name(config) == config.training.base else None
+    return config.training.base_licence if (base or base_name(config)) == config.training.base else None

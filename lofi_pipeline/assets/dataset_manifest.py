@@ -1,15 +1,16 @@
 """dataset_manifest: final/, validation/, the metadata files and an immutable, hashed version of the data set."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.metadata import rounded, table
+from lofi_pipeline.assets.metadata import TRACKS_PAGE, Fact, Facts, rounded, shown, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import DISCLAIMER, DatasetVersion, Split
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     owners=OWNERS,
     code_version="1",
     deps=["source_records", "tagged_prompts"],
+    # It is built every night while the UI runs
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(days=2), fail_window=timedelta(days=8)
+    ),
 )
 @failing_in_words()
 def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
@@ -54,12 +59,14 @@ def _standing(workspace: Workspace, dataset_hash: str, built: "Callable[[], Buil
     return Standing("dataset_manifest", dataset_hash, lambda: _facts(workspace, built()))
 
 
-def _facts(workspace: Workspace, built: "BuiltDataset") -> dict[str, dg.MetadataValue | str | float]:
+def _facts(workspace: Workspace, built: "BuiltDataset") -> Facts:
     version, dataset = built.version, built.version.dataset
     return {
         "dataset_id": dataset.dataset_id,
+        "created": dg.MetadataValue.timestamp(dataset.created),
         "hash": dataset.hash,
-        **({} if built.is_new is None else {"new_version": built.is_new}),
+        "new_version": built.is_new,
+        "studio": dg.MetadataValue.url(TRACKS_PAGE),
         "track_count": dataset.track_count,
         "train_count": dataset.train_count,
         "validation_count": dataset.validation_count,
@@ -67,11 +74,11 @@ def _facts(workspace: Workspace, built: "BuiltDataset") -> dict[str, dg.Metadata
         "style_distribution": table(["category", "tracks"], sorted(dataset.style_distribution.items())),
         **_licences(version),
         "left_out": table(["file", "reason"], [(item.file, item.reason) for item in built.left_out]),
-        "path": dg.MetadataValue.path(str(workspace.root.dataset_version(dataset.hash))),
+        "path": dg.MetadataValue.path(workspace.root.relative(workspace.root.dataset_version(dataset.hash))),
     }
 
 
-def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | float]:
+def _licences(version: DatasetVersion) -> Facts:
     """Hours by licence, what stands behind each source, and the share of the hours that is covered by a permission."""
     permitted = {item.source_id for item in version.provenance if item.verdict.permitted}
     hours: defaultdict[str, float] = defaultdict(float)
@@ -86,7 +93,7 @@ def _licences(version: DatasetVersion) -> dict[str, dg.MetadataValue | str | flo
         ),
         "licence_coverage": rounded(covered / total) if (total := sum(hours.values())) else 0.0,
         "sources": table(
-            ["source", "provider", "tracks", "licence", "obligations", "evidence", "valid until"],
+            ["source_id", "provider", "tracks", "licence", "obligations", "evidence", "valid until"],
             [
                 (
                     item.source_id,
@@ -124,10 +131,9 @@ def _current(workspace: Workspace) -> DatasetVersion:
     return load_version(workspace.root)
 
 
-def _result(offenders: list[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=not offenders, metadata={"offenders": ", ".join(offenders), "count": len(offenders)}
-    )
+def _result(offenders: list[str], facts: Mapping[str, Fact] | None = None) -> dg.AssetCheckResult:
+    found = {"count": len(offenders), "offenders": table(["track_id"], [[name] for name in offenders])}
+    return dg.AssetCheckResult(passed=not offenders, metadata=shown({**found, **(facts or {})}))
 
 
 @_check(
@@ -180,15 +186,8 @@ def every_licence_permits_training(workspace: Workspace) -> dg.AssetCheckResult:
     offenders = [
         item.track.track_id for item in version.tracks if not set(item.source_ids) <= known - set(against)
     ]
-    return dg.AssetCheckResult(
-        passed=not offenders,
-        metadata={
-            "offenders": ", ".join(offenders),
-            "count": len(offenders),
-            "day": str(day),
-            "sources": table(["source", "reason"], sorted(against.items())),
-        },
-    )
+    sources = table(["source_id", "reason"], sorted(against.items()))
+    return _result(offenders, {"day": str(day), "sources": sources})
 
 
 @_check(
@@ -211,7 +210,9 @@ def evidence_is_intact(workspace: Workspace) -> dg.AssetCheckResult:
                 offenders.append((document.path, f"was {document.sha256}, is {now}; put the former back"))
     return dg.AssetCheckResult(
         passed=not offenders,
-        metadata={"count": len(offenders), "documents": table(["document", "what is wrong"], offenders)},
+        metadata=shown(
+            {"count": len(offenders), "documents": table(["document", "what is wrong"], offenders)}
+        ),
     )
 
 

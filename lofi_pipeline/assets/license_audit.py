@@ -15,19 +15,18 @@ import dagster as dg
 
 from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import known_checkpoints
-from lofi_pipeline.assets.metadata import table
+from lofi_pipeline.assets.metadata import Facts, checkpoint_page, shown, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.assets.standing import Standing
-from lofi_pipeline.entities import AuditReport, Finding, FindingCode, Obligation, Severity
+from lofi_pipeline.entities import AuditReport, CheckpointRecord, Finding, FindingCode, Obligation, Severity
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import content_sha256, is_of_the_disk, read_json
+from lofi_pipeline.storage import DataRoot, content_sha256, is_of_the_disk, read_json
 
 IN_FORCE = "every_source_has_a_permitted_licence_in_force"
 INTACT = "evidence_and_records_are_intact"
 NOT_WITHDRAWN = "no_source_is_withdrawn"
 LISTED = "obligations_are_listed"
-MOST_ROWS = 100
 NOT_IN_FORCE = {
     FindingCode.NOT_PERMITTED_THEN,
     FindingCode.NOT_PERMITTED_NOW,
@@ -84,7 +83,7 @@ def license_audit(
 ) -> dg.MaterializeResult:
     """Audits one checkpoint and writes data/audit/<partition>/. What it finds fails checks, never the run."""
     try:
-        report, page = _audit(workspace, context.partition_key, quick=config.quick)
+        record, report, page = _audit(workspace, context.partition_key, quick=config.quick)
     except (LofiError, OSError) as error:
         if is_of_the_disk(error, inputs=workspace.root.raw):
             raise  # says nothing of the checkpoint: the run fails, and may be repeated
@@ -93,7 +92,8 @@ def license_audit(
     for finding in report.of_severity(Severity.ERROR):
         context.log.warning(f"{finding.code}: {finding.sentence}")
     version = _data_version(report.subject.hash, report.now, report.findings)
-    return _standing(context.partition_key, version, page, lambda: report).result()
+    told = _standing(workspace.root, context.partition_key, version, page, record, lambda: report)
+    return told.result()
 
 
 def standing_audits(workspace: Workspace) -> Iterator[Standing]:
@@ -111,7 +111,8 @@ def standing_audits(workspace: Workspace) -> Iterator[Standing]:
             said = read_json(folder / REPORT)
             version = _data_version(said["subject"]["hash"], said["now"], said["findings"])
             report = cache(partial(read_report, folder / REPORT))
-            told = _standing(record.partition_key, version, folder / PAGE, report)
+            page = folder / PAGE
+            told = _standing(workspace.root, record.partition_key, version, page, record, report)
             # An audit that found no record to go by leaves the files of the one before.
             yield replace(told, made=datetime.fromisoformat(said["made"]))
 
@@ -120,18 +121,36 @@ def _data_version(subject: str, now: Any, findings: Any) -> str:
     return content_sha256([subject, now, findings])
 
 
-def _standing(partition_key: str, version: str, page: Path, report: Callable[[], AuditReport]) -> Standing:
+def _standing(
+    root: DataRoot,
+    partition_key: str,
+    version: str,
+    page: Path,
+    record: CheckpointRecord | None,
+    report: Callable[[], AuditReport],
+) -> Standing:
+    def told() -> Facts:
+        found = report()
+        return {
+            **_verdicts(found),
+            "studio": checkpoint_page(record) if record else None,
+            "audit": dg.MetadataValue.path(root.relative(page)),
+            **_tables(found),
+        }
+
     return Standing(
         "license_audit",
         version,
-        lambda: {**_verdicts(report()), **_tables(report()), "audit": dg.MetadataValue.path(str(page))},
+        told,
         checks=lambda: _checks(report()),
         partition=partition_key,
     )
 
 
-def _audit(workspace: Workspace, partition_key: str, *, quick: bool) -> tuple[AuditReport, Path]:
-    """The report, and the page that people read."""
+def _audit(
+    workspace: Workspace, partition_key: str, *, quick: bool
+) -> tuple[CheckpointRecord | None, AuditReport, Path]:
+    """What was audited, the report, and the page that people read."""
     from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
     from lofi_pipeline.audit.base_model import base_at_hand
 
@@ -140,16 +159,16 @@ def _audit(workspace: Workspace, partition_key: str, *, quick: bool) -> tuple[Au
     record = subject.checkpoint.record if subject.checkpoint else None
     base = base_at_hand(record.lineage, workspace.config, quick=quick) if record else None
     report = build_report(inputs, subject, config=workspace.config, base=base, quick=quick)
-    return report, write_audit(inputs, subject, report).page
+    return record, report, write_audit(inputs, subject, report).page
 
 
-def _verdicts(report: AuditReport) -> dict[str, Any]:
+def _verdicts(report: AuditReport) -> Facts:
     """The report's facts, by the names of its fields."""
     return {
         "clean": report.clean,
         "then": report.then.sentence,
         "now": report.now.sentence,
-        "commercial_use": str(report.now.commercial_use),
+        "commercial_use": report.now.commercial_use,
         "profile": report.profile,
         "policy": report.policy or "several",
         "cost": round(report.cost, 2),
@@ -157,7 +176,7 @@ def _verdicts(report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _tables(report: AuditReport) -> dict[str, dg.MetadataValue]:
+def _tables(report: AuditReport) -> Facts:
     """The report's lists, by the names of its fields."""
     hours = [(name, f"{seconds / 3600:.3f}") for name, seconds in report.licences.items()]
     sources = [
@@ -168,16 +187,16 @@ def _tables(report: AuditReport) -> dict[str, dg.MetadataValue]:
             row.tracks,
             "permitted" if row.verdict_now.permitted else row.verdict_now.reason,
         )
-        for row in report.sources[:MOST_ROWS]
+        for row in report.sources
     ]
     obligations = [(row.obligation, row.tracks, row.sentence) for row in report.obligations]
-    terms = [(row.record.source_id, " ".join(row.terms)) for row in report.limited[:MOST_ROWS]]
-    findings = [(it.severity, it.code, it.where, it.sentence) for it in report.findings[:MOST_ROWS]]
+    terms = [(row.record.source_id, " ".join(row.terms)) for row in report.limited]
+    findings = [(it.severity, it.code, it.where, it.sentence) for it in report.findings]
     return {
         "licences": table(["licence", "hours"], hours),
-        "sources": table(["source", "provider", "licence", "tracks", "today"], sources),
+        "sources": table(["source_id", "provider", "licence", "tracks", "today"], sources),
         "obligations": table(["obligation", "tracks", "what to do"], obligations),
-        "terms": table(["source", "what its grant limits"], terms),
+        "terms": table(["source_id", "what its grant limits"], terms),
         "findings": table(["severity", "code", "where", "sentence"], findings),
     }
 
@@ -203,20 +222,22 @@ def _checks(report: AuditReport) -> list[dg.AssetCheckResult]:
             check_name=LISTED,
             passed=not (unlisted or incomplete),
             severity=dg.AssetCheckSeverity.ERROR if unlisted else dg.AssetCheckSeverity.WARN,
-            metadata={
-                "unlisted": ", ".join(unlisted[:MOST_ROWS]) or "none",
-                "incomplete": " ".join(finding.sentence for finding in incomplete) or "none",
-            },
+            metadata=shown(
+                {
+                    "unlisted": table(["track_id"], [[name] for name in unlisted]),
+                    "incomplete": table(["what to do"], [[finding.sentence] for finding in incomplete]),
+                }
+            ),
         ),
     ]
 
 
 def _check(name: str, findings: list[Finding]) -> dg.AssetCheckResult:
-    rows = [(finding.where, finding.sentence) for finding in findings[:MOST_ROWS]]
+    rows = [(finding.where, finding.sentence) for finding in findings]
     return dg.AssetCheckResult(
         check_name=name,
         passed=not findings,
-        metadata={"count": len(findings), "findings": table(["where", "what to do"], rows)},
+        metadata=shown({"count": len(findings), "findings": table(["where", "what to do"], rows)}),
     )
 
 

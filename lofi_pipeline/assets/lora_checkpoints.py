@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.metadata import rounded
+from lofi_pipeline.assets.metadata import Facts, checkpoint_page, rounded
 from lofi_pipeline.assets.partitions import CHECKPOINTS, OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import load_config
@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.folder import CheckpointFolder
 
 INTEGRITY = "checkpoint_is_what_landed"
-Facts = dict[str, dg.MetadataValue | str | int | float]
+
+
+def base_trained_on(workspace: Workspace, folder: Path) -> str:
+    """The base of a checkpoint, as it is to be asked for; the configured one where its record does not say."""
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.manifest import read_record
+    from lofi_pipeline.training.known_bases import base_of
+
+    configured = base_name(workspace.config)
+    try:
+        return base_of(workspace.root, read_record(folder).lineage, configured)
+    except CheckpointError:
+        return configured
 
 
 def standing_checkpoints(workspace: Workspace) -> Iterator[Standing]:
@@ -84,14 +96,16 @@ def _facts(root: DataRoot, record: CheckpointRecord) -> Facts:
     return {
         "checkpoint_id": checkpoint.checkpoint_id,
         "step": checkpoint.step,
-        "is_valid": str(checkpoint.is_valid),
+        "timestamp": dg.MetadataValue.timestamp(checkpoint.timestamp),
+        "studio": checkpoint_page(record),
+        "is_valid": checkpoint.is_valid,
+        "invalid_reason": record.invalid_reason,
         "base": f"{record.lineage.base.name} ({record.lineage.base.sha256[:12]})",
         "dataset_hash": checkpoint.dataset_hash,
         "config_hash": checkpoint.config_hash,
-        "path": dg.MetadataValue.path(str(root.inside(checkpoint.path))),
+        "path": dg.MetadataValue.path(checkpoint.path),
         "licences": _licences(root, record),
         **{name: rounded(value) for name, value in losses.items() if value is not None},
-        **({"invalid_reason": record.invalid_reason} if record.invalid_reason else {}),
     }
 
 
@@ -138,7 +152,7 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
             f"no checkpoint {context.partition_key} under {root.checkpoints}; copy its whole folder there",
             allow_retries=False,
         )
-    verification = verify_checkpoint(root, folder, base_name(workspace.config))
+    verification = verify_checkpoint(root, folder, base_trained_on(workspace, folder))
     record = record_verification(folder, verification)
     compile_manifest(root, folder.parent)
     if record is None:

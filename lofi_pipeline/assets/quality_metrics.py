@@ -9,19 +9,27 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.lora_checkpoints import Facts, known_checkpoints
-from lofi_pipeline.assets.metadata import picture, rounded, table
+from lofi_pipeline.assets.lora_checkpoints import base_trained_on, known_checkpoints
+from lofi_pipeline.assets.metadata import Facts, checkpoint_page, picture, rounded, shown, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import RetentionSettings
-from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, QualityMetrics, RecordError, Scores
-from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.entities import (
+    CheckpointRecord,
+    DatasetVersion,
+    HumanEvaluation,
+    QualityMetrics,
+    RecordError,
+    Scores,
+)
+from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.retention import RetentionPlan
 
 BETTER = "better_than_the_base"
+BEST_NOT_WORSE = "best_of_the_training_is_not_worse_than_the_base"
 
 
 @dg.asset(
@@ -37,7 +45,12 @@ BETTER = "better_than_the_base"
             BETTER,
             asset="quality_metrics",
             description="FAD below and text-audio alignment above those of the base model without LoRA.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            BEST_NOT_WORSE,
+            asset="quality_metrics",
+            description="The best checkpoint of the training has no FAD that is above the base's by more than its error.",
+        ),
     ],
 )
 @failing_in_words()
@@ -60,7 +73,8 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
     version = _version_of(root, read_record(folder))
-    name, settings, offload = base_name(config), config.evaluation, config.training.offload
+    name, settings = base_trained_on(workspace, folder), config.evaluation
+    offload = config.training.offload
     found = evaluate_checkpoint(root, folder, version, name, settings, log, offload=offload)
     plan, scores = prune(root, config.retention), found.scores
     if settings.style_prompts and lacks_styles(root, folder):
@@ -107,18 +121,24 @@ def _standing(
     def told() -> Facts:
         base, plan = behind()
         return {
+            "studio": checkpoint_page(record),
             **_facts(scores, base),
-            "history": _history(root, folder.parent, scores, base),
-            "kept": table(["checkpoint", "why"], sorted(plan.keep.items())),
-            "pruned": ", ".join(plan.prune) or "none",
-            "samples": dg.MetadataValue.path(str(folder / "samples")),
+            **_history(root, folder.parent, scores, base),
+            "kept": table(["checkpoint_id", "why"], sorted(plan.keep.items())),
+            "pruned": ", ".join(plan.prune),
+            "samples": dg.MetadataValue.path(root.relative(folder / "samples")),
         }
 
     return Standing(
         "quality_metrics",
-        content_sha256([scores.key, metrics.fad_score, metrics.clap_score]),
+        content_sha256(
+            [scores.key, metrics.fad_score, metrics.clap_score, *filter(None, [metrics.human_evaluation])]
+        ),
         told,
-        checks=lambda: [_better(metrics, behind()[0].metrics)],
+        checks=lambda: [
+            _better(metrics, behind()[0].metrics),
+            _best_not_worse(root, folder.parent, behind()[0]),
+        ],
         partition=record.partition_key,
     )
 
@@ -131,20 +151,41 @@ def _better(metrics: QualityMetrics, base: QualityMetrics) -> dg.AssetCheckResul
     )
 
 
+def _best_not_worse(root: DataRoot, parent: Path, base: Scores) -> dg.AssetCheckResult:
+    from lofi_pipeline.checkpoints.best import best_checkpoint, is_separable
+    from lofi_pipeline.checkpoints.folder import scan_checkpoints
+
+    best = best_checkpoint(
+        [it for it in scan_checkpoints(root, parent) if it.scores and it.scores.key == base.key]
+    )
+    worse = bool(
+        best and best.scores.metrics.fad_score > base.metrics.fad_score and is_separable(best.scores, base)
+    )
+    facts: Facts = {"base_fad_score": rounded(base.metrics.fad_score)}
+    if best:
+        facts["checkpoint_id"] = best.scores.metrics.checkpoint_id
+        facts["fad_score"] = rounded(best.scores.metrics.fad_score)
+        facts["why_best"] = best.why
+    return dg.AssetCheckResult(check_name=BEST_NOT_WORSE, passed=not worse, metadata=shown(facts))
+
+
 def _facts(scores: Scores, base: Scores) -> Facts:
     """The scores of a checkpoint and of its base, by the data model's names."""
     from lofi_pipeline.evaluation.names import score_names
 
     metrics, names = scores.metrics, score_names(scores.key)
     return {
+        "checkpoint_id": metrics.checkpoint_id,
+        "step": scores.step,
+        "evaluation_date": dg.MetadataValue.timestamp(metrics.evaluation_date),
         "fad_score": rounded(metrics.fad_score),
         "clap_score": rounded(metrics.clap_score),
         "clap_shuffled": rounded(scores.clap_shuffled),
         "base_fad_score": rounded(base.metrics.fad_score),
         "base_clap_score": rounded(base.metrics.clap_score),
         "floor_fad": "not enough validation audio" if scores.floor_fad is None else rounded(scores.floor_fad),
-        "step": scores.step,
         **_style_facts(scores),
+        **_human_facts(metrics.human_evaluation),
         "embedder": f"{scores.key.embedder} ({scores.key.embedder_sha256[:12]})",
         "names": f"fad_score is {names.fad}, clap_score is {names.clap}",
         **_precision_facts(scores),
@@ -161,11 +202,31 @@ def _style_facts(scores: Scores) -> Facts:
     facts: Facts = {
         "styles_generated": sum(outcome.generated for outcome in coverage.values()),
         "styles_recognizable": sum(outcome.recognizable for outcome in coverage.values()),
+        "style_coverage": table(
+            ["style_id", "generated", "recognizable"],
+            [(name, _yes(it.generated), _yes(it.recognizable)) for name, it in sorted(coverage.items())],
+        ),
     }
     if scores.styles:
         facts["styles_recognizable_by_chance"] = rounded(scores.styles.by_chance)
         facts["style_confusion"] = picture(plot_confusion(scores.styles, coverage))
     return facts
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
+def _human_facts(found: HumanEvaluation | None) -> Facts:
+    """What the listening test gave; nothing where there was none."""
+    if found is None:
+        return {}
+    return {
+        "human_evaluation": table(
+            ["evaluator_count", "accuracy", "p_value", "date"],
+            [(found.evaluator_count, f"{found.accuracy:.4g}", f"{found.p_value:.4g}", found.date)],
+        )
+    }
 
 
 def _precision_facts(scores: Scores) -> Facts:
@@ -207,11 +268,25 @@ def _version_of(root: DataRoot, record: CheckpointRecord) -> DatasetVersion:
         return load_version(root)
 
 
-def _history(root: DataRoot, parent: Path, scores: Scores, base: Scores) -> dg.MetadataValue:
+def _history(root: DataRoot, parent: Path, scores: Scores, base: Scores) -> Facts:
+    """The scores and losses of the training up to now, as a table, which the UI shows in place, and as a picture."""
     from lofi_pipeline.checkpoints.manifest import scan_checkpoints
     from lofi_pipeline.evaluation import LossPoint, plot_scores
 
     found = [item for item in scan_checkpoints(root, parent) if item.record]
     alike = [item.scores for item in found if item.scores and item.scores.key == scores.key]
     losses = [LossPoint.of(item.record) for item in found if item.record]
-    return picture(plot_scores([base, *alike], losses))
+    held_out = {point.step: point.validation_loss for point in losses if point.validation_loss is not None}
+    rows = [
+        (
+            it.step,
+            f"{it.metrics.fad_score:.4g}",
+            f"{it.metrics.clap_score:.4g}",
+            f"{held_out[it.step]:.4g}" if it.step in held_out else "",
+        )
+        for it in sorted([base, *alike], key=lambda it: it.step)
+    ]
+    return {
+        "scores": table(["step", "fad_score", "clap_score", "validation_loss"], rows),
+        "history": picture(plot_scores([base, *alike], losses)),
+    }

@@ -11,7 +11,7 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.metadata import table
+from lofi_pipeline.assets.metadata import TRACKS_PAGE, Facts, shown, table
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS, add_partitions
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.entities import DISCLAIMER, Drop, DropStatus, Scan, visible
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lofi_pipeline.ingest import Registration
 
 LOG_SECONDS = 10.0
-_MOST_ROWS = 200
 LICENCES = "every_accepted_source_permits_training"
 COMPLETE = "no_drop_waits_or_is_refused"
 EVERY_FILE = "every_file_is_taken_or_known"
@@ -146,20 +145,21 @@ def _warn(context: dg.AssetExecutionContext, root: DataRoot, lines: Sequence[str
         context.log.warning(f"and {len(lines) - MOST_LISTED} more like these; {root.drops_json} has them all")
 
 
-def _metadata(found: "Registration") -> dict[str, dg.MetadataValue | str | int]:
+def _metadata(found: "Registration") -> Facts:
     head = found.scan.ledger
     return {
         "sources": len(found.sources),
         "tracks": len(found.registry.tracks),
         "new_tracks": len(found.new_track_ids),
-        "files_with_audio": _counted(found.scan.companions()) or "none",
-        **({"left_tracks": ", ".join(found.left)} if found.left else {}),
+        "studio": dg.MetadataValue.url(TRACKS_PAGE),
+        "files_with_audio": _counted(found.scan.companions()),
+        "left_tracks": table(["track_id", "file that is gone"], found.left.items()),
         "judged_for": str(found.scan.day),
         "seals": f"{head.lines} lines, ending in {head.head}" if head else "none yet",
         "note": DISCLAIMER,
         "table": _drops(found.scan.drops),
         "verdict_changes": table(
-            ["source", "before", "after"],
+            ["source_id", "before", "after"],
             [(change.source_id, change.before, change.after) for change in found.verdict_changes],
         ),
     }
@@ -172,49 +172,44 @@ def _checks(scan: Scan, damage: str | None) -> list[dg.AssetCheckResult]:
     others = [(drop.folder, drop.reason or "") for drop in drops if drop.status is not DropStatus.ACCEPTED]
     edited = [(drop.folder, drop.edited) for drop in drops if drop.edited]
     refused = [(file.path, file.refusal) for drop in drops for file in drop.files if file.refusal]
-    more = [("and more", f"{len(refused) - _MOST_ROWS}; drops.json has them all")][
-        : len(refused) > _MOST_ROWS
-    ]
+    warn = dg.AssetCheckSeverity.WARN
     return [
-        dg.AssetCheckResult(
-            check_name=LICENCES, passed=not forbidden, metadata={"forbidden": ", ".join(forbidden)}
-        ),
-        dg.AssetCheckResult(
-            check_name=COMPLETE,
-            passed=not others,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"drops": table(["drop", "reason"], others)},
-        ),
-        dg.AssetCheckResult(
-            check_name=EVERY_FILE,
-            passed=not refused,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                "refused": table(["file", "reason"], [*refused[:_MOST_ROWS], *more]),
+        _check(LICENCES, not forbidden, {"forbidden": _listed(["drop"], [[name] for name in forbidden])}),
+        _check(COMPLETE, not others, {"drops": _listed(["drop", "reason"], others)}, warn),
+        _check(
+            EVERY_FILE,
+            not refused,
+            {
+                "refused": _listed(["file", "reason"], refused),
                 "go_with_audio": _counted(scan.companions()),
             },
+            warn,
         ),
-        dg.AssetCheckResult(
-            check_name=NOT_EDITED,
-            passed=not edited,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"drops": table(["drop", "edit"], edited)},
-        ),
-        dg.AssetCheckResult(
-            check_name=LEDGER_INTACT,
-            passed=damage is None,
-            metadata={"seals": damage or "have only grown"},
-        ),
+        _check(NOT_EDITED, not edited, {"drops": _listed(["drop", "edit"], edited)}, warn),
+        _check(LEDGER_INTACT, damage is None, {"seals": damage or "have only grown"}),
     ]
+
+
+def _check(
+    name: str,
+    passed: bool,
+    facts: Facts,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=name, passed=passed, severity=severity, metadata=shown(facts))
+
+
+def _listed(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.TableMetadataValue:
+    return table(header, rows, all_in="drops.json")
 
 
 def _drops(drops: Sequence[Drop]) -> dg.MetadataValue:
     """One row for each drop: what came of it, what its licence asks for, and what proves it."""
-    return table(
+    return _listed(
         [
             "drop",
-            "source",
-            "verdict",
+            "source_id",
+            "status",
             "licence",
             "obligations",
             "to know",

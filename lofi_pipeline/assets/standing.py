@@ -6,13 +6,12 @@ Each asset says here once what is told of its result. Which results the history 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
-from lofi_pipeline.assets.metadata import DATA_VERSION_TAG
+from lofi_pipeline.assets.metadata import DATA_VERSION_TAG, Fact, shown
 
 
 def _none() -> Sequence[dg.AssetCheckResult]:
@@ -28,18 +27,21 @@ class Standing:
 
     asset: str
     data_version: str
-    facts: Callable[[], Mapping[str, Any]]
+    facts: Callable[[], Mapping[str, Fact]]
     checks: Callable[[], Sequence[dg.AssetCheckResult]] = _none
     partition: str | None = None
     made: datetime | None = None
     """Where the history may tell of one that was made after it and left nothing on disk."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of its event. Dagster shows them, and searches in none but the data version."""
 
     def result(self) -> dg.MaterializeResult:
         """As the asset itself gives it."""
         return dg.MaterializeResult(
-            metadata=self.facts(),
+            metadata=shown(self.facts()),
             data_version=dg.DataVersion(self.data_version),
             check_results=list(self.checks()),
+            tags=self.tags or None,
         )
 
     def materialization(self) -> dg.AssetMaterialization:
@@ -47,8 +49,8 @@ class Standing:
         return dg.AssetMaterialization(
             self.asset,
             partition=self.partition,
-            metadata=self.facts(),
-            tags={DATA_VERSION_TAG: self.data_version},
+            metadata=shown(self.facts()),
+            tags={**self.tags, DATA_VERSION_TAG: self.data_version},
         )
 
     def evaluations(self) -> list[dg.AssetCheckEvaluation]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,20 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.metadata import picture, rounded
+from lofi_pipeline.assets.metadata import (
+    Facts,
+    most_bytes_inline,
+    picture,
+    rounded,
+    shown,
+    table,
+    tag_value,
+    track_page,
+)
 from lofi_pipeline.assets.partitions import OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus
+from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, visible
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from lofi_pipeline.dataset import Eligibility
 
 STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
+NONE_REFUSED = "no_track_is_refused"
 
 
 def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg.AssetSpec:
@@ -61,8 +72,18 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
     ],
     partitions_def=TRACKS,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[
+        dg.AssetCheckSpec(
+            NONE_REFUSED,
+            asset=stage,
+            description="No track was refused at this stage; those that were are listed with their reasons.",
+        )
+        for stage in STAGES
+    ],
 )
-def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult]:
+def tracks(
+    context: dg.AssetExecutionContext, workspace: Workspace
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Work on each track of the range on all cores. A refusal is data; a fault fails that track alone."""
     from lofi_pipeline.dataset import eligibility_of
 
@@ -78,12 +99,12 @@ def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[
         if record.status is TrackStatus.FAILED:
             failed.append(record)
         progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
+    yield from _checks(root)
     if failed:
         names = "; ".join(
             f"{record.track_id} ({record.origins[0].path}): {record.reason}" for record in failed
         )
         raise dg.Failure(f"{len(failed)} of {len(keys)} tracks failed: {names}", allow_retries=False)
-    yield from ()
 
 
 def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator[TrackRecord]:
@@ -93,17 +114,56 @@ def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator
         yield from work_batch(root, config, keys)
 
 
+def _checks(root: DataRoot) -> Iterator[dg.AssetCheckResult]:
+    """One for each stage, over all tracks and not the batch alone: the latest result is what the asset's page shows."""
+    from lofi_pipeline.ingest import refused_tracks
+
+    refused = list(refused_tracks(root))
+    for stage in STAGES:
+        rows = [
+            (record.track_id, record.origins[0].path, record.reason or "")
+            for record in refused
+            if _refusing_stage(record) == stage
+        ]
+        yield dg.AssetCheckResult(
+            asset_key=stage,
+            check_name=NONE_REFUSED,
+            passed=not rows,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=shown(
+                {
+                    "refused": len(rows),
+                    "tracks": table(["track_id", "file", "reason"], rows, all_in="lofi run --json FILE"),
+                }
+            ),
+        )
+
+
+def _refusing_stage(record: TrackRecord) -> str:
+    return record.failed_stage or STAGES[-1]
+
+
 def standing_tracks(workspace: Workspace) -> Iterator[Standing]:
-    """What stands in the records of all tracks that were worked on."""
+    """What stands in the records of all tracks that were worked on; with that of the last one, what is refused."""
     from lofi_pipeline.dataset import eligibility_of
     from lofi_pipeline.ingest import load_record, load_registry
 
     root = workspace.root
     eligibility = cache(lambda: eligibility_of(root, workspace.config))
-    for track in load_registry(root).tracks:
+    registered = load_registry(root).tracks
+    for track in registered:
         with suppress(RecordError, OSError):  # the next work on the track says what is wrong with its record
             if record := load_record(root, track.track_id):
-                yield from _stages_of(root, record, eligibility)
+                stages = _stages_of(root, record, eligibility)
+                yield from stages if track is not registered[-1] else _with_checks(root, stages)
+
+
+def _with_checks(root: DataRoot, stages: Iterator[Standing]) -> Iterator[Standing]:
+    for stage in stages:
+        name = stage.asset
+        yield replace(
+            stage, checks=lambda name=name: [it for it in _checks(root) if it.asset_key == dg.AssetKey(name)]
+        )
 
 
 def _stages_of(
@@ -116,39 +176,56 @@ def _stages_of(
         if record.status is TrackStatus.FAILED and stage == record.failed_stage:
             return
         refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
-            record.failed_stage or STAGES[-1]
+            _refusing_stage(record)
         )
+        said = [record.inputs["review"]] if stage == STAGES[-1] and "review" in record.inputs else []
         yield Standing(
             stage,
-            content_sha256([record.inputs[stage.split("_")[0]], refused]),
+            content_sha256([record.inputs[stage.split("_")[0]], refused, *said]),
             partial(_facts, root, record, stage, refused, eligibility),
             partition=record.track_id,
+            tags=_tags(record, refused=refused),
         )
 
 
 def _facts(
     root: DataRoot, record: TrackRecord, stage: str, refused: bool, eligibility: "Callable[[], Eligibility]"
-) -> dict[str, dg.MetadataValue | str | int | float]:
-    facts: dict[str, dg.MetadataValue | str | int | float] = {"status": "rejected" if refused else "ok"}
-    if refused:
-        facts["reason"] = record.reason or ""
+) -> Facts:
+    origin = record.origins[0]
+    facts: Facts = {
+        "status": "rejected" if refused else "ok",
+        "reason": record.reason if refused else None,
+        "studio": track_page(record.track_id),
+        "title": visible(origin.title or ""),
+        "filename": visible(record.filename),
+    }
     facts |= _FACTS[stage](root, record)
     return facts | (_licensing(record, eligibility()) if stage == "raw_tracks" else {})
 
 
-def _raw(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str]:
+def _tags(record: TrackRecord, *, refused: bool) -> dict[str, str]:
+    """Title, file and outcome, for whoever reads events by a program."""
+    said = {
+        "lofi/title": record.origins[0].title or "",
+        "lofi/file": record.filename,
+        "lofi/status": "rejected" if refused else "ok",
+    }
+    return {name: value for name, text in said.items() if (value := tag_value(text))}
+
+
+def _raw(root: DataRoot, record: TrackRecord) -> Facts:
     first = record.origins[0]
     return {
+        "artist": visible(first.artist or ""),
+        "source_id": record.source_id,
         "licence": first.licence,
         "sources": ", ".join(f"{origin.source_id} ({origin.licence})" for origin in record.origins),
-        "title": first.title or "",
-        "artist": first.artist or "",
         "sha256": record.sha256,
-        "path": dg.MetadataValue.path(str(root.inside(first.path))),
+        "path": dg.MetadataValue.path(first.path),
     }
 
 
-def _licensing(record: TrackRecord, eligibility: "Eligibility") -> dict[str, dg.MetadataValue | str]:
+def _licensing(record: TrackRecord, eligibility: "Eligibility") -> Facts:
     """Who provided the track and what proves its licence; of each source, where there are several."""
     ids = [
         source_id
@@ -170,38 +247,52 @@ def _licensing(record: TrackRecord, eligibility: "Eligibility") -> dict[str, dg.
     }
 
 
-def _processed(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
+def _processed(root: DataRoot, record: TrackRecord) -> Facts:
     if record.processed is None:
         return {}
     facts, measured = record.processed, record.processed.measurements
-    thumbnail = root.thumbnail(record.track_id)
     return {
-        **({"waveform": picture(thumbnail.read_bytes())} if thumbnail.is_file() else {}),
+        "waveform": _waveform(root.thumbnail(record.track_id)),
         "quality_score": facts.quality.score,
         "quality": "; ".join(part.sentence for part in facts.quality.parts) or "no penalties",
         "duration": rounded(facts.duration),
+        "sample_rate": facts.sample_rate,
         "tempo_bpm": rounded(measured.tempo_bpm),
         "key": f"{measured.key} {measured.mode}",
+        "time_signature": measured.time_signature,
         "output_lufs": rounded(facts.output_lufs),
         "true_peak_dbtp": rounded(facts.true_peak_dbtp),
-        "path": dg.MetadataValue.path(str(root.inside(facts.audio_path))),
+        "audio_path": dg.MetadataValue.path(facts.audio_path),
     }
 
 
-def _tagged(root: DataRoot, record: TrackRecord) -> dict[str, dg.MetadataValue | str | int | float]:
-    if record.tagged is None:
+def _waveform(thumbnail: Path) -> dg.MetadataValue | None:
+    from lofi_pipeline.audio.analysis.thumbnail import smaller_png
+
+    with suppress(ValueError, FileNotFoundError):  # damaged, or removed: the track is none the worse
+        return picture(smaller_png(thumbnail.read_bytes(), most_bytes_inline()))
+    return None
+
+
+def _tagged(root: DataRoot, record: TrackRecord) -> Facts:
+    tagged = record.tagged
+    if tagged is None:
         return {}
     return {
-        "prompt": record.tagged.prompt,
-        "supported_by": "; ".join(f"{tag.tag}: {tag.support}, {tag.by}" for tag in record.tagged.tags),
-        "offered": ", ".join(tag.tag for tag in record.tagged.offered),
-        "disputed": "; ".join(record.tagged.disputed),
-        "style_ids": ", ".join(record.tagged.style_ids),
-        "styles_declared": str(record.tagged.styles_declared),
-        "style_confidence": rounded(record.tagged.style_confidence),
-        "needs_review": str(record.tagged.needs_review),
+        "prompt": tagged.prompt,
+        "style_ids": ", ".join(tagged.style_ids),
+        "styles_declared": tagged.styles_declared,
+        "style_confidence": rounded(tagged.style_confidence),
+        "needs_review": tagged.needs_review,
+        "human_verified": record.human_verified,
         "state": record.state.value,
-        "path": dg.MetadataValue.path(str(Path(root.inside(record.tagged.prompt_path)))),
+        "supported_by": table(
+            ["tag", "support", "by"], [(tag.tag, tag.support, tag.by) for tag in tagged.tags]
+        ),
+        "offered": ", ".join(tag.tag for tag in tagged.offered),
+        "disputed": "; ".join(tagged.disputed),
+        "prompt_path": dg.MetadataValue.path(tagged.prompt_path),
+        "lyrics_path": dg.MetadataValue.path(tagged.lyrics_path),
     }
 
 

@@ -5,6 +5,7 @@ fingerprint/; process.py puts them in order. What the other packages use is impo
 """
 
 from lofi_pipeline.audio.analysis.features import measure
+from lofi_pipeline.audio.analysis.peaks import gaps, waveform_peaks
 from lofi_pipeline.audio.analysis.spectrum import mono_at
 from lofi_pipeline.audio.analysis.stem import STEM
 from lofi_pipeline.audio.errors import (
@@ -76,6 +77,7 @@ __all__ = [
     "encode_mp3",
     "fingerprint",
     "fingerprint_of",
+    "gaps",
     "hints_of",
     "integrated_loudness",
     "is_lossless",
@@ -90,6 +92,7 @@ __all__ = [
     "sketch_starts",
     "tags_in",
     "true_peak_dbtp",
+    "waveform_peaks",
     "why_no_audio",
     "write_wav",
 ]

@@ -14,8 +14,10 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
+from lofi_pipeline.cli.backup import backup, restore
 from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
+from lofi_pipeline.cli.compare import compare
 from lofi_pipeline.cli.console import (
     Base,
     Config,
@@ -28,16 +30,21 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.dev import dev_app
-from lofi_pipeline.cli.export import export
+from lofi_pipeline.cli.export import export, one_of
 from lofi_pipeline.cli.export_training import export_training
 from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.generate import generate
 from lofi_pipeline.cli.import_lora import import_lora
+from lofi_pipeline.cli.listen import listen_app
+from lofi_pipeline.cli.open_door import AllowHost, Host, Port, ReadOnly, WithToken, door_for
+from lofi_pipeline.cli.report import report
+from lofi_pipeline.cli.review import review_app
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores import scores
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.cli.source import source_app
 from lofi_pipeline.cli.status import status
+from lofi_pipeline.cli.studio import studio
 from lofi_pipeline.cli.styles import styles
 from lofi_pipeline.cli.tracks import tracks
 from lofi_pipeline.cli.train import train_app
@@ -62,6 +69,8 @@ app.add_typer(dev_app, name="dev")
 app.add_typer(source_app, name="source")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
+app.add_typer(review_app, name="review")
+app.add_typer(listen_app, name="listen")
 for command in (
     status,
     tracks,
@@ -73,30 +82,13 @@ for command in (
     export_training,
     scores,
     generate,
+    compare,
+    report,
+    studio,
+    backup,
+    restore,
 ):
     app.command()(command)
-WithToken = Annotated[
-    bool,
-    typer.Option(
-        "--token/--no-token",
-        help="Let in who opened the printed link, or sends its token as `Authorization: Bearer`. Without: any program and "
-        "any user of this machine can start runs and delete history.",
-    ),
-]
-ReadOnly = Annotated[
-    bool,
-    typer.Option(
-        "--read-only",
-        help="Show everything, and let nobody change or start anything: for auditors. No daemon is started.",
-    ),
-]
-AllowHost = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="A name that people reach it by, as browsers send it: that of a proxy with TLS. May be given more than once.",
-        show_default=False,
-    ),
-]
 
 
 def _show_version(asked: bool) -> None:
@@ -273,43 +265,34 @@ def fsck(
 @app.command()
 def ui(
     context: typer.Context,
-    host: Annotated[
-        str, typer.Option(help="Where to listen; loopback unless you know what you do.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65535,
-            help="Port of the webserver; else 3000, or the next that is free.",
-            show_default=False,
-        ),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = None,
     with_token: WithToken = True,
     read_only: ReadOnly = False,
     allow_host: AllowHost = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            metavar="PART",
+            help="Start one of the two alone, for a machine or container of its own: webserver (with the studio), or daemon.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
     config: Config = None,
     dagster_config: DagsterConfig = None,
 ) -> None:
-    """Start the Dagster webserver and daemon on this data root, and print the link to open.
+    """Start the Dagster webserver, its daemon and the studio on this data root, and print the links to open.
 
     Ends with Ctrl-C or SIGTERM, leaving nothing behind. Other websites' pages can do nothing here, also while it is open.
     """
-    from lofi_pipeline.cli.ui import serve
-    from lofi_pipeline.web.door import Door, free_port, new_token
+    from lofi_pipeline.cli.ui import Part, serve
 
-    token = new_token() if with_token else None
-    door = Door(host=host, token=token, read_only=read_only, names=allow_host or [])
-    if not (with_token or door.is_loopback):
-        raise typer.BadParameter(
-            f"with --host {host} everybody in the network could start runs and delete history; leave --no-token out, or "
-            "listen on 127.0.0.1",
-            param_hint="--no-token",
-        )
+    parts = [Part(one_of(tuple(Part), only, "--only"))] if only else list(Part)
+    door = door_for(host, port, with_token=with_token, read_only=read_only, allow_host=allow_host)
     root = data_root(context, data, may_be_new=True)
-    door = door.model_copy(update={"port": free_port(host, port)})
-    raise typer.Exit(serve(root, door, console))
+    raise typer.Exit(serve(root, door, console, parts))
 
 
 def main() -> None:

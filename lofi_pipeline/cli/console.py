@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import os
 import sys
@@ -194,6 +195,14 @@ def write_csv(file: Path | None, header: Iterable[str], rows: Iterable[Iterable[
         sys.stdout.write(b"".join(blocks).decode("utf-8-sig"))
     else:
         write_blocks_atomic(file, blocks)
+
+
+def login_name() -> str:
+    """The name of whoever gave the command, as the system has it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user that the system has no name of
+        return "unknown"
 
 
 def sanitize(text: object) -> str:

@@ -5,13 +5,12 @@ What a day rests on is in ingest/judging_day.py, the record of who set one in in
 
 from __future__ import annotations
 
-import getpass
 from datetime import date
 
 import typer
 from rich.console import Console
 
-from lofi_pipeline.cli.console import sanitize
+from lofi_pipeline.cli.console import login_name, sanitize
 from lofi_pipeline.ingest import clock_day, load_scan
 from lofi_pipeline.ingest.day_changes import load_day_changes, set_judging_day
 from lofi_pipeline.ingest.judging_day import SET_DAY, days_of, doubt
@@ -50,17 +49,10 @@ def require_clock(text: str) -> None:
 
 def set_day(root: DataRoot, console: Console, *, reason: str, by: str | None) -> None:
     """Set the day, and say what that does."""
-    change = set_judging_day(root, reason=reason, by=by or _login())
+    change = set_judging_day(root, reason=reason, by=by or login_name())
     said = (
         f"{change} It is on record. The next `lofi run` judges every grant for {change.after}."
         if change
         else f"Nothing is in doubt: licences are judged for {clock_day()}."
     )
     console.print(sanitize(said), highlight=False, soft_wrap=True)
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user that the system has no name of
-        return "unknown"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lofi_pipeline.cli.console import folding, sanitize
-from lofi_pipeline.cli.scores import Scoreboard, scoreboard, show_scores
+from lofi_pipeline.cli.scores import show_scores
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
     DropStatus,
@@ -17,6 +17,7 @@ from lofi_pipeline.entities import (
     RecordError,
     TrackStatus,
 )
+from lofi_pipeline.evaluation.scoreboard import Scoreboard, scoreboard
 from lofi_pipeline.storage import DataRoot
 
 MOST_ROWS = 200
@@ -36,6 +37,14 @@ class TrackLine(Entity):
 class RefusedLine(Entity):
     """One file of a drop that is not in the data set."""
 
+    file: str
+    reason: str
+
+
+class WaitingLine(Entity):
+    """One track that stays out until a person has looked at it."""
+
+    track_id: str
     file: str
     reason: str
 
@@ -76,6 +85,14 @@ class Summary(Scoreboard):
 
     tracks: list[TrackLine] = []
     refused: list[RefusedLine] = []
+    waiting: list[WaitingLine] = Field(
+        default=[],
+        description="Tracks that stay out until a person has looked at them; written where there are some",
+    )
+    staying: int = Field(
+        default=0,
+        description="Unsure tracks that an earlier version took, and nobody looked at; written where there are some",
+    )
     noted: list[NotedLine] = []
     companions: dict[str, int] = Field(
         default={}, description="By kind, how many files go with audio; written where there are some"
@@ -108,16 +125,21 @@ def summarize(
     from lofi_pipeline.dataset import left_out
     from lofi_pipeline.dataset.eligibility import eligibility_of
 
+    out = left_out(root, eligibility_of(root, config))
     fields: dict[str, object] = {
         "tracks": _tracks(root),
-        "refused": [
-            RefusedLine(file=item.file, reason=item.reason)
-            for item in left_out(root, eligibility_of(root, config))
-        ],
+        "refused": [RefusedLine(file=item.file, reason=item.reason) for item in out if not item.waits],
         "noted": list(_noted(root)),
         "seconds": seconds,
         "dagster_runs": runs,
     }
+    waiting = [
+        WaitingLine(track_id=item.track_id, file=item.file, reason=item.reason)
+        for item in out
+        if item.waits and item.track_id
+    ]
+    if waiting:
+        fields["waiting"] = waiting
     if companions := _companions(root):
         fields["companions"] = companions
     if left:
@@ -129,9 +151,18 @@ def summarize(
         fields["foreign"] = foreign
     if "dataset_manifest" in reached:
         fields |= _dataset(root)
+        if staying := _staying(root):
+            fields["staying"] = staying
     if "lora_checkpoints" in reached:
         fields |= scoreboard(root).model_dump(exclude_unset=True)
     return Summary.model_validate(fields)
+
+
+def _staying(root: DataRoot) -> int:
+    from lofi_pipeline.dataset import load_built_from
+
+    built_from = load_built_from(root)
+    return len(built_from.stay) if built_from else 0
 
 
 def _companions(root: DataRoot) -> dict[str, int]:
@@ -202,13 +233,14 @@ def _dataset(root: DataRoot) -> dict[str, object]:
 def show(summary: Summary, root: DataRoot, console: Console) -> None:
     """The closing tables. Text from drops is shown literally."""
     out = {
-        line.file for line in summary.refused
+        line.file for line in [*summary.refused, *summary.waiting]
     }  # copies of a recording are in order, and left out all the same
     ready = sum(line.status is TrackStatus.OK and line.file not in out for line in summary.tracks)
     console.print(f"\n[bold]{ready} of {len(summary.tracks)} tracks[/] are in the data set.")
     if summary.refused:
         rows = [(line.file, line.reason) for line in summary.refused]
         console.print(_table("Refused", ("not taken", "why"), rows))
+    _show_waiting(summary, console)
     if summary.noted:
         rows = [(line.source_id, line.sentence) for line in summary.noted]
         console.print(_table("Terms to accept, and warnings", ("source", "what is to be known"), rows))
@@ -245,6 +277,24 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     console.print(
         f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done."
     )
+
+
+def _show_waiting(summary: Summary, console: Console) -> None:
+    """How many tracks a person should look at, and where that is done."""
+    where = "lofi review lists them; lofi ui plays them: its page studio/tracks?unsure"
+    if count := len(summary.waiting):
+        console.print(
+            f"[yellow]{count} tracks wait[/] for a person who looks at them, and are not in the data set: {where}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if summary.staying:
+        console.print(
+            f"[yellow]{summary.staying} unsure tracks[/] that an earlier version took stay in the data set, and nobody looked at "
+            f"them yet: {where}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _table(title: str, headers: tuple[str, str], rows: Sequence[tuple[str, str]]) -> Table:

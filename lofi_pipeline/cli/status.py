@@ -128,8 +128,8 @@ def _waiting(scan: Scan | None, unsure: Sequence[str]) -> list[str]:
             )
     if unsure:
         found.append(
-            f"for whoever knows the music: {len(unsure)} suggested styles are unsure ({few(list(unsure))}); look at them with "
-            "lofi tracks --unsure, and name style_ids in source.json"
+            f"for whoever knows the music: {len(unsure)} tracks should be looked at ({few(list(unsure))}): lofi review lists them, "
+            "lofi ui plays them; or name style_ids in source.json"
         )
     return found
 
@@ -218,6 +218,8 @@ def _next(found: Status) -> str:
     if found.tracks.get(TrackStatus.PENDING) or found.tracks.get(TrackStatus.FAILED):
         return "lofi run: tracks are not worked on yet, or failed"
     if found.dataset is None:
+        if found.tracks["unsure"]:
+            return f"lofi review: {found.tracks['unsure']} tracks wait for a person who looks at them"
         return "lofi tracks --refused says why no track can be used; mend that, or drop other music"
     if not found.dataset.current:
         return "lofi run: the data set is not of these tracks any more"

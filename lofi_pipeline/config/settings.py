@@ -104,6 +104,12 @@ class TaggingSettings(_Section):
         exclude_if=lambda seconds: seconds == 120.0,
         description="How long it may take for a track",
     )
+    needs_review: Literal["train", "hold"] = Field(
+        default="hold",
+        exclude_if=lambda what: what == "hold",
+        description="What becomes of tracks whose style is unsure, or of which something is disputed, until a person has looked at "
+        "them (docs/review.md): hold keeps them out of the data set, train takes them",
+    )
 
     @model_validator(mode="after")
     def _one_captioner_and_here(self) -> Self:
@@ -163,6 +169,18 @@ class IngestSettings(_Section):
     workers: int = Field(
         default=0, ge=0, description="Processes that work on tracks at the same time; 0: one for each core"
     )
+    backend: Literal["loky", "ray", "dask"] = Field(
+        default="loky",
+        exclude_if=lambda name: name == "loky",
+        description="Who works on tracks: processes on this machine (loky), or a cluster that you started (docs/scaling.md)",
+    )
+    cluster: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        exclude_if=lambda address: address is None,
+        description="Where the cluster is: the address of Dask's scheduler, or of Ray's head. Without it: the Ray that runs here",
+    )
     max_attempts: Count = Field(
         default=3, description="How often a track that fails is tried, until its file or the code changes"
     )
@@ -184,6 +202,12 @@ class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservatio
     crop_seconds: Seconds = Field(gt=0, description="Length of the piece of a track that a step trains on")
     crops_on_bars: bool = Field(
         default=False, description="Crops start whole bars from the start of a track, else anywhere"
+    )
+    holdout_seconds: Seconds = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=lambda seconds: seconds == 0,  # hashes of these settings stay what they were
+        description="Length of the end of each training track that no crop is drawn from, for evaluation.reference",
     )
     learning_rate: Positive = Field(
         description="The highest one: after the warm-up it falls along a cosine to 1 % of it"
@@ -409,6 +433,12 @@ class EvaluationSettings(_Section):
         description="In place of validation_prompts: quick is 24 clips, standard 200, thorough 400; the error of FAD falls with "
         "the root of the number, the time to score grows with it",
     )
+    reference: Literal["validation", "validation+train-holdout-crops"] = Field(
+        default="validation",
+        exclude_if=lambda reference: reference == "validation",
+        description="What clips are compared with. validation+train-holdout-crops: the ends of training tracks as well, which "
+        "holdout_seconds of the preset kept out of the training; of more music, and of music that was trained on",
+    )
     clip_scorers: list[str] = Field(
         default=[],
         exclude_if=lambda names: not names,
@@ -502,6 +532,16 @@ class RetentionSettings(_Section):
     )
 
 
+class AutomationSettings(_Section):
+    """What the sensors of `lofi ui` start by themselves."""
+
+    train: Literal["manual", "on_new_version"] = Field(
+        default="manual",
+        description="on_new_version: each data set version that build_dataset gives is trained on, once; manual: when you start "
+        "`train`",
+    )
+
+
 class PipelineConfig(Entity, BaseSettings):
     """Everything that can be set.
 
@@ -522,6 +562,9 @@ class PipelineConfig(Entity, BaseSettings):
     training: TrainingSettings
     evaluation: EvaluationSettings = EvaluationSettings()
     retention: RetentionSettings = RetentionSettings()
+    automation: AutomationSettings = Field(
+        default=AutomationSettings(), exclude_if=lambda settings: settings == AutomationSettings()
+    )
     publication: Publication = Publication()
 
     @classmethod

@@ -11,10 +11,20 @@ from lofi_pipeline.dataset.build import (
     dataset_is_current,
     published_metadata,
 )
+from lofi_pipeline.dataset.built_from import load_built_from
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.overview import TrackOverview, track_overview
+from lofi_pipeline.dataset.track_index import Refreshed, TrackIndex, ask_index, deciding_files
+from lofi_pipeline.dataset.track_query import (
+    TrackChoice,
+    TrackCounts,
+    TrackFilter,
+    TrackPage,
+    TrackQuery,
+    TrackSort,
+)
 from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
@@ -23,13 +33,24 @@ __all__ = [
     "Eligibility",
     "LeftOut",
     "NoTracks",
+    "Refreshed",
+    "TrackChoice",
+    "TrackCounts",
+    "TrackFilter",
+    "TrackIndex",
     "TrackOverview",
+    "TrackPage",
+    "TrackQuery",
+    "TrackSort",
+    "ask_index",
     "build_dataset",
     "current_dataset",
     "current_hash",
     "dataset_is_current",
+    "deciding_files",
     "eligibility_of",
     "left_out",
+    "load_built_from",
     "load_version",
     "published_metadata",
     "track_overview",

@@ -12,11 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field
-
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.barred import barred_tracks, heard, not_to_be_trained_on
 from lofi_pipeline.dataset.better_copy import worse_copies
+from lofi_pipeline.dataset.built_from import BuiltFrom, load_built_from
 from lofi_pipeline.dataset.duplicates import (
     COMPARISON_VERSION,
     Comparisons,
@@ -32,10 +31,10 @@ from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
+from lofi_pipeline.dataset.waiting import Waiting
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,
-    KeptFile,
     LedgerHead,
     RecordError,
     SourceRecord,
@@ -45,7 +44,7 @@ from lofi_pipeline.entities import (
     few,
     track_number,
 )
-from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
+from lofi_pipeline.entities.base import TrackId
 from lofi_pipeline.ingest import (
     changed_files,
     listen_to_refused,
@@ -58,6 +57,7 @@ from lofi_pipeline.ingest import (
     remember_day,
 )
 from lofi_pipeline.licensing import load_withdrawals
+from lofi_pipeline.review import HOLD, is_unsure
 from lofi_pipeline.storage import (
     BrokenSeal,
     DataRoot,
@@ -85,16 +85,6 @@ class SplitDecisions(Entity):
     """metadata/splits.json: the side each track was given; it never changes."""
 
     sides: dict[TrackId, Split] = {}
-
-
-class BuiltFrom(Entity):
-    """metadata/built_from.json: the hash of what the current data set was made of."""
-
-    inputs: Sha256
-    ledger: LedgerHead | None = Field(default=None, description="Of the seals when it was built")
-    kept_files: dict[RelativePath, KeptFile] = Field(
-        default_factory=dict, description="Metadata and copies of tracks, as they were published"
-    )
 
 
 @dataclass(frozen=True)
@@ -150,18 +140,20 @@ def build_dataset(
         chosen = _choose(root, ready, eligibility, compared)
         if not chosen.records:
             unpublish_all(root)
-            raise NoTracks(
-                "no track is ready for training; see what was refused, and drop music into data/raw"
-            )
+            raise NoTracks(_no_tracks(root, eligibility))
         progress(f"{len(chosen.records)} tracks are ready, {len(chosen.copies)} more are copies of them")
         sides, style_ids = _split(root, config, chosen, compared), set(load_presets())
         tracks = [version_track(root, record, sides[record.track_id], style_ids) for record in chosen.records]
         version, is_new = make_version(root, tracks, _sources(root), eligibility)
         publish_version(root, chosen.records, tracks, version.dataset, progress)
-        inputs = _inputs(root, config, ready, eligibility, chosen.barred)
-        mark = read_ledger(root).mark(_earlier_mark(root))
-        kept = kept_copies(root, chosen.records, tracks)
-        write_json_atomic(root.built_from_json, BuiltFrom(inputs=inputs, ledger=mark, kept_files=kept))
+        built_from = BuiltFrom(
+            inputs=_inputs(root, config, ready, eligibility, chosen.barred),
+            ledger=read_ledger(root).mark(_earlier_mark(root)),
+            kept_files=kept_copies(root, chosen.records, tracks),
+            needs_review=config.tagging.needs_review,
+            stay=_staying(root, eligibility, ready),
+        )
+        write_json_atomic(root.built_from_json, built_from)
     return BuiltDataset(version, is_new, left_out(root, eligibility))
 
 
@@ -209,6 +201,24 @@ def published_metadata(root: DataRoot) -> dict[str, str]:
         kept = BuiltFrom.parse(read_json(root.built_from_json), where=str(root.built_from_json)).kept_files
         return {path: item.sha256 for path, item in kept.items() if path.startswith(METADATA)}
     return {}
+
+
+def _no_tracks(root: DataRoot, eligibility: Eligibility) -> str:
+    waiting = sum(item.waits for item in left_out(root, eligibility))
+    if not waiting:
+        return "no track is ready for training; see what was refused, and drop music into data/raw"
+    return (
+        f"no track is ready for training, and {waiting} wait for a person who looks at them: `lofi review` shows them, "
+        "`lofi ui` plays them; or name style_ids in source.json, or set tagging.needs_review: train"
+    )
+
+
+def _staying(root: DataRoot, eligibility: Eligibility, ready: list[TrackRecord]) -> list[str]:
+    """The unsure tracks that an earlier version took, and that nobody has looked at since."""
+    if eligibility.needs_review != HOLD:
+        return []
+    staying = Waiting(root, eligibility).staying
+    return [record.track_id for record in ready if is_unsure(record) and record.track_id in staying]
 
 
 def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:
@@ -287,10 +297,8 @@ def _fingerprints(root: DataRoot, records: list[TrackRecord]) -> dict[str, str]:
 
 
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
-    path = root.built_from_json
-    with suppress(OSError, RecordError):
-        return BuiltFrom.parse(read_json(path), where=str(path)).ledger
-    return None
+    built_from = load_built_from(root)
+    return built_from.ledger if built_from else None
 
 
 def _inputs(
@@ -335,12 +343,16 @@ def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord
     ]
     records = [load_record(root, track.track_id) for track in present]
     origins = {track.track_id: track.origins for track in present}
+    waiting = Waiting(root, eligibility)
     return sorted(
         (
             record
             for record in records
             # A record that is older than the latest facts of its drop waits until the track is worked on again.
-            if record and record.status is TrackStatus.OK and record.origins == origins[record.track_id]
+            if record
+            and record.status is TrackStatus.OK
+            and record.origins == origins[record.track_id]
+            and not (waiting.for_a_run(record) or waiting.for_a_person(record))
         ),
         key=lambda record: track_number(record.track_id),
     )

@@ -52,6 +52,8 @@ class Eligibility:
     judge: Judge = _nobody_judges
     """What the policy says of a source.json with these documents on the day."""
     scan: Scan | None = None
+    needs_review: str = "train"
+    """What becomes of tracks that a person should look at: see the setting of that name."""
 
     def refusal_reason(self, track: RegisteredTrack) -> str | None:
         """Why a track may not enter a data set on that day, or None."""
@@ -118,4 +120,5 @@ def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None =
         replaces,
         judge,
         scan,
+        config.tagging.needs_review,
     )

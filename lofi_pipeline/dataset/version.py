@@ -86,19 +86,23 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
     """
     assert record.processed is not None and record.tagged is not None
     measured, first = record.processed.measurements, record.origins[0]
-    metre, bpm = measured.time_signature, record.tagged.bpm
+    tagged, bpm = record.tagged, record.tagged.bpm
+    metre = tagged.time_signature or measured.time_signature
+    # Whoever says a metre counts the beats of the tempo that is said; a measured one counts those that were measured
+    beats = BEATS_IN_A_BAR[metre] * (1.0 if tagged.time_signature else bpm / measured.tempo_bpm)
     return VersionTrack(
         track=_track(root, record, split, style_ids),
         sha256=record.sha256,
         audio_sha256=record.processed.audio_sha256,
         processing=record.inputs["processed"],
-        prompt=record.tagged.prompt,
-        lyrics=record.tagged.lyrics,
-        language=record.tagged.language,
-        bpm=bpm if record.tagged.says_tempo else None,
-        keyscale=f"{measured.key} {measured.mode}",
+        prompt=tagged.prompt,
+        caption=tagged.caption,
+        lyrics=tagged.lyrics,
+        language=tagged.language,
+        bpm=bpm if tagged.says_tempo else None,
+        keyscale=tagged.keyscale or f"{measured.key} {measured.mode}",
         time_signature=_ACE_STEP_METRES.get(metre, UNKNOWN_METRE),
-        bar_beats=None if metre in _IN_QUARTERS else BEATS_IN_A_BAR[metre] * bpm / measured.tempo_bpm,
+        bar_beats=None if metre in _IN_QUARTERS else beats,
         licence=first.licence,
         source_ids=list(dict.fromkeys(origin.source_id for origin in record.origins)),
         title=first.title,

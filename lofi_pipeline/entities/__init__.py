@@ -71,6 +71,7 @@ from lofi_pipeline.entities.lineage import (
     BaseModelFacts,
     CheckpointRecord,
     ClipScore,
+    HeldOutEnds,
     Imported,
     LeavingOut,
     Lineage,
@@ -89,6 +90,7 @@ from lofi_pipeline.entities.lineage import (
     memorises,
 )
 from lofi_pipeline.entities.publication import Publication
+from lofi_pipeline.entities.review import Change, Edit, EditAction, EditField, Review, TrackEdit
 from lofi_pipeline.entities.source import (
     RAW_FOLDER,
     SOURCE_TYPE_OF_FOLDER,
@@ -116,6 +118,7 @@ from lofi_pipeline.entities.track_record import (
     TrackStatus,
 )
 from lofi_pipeline.entities.verdict import Obligation, Provenance, Verdict
+from lofi_pipeline.entities.vote import BlindSession, Side, Vote
 
 __all__ = [
     "CHECKPOINT_RECORD",
@@ -130,9 +133,11 @@ __all__ = [
     "AuditVerdict",
     "BaseModelFacts",
     "BaseModelRow",
+    "BlindSession",
     "CacheFacts",
     "CaptionFacts",
     "Captions",
+    "Change",
     "Checkpoint",
     "CheckpointRecord",
     "ClipScore",
@@ -148,6 +153,9 @@ __all__ = [
     "DropFile",
     "DropManifest",
     "DropStatus",
+    "Edit",
+    "EditAction",
+    "EditField",
     "Entity",
     "Evidence",
     "EvidenceFile",
@@ -155,6 +163,7 @@ __all__ = [
     "Finding",
     "FindingCode",
     "Grant",
+    "HeldOutEnds",
     "HumanEvaluation",
     "Imported",
     "IntegrityFacts",
@@ -182,6 +191,7 @@ __all__ = [
     "RegisteredTrack",
     "Registry",
     "Remark",
+    "Review",
     "Right",
     "Sample",
     "SamplesHeard",
@@ -189,6 +199,7 @@ __all__ = [
     "ScoreKey",
     "Scores",
     "Severity",
+    "Side",
     "SourceRecord",
     "SourceRow",
     "SourceType",
@@ -211,6 +222,7 @@ __all__ = [
     "Term",
     "TimedLine",
     "Track",
+    "TrackEdit",
     "TrackMeasurements",
     "TrackOrigin",
     "TrackRecord",
@@ -224,6 +236,7 @@ __all__ = [
     "Validity",
     "Verdict",
     "VersionTrack",
+    "Vote",
     "category_of_style",
     "checkpoint_id_of",
     "describe_errors",

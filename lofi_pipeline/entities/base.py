@@ -53,6 +53,11 @@ class Entity(BaseModel):
             raise RecordError(describe_errors(error, where=where, kind=cls.__name__, model=cls)) from error
 
 
+def absent(value: object) -> bool:
+    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
+    return value is None
+
+
 def _share_fields_set(entity: Entity) -> None:
     given = frozenset(entity.__pydantic_fields_set__)
     object.__setattr__(entity, "__pydantic_fields_set__", _the_set_of(given))

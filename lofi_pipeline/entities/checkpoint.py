@@ -76,6 +76,10 @@ class StyleOutcome(Entity):
     recognizable: bool
 
 
+def _unknown(value: object) -> bool:
+    return value is None
+
+
 class HumanEvaluation(Entity):
     """Result of a blind listening test."""
 
@@ -83,6 +87,28 @@ class HumanEvaluation(Entity):
     accuracy: float = Field(ge=0, le=1)
     p_value: float = Field(ge=0, le=1)
     date: date
+    trials: int | None = Field(
+        default=None, ge=1, exclude_if=_unknown, description="Answers that count; None: not said"
+    )
+    interval: tuple[float, float] | None = Field(
+        default=None,
+        exclude_if=_unknown,
+        description="95 % interval of the accuracy, after Clopper and Pearson",
+    )
+    indistinguishable: bool | None = Field(
+        default=None,
+        exclude_if=_unknown,
+        description="Whether the accuracy was shown to lie near one half, by an equivalence test; None: not asked",
+    )
+    test: str | None = Field(default=None, exclude_if=_unknown, description="The listening test it is of")
+
+    @property
+    def sentence(self) -> str:
+        """What it says, and what it does not: a p above 0.05 is no proof that nobody can tell."""
+        of = f" of {self.trials} pairs" if self.trials else ""
+        told = f"{self.evaluator_count} listeners told {self.accuracy:.1%}{of} right (p = {self.p_value:.3g}, {self.date})"
+        shown = {True: "; shown to be indistinguishable", False: "; not shown to be indistinguishable"}
+        return told + (shown[self.indistinguishable] if self.indistinguishable is not None else "")
 
 
 class QualityMetrics(Entity):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId
+from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId, absent
 from lofi_pipeline.entities.dataset import Dataset
 from lofi_pipeline.entities.file_tags import Credits
 from lofi_pipeline.entities.ledger_head import LedgerHead
@@ -23,6 +23,11 @@ class VersionTrack(Entity):
         description="Of the original, the audio settings and the code version: what made the MP3"
     )
     prompt: str
+    caption: str | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="A sentence that somebody wrote, trained on beside the prompt; counts in the version's hash where there is one",
+    )
     lyrics: str
     language: str
     bpm: int | None = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId
+from lofi_pipeline.entities.base import Entity, RelativePath, Sha256, StyleId, Timestamp, TrackId, absent
 from lofi_pipeline.entities.checkpoint import Checkpoint, QualityMetrics
 from lofi_pipeline.entities.heard import Nearness, SamplesHeard
 from lofi_pipeline.entities.kept_file import KeptFile
@@ -19,12 +19,16 @@ SCORES_RECORD = "scores.json"
 PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]{6,}$")]
 
 
+def step_of(partition_key: str) -> int:
+    """The step that a partition key says; 0 stands for the base."""
+    return int(partition_key.partition("-step")[2])
+
+
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
-def absent(value: object) -> bool:
-    """Fields that records did not have at first are written only where they are known, so that old records stay as they are."""
-    return value is None
+_LEAST_ROOM_S = 1.0
+"""More than one crop must fit into what is left of a track."""
 
 
 class BaseModelFacts(Entity):
@@ -89,6 +93,18 @@ class StartedFrom(Entity):
     lineage: Lineage
 
 
+class HeldOutEnds(Entity):
+    """The ends of training tracks that no crop is drawn from: what scores may be measured against beside validation tracks."""
+
+    seconds: float = Field(gt=0, description="Length of each end")
+    crop_seconds: float = Field(gt=0, description="Length of the crops that are trained")
+
+    def start(self, duration: float) -> float | None:
+        """Where the end of a track of `duration` seconds begins; None: too little would be left, it is trained on whole."""
+        left = duration - self.seconds
+        return left if left >= self.crop_seconds + _LEAST_ROOM_S else None
+
+
 class Lineage(Entity):
     """What a checkpoint is made from. Two checkpoints are comparable steps of one training only within a lineage."""
 
@@ -122,6 +138,12 @@ class Lineage(Entity):
         default=None,
         exclude_if=absent,
         description="The LoRA that was trained on; None: the base alone",
+    )
+
+    held_out_ends: HeldOutEnds | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="What of each training track was left out of the training; None: nothing",
     )
 
     @property
@@ -182,7 +204,7 @@ class CheckpointRecord(Entity):
 
 
 class Pin(Entity):
-    """A person's word that a checkpoint is the best of its lineage."""
+    """A person's word on a checkpoint, and the reason."""
 
     checkpoint: PartitionKey
     why: str = Field(min_length=1, max_length=500)
@@ -190,9 +212,16 @@ class Pin(Entity):
 
 
 class Pins(Entity):
-    """metadata/pins.json: at most one for each lineage."""
+    """metadata/pins.json: what persons said of checkpoints."""
 
-    pins: list[Pin] = Field(default_factory=list)
+    pins: list[Pin] = Field(
+        default_factory=list, description="That it is the best of its lineage: one for each"
+    )
+    kept: list[Pin] = Field(
+        default_factory=list,
+        exclude_if=lambda kept: not kept,
+        description="That its weights are never removed, however it scores",
+    )
 
 
 class ScoreKey(Entity):
@@ -252,6 +281,12 @@ class Precision(Entity):
     clips: int = Field(ge=0, description="Clips of validation prompts: what FAD and KAD are measured on")
     reference_tracks: int = Field(ge=0, description="Validation tracks that they are compared with")
     reference_styles: int = Field(ge=0, description="Styles among those tracks")
+    reference_ends: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda ends: ends == 0,
+        description="Of those tracks, the training tracks whose held-out ends are compared with",
+    )
     duplicates: list[list[TrackId]] = Field(
         default_factory=list, description="Pairs of validation tracks that are heard as the same music"
     )

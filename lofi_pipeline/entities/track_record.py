@@ -16,10 +16,13 @@ from lofi_pipeline.entities.base import (
     StyleId,
     Timestamp,
     TrackId,
+    absent,
 )
 from lofi_pipeline.entities.file_tags import CREDITED, Credits, FileTags
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.metre import Metre
+from lofi_pipeline.entities.review import Review
+from lofi_pipeline.entities.style import Tag
 from lofi_pipeline.entities.tag_support import SupportedTag
 from lofi_pipeline.entities.track import TrackState
 
@@ -50,6 +53,11 @@ class TrackOrigin(Entity):
         default=None, description="Album, ISRC and copyright notice, where said"
     )
     stems: bool | None = Field(default=None, description="Whether one part of a recording alone is meant")
+    bpm: int | None = Field(default=None, exclude_if=absent)
+    key: str | None = Field(default=None, exclude_if=absent, description='Such as "A minor"')
+    time_signature: Metre | None = Field(default=None, exclude_if=absent)
+    caption: str | None = Field(default=None, exclude_if=absent)
+    tags: list[Tag] | None = Field(default=None, exclude_if=absent)
 
 
 class QualityPart(Entity):
@@ -198,6 +206,20 @@ class TaggedFacts(Entity):
         exclude_if=_none_of,
         description="Sentences for that person: what was claimed of the track and measured otherwise",
     )
+    caption: str | None = Field(
+        default=None, exclude_if=absent, description="A sentence on the track, by source.json or a person"
+    )
+    keyscale: str | None = Field(
+        default=None, exclude_if=absent, description="By source.json or a person; none: as it was measured"
+    )
+    time_signature: Metre | None = Field(
+        default=None, exclude_if=absent, description="By source.json or a person; none: as it was measured"
+    )
+
+    @property
+    def prompt_tags(self) -> list[str]:
+        """The tags of the prompt; records of an earlier version say them in the prompt alone."""
+        return [tag.tag for tag in self.tags] or [tag for tag in self.prompt.split(", ") if tag]
 
     @property
     def says_tempo(self) -> bool:
@@ -224,6 +246,16 @@ class TrackRecord(Entity):
     processed: ProcessedFacts | None = None
     tagged: TaggedFacts | None = None
     human_verified: bool = False
+    review: Review | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="What people said of it, as far as the record rests on it",
+    )
+    found: TaggedFacts | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="What `tagged` would be without that; none where there is no review",
+    )
     updated: Timestamp
     kept_files: dict[RelativePath, KeptFile] = Field(
         default_factory=dict,

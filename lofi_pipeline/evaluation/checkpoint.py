@@ -22,6 +22,8 @@ from lofi_pipeline.entities import (
     BaseModelFacts,
     CheckpointRecord,
     DatasetVersion,
+    HeldOutEnds,
+    HumanEvaluation,
     RecordError,
     SamplesHeard,
     ScoreKey,
@@ -96,23 +98,7 @@ def evaluate_checkpoint(
         EvaluationError: the checkpoint is not valid, was pruned, or belongs to another base model; or see `evaluate`.
     """
     scoring, record = _Scoring.of(root, folder, version, base_name, settings, progress, offload)
-    base = scoring.of_base()
-    kept = _whole_scores(folder, record)
-    if kept is not None and kept.key == scoring.key:
-        # Whoever wrote them was killed, or is older than this memory
-        if SCORES_RECORD not in record.kept_files:
-            remember_scores(folder, kept)
-        return Evaluated(record, kept, base, fresh=False)
-    clips = scoring.clips_of(kept)
-    if record.pruned and clips is None:
-        raise EvaluationError(
-            f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
-        )
-    scores = scoring.of_checkpoint(folder, record, clips, kept)
-    if clips is not None and kept and (style_clips := scoring.style_clips_of(kept)):
-        scores = scoring.styles_of(folder, record, scores, style_clips, kept)
-    _put_down(root, folder, record, scores)
-    return Evaluated(record, scores, base, fresh=True)
+    return scoring.evaluated(folder, record)
 
 
 def cover_styles(
@@ -130,14 +116,43 @@ def cover_styles(
     Raises:
         CheckpointError, EvaluationError: as `evaluate_checkpoint`.
     """
-    found = evaluate_checkpoint(root, folder, version, base_name, settings, progress, offload=offload)
-    scores = found.scores
+    scoring, record = _Scoring.of(root, folder, version, base_name, settings, progress, offload)
+    scores = scoring.evaluated(folder, record).scores
     if scores.metrics.style_coverage is not None:
         return scores
-    scoring, record = _Scoring.of(root, folder, version, base_name, settings, progress, offload)
+    record = read_record(folder)  # which remembers other files by now
     scores = scoring.styles_of(folder, record, scores)
     _put_down(root, folder, record, scores)
     return scores
+
+
+def keep_human_evaluation(root: DataRoot, folder: Path, found: HumanEvaluation) -> Scores:
+    """Put what a listening test found into the scores of the checkpoint in `folder`, in place of a former one.
+
+    Raises:
+        CheckpointError: its record cannot be read.
+        EvaluationError: there are no scores, or they or the samples were changed since they were written.
+    """
+    record = read_record(folder)
+    scores = _whole_scores(folder, record)
+    if scores is None:
+        raise EvaluationError(
+            f"{folder.name}: has no scores, or they or its samples changed since; `lofi run` scores it again"
+        )
+    heard = scores.metrics.model_copy(update={"human_evaluation": found})
+    scores = scores.model_copy(update={"metrics": heard})
+    _put_down(root, folder, record, scores)
+    return scores
+
+
+def _with_human_evaluation(scores: Scores, former: Scores | None) -> Scores:
+    """What listeners said of a checkpoint stays, whatever embedder scores it."""
+    heard = former.metrics.human_evaluation if former else None
+    if heard is None:
+        return scores
+    return scores.model_copy(
+        update={"metrics": scores.metrics.model_copy(update={"human_evaluation": heard})}
+    )
 
 
 def _put_down(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Scores) -> None:
@@ -166,6 +181,20 @@ def _require_scorable(folder: Path, record: CheckpointRecord, facts: BaseModelFa
         )
 
 
+def _ends_that_count(
+    folder: Path, record: CheckpointRecord, settings: EvaluationSettings
+) -> HeldOutEnds | None:
+    """What of training tracks the reference holds. Raises: EvaluationError, where the training held nothing out."""
+    if settings.reference == "validation":
+        return None
+    if record.lineage.held_out_ends is None:
+        raise EvaluationError(
+            f"{folder.name}: evaluation.reference is {settings.reference}, and its training kept nothing of its tracks out; set "
+            f"training.presets.{record.lineage.preset}.holdout_seconds and train again, or evaluation.reference to validation"
+        )
+    return record.lineage.held_out_ends
+
+
 @dataclass(frozen=True)
 class _Scoring:
     """All that scores of one data set version and one base model depend on."""
@@ -179,6 +208,7 @@ class _Scoring:
     trigger: Trigger | None
     prompts: list[PromptSpec]
     key: ScoreKey
+    ends: HeldOutEnds | None
     progress: Callable[[str], None]
     offload: Offload
 
@@ -199,11 +229,44 @@ class _Scoring:
         settings, trigger = chosen(suiting(settings, base_name), base_name), record.lineage.trigger
         prompts = evaluation_prompts(version, settings, trigger)
         embedder = _open_embedder(settings.model_dump_json())
-        key = score_key(root, version, embedder, settings, prompts=prompts)
+        ends = _ends_that_count(folder, record, settings)
+        key = score_key(root, version, embedder, settings, prompts=prompts, ends=ends)
         scoring = cls(
-            root, version, base_name, facts, embedder, settings, trigger, prompts, key, progress, offload
+            root,
+            version,
+            base_name,
+            facts,
+            embedder,
+            settings,
+            trigger,
+            prompts,
+            key,
+            ends,
+            progress,
+            offload,
         )
         return scoring, record
+
+    def evaluated(self, folder: Path, record: CheckpointRecord) -> Evaluated:
+        """The checkpoint's scores: those on disk where they are whole and have this key, else new ones, which are put down."""
+        base = self.of_base()
+        kept = _whole_scores(folder, record)
+        if kept is not None and kept.key == self.key:
+            # Whoever wrote them was killed, or is older than this memory
+            if SCORES_RECORD not in record.kept_files:
+                remember_scores(folder, kept)
+            return Evaluated(record, kept, base, fresh=False)
+        clips = self.clips_of(kept)
+        if record.pruned and clips is None:
+            raise EvaluationError(
+                f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
+            )
+        scores = self.of_checkpoint(folder, record, clips, kept)
+        if clips is not None and kept and (style_clips := self.style_clips_of(kept)):
+            scores = self.styles_of(folder, record, scores, style_clips, kept)
+        scores = _with_human_evaluation(scores, kept)
+        _put_down(self.root, folder, record, scores)
+        return Evaluated(record, scores, base, fresh=True)
 
     def clips_of(self, former: Scores | None) -> list[Clip] | None:
         """The clips that were generated for former scores, where they can be scored again."""
@@ -321,4 +384,5 @@ class _Scoring:
             before_samples=before_samples,
             kept=kept,
             heard=heard,
+            ends=self.ends,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.metadata import version as package_version
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.entities import DatasetVersion, ScoreKey, Scores
+from lofi_pipeline.entities import DatasetVersion, HeldOutEnds, ScoreKey, Scores
 from lofi_pipeline.evaluation.clip_scorers import scorer_facts
 from lofi_pipeline.evaluation.embedders import open_text_embedder
 from lofi_pipeline.evaluation.embedders.files import unknown_weights
@@ -29,8 +29,9 @@ def score_key(
     *,
     text_embedder: Embedder | None = None,
     prompts: list[PromptSpec] | None = None,
+    ends: HeldOutEnds | None = None,
 ) -> ScoreKey:
-    """The key of scores made now. Hashes the validation audio; generates and embeds nothing.
+    """The key of scores made now. Hashes the reference's audio; generates and embeds nothing.
 
     Raises:
         ReferenceMissing: the validation split is empty or its files are gone.
@@ -50,7 +51,7 @@ def score_key(
         embedder_sha256=embedder.weights_sha256,
         dimension=embedder.dimension,
         window_seconds=seconds,
-        reference_sha256=reference_sha256(root, version, embedder, seconds),
+        reference_sha256=reference_sha256(root, version, embedder, seconds, ends=ends),
         prompts_sha256=prompts_sha256(prompts, settings),
         versions={**versions, "preparation": PREPARATION},
     )

@@ -28,7 +28,8 @@ def measure_precision(
     """
     heard = [number for number, track in enumerate(reference.tracks) if len(track)]
     tracks = [reference.tracks[number] for number in heard]
-    asked = [clip % len(reference.tracks) for clip in range(len(clips))]
+    prompted = len(reference.tracks) - reference.ends
+    asked = [clip % prompted for clip in range(len(clips))]
     track_of_clip = [heard.index(number) if number in heard else -1 for number in asked]
     distances = ClipDistances(clips, reference.gaussian)
     without_clip = distances.without_each()
@@ -38,6 +39,7 @@ def measure_precision(
         clips=len(clips),
         reference_tracks=len(tracks),
         reference_styles=len(reference.styles),
+        reference_ends=sum(number >= prompted for number in heard),
         duplicates=[
             [reference.track_ids[heard[one]], reference.track_ids[heard[other]]]
             for one, other in duplicates(tracks)

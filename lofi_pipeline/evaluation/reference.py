@@ -5,14 +5,15 @@ How audio is cut into windows is in windows.py, what an embedder is in embedders
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from lofi_pipeline.entities import DatasetVersion, VersionTrack
+from lofi_pipeline.entities import DatasetVersion, HeldOutEnds, Split, VersionTrack, few
 from lofi_pipeline.evaluation.embedders.protocol import Embedder
 from lofi_pipeline.evaluation.errors import ReferenceMissing
 from lofi_pipeline.evaluation.frechet import Gaussian, frechet_distance
@@ -27,14 +28,16 @@ _MAX_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Reference:
-    """The validation split in an embedder's space."""
+    """The validation split in an embedder's space, and after it the held-out ends of training tracks where they count too."""
 
     tracks: list[np.ndarray] = field(repr=False)
-    """float32 [windows, D] for each track, in the order of track ids."""
+    """float32 [windows, D] for each track, in the order of track ids, validation tracks first."""
     sha256: str
     track_ids: tuple[str, ...]
     styles: frozenset[str] = frozenset()
     """Of all its tracks."""
+    ends: int = 0
+    """How many of the tracks are held-out ends of training tracks."""
 
     @cached_property
     def embeddings(self) -> np.ndarray:
@@ -53,29 +56,32 @@ def load_reference(
     embedder: Embedder,
     seconds: float,
     progress: Callable[[str], None] = lambda message: None,
+    *,
+    ends: HeldOutEnds | None = None,
 ) -> Reference:
-    """Embed every validation track in windows of `seconds`, or take what was embedded before.
+    """Embed every validation track in windows of `seconds`, and with `ends` those of training tracks, or take what was embedded.
 
     Raises:
         ReferenceMissing: no validation track, or a file is gone.
         NotFinite: the embedder gives NaN or infinity.
     """
+    excerpts = _excerpts(root, version, ends)
     found = []
-    for track, path in _files(root, version):
-        digest = file_sha256(path)
-        cached = vectors_path(root.cache / _FOLDER, embedder, seconds, digest)
+    for excerpt in excerpts:
+        cached = vectors_path(root.cache / _FOLDER, embedder, seconds, excerpt.sha256)
         embeddings = read_vectors(cached, embedder.dimension)
         if embeddings is None:
-            progress(f"embedding {track.track.track_id}")
-            embeddings = _embed_file(path, embedder, seconds)
+            progress(f"embedding {excerpt.track.track.track_id}")
+            embeddings = _embed_file(excerpt.path, embedder, seconds, excerpt.start)
             write_vectors(cached, embeddings)
         found.append(embeddings)
-    tracks = [track.track for track in validation_tracks(version)]
+    tracks = [excerpt.track.track for excerpt in excerpts]
     return Reference(
         found,
-        reference_sha256(root, version, embedder, seconds),
+        _sha256_of(excerpts, embedder, seconds),
         tuple(track.track_id for track in tracks),
         frozenset(style for track in tracks for style in track.style_ids),
+        sum(excerpt.start > 0 for excerpt in excerpts),
     )
 
 
@@ -108,18 +114,29 @@ def track_vectors(
     return vectors
 
 
-def reference_sha256(root: DataRoot, version: DatasetVersion, embedder: Embedder, seconds: float) -> str:
+def reference_sha256(
+    root: DataRoot,
+    version: DatasetVersion,
+    embedder: Embedder,
+    seconds: float,
+    *,
+    ends: HeldOutEnds | None = None,
+) -> str:
     """Of what is embedded, without embedding it: the audio files' contents and how they are cut.
 
     Raises:
         ReferenceMissing: no validation track, or a file is gone.
     """
-    contents = [file_sha256(path) for _, path in _files(root, version)]
+    return _sha256_of(_excerpts(root, version, ends), embedder, seconds)
+
+
+def _sha256_of(excerpts: Sequence[_Excerpt], embedder: Embedder, seconds: float) -> str:
+    contents = [excerpt.sha256 for excerpt in excerpts]
     return content_sha256([contents, embedder.sample_rate, seconds, PREPARATION])
 
 
 def floor_fad(reference: Reference) -> float | None:
-    """FAD between two halves of the validation split, the even and the odd windows of every track.
+    """FAD between two halves of the reference, the even and the odd windows of every track.
 
     Both halves hold every track, so this is the lowest a score can be expected to go. None with fewer than 4 windows.
     """
@@ -129,18 +146,34 @@ def floor_fad(reference: Reference) -> float | None:
     return frechet_distance(*halves)
 
 
-def _files(root: DataRoot, version: DatasetVersion) -> list[tuple[VersionTrack, Path]]:
-    files = [(track, root.inside(track.track.audio_path)) for track in validation_tracks(version)]
-    if gone := [track.track.audio_path for track, path in files if not path.is_file()]:
-        raise ReferenceMissing(
-            f"validation audio is gone: {', '.join(gone)}; materialize dataset_manifest again"
-        )
-    return files
+@dataclass(frozen=True)
+class _Excerpt:
+    """A track, or what follows `start` seconds in it."""
+
+    track: VersionTrack
+    path: Path
+    start: float = 0.0
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of what is embedded."""
+        digest = file_sha256(self.path)
+        return content_sha256([digest, self.start]) if self.start else digest
 
 
-def _embed_file(path: Path, embedder: Embedder, seconds: float) -> np.ndarray:
+def _excerpts(root: DataRoot, version: DatasetVersion, ends: HeldOutEnds | None) -> list[_Excerpt]:
+    found = [_Excerpt(track, root.inside(track.track.audio_path)) for track in validation_tracks(version)]
+    for track in version.side(Split.TRAIN) if ends else []:
+        if start := ends and ends.start(track.track.duration):
+            found.append(_Excerpt(track, root.inside(track.track.audio_path), start))
+    if gone := [excerpt.track.track.audio_path for excerpt in found if not excerpt.path.is_file()]:
+        raise ReferenceMissing(f"reference audio is gone: {few(gone)}; materialize dataset_manifest again")
+    return found
+
+
+def _embed_file(path: Path, embedder: Embedder, seconds: float, start: float = 0.0) -> np.ndarray:
     from lofi_pipeline import audio
 
     decoded = audio.read(path, max_seconds=_MAX_SECONDS)
-    windows = cut_windows(decoded.samples, audio.SAMPLE_RATE, embedder, seconds)
-    return embed_windows(windows, embedder)
+    heard = decoded.samples[:, math.ceil(start * audio.SAMPLE_RATE) :]
+    return embed_windows(cut_windows(heard, audio.SAMPLE_RATE, embedder, seconds), embedder)

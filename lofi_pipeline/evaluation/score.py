@@ -17,6 +17,7 @@ import soundfile
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import (
     DatasetVersion,
+    HeldOutEnds,
     Nearness,
     QualityMetrics,
     Sample,
@@ -68,6 +69,7 @@ def evaluate(
     before_samples: Callable[[], None] = lambda: None,
     kept: list[Clip] | None = None,
     heard: SamplesHeard | None = None,
+    ends: HeldOutEnds | None = None,
 ) -> Scores:
     """Generate the fixed prompts with `pipeline`, score the clips, and write them as FLAC files into `samples_dir`.
 
@@ -75,7 +77,7 @@ def evaluate(
     judges prompts: by default `embedder` itself where it knows text, else nano. `samples_dir` lies in the data root;
     `before_samples` is called once all is scored, before the first file is written there. `kept`: clips that were generated
     before (kept_clips.py) are scored in place of new ones, and stay where they are; no pipeline is needed for that. `heard`: what
-    was heard in them then, which is not listened for again.
+    was heard in them then, which is not listened for again. `ends`: what of training tracks counts to the reference.
 
     Raises:
         NotFinite: the model makes NaN or infinity; nothing is written.
@@ -84,9 +86,11 @@ def evaluate(
     """
     text_embedder = text_embedder or open_text_embedder(embedder)
     prompts = evaluation_prompts(version, settings) if prompts is None else prompts
-    key = score_key(root, version, embedder, settings, text_embedder=text_embedder, prompts=prompts)
+    key = score_key(
+        root, version, embedder, settings, text_embedder=text_embedder, prompts=prompts, ends=ends
+    )
     seconds = window_seconds(embedder, settings.clip_seconds)
-    reference = load_reference(root, version, embedder, seconds, progress)
+    reference = load_reference(root, version, embedder, seconds, progress, ends=ends)
     clips = generated(root, pipeline, prompts, settings, progress) if kept is None else kept
     require_finite(clips)
     found = score_clips(clips, reference, embedder, text_embedder, settings, root)

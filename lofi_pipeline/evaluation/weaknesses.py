@@ -16,27 +16,37 @@ def weaknesses(precision: Precision | None) -> list[str]:
         return [
             "The errors of these scores were not measured, by an earlier version: remove scores.json and run lofi run to measure them."
         ]
-    found = []
+    found, kind = [], reference_kind(precision)
     if precision.reference_tracks < FEWEST_TRACKS:
         found.append(
-            f"The reference holds {number_of(precision.reference_tracks, 'validation track')}: with fewer than {FEWEST_TRACKS}, "
+            f"The reference holds {number_of(precision.reference_tracks, f'{kind} track')}: with fewer than {FEWEST_TRACKS}, "
             "FAD depends on which those are; add music, or raise dataset.validation_ratio."
+        )
+    if precision.reference_ends:
+        found.append(
+            f"{precision.reference_ends} of the {precision.reference_tracks} reference tracks are ends of training tracks: a model "
+            "that learnt those songs by heart scores better on them than one that learnt the style."
         )
     if precision.reference_styles < FEWEST_STYLES:
         found.append(
-            f"The validation tracks are of {number_of(precision.reference_styles, 'style')}: with fewer than {FEWEST_STYLES}, "
+            f"The {kind} tracks are of {number_of(precision.reference_styles, 'style')}: with fewer than {FEWEST_STYLES}, "
             "what scores best is what sounds like those; add music of other styles."
         )
     if precision.duplicates:
         pairs = few([" and ".join(pair) for pair in precision.duplicates], most=5)
         found.append(
-            f"Validation tracks are heard as the same music ({pairs}): they count more than once; remove one of each."
+            f"{kind.capitalize()} tracks are heard as the same music ({pairs}): they count more than once; remove one of each."
         )
     if precision.fad_se is None:
         found.append(
             "There are too few clips or tracks to measure the error of FAD; raise evaluation.validation_prompts, or set evaluation.size."
         )
     return found
+
+
+def reference_kind(precision: Precision) -> str:
+    """What the tracks are that clips were compared with."""
+    return "reference" if precision.reference_ends else "validation"
 
 
 def memorisation(repeating: Sequence[MemorisedSample] | None, samples: int) -> str:

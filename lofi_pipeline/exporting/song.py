@@ -31,8 +31,8 @@ class Song:
 
     @property
     def caption(self) -> str:
-        """Its training prompt."""
-        return self.item.prompt
+        """Its training prompt, and the sentence that somebody wrote of it."""
+        return f"{self.item.prompt}. {self.item.caption}" if self.item.caption else self.item.prompt
 
     @property
     def has_words(self) -> bool:

@@ -14,7 +14,8 @@ from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RegisteredTrack, StylePreset, TagKind
 from lofi_pipeline.ingest.tagger import hearing_sha256
 from lofi_pipeline.ingest.zero_shot import tagger_sha256
-from lofi_pipeline.storage import content_sha256
+from lofi_pipeline.review import review_hash
+from lofi_pipeline.storage import DataRoot, content_sha256
 
 EVIDENCE_VERSION = 1
 """Raise it when other tags are drawn from the same measurements: tracks whose style nobody declared are tagged again."""
@@ -58,8 +59,12 @@ class ProcessingContext:
         captioner = [each for each in (tagging.caption_command, tagging.caption_url) if each]
         return [*suggesting, EVIDENCE_VERSION, hearing_sha256(self.config), *captioner]
 
-    def inputs_of(self, track: RegisteredTrack) -> dict[str, str]:
-        """By stage, the hash of all it depends on: the bytes, the drop's facts, the configuration, the version of the code."""
+    def inputs_of(self, root: DataRoot, track: RegisteredTrack) -> dict[str, str]:
+        """By stage, the hash of all it depends on: the bytes, the drop's facts, the configuration, the version of the code.
+
+        `review` is there where people said something of the track. It is apart from `tagged`, so that an edit is put over what
+        was found before, and nothing is listened to again.
+        """
         # What is unknown of these is left out: the fields came later, and must not make work on tracks that were done before.
         origins = [
             origin.model_dump(
@@ -73,4 +78,6 @@ class ProcessingContext:
         declared = bool(track.origins and track.origins[0].style_ids)
         evidence = [] if declared else self._evidence
         tagged = content_sha256([self._style_hash, raw, processed, track.lyrics_sha256, *evidence])
-        return {"raw": raw, "processed": processed, "tagged": tagged}
+        reviewed = review_hash(root, track.track_id)
+        review = {"review": reviewed} if reviewed else {}
+        return {"raw": raw, "processed": processed, "tagged": tagged, **review}

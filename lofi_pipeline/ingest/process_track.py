@@ -19,7 +19,9 @@ from lofi_pipeline.entities import (
     RegisteredTrack,
     StyleCategory,
     Support,
+    SupportedTag,
     TaggedFacts,
+    TagKind,
     TrackOrigin,
     TrackRecord,
     TrackState,
@@ -33,6 +35,7 @@ from lofi_pipeline.ingest.errors import OriginalChanged, TrackRefused
 from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
 from lofi_pipeline.ingest.tagger import heard_in
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
+from lofi_pipeline.review import ReviewError, applied, found_by_pipeline, rejection, review_of
 from lofi_pipeline.storage import (
     DataRoot,
     file_sha256,
@@ -55,7 +58,7 @@ def needs_work(root: DataRoot, track: RegisteredTrack, context: ProcessingContex
     if not track.origins:
         return False
     record = load_record(root, track.track_id)
-    if record is None or record.inputs != context.inputs_of(track):
+    if record is None or record.inputs != context.inputs_of(root, track):
         return True
     match record.status:
         case TrackStatus.FAILED:
@@ -90,26 +93,44 @@ def work_on(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) 
         return record
 
 
+def take_up_review(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> TrackRecord | None:
+    """Have what people said of a track in its record at once, where nothing else is to be done of it; the record then.
+
+    None: it needs more work, which the next run does. Nothing is decoded or listened to.
+    """
+    record = load_record(root, track.track_id)
+    if record is None or record.tagged is None or not track.origins:
+        return None
+    wanted = context.inputs_of(root, track)
+    if any(record.inputs.get(stage) != wanted[stage] for stage in ("raw", "processed", "tagged")):
+        return None
+    if record.status is TrackStatus.FAILED or (
+        record.status is TrackStatus.OK and not looks_whole(root, record)
+    ):
+        return None
+    return work_on(root, track, context) if needs_work(root, track, context) else record
+
+
 def _was_only_touched(
     root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord
 ) -> bool:
     """Whether the files of a track that is done have other times than were kept, and the same bytes: copied, or touched."""
-    is_done = before.status is TrackStatus.OK and before.inputs == context.inputs_of(track)
+    is_done = before.status is TrackStatus.OK and before.inputs == context.inputs_of(root, track)
     return is_done and is_whole(root, before)
 
 
 def _new_record(
-    track: RegisteredTrack, context: ProcessingContext, before: TrackRecord | None
+    root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord | None
 ) -> TrackRecord:
     """The record of a track as its work begins. Attempts are counted for as long as the inputs stay the same."""
-    inputs = context.inputs_of(track)
+    inputs = context.inputs_of(root, track)
     return TrackRecord(
         track_id=track.track_id,
         sha256=track.sha256,
         origins=track.origins,
         attempts=before.attempts if before is not None and before.inputs == inputs else 0,
         inputs=inputs,
-        human_verified=before.human_verified if before else False,
+        human_verified=before.human_verified and before.review is None if before else False,
         updated=now(),
     )
 
@@ -117,7 +138,7 @@ def _new_record(
 def _worked_on(
     root: DataRoot, track: RegisteredTrack, context: ProcessingContext, before: TrackRecord | None
 ) -> TrackRecord:
-    record = _new_record(track, context, before)
+    record = _new_record(root, track, context, before)
     step = Steps(root, track, context, before, _state_of(root, track))
     for stage, work in (
         ("raw_tracks", step.check_raw),
@@ -129,7 +150,7 @@ def _worked_on(
         except (TrackRefused, audio.RefusedAudio, styles.LyricsError) as refusal:
             record = _ended(record, TrackStatus.REJECTED, stage, str(refusal))
             break
-        except OriginalChanged as change:
+        except (OriginalChanged, ReviewError) as change:
             record = _failed(record, stage, str(change))
             break
         except Exception as fault:
@@ -174,7 +195,7 @@ def failed_record(
     root: DataRoot, track: RegisteredTrack, context: ProcessingContext, reason: str
 ) -> TrackRecord:
     """Write and return the record of a track whose worker process died."""
-    record = _new_record(track, context, load_record(root, track.track_id))
+    record = _new_record(root, track, context, load_record(root, track.track_id))
     record = _failed(record, "processed_audio", reason)
     write_json_atomic(root.track_record(track.track_id), record)
     return record
@@ -239,35 +260,79 @@ class Steps:
         return record.model_copy(update={"processed": facts, "state": record.state.to(TrackState.PROCESSED)})
 
     def tag(self, record: TrackRecord) -> TrackRecord:
-        """Styles, prompt and lyrics; then, if the quality suffices, ready for training."""
+        """Styles, prompt and lyrics, with what people say of them; then, if the quality suffices, ready for training."""
+        presets, vocabulary = self.context.presets, self.context.vocabulary
+        review = review_of(self.root, record.track_id)
+        tagged = found = self._found(record)
+        if review is not None:
+            tagged = applied(review, found, record, presets, vocabulary)
+        self._check_words(record, tagged)
+        record = self._moved(record, category_of_style(tagged.style_ids[0]))
+        written = self._write_texts(record, tagged.prompt, tagged.lyrics)
+        record = record.model_copy(
+            update={
+                "tagged": tagged.model_copy(update=written),
+                "found": found.model_copy(update=written) if review else None,
+                "review": review,
+                "human_verified": review.verified if review else record.human_verified,
+                "state": record.state.to(TrackState.TAGGED),
+            }
+        )
+        return self._checked_quality(record)
+
+    def _found(self, record: TrackRecord) -> TaggedFacts:
+        """What the pipeline finds, whatever people say: what was found from the same inputs is kept."""
+        before = found_by_pipeline(self.before) if self.before else None
+        if before is not None and self._unchanged("tagged", record):
+            return before
         assert record.processed is not None
-        origin, measured, presets = record.origins[0], record.processed.measurements, self.context.presets
+        origin, measured = record.origins[0], record.processed.measurements
         lyrics_file = self.root.inside(origin.lyrics_path) if origin.lyrics_path else None
         vocals = _has_vocals(origin, lyrics_file)
         known, review = self._styles(record, vocals)
-        style_ids = list(known.style_ids)
-        lyrics = styles.lyrics_of(lyrics_file, has_words=styles.has_words(style_ids, presets, vocals))
         chosen, disputed = self._tags(record, known, vocals)
-        record = self._moved(record, category_of_style(style_ids[0]))
-        prompt_path, lyrics_path = self._write_texts(record, chosen.prompt, lyrics)
-        tagged = TaggedFacts(
-            style_ids=style_ids,
+        tags = self._with_declared(origin, chosen.tags)
+        otherwise = styles.declared_otherwise(origin, measured, self.context.vocabulary)
+        prompt_path, lyrics_path = _text_paths(Path(record.processed.audio_path))
+        return TaggedFacts(
+            style_ids=list(known.style_ids),
             styles_declared=bool(origin.style_ids),
             style_confidence=known.confidence,
             needs_review=review or bool(disputed),
-            prompt=chosen.prompt,
-            lyrics=lyrics,
+            prompt=", ".join(tag.tag for tag in tags),
+            lyrics=styles.lyrics_of(lyrics_file, has_words=False),
             lyrics_timing=styles.lyrics_timing(lyrics_file),
             language=origin.language or "unknown",
-            bpm=styles.prompt_bpm(known, measured, presets),
-            prompt_path=self.root.relative(prompt_path),
-            lyrics_path=self.root.relative(lyrics_path),
-            tags=chosen.tags,
-            offered=chosen.offered,
-            disputed=disputed,
+            bpm=origin.bpm or styles.prompt_bpm(known, measured, self.context.presets),
+            prompt_path=prompt_path.as_posix(),
+            lyrics_path=lyrics_path.as_posix(),
+            tags=tags,
+            offered=_not_in(tags, [*chosen.tags, *chosen.offered]),
+            disputed=[*disputed, *otherwise],
+            caption=origin.caption,
+            keyscale=origin.key,
+            time_signature=origin.time_signature,
         )
-        record = record.model_copy(update={"tagged": tagged, "state": record.state.to(TrackState.TAGGED)})
-        return self._checked_quality(record)
+
+    def _with_declared(self, origin: TrackOrigin, tags: list[SupportedTag]) -> list[SupportedTag]:
+        """The tags, those that source.json says in place of others of their categories."""
+        declared = styles.declared_tags(origin, self.context.vocabulary)
+        if not declared:
+            return tags
+        return styles.with_said(
+            [tag for tag in tags if tag.support is not Support.NOTHING],
+            declared,
+            self.context.vocabulary,
+            replace=list(TagKind),
+        )
+
+    def _check_words(self, record: TrackRecord, tagged: TaggedFacts) -> None:
+        """Check that a track that has words has lyrics."""
+        vocals = record.origins[0].vocals
+        if vocals is None and not styles.is_instrumental(tagged.lyrics):
+            vocals = True
+        has_words = styles.has_words(tagged.style_ids, self.context.presets, vocals)
+        styles.require_words(tagged.lyrics, has_words=has_words)
 
     def _styles(self, record: TrackRecord, vocals: bool | None) -> tuple[styles.KnownStyles, bool]:
         """The styles, and whether a person should review them: declared, else verified before, else suggested."""
@@ -311,17 +376,19 @@ class Steps:
         assert record.processed is not None
         return self.root.inside(record.processed.audio_path)
 
-    def _write_texts(self, record: TrackRecord, prompt: str, lyrics: str) -> tuple[Path, Path]:
-        """Write prompt and lyrics beside the processed audio; return their paths."""
+    def _write_texts(self, record: TrackRecord, prompt: str, lyrics: str) -> dict[str, str]:
+        """Write prompt and lyrics beside the processed audio; return their paths, as the record has them."""
         assert record.processed is not None
         paths = _text_paths(self.root.inside(record.processed.audio_path))
         for path, text in zip(paths, (prompt, lyrics), strict=True):
             write_bytes_atomic(path, text.encode())
-        return paths
+        return dict(zip(("prompt_path", "lyrics_path"), map(self.root.relative, paths), strict=True))
 
     def _checked_quality(self, record: TrackRecord) -> TrackRecord:
-        """Ready for training, or rejected with the fault that cost most, or as one part of a recording alone."""
+        """Ready for training, or rejected: by a person, for the fault that cost most, or as one part of a recording alone."""
         assert record.processed is not None
+        if record.review is not None and (reason := rejection(record.review)):
+            return _ended(record, TrackStatus.REJECTED, "tagged_prompts", reason)
         least, quality = self.context.config.quality.min_score, record.processed.quality
         if quality.score < least:
             worst = max(quality.parts, key=lambda part: part.penalty, default=None)
@@ -357,6 +424,11 @@ def _has_vocals(origin: TrackOrigin, lyrics_file: Path | None) -> bool | None:
         has_words = not styles.is_instrumental(styles.read_lyrics(lyrics_file))
         return True if has_words else None
     return origin.vocals
+
+
+def _not_in(taken: list[SupportedTag], tags: list[SupportedTag]) -> list[SupportedTag]:
+    names = {tag.tag for tag in taken}
+    return [tag for tag in tags if tag.tag not in names and tag.support is not Support.NOTHING]
 
 
 def _text_paths(audio_path: Path) -> tuple[Path, Path]:

@@ -34,6 +34,7 @@ from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, ChangedWhileRead, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
+from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
@@ -78,6 +79,7 @@ __all__ = [
     "JsonItems",
     "Ledger",
     "UnreadableRecord",
+    "add_lines",
     "append_to_ledger",
     "canonical_json",
     "commit_folder",
@@ -111,6 +113,7 @@ __all__ = [
     "read_json",
     "read_ledger",
     "read_ledger_file",
+    "read_lines",
     "read_record",
     "read_versions",
     "refreshed",

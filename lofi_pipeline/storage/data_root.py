@@ -71,9 +71,19 @@ class DataRoot:
         return self.path / "cache"
 
     @property
+    def known_bases_json(self) -> Path:
+        """Where the base models lie that were trained on here."""
+        return self.cache / "bases.json"
+
+    @property
     def audits(self) -> Path:
         """What audits wrote, a folder for each."""
         return self.path / "audit"
+
+    @property
+    def reports(self) -> Path:
+        """What `lofi report` wrote, a folder for each lineage."""
+        return self.path / "reports"
 
     @property
     def dagster_home(self) -> Path:
@@ -135,6 +145,11 @@ class DataRoot:
 
     def track_record(self, track_id: str) -> Path:
         return self.track_records / f"{track_id}.json"
+
+    @property
+    def edits(self) -> Path:
+        """What people said of tracks, a file for each track."""
+        return self.metadata / "edits"
 
     def fingerprint(self, track_id: str) -> Path:
         return self.metadata / "fingerprints" / f"{track_id}.npy"

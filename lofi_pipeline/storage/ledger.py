@@ -13,7 +13,6 @@ record with a later head as well. Only what is kept elsewhere proves that: a pri
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import LedgerHead, now
-from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked, naming
+from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
+from lofi_pipeline.storage.lines import append_whole
 
 NO_LINE = "0" * 64
 IMMUTABLE = "metadata/datasets/"
@@ -165,7 +165,7 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
             head = _chain(head, name, sha256, when)
             lines.append(_line(name, sha256, when, head))
         if lines:
-            _append(path, known.size, b"".join(lines))
+            append_whole(path, known.size, b"".join(lines))
     return list(new)
 
 
@@ -182,19 +182,6 @@ def is_entered(root: DataRoot, path: Path) -> bool:
     """Whether a file is the one that the ledger knows under its path; or neither is there."""
     entered = read_ledger(root).hashes.get(root.relative(path))
     return entered == (file_sha256(path) if path.is_file() else None)
-
-
-def _append(path: Path, size: int, data: bytes) -> None:
-    """Write `data` behind the first `size` bytes, whole or not at all."""
-    with naming(path), path.open("ab", buffering=0) as file:
-        file.truncate(size)
-        try:
-            while data:
-                data = data[file.write(data) :]
-            os.fsync(file.fileno())
-        except BaseException:
-            file.truncate(size)
-            raise
 
 
 def _chain(before: Any, name: Any, sha256: Any, when: Any) -> str:

@@ -10,7 +10,7 @@ from lofi_pipeline.storage.atomic import canonical_json
 
 NOT_HASHED_OF_A_TRACK = ("audio_sha256",)
 """Encoders round differently on different processors; the bytes of the original do not."""
-HASHED_WHERE_KNOWN = ("credits", "bar_beats")
+HASHED_WHERE_KNOWN = ("credits", "bar_beats", "caption")
 """Fields of tracks that came later: where there is nothing in them, a version is the one that it was before."""
 NOT_HASHED_OF_A_SOURCE = ("verdict",)
 """The policy's verdict is not part of a source: rewording a reason must not make another version."""

@@ -69,12 +69,21 @@ def lyrics_of(path: Path | None, *, has_words: bool) -> str:
         LyricsError: the file cannot be used.
     """
     text = read_lyrics(path) if path is not None else ""
+    require_words(text, has_words=has_words)
+    return text or INSTRUMENTAL_LYRICS
+
+
+def require_words(text: str, *, has_words: bool) -> None:
+    """Check that the lyrics of a track that has words hold some.
+
+    Raises:
+        LyricsMissing: they hold none.
+    """
     if has_words and is_instrumental(text):
         raise LyricsMissing(
             "vocal track without lyrics: name a text file as `lyrics` of this file in source.json, "
             "or say `vocals: false` if nobody sings"
         )
-    return text or INSTRUMENTAL_LYRICS
 
 
 def read_lyrics(path: Path) -> str:

@@ -15,7 +15,8 @@ from lofi_pipeline.training.errors import TrainingError
 def captions_of(
     root: DataRoot, version: DatasetVersion, variants: int, trigger: Trigger | None = None
 ) -> dict[str, list[str]]:
-    """The captions of each track by its id: its prompt, then up to `variants` other wordings if it is trained on.
+    """The captions of each track by its id: its prompt; if it is trained on, also up to `variants` other wordings, and the sentence
+    that somebody wrote of it.
 
     With a `trigger`, it is in every one of them.
 
@@ -24,6 +25,8 @@ def captions_of(
     """
     prompts = {item.track.track_id: [item.prompt] for item in version.tracks}
     found = prompts | _kept(root, version, variants).captions if variants else prompts
+    written = {item.track.track_id: [item.caption] for item in version.side(Split.TRAIN) if item.caption}
+    found = {track_id: captions + written.get(track_id, []) for track_id, captions in found.items()}
     if trigger is None:
         return found
     return {track_id: [trigger.put_into(one) for one in captions] for track_id, captions in found.items()}

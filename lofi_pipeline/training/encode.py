@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lofi_pipeline.config import TrainingPreset
-from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, VersionTrack
+from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, HeldOutEnds, Split, VersionTrack
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json, replacing
 from lofi_pipeline.training.bases import (
     CODEC,
@@ -39,6 +39,7 @@ from lofi_pipeline.training.encoded_file import (
 )
 from lofi_pipeline.training.encoder import CHUNK_SECONDS, SHORTEST_CHUNK_SECONDS, Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
+from lofi_pipeline.training.lineage import held_out_ends
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
 
@@ -175,6 +176,7 @@ class _TrackEncoder:
     crop_seconds: float
     patch: int
     """Latent frames in a token of the transformer."""
+    ends: HeldOutEnds | None = None
     channels: int = 0
     """Of the latents, once a track was encoded."""
 
@@ -208,10 +210,19 @@ class _TrackEncoder:
             track_id=track.track.track_id,
             split=track.track.split,
             latents=self.cache.root.relative(self.cache.latents(track.audio_sha256)),
-            frames=frames,
+            frames=self._open_frames(track, frames),
             crop_frames=length,
             bar_frames=60 / track.bpm * track.beats_in_a_bar * rate if track.bpm else None,
             captions=[self._caption(one, seconds) for one in worded],
+        )
+
+    def _open_frames(self, track: VersionTrack, frames: int) -> int:
+        """The frames that crops are drawn from."""
+        start = (
+            self.ends.start(track.track.duration) if self.ends and track.track.split == Split.TRAIN else None
+        )
+        return (
+            frames if start is None else min(frames, math.floor(start * self.cache.base.latents_per_second))
         )
 
     def dataset(self, version: DatasetVersion, tracks: list[EncodedTrack]) -> EncodedDataset:
@@ -292,7 +303,7 @@ def _encoded(
     progress: Progress | None = None,
 ) -> EncodedDataset:
     cache = _Cache(root, describe_base(base_name))
-    encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name))
+    encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name), held_out_ends(preset))
     captions = captions_of(root, version, preset.caption_variants, preset.trigger_in_captions)
     report = progress or (lambda done, total, track_id: None)
     count = len(version.tracks)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.checkpoints.manifest import active_lineage
 from lofi_pipeline.config import TrainingPreset, config_hash
-from lofi_pipeline.entities import BaseModelFacts, CheckpointRecord, DatasetVersion, Lineage, StartedFrom
+from lofi_pipeline.entities import (
+    BaseModelFacts,
+    CheckpointRecord,
+    DatasetVersion,
+    HeldOutEnds,
+    Lineage,
+    StartedFrom,
+)
 from lofi_pipeline.storage import DataRoot, content_sha256, read_json
 from lofi_pipeline.training.errors import TrainingError
 
@@ -55,7 +62,15 @@ def lineage_of(
         prior_clips=preset.prior_clips,
         started_from=start,
         trigger=preset.trigger_in_captions,
+        held_out_ends=held_out_ends(preset),
     )
+
+
+def held_out_ends(preset: TrainingPreset) -> HeldOutEnds | None:
+    """What of training tracks a preset leaves out of the training."""
+    if not preset.holdout_seconds:
+        return None
+    return HeldOutEnds(seconds=preset.holdout_seconds, crop_seconds=preset.crop_seconds)
 
 
 def last_step(lineage: Lineage) -> int:

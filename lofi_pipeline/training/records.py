@@ -82,7 +82,7 @@ class EncodedClip(Entity):
     """Music as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
 
     latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
-    frames: int = Field(ge=1)
+    frames: int = Field(ge=1, description="Of those that crops are drawn from")
     crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
     bar_frames: float | None = Field(
         gt=0,

@@ -1,1 +1,1 @@
-"""The one port that people open: Dagster's webserver behind a guard. What starts and ends it is in cli/ui.py."""
+"""The one port that people open: the studio, and Dagster's webserver beside it, behind a guard. What starts and ends it is in cli/."""

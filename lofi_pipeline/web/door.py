@@ -12,6 +12,7 @@ from pydantic import Field
 
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.errors import LofiError
+from lofi_pipeline.web.role import STUDIO, Role
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 USUAL_PORT = 80
@@ -30,6 +31,9 @@ class Door(Entity):
     port: int = FIRST_PORT
     token: str | None = Field(
         default=None, repr=False, description="Without one, whoever reaches the port is let in"
+    )
+    auditor_token: str | None = Field(
+        default=None, repr=False, description="Lets in who reads the studio, and changes nothing"
     )
     read_only: bool = False
     names: list[str] = Field(
@@ -55,9 +59,27 @@ class Door(Entity):
     @property
     def link(self) -> str:
         """What to open in a browser."""
+        return self._link("/", self.token)
+
+    @property
+    def studio_link(self) -> str:
+        """The same for the studio."""
+        return self._link(f"{STUDIO}/", self.token)
+
+    @property
+    def auditor_link(self) -> str | None:
+        """The studio for who only reads; None where everybody is let in anyhow."""
+        return self._link(f"{STUDIO}/", self.auditor_token) if self.token and self.auditor_token else None
+
+    def role_of(self, token: str) -> Role | None:
+        """Whose token it is; None: nobody's."""
+        known = ((self.token, Role.OWNER), (self.auditor_token, Role.AUDITOR))
+        return next((role for own, role in known if own and _is_same(own, token)), None)
+
+    def _link(self, path: str, token: str | None) -> str:
         name = "127.0.0.1" if _is_any_address(self.host) else self.host
-        query = f"?token={self.token}" if self.token else ""
-        return f"http://{_with_port(name, self.port)}/{query}"
+        query = f"?token={token}" if token else ""
+        return f"http://{_with_port(name, self.port)}{path}{query}"
 
     @property
     def cookie(self) -> str:
@@ -99,6 +121,10 @@ def _is_free(host: str, port: int) -> bool:
 def new_token() -> str:
     """A token that nobody guesses."""
     return secrets.token_hex(24)
+
+
+def _is_same(own: str, given: str) -> bool:
+    return secrets.compare_digest(own.encode(), given.encode())
 
 
 def _with_port(name: str, port: int) -> str:

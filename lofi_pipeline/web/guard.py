@@ -6,7 +6,6 @@ websocket, or a name that it makes lead here. The guard lets none of them throug
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -17,10 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from lofi_pipeline.web.door import Door
+from lofi_pipeline.web.role import Role, is_open_to_listeners
 
 READING = ("GET", "HEAD")
 GRAPHQL = "/graphql"
 TOKEN = "token"
+ROLE = "lofi.role"
+"""Where the apps behind the guard find in a request's scope who asks."""
 SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
@@ -48,16 +50,29 @@ class Guard:
             await answer(scope, receive, _with_security_headers(send))
 
     def _answer(self, asked: HTTPConnection) -> Response | None:
-        """What the guard itself answers; None lets the request through."""
+        """What the guard itself answers; None lets the request through, as one of the role that it has."""
         for reason in (*self._foreign(asked.headers, asked.scope), *self._forbidden(asked)):
             return _refusal(403, reason)
-        if asked.scope.get("method") in READING and self._is_token(asked.query_params.get(TOKEN)):
-            return self._welcome(asked)
-        if self._door.token is None or self._is_known(asked):
-            return None
-        return _refusal(
-            401, "the token is missing or wrong: open the link that `lofi ui` printed when it started"
-        )
+        method, given = asked.scope.get("method", ""), asked.query_params.get(TOKEN, "")
+        if method in READING and self._door.role_of(given):
+            return self._welcome(asked, given)
+        role = self._role(asked)
+        if role is None:
+            return _refusal(
+                401, "the token is missing or wrong: open the link that `lofi ui` printed when it started"
+            )
+        if reason := role.refusal(method, asked.scope["path"]):
+            return _refusal(403, reason)
+        asked.scope[ROLE] = role
+        return None
+
+    def _role(self, asked: HTTPConnection) -> Role | None:
+        """Who asks; None: nobody who is let in."""
+        if self._door.token is None:
+            return Role.OWNER
+        given = (_bearer(asked.headers), asked.cookies.get(self._door.cookie, ""))
+        known = next(filter(None, map(self._door.role_of, given)), None)
+        return known or (Role.LISTENER if is_open_to_listeners(asked.scope["path"]) else None)
 
     def _foreign(self, headers: Headers, scope: Scope) -> Iterator[str]:
         """Why the request is one that another site has the browser make.
@@ -104,18 +119,10 @@ class Guard:
             return False
         return self._door.token is None or self._has_bearer(headers)
 
-    def _is_known(self, asked: HTTPConnection) -> bool:
-        return self._has_bearer(asked.headers) or self._is_token(asked.cookies.get(self._door.cookie))
-
     def _has_bearer(self, headers: Headers) -> bool:
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        return kind.lower() == "bearer" and self._is_token(given.strip())
+        return self._door.role_of(_bearer(headers)) is not None
 
-    def _is_token(self, given: str | None) -> bool:
-        token = self._door.token
-        return bool(token and given and secrets.compare_digest(given.encode(), token.encode()))
-
-    def _welcome(self, asked: HTTPConnection) -> Response:
+    def _welcome(self, asked: HTTPConnection, token: str) -> Response:
         """To who opened the link: the cookie, and the way to the same page without the token in its address."""
         rest = urlencode([pair for pair in parse_qsl(asked.url.query) if pair[0] != TOKEN])
         # One slash: two would lead to another host.
@@ -125,8 +132,13 @@ class Guard:
         else:  # after a redirect the browser would still hold back the cookie: another site began it
             response = Response(status_code=200, headers={"Refresh": f"0; url={target}"})
         response.headers["Cache-Control"] = "no-store"
-        response.set_cookie(self._door.cookie, self._door.token or "", httponly=True, samesite="strict")
+        response.set_cookie(self._door.cookie, token, httponly=True, samesite="strict")
         return response
+
+
+def _bearer(headers: Headers) -> str:
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    return given.strip() if kind.lower() == "bearer" else ""
 
 
 def _is_navigation(headers: Headers, scope: Scope) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lofi_pipeline.assets.metadata import escape_markdown, table
 from lofi_pipeline.automation.jobs import JobName
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.installation import PROJECT_ROOT
@@ -40,7 +39,13 @@ def test_definitions_load_with_everything_in_them() -> None:
     assert {"register", "ingest", "build_dataset", "train", "evaluate"} == set(JobName)
     assert set(JobName) <= jobs
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
-    assert set(sensors) == {"source_drop_sensor", "checkpoint_sensor", "history_sensor"}
+    assert set(sensors) == {
+        "source_drop_sensor",
+        "checkpoint_sensor",
+        "history_sensor",
+        "training_sensor",
+        "failure_alert",
+    }
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
     assert set(schedules) == {"nightly_dataset"}
@@ -82,12 +87,3 @@ def test_loading_the_definitions_loads_nothing_heavy() -> None:
     program = f"import sys, lofi_pipeline.definitions; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    "text", ["<script>x</script>", "a|b", "![](http://x)", "`x`", "line\nline", "[a](b)", "&lt;"]
-)
-def test_text_from_drops_cannot_be_markup(text: str) -> None:
-    escaped = escape_markdown(text)
-    assert not set("<>|[]()`!\n") & set(escaped)
-    assert str(table(["x"], [[text]]).value).count("\n") == 2

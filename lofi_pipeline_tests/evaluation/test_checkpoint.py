@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from lofi_pipeline.entities import (
     CheckpointRecord,
     CopiedPassage,
     DatasetVersion,
+    HumanEvaluation,
     MemorisedSample,
     SamplesHeard,
 )
 from lofi_pipeline.evaluation import EvaluationError, read_scores
-from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
+from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint, keep_human_evaluation
+from lofi_pipeline.evaluation.weaknesses import weaknesses
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.damage.damages import DAMAGES, Damage
 from lofi_pipeline_tests.training.conftest import job_for, run_job
@@ -120,6 +123,8 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
 ) -> None:
     root, _, _, folder = trained
     first = _evaluate(trained)
+    heard = HumanEvaluation(evaluator_count=3, accuracy=0.6, p_value=0.2, date=date(2026, 1, 2))
+    keep_human_evaluation(root, folder, heard)
     clips = {path: path.read_bytes() for path in root.path.rglob("*.flac")}
 
     def fail(*_: object, **__: object) -> None:
@@ -138,6 +143,7 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
     assert other.scores.memorised == first.scores.memorised
     back = _evaluate(trained)
     assert back.base == first.base
+    assert [it.scores.metrics.human_evaluation for it in (first, other, back)] == [None, heard, heard]
     assert back.scores.metrics.fad_score == pytest.approx(first.scores.metrics.fad_score, rel=1e-2)
     assert {path: path.read_bytes() for path in root.path.rglob("*.flac")} == clips
 
@@ -296,3 +302,32 @@ def test_a_copy_in_a_clip_of_a_style_counts(trained: Trained, monkeypatch: pytes
     covered = _cover(trained)
     assert covered.memorised == [MemorisedSample("CORE-01-1.flac", "track_001", 0.5)]
     assert covered.heard and covered.heard.passages == [passage]
+
+
+ENDS = "validation+train-holdout-crops"
+
+
+def test_ends_that_training_kept_out_count_to_the_reference_where_that_is_asked_for(tmp_path: Path) -> None:
+    base, root = save_toy_base(tmp_path / "base"), DataRoot(tmp_path / "data")
+    version = make_dataset(root, seconds=20.0)
+    run_job(job_for(root, version, base, preset={"max_steps": 2, "holdout_seconds": 12.0}))
+    folder = root.checkpoint("epoch=0-step=2_lora")
+    alone = evaluate_checkpoint(root, folder, version, str(base), SETTINGS).scores
+    with_ends = SETTINGS.model_copy(update={"reference": ENDS})
+    found = evaluate_checkpoint(root, folder, version, str(base), with_ends)
+    assert found.scores.key != alone.key and found.base.key == found.scores.key
+    precision = found.scores.precision
+    assert alone.precision and precision
+    assert (alone.precision.reference_tracks, alone.precision.reference_ends) == (1, 0)
+    assert (precision.reference_tracks, precision.reference_ends) == (4, 3)
+    assert (
+        found.scores.reference_windows == alone.reference_windows + 3 * 2
+    )  # seconds that follow the 18th of 30
+    assert any(
+        "3 of the 4 reference tracks are ends of training tracks" in it for it in weaknesses(precision)
+    )
+
+
+def test_without_ends_that_were_kept_out_there_is_nothing_to_compare_with(trained: Trained) -> None:
+    with pytest.raises(EvaluationError, match=r"training\.presets\.\S+\.holdout_seconds and train again"):
+        _evaluate(trained, SETTINGS.model_copy(update={"reference": ENDS}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,10 @@ OTHER_FACTS: dict[str, Any] = {
 }
 
 
+NOWHERE = DataRoot(Path("/nowhere"))
+"""No edits lie there."""
+
+
 def registered(**changes: Any) -> RegisteredTrack:
     origin = ORIGIN.model_copy(update=changes.pop("origin", {}))
     known = {"track_id": "track_001", "sha256": SHA, "lyrics_sha256": "2" * 64, "origins": [origin]}
@@ -58,7 +63,7 @@ def changed_stages(
     one: ProcessingContext, track: RegisteredTrack, other: ProcessingContext | None = None
 ) -> set[str]:
     """The stages that have to be done again."""
-    before, after = one.inputs_of(registered()), (other or one).inputs_of(track)
+    before, after = one.inputs_of(NOWHERE, registered()), (other or one).inputs_of(NOWHERE, track)
     assert set(before) == {"raw", "processed", "tagged"}
     return {stage for stage in before if before[stage] != after[stage]}
 
@@ -151,7 +156,7 @@ def failed(root: DataRoot, track: RegisteredTrack, context: ProcessingContext, a
         failed_stage="processed_audio",
         reason="a fault",
         attempts=attempts,
-        inputs=context.inputs_of(track),
+        inputs=context.inputs_of(root, track),
         updated="2026-01-01T00:00:00Z",  # pyright: ignore[reportArgumentType]
     )
     write_json_atomic(root.track_record(track.track_id), record)

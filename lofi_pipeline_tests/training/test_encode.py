@@ -222,6 +222,19 @@ def test_a_track_shorter_than_the_crop_is_trained_whole(base: Path, tmp_path: Pa
     assert all(track.crop_frames <= track.frames < 50 for track in found.tracks)
 
 
+def test_the_ends_of_training_tracks_are_kept_out_of_the_crops(base: Path, tmp_path: Path):
+    root = DataRoot(tmp_path)
+    version = make_dataset(root, seconds=30.0, count=2)
+    whole = encode_dataset(version, root, str(base), toy_preset())
+    found = encode_dataset(version, root, str(base), toy_preset(holdout_seconds=10.5))
+    open_frames = int((30.0 - 10.5) * found.latents_per_second)
+    assert [track.frames for track in found.side(Split.TRAIN)] == [open_frames]
+    assert found.side(Split.VALIDATION) == whole.side(Split.VALIDATION)
+    assert found.encoded == 0  # the latents themselves are those of the whole track
+    too_long = encode_dataset(version, root, str(base), toy_preset(holdout_seconds=27.5))
+    assert too_long.tracks == whole.tracks
+
+
 def test_values_that_are_not_finite_stop_with_the_track_named(
     base: Path, root: DataRoot, version: DatasetVersion, tmp_path: Path
 ):

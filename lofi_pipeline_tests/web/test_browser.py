@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import dagster as dg
 import pytest
-import uvicorn
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
@@ -25,6 +20,7 @@ from lofi_pipeline.web.door import Door
 from lofi_pipeline.web.guard import Guard
 from lofi_pipeline.web.server import dagster_context
 from lofi_pipeline_tests.web.browser import CHROMIUM, Page, browser
+from lofi_pipeline_tests.web.serving import listening, serving
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 TOKEN = "0123456789abcdef"
@@ -85,25 +81,6 @@ class Recorder:
         if scope["type"] != "lifespan":
             self.came.append(f"{scope.get('method', 'websocket')} {scope['path']}")
         await self._app(scope, receive, send)
-
-
-@contextmanager
-def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
-    """An app on a socket, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield
-    server.should_exit = server.force_exit = True
-    thread.join(timeout=30)
-
-
-def listening() -> tuple[socket.socket, int]:
-    found = socket.create_server(("127.0.0.1", 0))
-    return found, found.getsockname()[1]
 
 
 class Scene:

@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.cli.console import SafeConsole
-from lofi_pipeline.cli.ui import announce
+from lofi_pipeline.cli.open_door import announce
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.door import Door, new_token
 
 
 def said(door: Door, root: DataRoot) -> str:
     console = SafeConsole(file=io.StringIO(), width=500)
-    announce(root, door, console)
+    announce(root, door, console, with_dagster=True)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

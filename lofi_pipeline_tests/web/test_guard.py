@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.door import Door
 from lofi_pipeline.web.guard import SECURITY_HEADERS, Guard
 from lofi_pipeline.web.server import dagster_context, guarded_app
@@ -322,8 +324,12 @@ def test_no_page_may_frame_it_and_no_address_leaks_also_where_dagster_says_other
 
 
 @pytest.fixture(scope="module")
-def dagster(context: WorkspaceProcessContext) -> Iterator[TestClient]:
-    with TestClient(guarded_app(context, DOOR), base_url=OURS) as found:
+def dagster(
+    context: WorkspaceProcessContext, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    with TestClient(
+        guarded_app(context, DOOR, DataRoot(tmp_path_factory.mktemp("data"))), base_url=OURS
+    ) as found:
         yield found
 
 
@@ -360,13 +366,13 @@ def test_dagster_never_hears_of_an_attack(
     assert reported(context.instance) is None
 
 
-def test_without_the_guard_these_attacks_succeed(tmp_path: Any) -> None:
+def test_without_the_guard_these_attacks_succeed(tmp_path: Path) -> None:
     """What the tests above rest on: the same requests do what they are meant to do."""
     with (
         dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
         dagster_context(instance, EmptyWorkspaceTarget(), read_only=False) as found,
     ):
-        app = TestClient(guarded_app(found, OPEN)._app, base_url=OURS)
+        app = TestClient(guarded_app(found, OPEN, DataRoot(tmp_path))._app, base_url=OURS)
         app.get(
             f"/graphql?query={MUTATION}",
             headers={**EVIL, "Host": "evil.example", "Sec-Fetch-Site": "cross-site"},
@@ -376,10 +382,10 @@ def test_without_the_guard_these_attacks_succeed(tmp_path: Any) -> None:
         assert reported(instance)
 
 
-def test_read_only_refuses_mutations_and_reports(context: WorkspaceProcessContext) -> None:
+def test_read_only_refuses_mutations_and_reports(context: WorkspaceProcessContext, tmp_path: Path) -> None:
     door = DOOR.model_copy(update={"read_only": True})
     with dagster_context(context.instance, EmptyWorkspaceTarget(), read_only=True) as found:
-        asked = TestClient(guarded_app(found, door), base_url=OURS, headers=BEARER)
+        asked = TestClient(guarded_app(found, door, DataRoot(tmp_path)), base_url=OURS, headers=BEARER)
         answer = asked.post("/graphql", json={"query": MUTATION})
         assert "UnauthorizedError" in answer.text
         assert asked.post("/report_asset_materialization/x", json={}).status_code == 403

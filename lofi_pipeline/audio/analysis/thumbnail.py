@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from itertools import pairwise
 
 import numpy as np
+
+from lofi_pipeline.audio.analysis.png import indexed_png, indices_of
 
 WIDTH, HEIGHT = 320, 64
 _PALETTE = bytes((0xFA, 0xF7, 0xF2, 0x3B, 0x6E, 0x8F, 0x8F, 0xB4, 0xC9))
@@ -27,20 +27,27 @@ def waveform_png(samples: np.ndarray) -> bytes:
     pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     pixels[distance <= peak * scale] = 2
     pixels[distance <= body * scale] = 1
-    return _png(pixels)
+    return indexed_png(pixels, _PALETTE)
 
 
-def _png(indices: np.ndarray) -> bytes:
-    """An indexed-colour PNG of uint8 [height, width] (W3C PNG specification, colour type 3)."""
-    height, width = indices.shape
-    rows = np.pad(indices, ((0, 0), (1, 0)))  # each row begins with its filter type, 0: none
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-        (b"PLTE", _PALETTE),
-        (b"IDAT", zlib.compress(rows.tobytes(), 9)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
+def smaller_png(png: bytes, most: int) -> bytes:
+    """A picture that `waveform_png` drew, with as few columns and rows left out as make it `most` bytes at most.
+
+    Peaks stay: of what becomes one pixel the highest is kept.
+
+    Raises:
+        ValueError: it is not such a picture.
+    """
+    pixels = indices_of(png, HEIGHT, WIDTH)
+    for across, down in ((1, 1), (2, 1), (2, 2), (4, 2), (8, 4)):
+        height, width = pixels.shape[0] // down, pixels.shape[1] // across
+        smaller = indexed_png(_most_inked(pixels.reshape(height, down, width, across)), _PALETTE, depth=2)
+        if len(smaller) <= most:
+            break
+    return smaller
+
+
+def _most_inked(pixels: np.ndarray) -> np.ndarray:
+    """Of [height, down, width, across] indices the body where one pixel shows it, else the peak, else the background."""
+    body, peak = (pixels == 1).any(axis=(1, 3)), (pixels == 2).any(axis=(1, 3))
+    return np.where(body, 1, np.where(peak, 2, 0)).astype(np.uint8)

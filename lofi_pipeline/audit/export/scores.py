@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lofi_pipeline.audit.export.format import count, number
 from lofi_pipeline.entities import AuditReport, Precision, QualityMetrics
 from lofi_pipeline.evaluation.names import ScoreNames, score_names
-from lofi_pipeline.evaluation.weaknesses import memorisation, weaknesses
+from lofi_pipeline.evaluation.weaknesses import memorisation, reference_kind, weaknesses
 
 
 class ScoreRow(NamedTuple):
@@ -40,6 +40,8 @@ def score_table(report: AuditReport) -> ScoreTable | None:
         judges = names.text_embedder.partition(" ")[0]
         text = "" if judges == key.embedder else f"; prompts are judged by {names.text_embedder}"
         sentences.append(f"Measured with {key.embedder} ({key.embedder_sha256}){text}.")
+    if metrics.human_evaluation:
+        sentences.append(f"In a blind listening test, {metrics.human_evaluation.sentence}.")
     repeats = memorisation(report.subject.memorised, report.subject.samples or 0)
     return ScoreTable(names, tuple(rows), (*sentences, *_sizes(precision), repeats, *weaknesses(precision)))
 
@@ -55,14 +57,12 @@ def _sizes(precision: Precision | None) -> list[str]:
     """What the scores were measured on, and what else was measured."""
     if precision is None:
         return []
-    sizes = (
-        f"{count(precision.clips, 'clip')} against {count(precision.reference_tracks, 'validation track')}"
-    )
+    sizes = f"{count(precision.clips, 'clip')} against {count(precision.reference_tracks, f'{reference_kind(precision)} track')}"
     found = [f"On {sizes}; ± is one standard error, in brackets stands a 95 % interval over clips."]
     if precision.floor:
         low, middle, high = precision.floor
         found.append(
-            f"Halves of the validation tracks are {number(middle)} apart ({number(low)} to {number(high)})."
+            f"Halves of the {reference_kind(precision)} tracks are {number(middle)} apart ({number(low)} to {number(high)})."
         )
     if precision.fad_infinity is not None:
         found.append(f"For endlessly many clips, the distance would be {number(precision.fad_infinity)}.")

@@ -47,7 +47,7 @@ def _sample(song: Song) -> dict[str, Any]:
         "id": song.name,
         "filename": song.file,
         "caption": song.caption,
-        "genre": song.caption.split(", ")[0],
+        "genre": item.prompt.split(", ")[0],
         "lyrics": song.lyrics,
         "raw_lyrics": song.lyrics if song.has_words else "",
         "formatted_lyrics": song.lyrics,

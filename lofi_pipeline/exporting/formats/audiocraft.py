@@ -17,7 +17,7 @@ from lofi_pipeline.styles import load_vocabulary
 
 def _attributes(song: Song) -> dict[str, Any]:
     """MusicInfo's fields, none missing: its reader demands each."""
-    vocabulary, tags = load_vocabulary(), song.caption.split(", ")
+    vocabulary, tags = load_vocabulary(), song.item.prompt.split(", ")
     by_kind: dict[TagKind, list[str]] = {kind: [] for kind in TagKind}
     for tag in tags:
         if tag in vocabulary:

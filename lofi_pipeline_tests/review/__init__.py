@@ -1,0 +1,1 @@
+"""Reviewing tracks: edits, what they come to, and what the pipeline makes of them."""
