@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200
 """That people read; --json has every one."""
-_DECLARED = 1.0
-"""Confidence of styles that a person said."""
 review_app = typer.Typer(invoke_without_command=True, rich_markup_mode="rich", help="Look at tracks.")
 
 Tracks = Annotated[
@@ -102,7 +100,8 @@ def accept(
         and not row.disputed
         and (row.waits or not row.refused)
         and above is not None
-        and above <= (row.style_confidence or 0.0) < _DECLARED
+        and not row.styles_declared
+        and (row.style_confidence or 0.0) >= above
     ]
     chosen = _chosen(root, tracks, source, of_style, unsure, may_be_none=above is not None)
     _each(
@@ -408,19 +407,20 @@ def _show_waiting(rows: Sequence[TrackOverview]) -> None:
         "prompt",
         "may be true as well",
         "why",
-        title=f"{len(rows)} tracks wait for a person who looks at them",
+        title=f"{len(rows)} tracks that a person should look at",
     )
     table.columns[0].no_wrap = True
     for row in rows[:MOST_ROWS]:
         confidence = "" if row.style_confidence is None else f" ({row.style_confidence:.2f})"
         why = "; ".join(row.disputed) or "the style is unsure"
+        place = "waits" if row.waits else "in the data set" if row.split is not None else ""
         table.add_row(
             row.track_id or "",
             sanitize(row.file),
             ", ".join(row.style_ids) + confidence,
             sanitize(row.prompt or ""),
             sanitize(", ".join(row.offered)),
-            sanitize(why + ("; in the data set since before" if row.split is not None else "")),
+            sanitize("; ".join(filter(None, (why, place)))),
         )
     if len(rows) > MOST_ROWS:
         table.add_row("", f"and {len(rows) - MOST_ROWS} more: --json has them all")

@@ -278,6 +278,8 @@ class Steps:
                 "state": record.state.to(TrackState.TAGGED),
             }
         )
+        if record.human_verified:
+            record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})
         return self._checked_quality(record)
 
     def _found(self, record: TrackRecord) -> TaggedFacts:
@@ -398,8 +400,6 @@ class Steps:
         stem = next((part for part in quality.parts if part.name == audio.STEM), None)
         if stem and not record.origins[0].stems:
             return _ended(record, TrackStatus.REJECTED, "tagged_prompts", stem.sentence)
-        if record.human_verified:
-            record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})
         return record.model_copy(
             update={"status": TrackStatus.OK, "state": record.state.to(TrackState.TRAINING_READY)}
         )
