@@ -158,7 +158,8 @@ def edit(
         typer.Option("--add-tag", metavar="TAG", help="Of config/tag_categories.yaml.", show_default=False),
     ] = None,
     remove_tag: Annotated[
-        list[str] | None, typer.Option("--remove-tag", metavar="TAG", show_default=False)
+        list[str] | None,
+        typer.Option("--remove-tag", metavar="TAG", help="That the prompt has.", show_default=False),
     ] = None,
     lyrics: Annotated[
         Path | None,

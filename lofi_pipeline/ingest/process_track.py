@@ -262,7 +262,7 @@ class Steps:
     def tag(self, record: TrackRecord) -> TrackRecord:
         """Styles, prompt and lyrics, with what people say of them; then, if the quality suffices, ready for training."""
         presets, vocabulary = self.context.presets, self.context.vocabulary
-        review = review_of(self.root, record.track_id)
+        review = review_of(self.root, record.track_id, sha256=record.sha256)
         tagged = found = self._found(record)
         if review is not None:
             tagged = applied(review, found, record, presets, vocabulary)

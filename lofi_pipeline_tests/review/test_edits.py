@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lofi_pipeline import review
 from lofi_pipeline.audit.fsck import check_data_root
 from lofi_pipeline.config import load_config
-from lofi_pipeline.entities import EditAction, EditField, RecordError, TrackEdit
+from lofi_pipeline.entities import EditAction, EditField, RecordError, TrackEdit, TrackStatus
 from lofi_pipeline.ingest import ProcessingContext, load_registry, work_on
 from lofi_pipeline.review import ReviewError, fold
 from lofi_pipeline.storage import DataRoot
@@ -82,6 +82,16 @@ def test_a_line_that_was_taken_out_is_noticed(ready: DataRoot):
     review.edits_path(ready, FIRST).write_text(lines(ready)[1] + "\n")
     with pytest.raises(ReviewError, match="line 1: number: is 2"):
         review.history(ready, FIRST)
+
+
+def test_edits_of_another_file_are_not_taken_for_this_one(ready: DataRoot):
+    review.edit(ready, "track_002", WHO, TrackEdit(bpm=91))
+    foreign = review.edits_path(ready, "track_002").read_text().replace("track_002", FIRST)
+    review.edits_path(ready, FIRST).write_text(foreign)
+    with pytest.raises(ReviewError, match="line 1: sha256: .*: the edit speaks of another file"):
+        review.accept(ready, FIRST, WHO)
+    record = work_on(ready, load_registry(ready).by_id()[FIRST], ProcessingContext.open(load_config()))
+    assert record.status is TrackStatus.FAILED and "speaks of another file" in (record.reason or "")
 
 
 @pytest.mark.parametrize(
