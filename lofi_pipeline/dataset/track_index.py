@@ -249,7 +249,7 @@ class TrackIndex:
     def _now(self) -> _Seen:
         moment = time.time_ns()
         folders = {kind: _folder_stamp(self._folder(kind), moment) for kind in _FOLDERS}
-        return _Seen(inputs=_inputs(self._root, self._config), folders=folders, looked=moment / 1e9)
+        return _Seen(inputs=state_of_inputs(self._root, self._config), folders=folders, looked=moment / 1e9)
 
     def _to_look_at(self, seen: _Seen | None, now: _Seen) -> set[str]:
         """The folders in which something may have changed."""
@@ -509,8 +509,8 @@ def deciding_files(root: DataRoot) -> list[Path]:
     ]
 
 
-def _inputs(root: DataRoot, config: PipelineConfig) -> str:
-    """What tells whether anything changed that decides for all tracks."""
+def state_of_inputs(root: DataRoot, config: PipelineConfig) -> str:
+    """What tells whether anything changed, beside the records of tracks, that decides what is said of them."""
     stamps = [_stamp(path) for path in deciding_files(root)]
     known = [__version__, str(clock_day()), base_name(config), config.model_dump(mode="json"), stamps]
     return content_sha256(known)
