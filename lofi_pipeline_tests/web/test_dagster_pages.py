@@ -7,20 +7,25 @@ from dataclasses import dataclass
 
 import pytest
 from dagster._core.workspace.load_target import WorkspaceFileTarget
+from starlette.testclient import TestClient
 
+from lofi_pipeline.assets.metadata import checkpoint_page
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.ranges import ranges_of
+from lofi_pipeline.checkpoints.manifest import activate_lineage, read_record
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.installation import shipped
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.dagster_graph import GRAPH, GROUPS
 from lofi_pipeline.web.door import Door
+from lofi_pipeline.web.role import Role
 from lofi_pipeline.web.server import dagster_context, guarded_app
 from lofi_pipeline_tests.assets.test_tracks import run
+from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage
 from lofi_pipeline_tests.drops import facts, make_drop, song
 from lofi_pipeline_tests.web.browser import CHROMIUM, Page, browser
-from lofi_pipeline_tests.web.serving import listening, serving
+from lofi_pipeline_tests.web.serving import TOKENS, guarded_studio, listening, serving
 
 TITLE = "<b>Rain</b> & me"
 
@@ -95,6 +100,17 @@ def test_after_a_visit_to_the_studio_the_graph_opens_with_every_asset(pages: Pag
     pages.open(GRAPH)
     for asset in ("style_presets", "raw_tracks", "lora_training", "license_audit"):
         pages.wait_for_text(asset)
+
+
+def test_a_checkpoint_links_to_its_row_on_the_page_of_its_training(root: DataRoot) -> None:
+    make_folder(root, 20)
+    folder = make_folder(root, 40)
+    activate_lineage(root, make_lineage())
+    link = str(checkpoint_page(read_record(folder)).value)
+    client = TestClient(guarded_studio(root), base_url="http://127.0.0.1:3000")
+    answer = client.get(link, headers={"Authorization": f"Bearer {TOKENS[Role.OWNER]}"})
+    assert answer.status_code == 200
+    assert f'id="{link.partition("#")[2]}"' in answer.text
 
 
 def test_every_group_of_the_assets_is_opened() -> None:
