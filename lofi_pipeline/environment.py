@@ -20,8 +20,10 @@ DATA_ROOT_VARIABLE = "LOFI_DATA_ROOT"
 CONFIG_VARIABLE = "LOFI_CONFIG"
 CONFIG_ROOT_VARIABLE = "LOFI_CONFIG_ROOT"
 DAGSTER_CONFIG_VARIABLE = "LOFI_DAGSTER_CONFIG"
+WORKSPACE_VARIABLE = "LOFI_WORKSPACE"
 BASE_VARIABLE = "LOFI_BASE"
 THREADS_VARIABLE = "LOFI_TORCH_THREADS"
+WEBHOOK_VARIABLE = "LOFI_ALERT_WEBHOOK"
 
 
 class Environment(BaseSettings):
@@ -53,6 +55,12 @@ class Environment(BaseSettings):
         description="The Dagster configuration in place of the shipped dagster.yaml; `--dagster-config` goes before it. It can "
         "run programs, so it must lie outside the data root.",
     )
+    workspace: Path | None = Field(
+        default=None,
+        validation_alias=WORKSPACE_VARIABLE,
+        description="The Dagster workspace in place of the shipped workspace.yaml: where a code server runs on its own. It can run "
+        "programs, so it must lie outside the data root.",
+    )
     base: str | None = Field(
         default=None,
         validation_alias=BASE_VARIABLE,
@@ -64,6 +72,14 @@ class Environment(BaseSettings):
         validation_alias=THREADS_VARIABLE,
         description="Threads for a training. Without it: half of the cores, so that the scoring beside it has some. Scoring itself "
         "always takes one thread, so that its figures do not depend on the machine's load.",
+    )
+
+    alert_webhook: str | None = Field(
+        default=None,
+        repr=False,  # whoever knows it may post there
+        validation_alias=WEBHOOK_VARIABLE,
+        description="An address that is told of each run that fails while `lofi ui` runs, as JSON that Slack takes: a reason, in "
+        "which names of files may stand. Without it: nothing is sent anywhere.",
     )
 
     @classmethod

@@ -39,8 +39,9 @@ from lofi_pipeline.audio.fingerprint.sketch import (
 )
 from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.credentials import denied_by_credentials
-from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
+from lofi_pipeline.audio.io.read import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
+from lofi_pipeline.audio.io.recognise import HEAD_BYTES, why_no_audio
 from lofi_pipeline.audio.io.tags import clean, read_tags, tags_in
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, fingerprint_of, process
@@ -49,6 +50,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "BANDS",
     "DIMENSIONS",
+    "HEAD_BYTES",
     "PROCESSING_VERSION",
     "SAMPLE_RATE",
     "SKETCH_SCALE",
@@ -91,5 +93,6 @@ __all__ = [
     "tags_in",
     "true_peak_dbtp",
     "waveform_peaks",
+    "why_no_audio",
     "write_wav",
 ]

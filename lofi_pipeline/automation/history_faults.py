@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lofi_pipeline.automation.errors import HistoryFault
+from lofi_pipeline.automation.server_faults import server_in_words
 from lofi_pipeline.storage import DataRoot, in_words, locked, trouble_with
 
 _BELONGING = ("", "-wal", "-shm")
@@ -27,7 +28,7 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 @contextmanager
 def history_in_words(root: DataRoot) -> Iterator[None]:
-    """Turn what SQLite raises in the block, wherever it was caught and raised again, into a HistoryFault.
+    """Turn what SQLite or PostgreSQL raises in the block, wherever it was caught and raised again, into a HistoryFault.
 
     Raises:
         HistoryFault: the history cannot be read or written; the message says what to do.
@@ -37,6 +38,8 @@ def history_in_words(root: DataRoot) -> Iterator[None]:
     except Exception as error:
         if fault := _of_sqlite(error):
             raise HistoryFault(_sentence(root.dagster_home, fault)) from error
+        if said := server_in_words(error):
+            raise HistoryFault(said) from error
         if _MIGRATE in str(error):
             raise HistoryFault(
                 _make_anew(root.dagster_home, "it is of another version of Dagster")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_VARIABLE = "DAGSTER_HOME"
-INSTANCE_FILE = "dagster.yaml"
+INSTANCE_FILE, WORKSPACE_FILE = "dagster.yaml", "workspace.yaml"
 PUT_ASIDE = "dagster.yaml.replaced"
 
 
@@ -43,10 +43,20 @@ def use_data_root(root: DataRoot) -> None:
 
 def _configuration(root: DataRoot) -> Path:
     """The dagster.yaml to use: the shipped one, or the one asked for, which must lie outside the data root."""
-    asked = Environment.read().dagster_config
-    if asked is None:
-        return shipped(INSTANCE_FILE)
-    if asked.resolve().is_relative_to(root.path.resolve()):
+    return _outside(root, Environment.read().dagster_config) or shipped(INSTANCE_FILE)
+
+
+def workspace_file(root: DataRoot) -> Path:
+    """The workspace.yaml to use: the shipped one, or the one asked for, which must lie outside the data root.
+
+    Raises:
+        ForeignConfiguration: it lies in the data root.
+    """
+    return _outside(root, Environment.read().workspace) or shipped(WORKSPACE_FILE)
+
+
+def _outside(root: DataRoot, asked: Path | None) -> Path | None:
+    if asked is not None and asked.resolve().is_relative_to(root.path.resolve()):
         raise ForeignConfiguration(
             f"{asked}: lies in the data root, and a data root is data: such a file can run programs; read it, and copy it "
             "to a place outside"

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import dagster as dg
 
+from lofi_pipeline.assets.training_choice import one_choice
+
 
 class JobName(StrEnum):
     """What the jobs are called, in Dagster and everywhere else."""
@@ -33,6 +35,13 @@ NOT_OVER = [
     dg.DagsterRunStatus.CANCELING,
 ]
 """Of runs that are not over."""
+
+
+LAUNCHED_BY = "lofi/launched_by"
+SAID_AS = "user"
+"""The tag that the UI shows as whoever launched a run; without it: Manually launched."""
+BY_COMMAND = {LAUNCHED_BY: "cli", SAID_AS: "lofi (command line)"}
+"""Tags of the runs that the command line starts."""
 
 
 def is_active(instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None) -> bool:
@@ -66,6 +75,7 @@ build_dataset = dg.define_asset_job(
 train = dg.define_asset_job(
     JobName.TRAIN.value,
     selection=ASSETS[JobName.TRAIN],
+    config=one_choice,
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(

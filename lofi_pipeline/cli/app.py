@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from lofi_pipeline import progress as progress
 from lofi_pipeline.cli.audit import audit_app
+from lofi_pipeline.cli.backup import backup, restore
 from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
 from lofi_pipeline.cli.compare import compare
@@ -29,7 +30,7 @@ from lofi_pipeline.cli.console import (
     write_json,
 )
 from lofi_pipeline.cli.dev import dev_app
-from lofi_pipeline.cli.export import export
+from lofi_pipeline.cli.export import export, one_of
 from lofi_pipeline.cli.export_training import export_training
 from lofi_pipeline.cli.gc import gc
 from lofi_pipeline.cli.generate import generate
@@ -84,6 +85,8 @@ for command in (
     compare,
     report,
     studio,
+    backup,
+    restore,
 ):
     app.command()(command)
 
@@ -267,6 +270,15 @@ def ui(
     with_token: WithToken = True,
     read_only: ReadOnly = False,
     allow_host: AllowHost = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            metavar="PART",
+            help="Start one of the two alone, for a machine or container of its own: webserver (with the studio), or daemon.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
     config: Config = None,
     dagster_config: DagsterConfig = None,
@@ -275,11 +287,12 @@ def ui(
 
     Ends with Ctrl-C or SIGTERM, leaving nothing behind. Other websites' pages can do nothing here, also while it is open.
     """
-    from lofi_pipeline.cli.ui import serve
+    from lofi_pipeline.cli.ui import Part, serve
 
+    parts = [Part(one_of(tuple(Part), only, "--only"))] if only else list(Part)
     door = door_for(host, port, with_token=with_token, read_only=read_only, allow_host=allow_host)
     root = data_root(context, data, may_be_new=True)
-    raise typer.Exit(serve(root, door, console))
+    raise typer.Exit(serve(root, door, console, parts))
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -18,16 +20,15 @@ from typing import IO
 import psutil
 from rich.console import Console
 
-from lofi_pipeline.automation.instance import open_instance, require_own_environment
+from lofi_pipeline.automation.instance import open_instance, require_own_environment, workspace_file
 from lofi_pipeline.automation.orphans import end_orphans
-from lofi_pipeline.cli.console import errors
+from lofi_pipeline.cli.console import errors, sanitize
 from lofi_pipeline.cli.open_door import announce
-from lofi_pipeline.installation import shipped, working_folder
+from lofi_pipeline.installation import working_folder
 from lofi_pipeline.processes import own_environment
 from lofi_pipeline.storage import DataRoot, remove_temporary_files
 from lofi_pipeline.web.door import Door
 
-WORKSPACE_FILE = shipped("workspace.yaml")
 GRACE_SECONDS = 25
 LAST_WORDS_SECONDS = 5
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -48,8 +49,15 @@ def _fresh_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def serve(root: DataRoot, door: Door, console: Console) -> int:
-    """Run webserver and daemon until a signal or until one of them ends. Returns the exit code."""
+class Part(StrEnum):
+    """What `lofi ui` starts."""
+
+    WEBSERVER = "webserver"
+    DAEMON = "daemon"
+
+
+def serve(root: DataRoot, door: Door, console: Console, parts: Collection[Part] = tuple(Part)) -> int:
+    """Run webserver and daemon, or one of them, until a signal or until one ends by itself. Returns the exit code."""
     require_own_environment(root, working_folder())
     with open_instance(root) as instance:
         end_orphans(instance)
@@ -63,12 +71,18 @@ def serve(root: DataRoot, door: Door, console: Console) -> int:
 
     for number in _STOPPING:
         signal.signal(number, stop)
-    children = [_start(sys.executable, "-m", "lofi_pipeline.web.server", told=door.model_dump_json())]
-    if not door.read_only:
+    children = []
+    if Part.WEBSERVER in parts:
+        told = door.model_dump_json()
+        children.append(_start(sys.executable, "-m", "lofi_pipeline.web.server", told=told))
+    if Part.DAEMON in parts and not door.read_only:
         daemon = str(Path(sys.executable).with_name("dagster-daemon"))
-        children.append(_start(daemon, "run", "-w", str(WORKSPACE_FILE)))
+        children.append(_start(daemon, "run", "-w", str(workspace_file(root))))
     relays = [relayed(child.stdout, errors) for child in children if child.stdout]
-    announce(root, door, console, with_dagster=True)
+    if Part.WEBSERVER in parts:
+        announce(root, door, console, with_dagster=True)
+    else:
+        console.print(f"Dagster's daemon on {sanitize(root.path)}   stop with Ctrl-C", highlight=False)
     try:
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.3)

@@ -78,7 +78,8 @@ _TABLES += "".join(
     for name in ("title", "confidence", "quality", "tempo", "duration")
     for way in ("", "desc")
 )
-_LAYOUT = zlib.crc32(f"{_TABLES} {sorted(TrackOverview.model_fields)}".encode()) >> 1
+_FIELDS = [*TrackOverview.model_fields, *Worked.model_fields]
+_LAYOUT = zlib.crc32(f"{_TABLES} {_FIELDS}".encode()) >> 1
 """Told by SQLite's user_version: an index of another version of this program is made anew."""
 _RECORDS, _EDITS, _FINGERPRINTS = _FOLDERS = ("record", "edits", "fingerprints")
 _SUFFIX = {_RECORDS: ".json", _EDITS: ".jsonl"}
@@ -367,15 +368,15 @@ class TrackIndex:
         self._remove(row.number for row in rows)
         marks = ", ".join("?" * len(_COLUMNS))
         self._database.executemany(
-            f"INSERT INTO tracks ({', '.join(_COLUMNS)}) VALUES ({marks})", [row.values() for row in rows]
+            f"INSERT INTO tracks ({', '.join(_COLUMNS)}) VALUES ({marks})", (row.values() for row in rows)
         )
         self._database.executemany(
             "INSERT INTO styles VALUES (?, ?)",
-            [(style, row.number) for row in rows for style in dict.fromkeys(row.said.style_ids)],
+            ((style, row.number) for row in rows for style in dict.fromkeys(row.said.style_ids)),
         )
         self._database.executemany(
             "INSERT INTO words (rowid, said) VALUES (?, ?)",
-            [(row.number, searchable(row.said)) for row in rows],
+            ((row.number, searchable(row.said)) for row in rows),
         )
 
 

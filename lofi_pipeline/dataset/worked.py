@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lofi_pipeline import styles
-from lofi_pipeline.dataset.waiting import awaits_person, awaits_run
+from lofi_pipeline.dataset.waiting import awaits_run
 from lofi_pipeline.entities import Entity, Review, TrackOrigin, TrackRecord, TrackState, TrackStatus
 from lofi_pipeline.ingest import load_record
-from lofi_pipeline.review import ReviewError, applied, found_by_pipeline, review_of
+from lofi_pipeline.review import ReviewError, applied, awaits_person, found_by_pipeline, review_of
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 
@@ -56,7 +56,7 @@ class Worked(Entity):
             origins=hash_of_origins(record.origins),
             verified=verified,
             verified_by=review.by.get("verified") if review else None,
-            unsure=bool(tagged and tagged.needs_review and not verified),
+            unsure=bool(tagged and (tagged.needs_review or tagged.disputed) and not verified),
             disputed=tagged.disputed if tagged else [],
             offered=[tag.tag for tag in tagged.offered] if tagged else [],
             quality_score=processed.quality.score if processed else None,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
-from lofi_pipeline.entities import CopiedPassage, NearestTrack, Sample, Scores
+from lofi_pipeline.entities import CopiedPassage, NearestTrack, Scores
+from lofi_pipeline.entities.lineage import step_of
 from lofi_pipeline.evaluation.records import base_scores_path
 from lofi_pipeline.storage import DataRoot
+
+
+def model_name(key: str) -> str:
+    """What people call the checkpoint with this partition key, or the base, whose step is 0."""
+    return f"step {step_of(key)}" if step_of(key) else "base, no LoRA"
 
 
 class Asked(NamedTuple):
@@ -48,7 +56,7 @@ class GridColumn:
     @property
     def name(self) -> str:
         """What people call it."""
-        return f"step {self.step}" if self.step else "base, no LoRA"
+        return model_name(self.key)
 
 
 @dataclass(frozen=True)
@@ -87,38 +95,44 @@ def column_of(root: DataRoot, item: CheckpointFolder) -> GridColumn | None:
     """The clips of a checkpoint, wherever it lies now; None where it was not scored."""
     if item.scores is None:
         return None
-    return GridColumn(item.key, item.step, _clips(root, item.scores, item.folder / SAMPLES_FOLDER))
+    files = _files_in(root, item.folder / SAMPLES_FOLDER)
+    clips = _clips(item.scores, lambda path: files.get(path.name))
+    return GridColumn(item.key, item.step, clips)
 
 
 def base_column(root: DataRoot, key: str, base_sha256: str, scores: Scores) -> GridColumn:
     """The clips of a base model. They lie beside its scores, or beside former ones that had the same clips."""
-    return GridColumn(key, 0, _clips(root, scores, base_scores_path(root, base_sha256, scores.key).parent))
+    parent = base_scores_path(root, base_sha256, scores.key).parent
+    folders = {PurePosixPath(sample.path).parent.name for sample in scores.all_samples if sample.path}
+    files = {name: _files_in(root, parent / name) for name in folders if name not in ("", "..")}
+    return GridColumn(key, 0, _clips(scores, lambda path: files.get(path.parent.name, {}).get(path.name)))
 
 
-def _clips(root: DataRoot, scores: Scores, folder: Path) -> dict[Asked, GridClip]:
+def _clips(scores: Scores, find: Callable[[PurePosixPath], Path | None]) -> dict[Asked, GridClip]:
+    """Those whose file is there. Which file that is, `find` decides: a record from elsewhere may name any."""
     nearest = {row.sample: row for row in scores.nearness.nearest} if scores.nearness else {}
     beyond = {row.sample for row in scores.nearness.beyond} if scores.nearness else set()
-    passages = scores.heard.passages if scores.heard else []
+    passages: dict[str, list[CopiedPassage]] = defaultdict(list)
+    for passage in scores.heard.passages if scores.heard else ():
+        passages[passage.sample].append(passage)
     found = {}
     for sample in scores.all_samples:
-        file = _file_of(root, sample, folder)
+        file = find(PurePosixPath(sample.path)) if sample.path else None
         if file is not None:
             found[Asked(sample.style_id, sample.prompt, sample.seed)] = GridClip(
                 file,
                 file.name,
                 sample.clap,
                 nearest.get(file.name),
-                tuple(it for it in passages if it.sample == file.name),
+                tuple(passages.get(file.name, ())),
                 file.name in beyond,
             )
     return found
 
 
-def _file_of(root: DataRoot, sample: Sample, folder: Path) -> Path | None:
-    """A sample's file where it lies now; None where it is gone, or where a record from elsewhere names a file outside."""
-    if sample.path is None:
-        return None
-    parts = PurePosixPath(sample.path).parts
-    named = folder / parts[-1] if folder.name == SAMPLES_FOLDER else folder.joinpath(*parts[-2:])
-    file = named.resolve()
-    return file if file.is_file() and file.is_relative_to(folder.resolve()) else None
+def _files_in(root: DataRoot, folder: Path) -> dict[str, Path]:
+    """The regular files in a folder of the data root by name; links lead elsewhere and are none."""
+    if not folder.is_dir() or not folder.resolve().is_relative_to(root.path.resolve()):
+        return {}
+    with os.scandir(folder) as entries:
+        return {it.name: folder / it.name for it in entries if it.is_file(follow_symlinks=False)}

@@ -71,6 +71,11 @@ class DataRoot:
         return self.path / "cache"
 
     @property
+    def known_bases_json(self) -> Path:
+        """Where the base models lie that were trained on here."""
+        return self.cache / "bases.json"
+
+    @property
     def audits(self) -> Path:
         """What audits wrote, a folder for each."""
         return self.path / "audit"

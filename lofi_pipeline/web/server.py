@@ -14,7 +14,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLo
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__ as version
 
-from lofi_pipeline.installation import shipped
+from lofi_pipeline.automation.instance import workspace_file
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.door import Door
 from lofi_pipeline.web.guard import Guard
@@ -41,12 +41,13 @@ def guarded_app(context: WorkspaceProcessContext, door: Door, root: DataRoot) ->
 
 def serve(door: Door) -> None:
     """Serve the instance that DAGSTER_HOME names, and the data root of the environment, until a signal comes."""
-    target = WorkspaceFileTarget([str(shipped("workspace.yaml"))])
+    root = DataRoot.find()
+    target = WorkspaceFileTarget([str(workspace_file(root))])
     with dg.DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_SECONDS, POOL_MAX_OVERFLOW)
         with dagster_context(instance, target, read_only=door.read_only) as context:
             uvicorn.run(
-                guarded_app(context, door, DataRoot.find()),
+                guarded_app(context, door, root),
                 host=door.host,
                 port=door.port,
                 log_level="warning",

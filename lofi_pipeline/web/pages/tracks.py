@@ -27,8 +27,9 @@ from lofi_pipeline.dataset import (
 from lofi_pipeline.entities import Entity, TrackEdit
 from lofi_pipeline.entities.base import StyleId, TrackId
 from lofi_pipeline.entities.review import Who
-from lofi_pipeline.review import accept, edit
-from lofi_pipeline.web.asked import root_of, takes
+from lofi_pipeline.ingest import load_record
+from lofi_pipeline.review import accept, edit, export_csv, import_csv, together
+from lofi_pipeline.web.asked import MOST_BYTES, root_of, takes
 from lofi_pipeline.web.rendering import render
 
 MOST_AT_ONCE = 5_000
@@ -136,6 +137,29 @@ def what_to_do(row: TrackOverview) -> str:
     return "See the reason; replace the file or complete its source.json, then run the pipeline."
 
 
+def table(request: Request) -> Response:
+    """What is listed as a table for a spreadsheet, as `lofi review export` writes it."""
+    root, query = root_of(request), query_of(request)
+    listed = ask_index(root, load_config(), lambda index: index.ids(query))
+    records = [record for track_id in listed if (record := load_record(root, track_id))]
+    headers = {"Content-Disposition": 'attachment; filename="tracks.csv"', "Cache-Control": "no-store"}
+    return Response(export_csv(root, records), media_type="text/csv", headers=headers)
+
+
+class Table(Entity):
+    """A table that was changed in a spreadsheet."""
+
+    who: Who
+    table: str = Field(max_length=MOST_BYTES)
+
+
+@takes(Table)
+def read_table(request: Request, given: Table) -> Response:
+    """Make edits of what was changed in a table: of all, or of nothing."""
+    changes = import_csv(root_of(request), given.table.encode(), given.who)
+    return JSONResponse({"changed": len(changes)})
+
+
 class Bulk(Entity):
     """What is done to the selected tracks."""
 
@@ -156,38 +180,38 @@ class Surest(Entity):
 
 @takes(Bulk)
 def change_several(request: Request, given: Bulk) -> Response:
-    """Accept several tracks, or set their styles."""
+    """Accept several tracks, or set their styles: all, or none of them."""
     root = root_of(request)
-    for track_id in given.track_ids:
-        if given.style_ids:
-            edit(root, track_id, given.who, TrackEdit(style_ids=given.style_ids))
-        else:
-            accept(root, track_id, given.who)
+    with together(root, given.track_ids):
+        for track_id in dict.fromkeys(given.track_ids):
+            if given.style_ids:
+                edit(root, track_id, given.who, TrackEdit(style_ids=given.style_ids))
+            else:
+                accept(root, track_id, given.who)
     return JSONResponse({"changed": len(given.track_ids)})
 
 
 @takes(Surest)
 def accept_surest(request: Request, given: Surest) -> Response:
-    """Accept what is listed, has a prompt, is not verified yet, and has at least that confidence."""
+    """Accept what is listed, was suggested with at least that confidence, and is not disputed: see `lofi review accept --above`."""
     query = query_of(Request({**request.scope, "query_string": given.address.lstrip("?").encode()}))
     root = root_of(request)
 
     def question(index: TrackIndex) -> list[str]:
-        return [
-            row.track_id
-            for row in index.rows(query)
-            if row.track_id and row.prompt and not row.verified and (row.waits or not row.refused)
-            if (row.style_confidence or 0) >= given.confidence
-        ]
+        listed = index.rows(query)
+        return [row.track_id for row in listed if row.track_id and row.is_as_sure_as(given.confidence)]
 
     sure = ask_index(root, load_config(), question)
-    for track_id in sure[:MOST_AT_ONCE]:
-        accept(root, track_id, given.who)
+    with together(root, sure[:MOST_AT_ONCE]):
+        for track_id in sure[:MOST_AT_ONCE]:
+            accept(root, track_id, given.who)
     return JSONResponse({"changed": len(sure[:MOST_AT_ONCE]), "left": len(sure[MOST_AT_ONCE:])})
 
 
 routes: list[BaseRoute] = [
     Route("/tracks", tracks),
+    Route("/tracks.csv", table),
+    Route("/tracks/import", read_table, methods=["POST"]),
     Route("/tracks/bulk", change_several, methods=["POST"]),
     Route("/tracks/accept-surest", accept_surest, methods=["POST"]),
 ]

@@ -4,6 +4,7 @@
 (() => {
   const audio = new Audio();
   let context, gain, playing = null;
+  document.body.append(audio);
 
   // From the disk a browser gives no sound to Web Audio: there the volume is set, and all gains are at most 0 dB.
   function loudness(decibel) {

@@ -69,6 +69,13 @@ async function change(kind) {
     said = await send("/studio/tracks/accept-surest", {
       who, confidence: Number(form.confidence.value), address: document.getElementById("list").dataset.query,
     });
+  } else if (kind === "table") {
+    const file = form.table.files[0];
+    if (!file) return toast("Choose the table first.", true);
+    let table;
+    try { table = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()); }
+    catch { return toast(`${file.name} is not UTF-8; save it as CSV in UTF-8.`, true); }
+    said = await send("/studio/tracks/import", { who, table });
   } else {
     const ids = [...document.querySelectorAll("[name=pick]:checked")].map((box) => box.value);
     if (!ids.length) return toast("Select tracks first.", true);
