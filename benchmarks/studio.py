@@ -87,12 +87,12 @@ def measure_review(root: DataRoot, decisions: int) -> None:
         studio.open("/tracks/track_100")
         studio.raw.fill("#who", "benchmark")
         studio.raw.focus("#main")
-        asked = "JSON.parse(document.querySelector('#track').dataset.loaded).track_id"
+        asked = "document.querySelector('#track').dataset.id"
         started, done = time.perf_counter(), []
         for _ in range(decisions):
             here = studio.page.ask(asked)
             studio.raw.keyboard.press("a")
-            studio.raw.wait_for_function(f"{asked} !== '{here}'")
+            studio.raw.wait_for_selector(f"#track:not([data-id={here}])")
             done.append(here)
         taken = time.perf_counter() - started
     print(

@@ -192,7 +192,8 @@ def retention_of(found: Sequence[CheckpointFolder], settings: RetentionSettings)
 def _kept_by_people(found: Sequence[CheckpointFolder]) -> dict[str, str]:
     """What a person named the best, pinned, or what votes make the best; and why."""
     best = best_checkpoint(found)
-    voted = {best.found.key: f"the best: {best.why}"} if best and best.found.preferences else {}
+    by_votes = best and any(it.preferred == best.found.key for it in best.found.preferences)
+    voted = {best.found.key: f"the best: {best.why}"} if best and by_votes else {}
     kept = {item.key: f"pinned by a person: {item.kept.why}" for item in found if item.kept}
     named = {item.key: f"named the best by a person: {item.pin.why}" for item in found if item.pin}
     return voted | kept | named

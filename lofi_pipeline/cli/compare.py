@@ -14,8 +14,8 @@ from lofi_pipeline.entities import Entity, Side
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
+    from lofi_pipeline.checkpoints.lineages import LineageFolder
     from lofi_pipeline.evaluation.blind import Comparison, Trial
-    from lofi_pipeline.evaluation.lineage_view import LineageFolder
 
 BASE = "base"
 ANSWERS = {"a": Side.A, "b": Side.B, "n": Side.NEITHER}
@@ -82,7 +82,7 @@ def compare(
     The pairs of --blind are of the same prompt and seed, equally loud, in a random order; votes are kept, and decide which
     checkpoint is the best where chance would not do it. The studio (lofi studio) plays them in the browser.
     """
-    from lofi_pipeline.evaluation.lineage_view import find_lineage
+    from lofi_pipeline.checkpoints.lineages import find_lineage
 
     root = data_root(context, data)
     folder = find_lineage(root, lineage)

@@ -34,8 +34,8 @@ def report(
     config: Config = None,
 ) -> None:
     """Write data/reports/<lineage>/index.html: curves, scores, votes, clips to hear, warnings first. It opens without a server."""
+    from lofi_pipeline.checkpoints.lineages import find_lineage
     from lofi_pipeline.config import load_config
-    from lofi_pipeline.evaluation.lineage_view import find_lineage
     from lofi_pipeline.web.report import write_report
 
     root = data_root(context, data)

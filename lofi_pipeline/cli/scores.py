@@ -23,7 +23,6 @@ from lofi_pipeline.cli.console import (
 )
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores_options import ByHand, draw_styles, say_by_hand
-from lofi_pipeline.entities import few
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -198,20 +197,17 @@ def scores(
 
 
 def _lineage_folder(root: DataRoot, lineage: str | None) -> Path | None:
-    from lofi_pipeline.checkpoints.manifest import active_lineage
+    """Where the checkpoints of a lineage lie; None: they are the active ones."""
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.lineages import find_lineage
 
-    active = active_lineage(root)
-    if lineage is None or (active and active.lineage.startswith(lineage)):
+    if lineage is None:
         return None
-    archived = sorted(path for path in root.checkpoint_archive.glob("*") if path.is_dir())
-    found = [path for path in archived if path.name.startswith(lineage) or lineage.startswith(path.name)]
-    if not lineage or len(found) != 1:
-        there = few([path.name for path in archived]) or "none"
-        raise typer.BadParameter(
-            f"{'no' if not found else 'more than one'} archived lineage begins with {lineage!r}; there are: {there}",
-            param_hint="--lineage",
-        )
-    return found[0]
+    try:
+        found = find_lineage(root, lineage)
+    except CheckpointError as error:
+        raise typer.BadParameter(str(error), param_hint="--lineage") from error
+    return None if found.is_active else found.folder
 
 
 def _csv_rows(board: Scoreboard, names: Sequence[str]) -> Iterator[list[object]]:

@@ -169,6 +169,18 @@ class IngestSettings(_Section):
     workers: int = Field(
         default=0, ge=0, description="Processes that work on tracks at the same time; 0: one for each core"
     )
+    backend: Literal["loky", "ray", "dask"] = Field(
+        default="loky",
+        exclude_if=lambda name: name == "loky",
+        description="Who works on tracks: processes on this machine (loky), or a cluster that you started (docs/scaling.md)",
+    )
+    cluster: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        exclude_if=lambda address: address is None,
+        description="Where the cluster is: the address of Dask's scheduler, or of Ray's head. Without it: the Ray that runs here",
+    )
     max_attempts: Count = Field(
         default=3, description="How often a track that fails is tried, until its file or the code changes"
     )

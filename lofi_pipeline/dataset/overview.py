@@ -22,6 +22,9 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.ingest import load_registry, load_scan
 from lofi_pipeline.storage import DataRoot
 
+_DECLARED = 1.0
+"""Confidence of styles that a person said."""
+
 
 class TrackOverview(Entity):
     """One track, or one file that gives none. `file` is relative to data/raw."""
@@ -59,6 +62,16 @@ class TrackOverview(Entity):
     verified: bool = False
     """Whether a person looked at it."""
     styles_declared: bool = False
+
+    def is_as_sure_as(self, confidence: float) -> bool:
+        """Whether its suggested style has that confidence, nothing of it is disputed, and nobody has looked at it."""
+        return (
+            self.track_id is not None
+            and self.verified_by is None
+            and not self.disputed
+            and (self.waits or not self.refused)
+            and confidence <= (self.style_confidence or 0.0) < _DECLARED
+        )
 
 
 def track_overview(root: DataRoot, config: PipelineConfig) -> list[TrackOverview]:

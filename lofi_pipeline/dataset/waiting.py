@@ -10,16 +10,8 @@ from lofi_pipeline.dataset.built_from import load_built_from
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.version import load_version
 from lofi_pipeline.entities import RecordError, TrackRecord
-from lofi_pipeline.review import ReviewError, rejection, review_of
+from lofi_pipeline.review import HOLD, ReviewError, awaits_person, rejection, review_of
 from lofi_pipeline.storage import DataRoot
-
-HOLD = "hold"
-
-
-def is_unsure(record: TrackRecord) -> bool:
-    """Whether a person should look at a track, and nobody did."""
-    return bool(record.tagged and record.tagged.needs_review and not record.human_verified)
-
 
 TO_BE_TAKEN_UP = "it was reviewed since; `lofi run` takes that up"
 
@@ -33,20 +25,6 @@ def awaits_run(root: DataRoot, record: TrackRecord) -> str | None:
     if review == record.review:
         return None
     return (review and rejection(review)) or TO_BE_TAKEN_UP
-
-
-def awaits_person(record: TrackRecord) -> str | None:
-    """Why somebody should look at a track before it is trained on, or None."""
-    if not is_unsure(record):
-        return None
-    assert record.tagged is not None
-    tagged = record.tagged
-    why = (
-        "something that was claimed or declared of it was measured otherwise"
-        if tagged.disputed
-        else f"its style is unsure ({', '.join(tagged.style_ids)}, confidence {tagged.style_confidence:.2f})"
-    )
-    return f"waits for a person who looks at it: {why}; see `lofi review`"
 
 
 class Waiting:

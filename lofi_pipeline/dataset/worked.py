@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lofi_pipeline import styles
-from lofi_pipeline.dataset.waiting import awaits_person, awaits_run
+from lofi_pipeline.dataset.waiting import awaits_run
 from lofi_pipeline.entities import Entity, Review, TrackOrigin, TrackRecord, TrackState, TrackStatus
 from lofi_pipeline.ingest import load_record
-from lofi_pipeline.review import ReviewError, applied, found_by_pipeline, review_of
+from lofi_pipeline.review import ReviewError, applied, awaits_person, found_by_pipeline, review_of
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import soundfile
 
+from lofi_pipeline.checkpoints.lineages import find_lineage
 from lofi_pipeline.checkpoints.votes import Preference, add_vote, preference, read_votes, session_path
 from lofi_pipeline.entities import BlindSession, Side, Vote, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.evaluation.clip_sound import clip_level, matched_gains, read_clip
-from lofi_pipeline.evaluation.lineage_view import base_scores_of, find_lineage, grid_of
+from lofi_pipeline.evaluation.lineage_view import base_scores_of, grid_of
 from lofi_pipeline.evaluation.sample_grid import Asked, GridClip, GridColumn
 from lofi_pipeline.storage import (
     DataRoot,

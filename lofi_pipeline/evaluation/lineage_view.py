@@ -6,105 +6,28 @@ Nothing is measured here and no model is loaded: it is read from records, scores
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
-from lofi_pipeline.checkpoints.best import Best, best_checkpoint, is_separable
+from lofi_pipeline.checkpoints.best import Best, is_separable
 from lofi_pipeline.checkpoints.compare import clap_interval
-from lofi_pipeline.checkpoints.errors import CheckpointError
-from lofi_pipeline.checkpoints.folder import CheckpointFolder, scan_checkpoints
+from lofi_pipeline.checkpoints.folder import CheckpointFolder
+from lofi_pipeline.checkpoints.lineages import LineageFolder
 from lofi_pipeline.checkpoints.loss_log import LOG_NAME, LogEntry, read_training_log
-from lofi_pipeline.checkpoints.manifest import LINEAGE_RECORD, active_lineage
 from lofi_pipeline.checkpoints.retention import retention_of
 from lofi_pipeline.checkpoints.votes import Preference
 from lofi_pipeline.config import RetentionSettings
-from lofi_pipeline.entities import CheckpointRecord, Lineage, RecordError, Scores, few
+from lofi_pipeline.entities import CheckpointRecord, Lineage, Scores
 from lofi_pipeline.evaluation.heard import warnings_of
 from lofi_pipeline.evaluation.names import ScoreNames, score_names
 from lofi_pipeline.evaluation.records import read_base_scores
 from lofi_pipeline.evaluation.report import LossPoint
-from lofi_pipeline.evaluation.sample_grid import SampleGrid, base_column, column_of, sample_grid
+from lofi_pipeline.evaluation.sample_grid import SampleGrid, base_column, column_of, model_name, sample_grid
 from lofi_pipeline.evaluation.scoreboard import Scoreboard, scoreboard
-from lofi_pipeline.storage import DataRoot, read_record
+from lofi_pipeline.storage import DataRoot
 
 MOST_POINTS = 120
 """Of a curve of losses: of more steps, means of equal parts."""
-SHORT_DIGITS = 8
-"""Of a lineage's hash, as partition keys have them."""
-
-
-@dataclass(frozen=True)
-class LineageFolder:
-    """A lineage, and where its checkpoints lie."""
-
-    lineage: Lineage
-    folder: Path
-    is_active: bool
-    found: tuple[CheckpointFolder, ...] = field(repr=False)
-
-    @property
-    def short(self) -> str:
-        """What it is called for short."""
-        return self.lineage.lineage[:SHORT_DIGITS]
-
-    @property
-    def last_landed(self) -> datetime | None:
-        """When its last checkpoint was saved."""
-        times = [item.record.checkpoint.timestamp for item in self.found if item.record]
-        return max(times, default=None)
-
-    @property
-    def best(self) -> Best | None:
-        """Its best checkpoint."""
-        return best_checkpoint(self.found)
-
-
-def lineages(root: DataRoot) -> list[LineageFolder]:
-    """Every lineage that has a checkpoint or a record here: the active one first, then the archived ones, the latest first."""
-    active = active_lineage(root)
-    found = [it for it in [_read(root, root.checkpoints, active)] if it]
-    archived = [_read(root, folder, None) for folder in sorted(root.checkpoint_archive.glob("*/"))]
-    return found + sorted(
-        (it for it in archived if it), key=lambda it: str(it.last_landed or ""), reverse=True
-    )
-
-
-def find_lineage(root: DataRoot, digits: str | None) -> LineageFolder:
-    """The lineage whose hash begins with these digits; without any, the active one, else that which was trained last.
-
-    Raises:
-        CheckpointError: there is none, or more than one.
-    """
-    there = lineages(root)
-    if digits is None and there:
-        return there[0]
-    found = [it for it in there if digits and it.lineage.lineage.startswith(digits)]
-    if len(found) == 1:
-        return found[0]
-    names = few([it.lineage.lineage[:12] for it in there]) or "none"
-    if not there:
-        raise CheckpointError("no checkpoint has landed yet: lofi run trains, and scores what lands")
-    raise CheckpointError(
-        f"{'more than one' if found else 'no'} lineage begins with {digits!r}; there are: {names}"
-    )
-
-
-def _read(root: DataRoot, folder: Path, active: Lineage | None) -> LineageFolder | None:
-    found = tuple(scan_checkpoints(root, folder)) if folder.is_dir() else ()
-    lineage = active or _lineage_in(folder) or next((it.record.lineage for it in found if it.record), None)
-    if lineage is None:
-        return None
-    own = tuple(it for it in found if it.record is None or it.record.lineage.lineage == lineage.lineage)
-    return LineageFolder(lineage, folder, folder == root.checkpoints, own)
-
-
-def _lineage_in(folder: Path) -> Lineage | None:
-    try:
-        return read_record(Lineage, folder / LINEAGE_RECORD)
-    except (OSError, RecordError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -189,10 +112,9 @@ class LineageView:
         """The best checkpoint."""
         return next((item for item in self.checkpoints if item.is_best), None)
 
-    @property
-    def base_key(self) -> str:
-        """What the base is called where a partition key is wanted."""
-        return self.lineage.partition_key(0)
+    def name_of(self, key: str) -> str:
+        """What people call a checkpoint of this lineage, or its base; of another lineage, its partition key."""
+        return model_name(key) if key.startswith(f"{self.folder.short}-") else key
 
     @property
     def styled(self) -> tuple[CheckpointView, ...]:

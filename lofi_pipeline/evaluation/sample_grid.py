@@ -11,8 +11,14 @@ from typing import NamedTuple
 
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER, CheckpointFolder
 from lofi_pipeline.entities import CopiedPassage, NearestTrack, Scores
+from lofi_pipeline.entities.lineage import step_of
 from lofi_pipeline.evaluation.records import base_scores_path
 from lofi_pipeline.storage import DataRoot
+
+
+def model_name(key: str) -> str:
+    """What people call the checkpoint with this partition key, or the base, whose step is 0."""
+    return f"step {step_of(key)}" if step_of(key) else "base, no LoRA"
 
 
 class Asked(NamedTuple):
@@ -50,7 +56,7 @@ class GridColumn:
     @property
     def name(self) -> str:
         """What people call it."""
-        return f"step {self.step}" if self.step else "base, no LoRA"
+        return model_name(self.key)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Work on a batch of tracks, on all cores. If a worker dies or hangs, only the track that it was working on fails.
+"""Work on a batch of tracks, on all cores, or by a cluster (elsewhere.py). If a worker dies or hangs, only the track that it was working on fails.
 
 A worker that hangs is ended by an alarm signal, which no decoder can block; it then counts as one that died. What is done for
 one track is in process_track.py.
@@ -6,14 +6,12 @@ one track is in process_track.py.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import suppress
 from itertools import islice
 from typing import cast
 
@@ -23,13 +21,12 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RecordError, RegisteredTrack, TrackRecord, TrackStatus
 from lofi_pipeline.ingest.context import ProcessingContext
+from lofi_pipeline.ingest.elsewhere import AHEAD, work_on_cluster
+from lofi_pipeline.ingest.in_time import ending_after, keep_freed_memory
 from lofi_pipeline.ingest.process_track import failed_record, load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import load_registry
 from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import DataRoot
-
-AHEAD = 2
-"""Tracks handed out for each worker: one in work, one waiting."""
 
 _START_SECONDS = 60.0
 """For a worker's imports and compilations, on a slow machine."""
@@ -72,37 +69,13 @@ def refused_tracks(root: DataRoot) -> Iterator[TrackRecord]:
                 yield record
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h."""
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep freed memory for the next track: getting it from the kernel again costs a tenth of the CPU time."""
-    with suppress(OSError, AttributeError):  # not glibc: there is nothing to set
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 def work_with_limit(
     root: DataRoot, track: RegisteredTrack, config: PipelineConfig, seconds: float
 ) -> TrackRecord:
     """Work on a track in this process, which ends after so many seconds."""
-    _keep_freed_memory()
+    keep_freed_memory()
     with ending_after(seconds):
         return work_on(root, track, ProcessingContext.open(config))
-
-
-@contextmanager
-def ending_after(seconds: float) -> Iterator[None]:
-    """End this process, whatever code it is in, if the block takes longer."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 TimeLimit = Callable[[DataRoot, RegisteredTrack, PipelineConfig], float]
@@ -121,6 +94,9 @@ def work_batch(
     """
     known = load_registry(root).by_id()
     tracks = [known[track_id] for track_id in track_ids if track_id in known and known[track_id].origins]
+    if config.ingest.backend != "loky":
+        yield from work_on_cluster(root, config, tracks, time_limit)
+        return
     workers = min(config.ingest.workers or os.cpu_count() or 1, len(tracks)) or 1
     open_tracks = {track.track_id: track for track in tracks}
     while open_tracks:

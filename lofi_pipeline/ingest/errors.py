@@ -22,3 +22,7 @@ class DayInDoubt(LofiError):
 
 class OriginalChanged(LofiError):
     """A track's original is not, or no longer, the file that was registered: it may be put back, or be scanned anew."""
+
+
+class ClusterFault(LofiError):
+    """The machines that should work on tracks are not there, or must not; the message names which, and what to do."""

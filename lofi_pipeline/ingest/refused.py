@@ -20,7 +20,8 @@ from lofi_pipeline import audio
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import DropStatus, Entity, Scan
 from lofi_pipeline.entities.base import RecordingId, RelativePath, Sha256
-from lofi_pipeline.ingest.batch import ending_after, seconds_for
+from lofi_pipeline.ingest.batch import seconds_for
+from lofi_pipeline.ingest.in_time import ending_after
 from lofi_pipeline.ingest.registry import load_registry, load_scan
 from lofi_pipeline.ingest.remembered import load_memory
 from lofi_pipeline.processes import worker_processes

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from lofi_pipeline.checkpoints.lineages import LineageFolder
 from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import now
-from lofi_pipeline.evaluation.lineage_view import LineageFolder, LineageView, lineage_view
+from lofi_pipeline.evaluation.lineage_view import LineageView, lineage_view
 from lofi_pipeline.evaluation.sample_grid import GridColumn, GridRow
 from lofi_pipeline.storage import DataRoot, commit_folder, locked, temporary_folder
 from lofi_pipeline.web.charts import charts_of

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -66,6 +67,11 @@ def materialized(server: postgres.Server) -> list[str]:
     return server.sql(statement, os.environ["PGDATABASE"]).split()
 
 
+def tracks_in(said: dict[str, Any]) -> int:
+    """How many tracks are in the data set, by what `lofi run --json` wrote."""
+    return said["dataset"]["train_count"] + said["dataset"]["validation_count"]
+
+
 IDS = [f"track_{number:03d}" for number in range(1, TRACKS + 1)]
 TO = ("--to", "dataset_manifest")
 
@@ -73,7 +79,7 @@ TO = ("--to", "dataset_manifest")
 @pytest.mark.slow
 def test_a_run_keeps_its_history_there_and_the_next_does_no_work(lofi: Lofi, server: postgres.Server) -> None:
     said = lofi.run(*TO)
-    assert said["dagster_runs"] == 3 and said["dataset"]["track_count"] == TRACKS
+    assert said["dagster_runs"] == 3 and tracks_in(said) == TRACKS
     assert materialized(server) == IDS
     assert not list(lofi.root.dagster_home.glob("history/**/*.db"))
     assert not [path for path in lofi.root.path.rglob("*.yaml") if postgres.PASSWORD in path.read_text()]
@@ -103,6 +109,6 @@ def test_a_server_that_goes_away_in_the_middle_is_named_and_the_next_run_goes_on
     assert end.code == 1
     assert "the database of Dagster's history, of_" in end.said and "Traceback" not in end.said, end.said
     said = lofi.run(*TO)
-    assert said["dataset"]["track_count"] == TRACKS
+    assert tracks_in(said) == TRACKS
     assert lofi.run(*TO)["dagster_runs"] == 0
     assert set(materialized(server)) == set(IDS)

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
+from lofi_pipeline.checkpoints.lineages import find_lineage, lineages
 from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.checkpoints.pins import keep
 from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import SCORES_RECORD, checkpoint_id_of
-from lofi_pipeline.evaluation.lineage_view import LineageView, find_lineage, lineage_view, lineages
+from lofi_pipeline.evaluation.lineage_view import LineageView, lineage_view
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage, make_record
 from lofi_pipeline_tests.checkpoints.lineages import KEY, PROMPTS, SHORT, STEPS, make_trained

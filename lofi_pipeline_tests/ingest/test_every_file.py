@@ -334,6 +334,7 @@ WRITTEN: dict[str, tuple[str | bytes, str]] = {
     "a word of Python": (SOURCE[:-1] + ', "cost": None}', "None is no word of JSON"),
     "a backslash": (SOURCE[:-1] + ', "notes": "C:\\music"}', "a backslash in a text is written twice"),
     "no number": (SOURCE[:-1] + ', "cost": NaN}', "NaN is no number in JSON"),
+    "a number of thousands of digits": (SOURCE[:-1] + ', "cost": ' + 5000 * "9" + "}", "a number in it has thousands"),
     "two objects": (SOURCE + SOURCE, "something follows the end of the JSON"),
     "nothing": ("  \n", "it is empty"),
     "another encoding": (SOURCE.replace("tests", "caf\u00e9").encode("latin-1"), "line 1 is not UTF-8 text"),

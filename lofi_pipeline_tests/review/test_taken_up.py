@@ -20,7 +20,7 @@ from lofi_pipeline.ingest import (
 )
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.captions import captions_of
-from lofi_pipeline_tests.drops import TODAY, settings
+from lofi_pipeline_tests.drops import TODAY, facts, make_drop, settings, song, work
 
 WHO = "kim"
 FIRST = "track_001"
@@ -40,6 +40,10 @@ def run(root: DataRoot, config: PipelineConfig | None = None, track_id: str = FI
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be decoded or listened to."""
+    make_deaf(monkeypatch)
+
+
+def make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refuse(*_args: object, **_named: object) -> None:
         raise AssertionError("listened again")
@@ -65,6 +69,23 @@ def test_an_edit_changes_prompt_facts_and_state_and_nothing_is_heard_again(ready
     assert (item.bpm, item.keyscale, item.time_signature, item.caption) == (91, "A# minor", "3", "Slow.")
     wordings = captions_of(ready, version, 0)[FIRST]
     assert wordings == [item.prompt, *(["Slow."] if item.track.split is Split.TRAIN else [])]
+
+
+def test_a_track_that_models_listened_to_is_not_listened_to_again(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+):
+    config = settings(tagging={"zero_shot": "off"})
+    make_drop(root, "one", {"a.wav": song(0)}, facts(defaults={}))
+    before = work(root, config)["a.wav"]
+    make_deaf(monkeypatch)
+    review.edit(root, FIRST, WHO, TrackEdit(bpm=91, add_tags=["rain"]))
+    record = run(root, config)
+    assert (
+        before.tagged and record.tagged and "rain" in record.tagged.prompt and record.found == before.tagged
+    )
+    review.undo(root, FIRST, WHO)
+    again = run(root, config)
+    assert again.tagged == before.tagged
 
 
 def test_another_style_tags_anew_and_moves_the_files(ready: DataRoot, deaf: None):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from lofi_pipeline.checkpoints.lineages import find_lineage
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.config import RetentionSettings
-from lofi_pipeline.evaluation.lineage_view import find_lineage
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.report import write_report
 from lofi_pipeline_tests.checkpoints.folders import make_lineage

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from lofi_pipeline.ingest import load_record
-from lofi_pipeline.review import history, review_of
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.review import history
+from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline.web.role import Role
 from lofi_pipeline_tests.drops import facts, make_drop, register, song, work
 from lofi_pipeline_tests.web.serving import TOKENS, guarded_studio
@@ -174,12 +174,36 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(
     assert history(copied, "track_001") == []
 
 
-def test_all_above_a_confidence_are_accepted_and_no_refused_one(copied: DataRoot) -> None:
-    sent = {"who": "kim", "confidence": 1.0, "address": "?style=CORE-01"}
+def test_all_above_a_confidence_are_accepted_and_no_declared_refused_or_disputed_one(
+    copied: DataRoot,
+) -> None:
+    for number, confidence, disputed in (
+        (1, 0.9, []),
+        (2, 0.8, []),
+        (3, 0.95, ["slower than declared"]),
+        (4, 0.2, []),
+    ):
+        record = load_record(copied, f"track_{number:03d}")
+        assert record and record.tagged
+        suggested = {
+            "style_confidence": confidence,
+            "disputed": disputed,
+            "styles_declared": False,
+            "needs_review": True,
+        }
+        tagged = record.tagged.model_copy(update=suggested)
+        write_json_atomic(copied.track_record(record.track_id), record.model_copy(update={"tagged": tagged}))
+    sent = {"who": "kim", "confidence": 0.8, "address": "?q=wav"}
     answer = client(copied).post("/studio/tracks/accept-surest", headers=FROM_PAGE, json=sent)
-    assert answer.json() == {"changed": 3, "left": 0}
-    assert listed(copied, "?only=verified") == ["a.wav", "b.wav", "e.wav"]
-    assert review_of(copied, "track_001") is None
+    assert answer.json() == {"changed": 2, "left": 0}
+    assert listed(copied, "?only=verified") == ["c.wav", "d.wav"]
+    elsewhere = {**sent, "confidence": 0.1, "address": "?source=odd"}
+    assert (
+        client(copied)
+        .post("/studio/tracks/accept-surest", headers=FROM_PAGE, json=elsewhere)
+        .json()["changed"]
+        == 0
+    )
 
 
 def test_a_damaged_record_is_named_and_not_a_traceback(copied: DataRoot) -> None:

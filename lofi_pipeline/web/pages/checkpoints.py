@@ -13,18 +13,11 @@ from starlette.routing import BaseRoute, Route
 from lofi_pipeline.checkpoints import by_hand
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
+from lofi_pipeline.checkpoints.lineages import LineageFolder, find_lineage, lineages
 from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.evaluation.clip_sound import spectrogram
-from lofi_pipeline.evaluation.lineage_view import (
-    LineageFolder,
-    LineageView,
-    base_scores_of,
-    find_lineage,
-    grid_of,
-    lineage_view,
-    lineages,
-)
+from lofi_pipeline.evaluation.lineage_view import LineageView, base_scores_of, grid_of, lineage_view
 from lofi_pipeline.evaluation.sample_grid import GridColumn, GridRow, SampleGrid
 from lofi_pipeline.web.asked import root_of, takes
 from lofi_pipeline.web.charts import charts_of

@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.entities import BlindSession, Entity, Side
-from lofi_pipeline.entities.lineage import step_of
 from lofi_pipeline.evaluation import blind
+from lofi_pipeline.evaluation.sample_grid import model_name
 from lofi_pipeline.web.asked import root_of, takes
 from lofi_pipeline.web.media import media
 from lofi_pipeline.web.pages.checkpoints import view_of
@@ -72,7 +72,7 @@ def trial(request: Request) -> Response:
     asked = request.query_params.get("pair", "")
     chosen = next((it for it in found.trials if str(it.number) == asked), None) or found.next_trial
     if session.ended or chosen is None:
-        names = {key: _name(key) for key in (session.one, session.other)}
+        names = {key: model_name(key) for key in (session.one, session.other)}
         return render(
             request, "compare_end.html", found=found, names=names, lineage=blind.lineage_in(session.one)
         )
@@ -115,10 +115,6 @@ def _session(request: Request) -> BlindSession:
         return blind.read_session(root_of(request), request.path_params["session"])
     except blind.BlindError as error:
         raise HTTPException(404, str(error)) from error
-
-
-def _name(key: str) -> str:
-    return f"step {step_of(key)}" if step_of(key) else "base, no LoRA"
 
 
 routes: list[BaseRoute] = [

@@ -193,17 +193,13 @@ def change_several(request: Request, given: Bulk) -> Response:
 
 @takes(Surest)
 def accept_surest(request: Request, given: Surest) -> Response:
-    """Accept what is listed, has a prompt, is not verified yet, and has at least that confidence."""
+    """Accept what is listed, was suggested with at least that confidence, and is not disputed: see `lofi review accept --above`."""
     query = query_of(Request({**request.scope, "query_string": given.address.lstrip("?").encode()}))
     root = root_of(request)
 
     def question(index: TrackIndex) -> list[str]:
-        return [
-            row.track_id
-            for row in index.rows(query)
-            if row.track_id and row.prompt and not row.verified and (row.waits or not row.refused)
-            if (row.style_confidence or 0) >= given.confidence
-        ]
+        listed = index.rows(query)
+        return [row.track_id for row in listed if row.track_id and row.is_as_sure_as(given.confidence)]
 
     sure = ask_index(root, load_config(), question)
     with together(root, sure[:MOST_AT_ONCE]):

@@ -1,0 +1,129 @@
+"""Clusters that work on tracks: Ray or Dask, started by somebody else, on machines that see the data root under the same path.
+
+One interface for both: a function and its arguments go out, a Future comes back, and a death of the worker is told from an error of
+the function. It is not what either registers with joblib: Ray's gives no result before the last one, and loses the share of
+a node that dies; with Dask's, joblib waits for ever for a task whose worker was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lofi_pipeline.config.settings import IngestSettings
+from lofi_pipeline.ingest.errors import ClusterFault
+
+_REACH_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that was reached."""
+
+    name: str
+    submit: Callable[..., Future[Any]]
+    """Have a function carried out by some worker, with these arguments."""
+    workers: Callable[[], int]
+    """How many there are now."""
+    deaths: tuple[type[BaseException], ...]
+    """What comes of work whose worker died, or whose machine did."""
+    result: Callable[[Future[Any]], Any] = Future.result
+    """What a function that is done gave, or raised."""
+
+
+@contextmanager
+def open_cluster(settings: IngestSettings) -> Iterator[Cluster]:
+    """The cluster that the settings name, until the end of the block.
+
+    Raises:
+        ClusterFault: its package is not installed, or it is not reached.
+    """
+    opening = {"ray": _ray, "dask": _dask}[settings.backend]
+    try:
+        with opening(settings.cluster) as cluster:
+            yield cluster
+    except ModuleNotFoundError as error:
+        if error.name not in ("ray", "dask", "distributed"):
+            raise
+        raise ClusterFault(
+            f"ingest.backend: {settings.backend}: {error.name} is not installed; install the extra: "
+            f'pip install "lofi-pipeline[{settings.backend}]"'
+        ) from error
+
+
+@contextmanager
+def _ray(address: str | None) -> Iterator[Cluster]:
+    import ray  # pyright: ignore[reportMissingImports]
+    from ray import exceptions  # pyright: ignore[reportMissingImports]
+
+    was_there = ray.is_initialized()
+    try:
+        ray.init(
+            address=address or "auto",
+            ignore_reinit_error=True,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        raise _not_reached("ray", address, "ray start --head", error) from error
+
+    def result(future: Future[Any]) -> Any:
+        try:
+            return future.result()
+        except exceptions.RayTaskError as error:
+            raise error.cause from error
+
+    # No retries of Ray's own: who hands out the work counts how often a track has killed its worker.
+    remote = ray.remote(max_retries=0, num_cpus=1)(_call)
+    try:
+        yield Cluster(
+            "ray",
+            submit=lambda function, *args: remote.remote(function, *args).future(),
+            workers=lambda: int(ray.cluster_resources().get("CPU", 0)),
+            deaths=(
+                exceptions.WorkerCrashedError,
+                exceptions.NodeDiedError,
+                exceptions.OutOfMemoryError,
+                exceptions.ObjectLostError,
+            ),
+            result=result,
+        )
+    finally:
+        if not was_there:
+            ray.shutdown()
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+@contextmanager
+def _dask(address: str | None) -> Iterator[Cluster]:
+    from distributed import Client, KilledWorker  # pyright: ignore[reportMissingImports]
+
+    if address is None:
+        raise ClusterFault(
+            "ingest.cluster: say where the scheduler is, such as tcp://192.168.1.2:8786: `dask scheduler` prints it"
+        )
+    try:
+        client = Client(address, timeout=_REACH_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise _not_reached("dask", address, "dask scheduler", error) from error
+    with client:
+        executor = client.get_executor(pure=False)
+        yield Cluster(
+            "dask", executor.submit, lambda: len(client.scheduler_info()["workers"]), (KilledWorker,)
+        )
+
+
+def _not_reached(backend: str, address: str | None, start: str, error: Exception) -> ClusterFault:
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    where = f"ingest.cluster: {address}" if address else "ingest.cluster"
+    return ClusterFault(
+        f"{where}: no cluster of {backend} is reached ({said}); start one with `{start}`, or set ingest.backend: loky to work on this "
+        "machine"
+    )

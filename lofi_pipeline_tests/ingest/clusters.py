@@ -1,0 +1,155 @@
+"""Real clusters on loopback: Dask's scheduler and workers, Ray's nodes, each a process that can be killed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+
+from lofi_pipeline.ingest import elsewhere
+from lofi_pipeline.ingest.elsewhere import Asked, Unfit
+from lofi_pipeline.installation import PROJECT_ROOT
+
+DONE = elsewhere.work_here
+PATIENCE = 300.0
+"""Seconds until what never happens is called missing: no measure of speed."""
+
+
+def noted(asked: Asked) -> Any:
+    """What a worker does, with a line for each begin and end, and with the process."""
+    for word in ("begins", "ends"):
+        with (asked.root.path / "work.log").open("a") as log:
+            log.write(f"{word} {asked.track.track_id} {os.getpid()}\n")
+        if word == "begins":
+            found: Any = DONE(asked)
+    assert isinstance(found, Unfit) or found.track_id == asked.track.track_id
+    return found
+
+
+def hanging(asked: Asked) -> Any:
+    """A worker that never comes to an end of the first track, and is ended by the clock."""
+    from lofi_pipeline.ingest.in_time import ending_after
+
+    if asked.track.track_id != "track_001":
+        return DONE(asked)
+    with ending_after(2.0):
+        while True:
+            time.sleep(60)
+
+
+@dataclass
+class Local:
+    """A cluster: its address, and the process at the top of each node."""
+
+    backend: str
+    address: str
+    nodes: list[psutil.Popen] = field(default_factory=list)
+
+    def kill(self, pid: int) -> None:
+        """Kill the node that this process belongs to, with all that is on it."""
+        family = {pid, *(parent.pid for parent in psutil.Process(pid).parents())}
+        node = next(node for node in self.nodes if node.pid in family)
+        _kill(node)
+
+
+def _kill(process: psutil.Popen) -> None:
+    with suppress(psutil.NoSuchProcess):
+        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait(10)
+
+
+def _start(*command: str, log: Path, **environment: str) -> psutil.Popen:
+    with log.open("ab") as output:
+        return psutil.Popen(
+            [sys.executable, "-m", *command],
+            env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def wait_for(condition: Any, what: str) -> Any:
+    """Poll until `condition` gives something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"no {what}"
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def dask_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]:
+    """A scheduler, and a worker of one thread for each of these environments."""
+    from distributed import Client  # pyright: ignore[reportMissingImports]
+
+    told, log = folder / "scheduler.json", folder / "dask.log"
+    scheduler = _start(
+        "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+        "--scheduler-file", str(told), log=log,
+    )  # fmt: skip
+    local = Local("dask", "")
+    try:
+        wait_for(told.is_file, "scheduler")
+        for number, environment in enumerate(environments):
+            local.nodes.append(
+                _start(
+                    "distributed.cli.dask_worker", "--scheduler-file", str(told), "--nthreads", "1", "--no-dashboard",
+                    "--name", f"node-{number}", "--local-directory", str(folder / f"node-{number}"), log=log, **environment,
+                )
+            )  # fmt: skip
+        with Client(scheduler_file=str(told), set_as_default=False) as client:
+            local.address = client.scheduler.address  # pyright: ignore[reportOptionalMemberAccess]
+            client.wait_for_workers(len(environments), timeout=PATIENCE)
+        yield local
+    finally:
+        for process in (*local.nodes, scheduler):
+            _kill(process)
+
+
+@contextmanager
+def ray_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]:
+    """A head without cores of its own, and a node of one core for each of these environments."""
+    with TemporaryDirectory(prefix="lofi-ray-", ignore_cleanup_errors=True) as short:  # sockets lie in it
+        port, log = _free_port(), folder / "ray.log"
+        common = ("--block", "--disable-usage-stats", "--object-store-memory", str(80 << 20))
+        head = _start(
+            "ray.scripts.scripts", "start", "--head", "--node-ip-address", "127.0.0.1", "--port", str(port),
+            "--num-cpus", "0", "--include-dashboard", "false", "--temp-dir", short, *common, log=log,
+        )  # fmt: skip
+        local = Local("ray", f"127.0.0.1:{port}")
+        try:
+            wait_for(lambda: "Ray runtime started" in log.read_text(), "head")
+            for environment in environments:
+                local.nodes.append(
+                    _start(
+                        "ray.scripts.scripts", "start", "--address", local.address, "--num-cpus", "1", *common,
+                        log=log, **environment,
+                    )
+                )  # fmt: skip
+            wait_for(
+                lambda: log.read_text().count("Ray runtime started") == 1 + len(environments), "all nodes"
+            )
+            yield local
+        finally:
+            for process in (*local.nodes, head):
+                _kill(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

@@ -1,0 +1,201 @@
+"""Tracks that a real cluster works on: the same records, one node killed in the middle, nodes that must not work on them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lofi_pipeline.config import PipelineConfig, load_config
+from lofi_pipeline.entities import TrackRecord
+from lofi_pipeline.ingest import ProcessingContext, elsewhere, load_registry, pending_tracks, work_batch
+from lofi_pipeline.ingest.cluster import Cluster
+from lofi_pipeline.ingest.errors import ClusterFault
+from lofi_pipeline.installation import PACKAGE, code_version
+from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song
+from lofi_pipeline_tests.ingest import clusters
+
+Start = Callable[..., AbstractContextManager[clusters.Local]]
+STARTS: dict[str, Start] = {"dask": clusters.dask_cluster, "ray": clusters.ray_cluster}
+TRACKS = 5
+
+
+@pytest.fixture(params=STARTS)
+def start(request: pytest.FixtureRequest) -> Start:
+    pytest.importorskip(
+        "ray" if request.param == "ray" else "distributed",
+        reason=f"the extra `{request.param}` is not installed",
+    )
+    return STARTS[request.param]
+
+
+@pytest.fixture
+def registered(root: DataRoot) -> DataRoot:
+    files: dict[str, Path | bytes] = {f"{number}.wav": song(number) for number in range(TRACKS - 2)}
+    make_drop(root, "one", files | {"short.wav": song(9, 5.0), "bad.mp3": b"no music " * 99}, facts())
+    register(root)
+    return root
+
+
+def on(local: clusters.Local) -> PipelineConfig:
+    return settings(ingest={"backend": local.backend, "cluster": local.address})
+
+
+def written(root: DataRoot) -> dict[str, Any]:
+    """Everything that was written of the tracks: records without the times of files, and the hashes of files."""
+    made: dict[str, Any] = {}
+    for path in sorted(path for folder in (root.metadata, root.processed) for path in folder.rglob("*")):
+        name = path.relative_to(root.path).as_posix()
+        if path.parent == root.track_records and path.suffix == ".json":
+            made[name] = json.loads(path.read_text())
+            for kept in made[name].get("kept_files", {}).values():
+                del kept["mtime_ns"]
+        elif path.is_file() and path.suffix in (".mp3", ".txt", ".npy", ".png"):
+            made[name] = file_sha256(path)
+    return made
+
+
+def batch(root: DataRoot, config: PipelineConfig) -> dict[str, TrackRecord]:
+    return {record.track_id: record for record in work_batch(root, config, pending_tracks(root, config))}
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_costs_nothing_and_records_are_those_of_this_machine(
+    start: Start, registered: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = DataRoot(tmp_path / "here")
+    shutil.copytree(registered.path, here.path)
+    batch(here, settings(ingest={"workers": 2}))
+    monkeypatch.setattr(elsewhere, "work_here", clusters.noted)
+    log = registered.path / "work.log"
+    with start(tmp_path, {}, {}) as local:
+        records = {}
+        for record in work_batch(registered, on(local), pending_tracks(registered, on(local))):
+            records[record.track_id] = record
+            if len(records) == 1:
+                begun = [line.split() for line in log.read_text().splitlines() if line.startswith("begins")]
+                local.kill(int(begun[-1][2]))
+    assert set(records) == {track.track_id for track in load_registry(registered).tracks}
+    words = [line.split()[:2] for line in log.read_text().splitlines()]
+    ended = Counter(track for word, track in words if word == "ends")
+    begun_again = Counter(track for word, track in words if word == "begins") - ended
+    assert set(ended) == set(records)
+    assert sum(begun_again.values()) <= 1  # what ran on the node that was killed
+    assert written(registered) == written(here)
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_costs_its_track_alone(
+    start: Start, registered: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "work_here", clusters.hanging)
+    with start(tmp_path, {}, {}) as local:
+        records = batch(registered, on(local))
+    assert len(records) == TRACKS
+    assert "its worker died over this file, 2 times" in (records["track_001"].reason or "")
+    assert [records[f"track_00{number}"].status for number in (2, 3)] == ["ok", "ok"]
+
+
+@pytest.mark.slow
+def test_a_node_with_other_code_or_configuration_is_refused_by_its_name(
+    start: Start, registered: DataRoot, tmp_path: Path
+) -> None:
+    import platform
+
+    shutil.copytree(PACKAGE, tmp_path / "other" / PACKAGE.name)
+    with (tmp_path / "other" / PACKAGE.name / "ingest" / "hashing.py").open("a") as file:
+        file.write("# another version\n")
+    shutil.copytree(PACKAGE.parent / "config", tmp_path / "config")
+    presets = next((tmp_path / "config").rglob("*presets*.yaml"))
+    presets.write_text(presets.read_text().replace("rhodes", "piano", 1))
+    cases = {
+        "has another version of the code": {"PYTHONPATH": f"{tmp_path / 'other'}:{PACKAGE.parent}"},
+        "has other style presets": {"LOFI_CONFIG_ROOT": str(tmp_path / "config")},
+    }
+    for number, (sentence, environment) in enumerate(cases.items()):
+        folder = tmp_path / f"cluster-{number}"
+        folder.mkdir()
+        with start(folder, environment) as local, pytest.raises(ClusterFault, match=sentence) as refused:
+            batch(registered, on(local))
+        assert str(refused.value).startswith(f"node {platform.node()}: ")
+        assert not list(registered.track_records.glob("*.json"))
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_named(start: Start, registered: DataRoot) -> None:
+    backend = next(name for name, each in STARTS.items() if each is start)
+    address = "tcp://127.0.0.1:9" if backend == "dask" else "127.0.0.1:9"
+    with pytest.raises(
+        ClusterFault, match=rf"ingest\.cluster: {address}: no cluster of {backend} is reached"
+    ):
+        batch(registered, settings(ingest={"backend": backend, "cluster": address}))
+
+
+class Died(Exception):
+    """What a cluster of this test says of a dead worker."""
+
+
+@contextmanager
+def pretended(outcomes: list[BaseException | None], handed_out: list[str]) -> Iterator[Cluster]:
+    """A cluster of one worker in this process, whose workers die as told."""
+
+    def submit(function: Any, asked: elsewhere.Asked) -> Future[Any]:
+        handed_out.append(asked.track.track_id)
+        future: Future[Any] = Future()
+        error = outcomes.pop(0) if outcomes else None
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(function(asked))
+        return future
+
+    yield Cluster("pretended", submit, lambda: 1, (Died,))
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_track_whose_worker_dies_is_tried_once_more(
+    registered: DataRoot, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    handed_out: list[str] = []
+    outcomes: list[BaseException | None] = [Died(), None, Died()] if deaths == 2 else [Died()]
+    monkeypatch.setattr(elsewhere, "open_cluster", lambda settings: pretended(outcomes, handed_out))
+    monkeypatch.setattr(elsewhere, "AHEAD", 2)
+    ids = ["track_004", "track_005"]  # refused at once
+    config = settings(ingest={"backend": "ray"})
+    records = {record.track_id: record for record in work_batch(registered, config, ids)}
+    assert handed_out == ["track_004", "track_005", "track_004"] and set(records) == set(ids)
+    died = "its worker died over this file, 2 times" in (records["track_004"].reason or "")
+    assert died == (deaths == 2)
+
+
+def test_a_node_is_unfit_with_other_code_other_presets_or_without_the_data_root(
+    registered: DataRoot, tmp_path: Path
+) -> None:
+    track, config = load_registry(registered).tracks[3], load_config()
+    inputs = ProcessingContext.open(config).inputs_of(registered, track)
+    fit = elsewhere.Asked(registered, track, config, 60.0, code_version(), inputs)
+    cases = {
+        "has another version of the code": replace(fit, code="0" * 12),
+        "has other style presets": replace(fit, inputs=inputs | {"tagged": "0" * 64}),
+        f"does not see the data root {tmp_path / 'away'}": replace(fit, root=DataRoot(tmp_path / "away")),
+    }
+    for sentence, asked in cases.items():
+        found = elsewhere.work_here(asked)
+        assert isinstance(found, elsewhere.Unfit) and found.reason.startswith(sentence)
+    assert isinstance(elsewhere.work_here(fit), TrackRecord)
+
+
+def test_an_unfit_node_ends_the_batch(registered: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "open_cluster", lambda settings: pretended([], []))
+    monkeypatch.setattr(elsewhere, "work_here", lambda asked: elsewhere.Unfit("n1", "is not fit"))
+    with pytest.raises(ClusterFault, match="^node n1: is not fit$"):
+        batch(registered, settings(ingest={"backend": "ray"}))
