@@ -54,8 +54,9 @@ types: setup ## Types alone
 schemas: setup ## Generate config/schemas/*.json from the models
 	$(BIN)/python -m lofi_pipeline.entities.schemas
 
-docs: setup ## Write the pages that follow from the code: settings, commands, data model, assets, findings
+docs: setup ## Write the pages that follow from the code, and take the pictures of the studio (needs chromium; runs the demo once)
 	$(BIN)/python -m lofi_pipeline_tests.docs.generate
+	$(BIN)/python -m lofi_pipeline_tests.docs.screenshots
 
 bench: setup ## The ingest stage beside ffmpeg's loudnorm: CPU, memory, profile (needs ffmpeg; ARGS=--help says more)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

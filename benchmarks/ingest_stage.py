@@ -25,8 +25,9 @@ import lameenc
 import numpy as np
 import soxr
 
+from lofi_pipeline.audio import SAMPLE_RATE, read
 from lofi_pipeline.audio.analysis import features
-from lofi_pipeline.audio.io import decode, decode_again
+from lofi_pipeline.audio.io import decode_again
 from lofi_pipeline.audio.io.encode import FRAME
 from lofi_pipeline.audio.mastering import limiter, overshoot
 from lofi_pipeline.config import load_config
@@ -90,7 +91,7 @@ class Counted:
         return {
             "sources": self.decoded["decode"],
             "mp3s": self.decoded["decode the MP3"],
-            "again": self.frames_again * FRAME / decode.SAMPLE_RATE / seconds,
+            "again": self.frames_again * FRAME / SAMPLE_RATE / seconds,
             "encoders": self.encoders,
         }
 
@@ -140,7 +141,7 @@ def watch(profile: Profile, counted: Counted) -> None:
         counted.decoded[whose(Path(getattr(file, "name", file)))] += 1
         return opened(file, *args, **kwargs)
 
-    decode.av.open = open_counted  # type: ignore[assignment]
+    av.open = open_counted  # type: ignore[assignment]
     decode_frames = decode_again.decode_frames
 
     def frames_counted(frames: list[bytes]) -> np.ndarray:
@@ -176,7 +177,7 @@ def cpu_seconds() -> float:
 
 def floor(path: Path, mp3: Path, vbr_quality: int) -> dict[str, float]:
     """CPU seconds for what cannot be avoided: decoding `path`, and LAME on as many samples as `mp3` holds."""
-    samples = decode.read(mp3, max_seconds=600.0).samples
+    samples = read(mp3, max_seconds=600.0).samples
     pcm = np.ascontiguousarray((samples.T * 32767).clip(-32768, 32767).astype("<i2")).tobytes()
     started = time.process_time()
     with av.open(str(path)) as container:
@@ -186,7 +187,7 @@ def floor(path: Path, mp3: Path, vbr_quality: int) -> dict[str, float]:
     decoded = time.process_time()
     encoder = lameenc.Encoder()
     encoder.silence()
-    encoder.set_in_sample_rate(decode.SAMPLE_RATE)
+    encoder.set_in_sample_rate(SAMPLE_RATE)
     encoder.set_channels(2)
     encoder.set_quality(5)
     encoder.set_vbr(4)

@@ -23,6 +23,7 @@ DAGSTER_CONFIG_VARIABLE = "LOFI_DAGSTER_CONFIG"
 WORKSPACE_VARIABLE = "LOFI_WORKSPACE"
 BASE_VARIABLE = "LOFI_BASE"
 THREADS_VARIABLE = "LOFI_TORCH_THREADS"
+WEBHOOK_VARIABLE = "LOFI_ALERT_WEBHOOK"
 
 
 class Environment(BaseSettings):
@@ -77,6 +78,14 @@ class Environment(BaseSettings):
         validation_alias=THREADS_VARIABLE,
         description="Threads for a training. Without it: half of the cores, so that the scoring beside it has some. Scoring itself "
         "always takes one thread, so that its figures do not depend on the machine's load.",
+    )
+
+    alert_webhook: str | None = Field(
+        default=None,
+        repr=False,  # whoever knows it may post there
+        validation_alias=WEBHOOK_VARIABLE,
+        description="An address that is told of each run that fails while `lofi ui` runs, as JSON that Slack takes: a reason, in "
+        "which names of files may stand. Without it: nothing is sent anywhere.",
     )
 
     @classmethod

@@ -8,8 +8,9 @@ from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.metadata import rounded, table
 from lofi_pipeline.assets.partitions import OWNERS
 from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.assets.training_choice import TrainingChoice
 from lofi_pipeline.entities import BaseModelFacts, TagKind
-from lofi_pipeline.resources import Workspace, base_licence, base_name
+from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import content_sha256
 
 
@@ -67,12 +68,12 @@ def _vocabulary() -> Standing:
 
 @dg.asset(group_name="training", kinds={"pytorch"}, owners=OWNERS, code_version="1")
 @failing_in_words()
-def base_model(workspace: Workspace) -> dg.MaterializeResult:
+def base_model(workspace: Workspace, config: TrainingChoice) -> dg.MaterializeResult:
     """The ACE-Step base model that LoRAs are trained on, by the hash of its files."""
     from lofi_pipeline.training.bases import describe_base
 
-    config = workspace.config
-    return base_standing(describe_base(base_name(config), licence=base_licence(config))).result()
+    asked = config.asked(workspace)
+    return base_standing(describe_base(asked.base, licence=asked.base_licence)).result()
 
 
 def base_standing(facts: BaseModelFacts) -> Standing:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     owners=OWNERS,
     code_version="1",
     deps=["source_records", "tagged_prompts"],
+    # It is built every night while the UI runs
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(days=2), fail_window=timedelta(days=8)
+    ),
 )
 @failing_in_words()
 def dataset_manifest(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:

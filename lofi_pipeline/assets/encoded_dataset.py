@@ -12,8 +12,9 @@ from lofi_pipeline.assets.lora_training import completed_training
 from lofi_pipeline.assets.metadata import Facts
 from lofi_pipeline.assets.partitions import GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.assets.training_choice import TrainingChoice, tell_version
 from lofi_pipeline.entities import Lineage
-from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.resources import Workspace
 
 if TYPE_CHECKING:
     from lofi_pipeline.training.records import EncodedDataset
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     deps=["dataset_manifest", "base_model"],
 )
 @failing_in_words()
-def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def encoded_dataset(
+    context: dg.AssetExecutionContext, workspace: Workspace, config: TrainingChoice
+) -> dg.MaterializeResult:
     """Encodes what is not in the cache yet. Latents keep mean and std, so that each step draws its own sample."""
     from lofi_pipeline.dataset import load_version
     from lofi_pipeline.training.encode import encode_dataset
@@ -38,15 +41,16 @@ def encoded_dataset(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         if done % 50 == 0:
             context.log.info(f"{done} of {total} tracks")
 
-    config = workspace.config
-    version = load_version(workspace.root)
+    asked, version = config.asked(workspace), load_version(workspace.root)
+    if lacks := tell_version(workspace, version, config, context.log.info):
+        context.log.warning(lacks)
     encoded = encode_dataset(
         version,
         workspace.root,
-        base_name(config),
-        config.training.preset,
+        asked.base,
+        asked.settings.preset,
         progress=log,
-        chunk_seconds=config.training.encode_chunk_seconds,
+        chunk_seconds=asked.settings.encode_chunk_seconds,
     )
     return _standing(version.dataset.hash, encoded.base_sha256, lambda: encoded).result()
 

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 INTEGRITY = "checkpoint_is_what_landed"
 
 
+def base_trained_on(workspace: Workspace, folder: Path) -> str:
+    """The base of a checkpoint, as it is to be asked for; the configured one where its record does not say."""
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.manifest import read_record
+    from lofi_pipeline.training.known_bases import base_of
+
+    configured = base_name(workspace.config)
+    try:
+        return base_of(workspace.root, read_record(folder).lineage, configured)
+    except CheckpointError:
+        return configured
+
+
 def standing_checkpoints(workspace: Workspace) -> Iterator[Standing]:
     """Every checkpoint that was scored, pruned, or found invalid, also of former trainings, in the order they landed.
 
@@ -139,7 +152,7 @@ def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) ->
             f"no checkpoint {context.partition_key} under {root.checkpoints}; copy its whole folder there",
             allow_retries=False,
         )
-    verification = verify_checkpoint(root, folder, base_name(workspace.config))
+    verification = verify_checkpoint(root, folder, base_trained_on(workspace, folder))
     record = record_verification(folder, verification)
     compile_manifest(root, folder.parent)
     if record is None:

@@ -1,6 +1,7 @@
 """lora_training: the trainer in a process of its own; each checkpoint is entered in Dagster as it lands."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -8,12 +9,13 @@ import dagster as dg
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
 from lofi_pipeline.assets.lora_checkpoints import standing_of
-from lofi_pipeline.assets.metadata import lineage_page, rounded
+from lofi_pipeline.assets.metadata import lineage_page, rounded, shown
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS, add_partitions
 from lofi_pipeline.assets.standing import Standing
+from lofi_pipeline.assets.training_choice import NEWEST, TrainingChoice, tell_version
 from lofi_pipeline.config import config_hash
 from lofi_pipeline.entities import CheckpointRecord, Lineage
-from lofi_pipeline.resources import Workspace, base_licence, base_name
+from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -27,28 +29,39 @@ if TYPE_CHECKING:
     code_version="1",
     pool=GPU_POOL,
     deps=["encoded_dataset"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            NEWEST,
+            asset="lora_training",
+            description="The data set that was trained on is what build_dataset gave when the training began.",
+        )
+    ],
 )
 @failing_in_words()
-def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def lora_training(
+    context: dg.AssetExecutionContext, workspace: Workspace, config: TrainingChoice
+) -> dg.MaterializeResult:
     """Trains the LoRA to the end of the preset, from where an interrupted training of the same lineage stopped."""
     from lofi_pipeline.dataset import load_version
     from lofi_pipeline.training.bases import describe_base
+    from lofi_pipeline.training.known_bases import note_base
     from lofi_pipeline.training.launch import train_in_process
     from lofi_pipeline.training.lineage import lineage_of
     from lofi_pipeline.training.records import TrainingJob
     from lofi_pipeline.training.start import start_of
 
-    config, root = workspace.config, workspace.root
-    name, settings = base_name(config), config.training
-    version = load_version(root)
-    base = describe_base(name)
+    root, asked = workspace.root, config.asked(workspace)
+    settings, version = asked.settings, load_version(root)
+    lacks = tell_version(workspace, version, config, context.log.info)
+    base = describe_base(asked.base)
+    note_base(root, base, asked.base)
     start = start_of(root, settings.preset, base.sha256)
     lineage = lineage_of(version, settings.active, settings.preset, base, start)
     job = TrainingJob(
         data_root=root.path,
         dataset_hash=version.dataset.hash,
-        base=name,
-        base_licence=base_licence(config),
+        base=asked.base,
+        base_licence=asked.base_licence,
         preset_name=settings.active,
         preset=settings.preset,
         encode_chunk_seconds=settings.encode_chunk_seconds,
@@ -59,7 +72,13 @@ def lora_training(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
     newest = max(landed.values(), key=lambda event: event.step, default=last)
     facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)
-    return _standing(lineage, last.step, facts).result()
+    check = dg.AssetCheckResult(
+        check_name=NEWEST,
+        passed=lacks is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=shown({"dataset_id": version.dataset.dataset_id, "reason": lacks}),
+    )
+    return replace(_standing(lineage, last.step, facts), checks=lambda: [check]).result()
 
 
 def standing_training(workspace: Workspace) -> Iterator[Standing]:
@@ -73,17 +92,25 @@ def completed_training(workspace: Workspace) -> CheckpointRecord | None:
     """The last checkpoint of the training that data set and configuration ask for now; the base need not lie here."""
     from lofi_pipeline.checkpoints.manifest import active_lineage
     from lofi_pipeline.dataset import current_hash
-    from lofi_pipeline.training.bases import shown_name
     from lofi_pipeline.training.lineage import last_checkpoint
 
-    active, config = active_lineage(workspace.root), workspace.config
-    if active is None or active.base.name != shown_name(base_name(config)):
+    active = active_lineage(workspace.root)
+    if active is None or not asked_for(workspace, active):
         return None
-    start = active.started_from.weights if active.started_from else None
-    asked_for = (current_hash(workspace.root), config_hash(config.training.preset, active.base.sha256, start))
-    if (active.dataset_hash, active.config_hash) != asked_for:
+    if active.dataset_hash != current_hash(workspace.root):
         return None
     return last_checkpoint(workspace.root, active)
+
+
+def asked_for(workspace: Workspace, lineage: Lineage) -> bool:
+    """Whether a training is one with the base and the preset of the configuration, on whatever data set."""
+    from lofi_pipeline.training.bases import shown_name
+
+    config = workspace.config
+    if lineage.base.name != shown_name(base_name(config)):
+        return False
+    start = lineage.started_from.weights if lineage.started_from else None
+    return lineage.config_hash == config_hash(config.training.preset, lineage.base.sha256, start)
 
 
 def _standing(lineage: Lineage, step: int, measured: dict[str, float]) -> Standing:

@@ -48,15 +48,19 @@ def rounded(value: float) -> float:
 def table(
     header: Sequence[str], rows: Iterable[Sequence[object]], *, all_in: str = "", most: int = MOST_ROWS
 ) -> dg.TableMetadataValue:
-    """A table of the first rows. `all_in` names the file that has them all."""
+    """A table of the first rows, without the columns in which none says anything. `all_in`: what has them all."""
     rows = iter(rows)
     cells = [[_cell(cell) for cell in row] for row in islice(rows, most)]
     if left := sum(1 for _ in rows):
         where = f"; {all_in} has them all" if all_in else ""
         cells.append([f"and {left} more{where}", *[""] * (len(header) - 1)])
+    said = [name for name, *column in zip(header, *cells, strict=True) if any(column)]
     return dg.MetadataValue.table(
-        records=[dg.TableRecord(dict(zip(header, row, strict=True))) for row in cells],
-        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in header]),
+        records=[
+            dg.TableRecord({name: cell for name, cell in zip(header, row, strict=True) if name in said})
+            for row in cells
+        ],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in said]),
     )
 
 
@@ -92,6 +96,4 @@ def lineage_page(lineage: Lineage) -> dg.MetadataValue:
 
 def checkpoint_page(record: CheckpointRecord) -> dg.MetadataValue:
     """A link to a checkpoint on the page of its training."""
-    return dg.MetadataValue.url(
-        f"/studio/checkpoints/{record.lineage.lineage}#{record.checkpoint.checkpoint_id}"
-    )
+    return dg.MetadataValue.url(f"/studio/checkpoints/{record.lineage.lineage}#step-{record.checkpoint.step}")

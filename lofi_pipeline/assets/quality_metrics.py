@@ -9,8 +9,8 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.assets.failures import failing_in_words
-from lofi_pipeline.assets.lora_checkpoints import known_checkpoints
-from lofi_pipeline.assets.metadata import Facts, checkpoint_page, picture, rounded, table
+from lofi_pipeline.assets.lora_checkpoints import base_trained_on, known_checkpoints
+from lofi_pipeline.assets.metadata import Facts, checkpoint_page, picture, rounded, shown, table
 from lofi_pipeline.assets.partitions import CHECKPOINTS, GPU_POOL, OWNERS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import RetentionSettings
@@ -22,13 +22,14 @@ from lofi_pipeline.entities import (
     RecordError,
     Scores,
 )
-from lofi_pipeline.resources import Workspace, base_name
+from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
 if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.retention import RetentionPlan
 
 BETTER = "better_than_the_base"
+BEST_NOT_WORSE = "best_of_the_training_is_not_worse_than_the_base"
 
 
 @dg.asset(
@@ -44,7 +45,12 @@ BETTER = "better_than_the_base"
             BETTER,
             asset="quality_metrics",
             description="FAD below and text-audio alignment above those of the base model without LoRA.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            BEST_NOT_WORSE,
+            asset="quality_metrics",
+            description="The best checkpoint of the training has no FAD that is above the base's by more than its error.",
+        ),
     ],
 )
 @failing_in_words()
@@ -67,7 +73,8 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
         progress.report("quality_metrics", 0, 0, f"{folder.name}: {message}")
 
     version = _version_of(root, read_record(folder))
-    name, settings, offload = base_name(config), config.evaluation, config.training.offload
+    name, settings = base_trained_on(workspace, folder), config.evaluation
+    offload = config.training.offload
     found = evaluate_checkpoint(root, folder, version, name, settings, log, offload=offload)
     plan, scores = prune(root, config.retention), found.scores
     if settings.style_prompts and lacks_styles(root, folder):
@@ -128,7 +135,10 @@ def _standing(
             [scores.key, metrics.fad_score, metrics.clap_score, *filter(None, [metrics.human_evaluation])]
         ),
         told,
-        checks=lambda: [_better(metrics, behind()[0].metrics)],
+        checks=lambda: [
+            _better(metrics, behind()[0].metrics),
+            _best_not_worse(root, folder.parent, behind()[0]),
+        ],
         partition=record.partition_key,
     )
 
@@ -139,6 +149,24 @@ def _better(metrics: QualityMetrics, base: QualityMetrics) -> dg.AssetCheckResul
         passed=metrics.fad_score < base.fad_score and metrics.clap_score > base.clap_score,
         severity=dg.AssetCheckSeverity.WARN,
     )
+
+
+def _best_not_worse(root: DataRoot, parent: Path, base: Scores) -> dg.AssetCheckResult:
+    from lofi_pipeline.checkpoints.best import best_checkpoint, is_separable
+    from lofi_pipeline.checkpoints.folder import scan_checkpoints
+
+    best = best_checkpoint(
+        [it for it in scan_checkpoints(root, parent) if it.scores and it.scores.key == base.key]
+    )
+    worse = bool(
+        best and best.scores.metrics.fad_score > base.metrics.fad_score and is_separable(best.scores, base)
+    )
+    facts: Facts = {"base_fad_score": rounded(base.metrics.fad_score)}
+    if best:
+        facts["checkpoint_id"] = best.scores.metrics.checkpoint_id
+        facts["fad_score"] = rounded(best.scores.metrics.fad_score)
+        facts["why_best"] = best.why
+    return dg.AssetCheckResult(check_name=BEST_NOT_WORSE, passed=not worse, metadata=shown(facts))
 
 
 def _facts(scores: Scores, base: Scores) -> Facts:

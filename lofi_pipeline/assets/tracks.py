@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from lofi_pipeline.assets.metadata import (
     most_bytes_inline,
     picture,
     rounded,
+    shown,
     table,
     tag_value,
     track_page,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from lofi_pipeline.dataset import Eligibility
 
 STAGES = ("raw_tracks", "processed_audio", "tagged_prompts")
+NONE_REFUSED = "no_track_is_refused"
 
 
 def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg.AssetSpec:
@@ -69,8 +72,18 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
     ],
     partitions_def=TRACKS,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[
+        dg.AssetCheckSpec(
+            NONE_REFUSED,
+            asset=stage,
+            description="No track was refused at this stage; those that were are listed with their reasons.",
+        )
+        for stage in STAGES
+    ],
 )
-def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult]:
+def tracks(
+    context: dg.AssetExecutionContext, workspace: Workspace
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Work on each track of the range on all cores. A refusal is data; a fault fails that track alone."""
     from lofi_pipeline.dataset import eligibility_of
 
@@ -86,12 +99,12 @@ def tracks(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[
         if record.status is TrackStatus.FAILED:
             failed.append(record)
         progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")
+    yield from _checks(root)
     if failed:
         names = "; ".join(
             f"{record.track_id} ({record.origins[0].path}): {record.reason}" for record in failed
         )
         raise dg.Failure(f"{len(failed)} of {len(keys)} tracks failed: {names}", allow_retries=False)
-    yield from ()
 
 
 def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator[TrackRecord]:
@@ -101,17 +114,56 @@ def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator
         yield from work_batch(root, config, keys)
 
 
+def _checks(root: DataRoot) -> Iterator[dg.AssetCheckResult]:
+    """One for each stage, over all tracks and not the batch alone: the latest result is what the asset's page shows."""
+    from lofi_pipeline.ingest import refused_tracks
+
+    refused = list(refused_tracks(root))
+    for stage in STAGES:
+        rows = [
+            (record.track_id, record.origins[0].path, record.reason or "")
+            for record in refused
+            if _refusing_stage(record) == stage
+        ]
+        yield dg.AssetCheckResult(
+            asset_key=stage,
+            check_name=NONE_REFUSED,
+            passed=not rows,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=shown(
+                {
+                    "refused": len(rows),
+                    "tracks": table(["track_id", "file", "reason"], rows, all_in="lofi run --json FILE"),
+                }
+            ),
+        )
+
+
+def _refusing_stage(record: TrackRecord) -> str:
+    return record.failed_stage or STAGES[-1]
+
+
 def standing_tracks(workspace: Workspace) -> Iterator[Standing]:
-    """What stands in the records of all tracks that were worked on."""
+    """What stands in the records of all tracks that were worked on; with that of the last one, what is refused."""
     from lofi_pipeline.dataset import eligibility_of
     from lofi_pipeline.ingest import load_record, load_registry
 
     root = workspace.root
     eligibility = cache(lambda: eligibility_of(root, workspace.config))
-    for track in load_registry(root).tracks:
+    registered = load_registry(root).tracks
+    for track in registered:
         with suppress(RecordError, OSError):  # the next work on the track says what is wrong with its record
             if record := load_record(root, track.track_id):
-                yield from _stages_of(root, record, eligibility)
+                stages = _stages_of(root, record, eligibility)
+                yield from stages if track is not registered[-1] else _with_checks(root, stages)
+
+
+def _with_checks(root: DataRoot, stages: Iterator[Standing]) -> Iterator[Standing]:
+    for stage in stages:
+        name = stage.asset
+        yield replace(
+            stage, checks=lambda name=name: [it for it in _checks(root) if it.asset_key == dg.AssetKey(name)]
+        )
 
 
 def _stages_of(
@@ -124,7 +176,7 @@ def _stages_of(
         if record.status is TrackStatus.FAILED and stage == record.failed_stage:
             return
         refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
-            record.failed_stage or STAGES[-1]
+            _refusing_stage(record)
         )
         said = [record.inputs["review"]] if stage == STAGES[-1] and "review" in record.inputs else []
         yield Standing(

@@ -5,6 +5,7 @@ fingerprint/; process.py puts them in order. What the other packages use is impo
 """
 
 from lofi_pipeline.audio.analysis.features import measure
+from lofi_pipeline.audio.analysis.peaks import gaps, waveform_peaks
 from lofi_pipeline.audio.analysis.spectrum import mono_at
 from lofi_pipeline.audio.analysis.stem import STEM
 from lofi_pipeline.audio.errors import (
@@ -38,8 +39,9 @@ from lofi_pipeline.audio.fingerprint.sketch import (
 )
 from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.credentials import denied_by_credentials
-from lofi_pipeline.audio.io.decode import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3, write_wav
+from lofi_pipeline.audio.io.read import AUDIO_SUFFIXES, SAMPLE_RATE, Audio, read
+from lofi_pipeline.audio.io.recognise import HEAD_BYTES, why_no_audio
 from lofi_pipeline.audio.io.tags import clean, read_tags, tags_in
 from lofi_pipeline.audio.mastering.loudness import integrated_loudness, true_peak_dbtp
 from lofi_pipeline.audio.process import PROCESSING_VERSION, ProcessedAudio, fingerprint_of, process
@@ -48,6 +50,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "BANDS",
     "DIMENSIONS",
+    "HEAD_BYTES",
     "PROCESSING_VERSION",
     "SAMPLE_RATE",
     "SKETCH_SCALE",
@@ -74,6 +77,7 @@ __all__ = [
     "encode_mp3",
     "fingerprint",
     "fingerprint_of",
+    "gaps",
     "hints_of",
     "integrated_loudness",
     "is_lossless",
@@ -88,5 +92,7 @@ __all__ = [
     "sketch_starts",
     "tags_in",
     "true_peak_dbtp",
+    "waveform_peaks",
+    "why_no_audio",
     "write_wav",
 ]

@@ -20,8 +20,8 @@ from lofi_pipeline.audio.analysis.thumbnail import waveform_png
 from lofi_pipeline.audio.errors import EncodingFailed, Silent, TooShort, spoken_seconds
 from lofi_pipeline.audio.fingerprint.extract import fingerprint
 from lofi_pipeline.audio.fingerprint.match import LEAST_SECONDS
-from lofi_pipeline.audio.io.decode import SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.io.encode import encode_mp3
+from lofi_pipeline.audio.io.read import SAMPLE_RATE, Audio, read
 from lofi_pipeline.audio.mastering.cut import cut
 from lofi_pipeline.audio.mastering.limiter import level
 from lofi_pipeline.audio.mastering.loudness import gated_loudness, k_weighted_power, true_peak_dbtp

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pydantic import ValidationError
-
 from lofi_pipeline.checkpoints.folder import CheckpointFolder, all_checkpoints
 from lofi_pipeline.dataset.duplicates import Comparisons, load_comparisons
 from lofi_pipeline.entities import (
@@ -44,7 +42,7 @@ from lofi_pipeline.licensing.withdrawals import Withdrawal, load_withdrawals
 from lofi_pipeline.storage import (
     DataRoot,
     Ledger,
-    list_items,
+    opened_items,
     parsed,
     read_json,
     read_ledger,
@@ -141,16 +139,18 @@ class AuditInputs:
     @cached_property
     def registered(self) -> ReadRegistry:
         """Of every track id only what an audit compares: a tenth of the memory of the registry itself."""
+        path = self.root.registry_json
         if "registry" not in vars(self):  # else all of it was read already
-            with suppress(OSError, ValidationError):
-                data = self.root.registry_json.read_bytes()
-                if (places := list_items(data)) is not None and places.keys() == {"tracks"}:
-                    items = (
-                        RegisteredTrack.model_validate_json(data[at:end]) for at, end in places["tracks"]
-                    )
-                    return ReadRegistry(self.root.relative(self.root.registry_json), None, _compared(items))
+            with suppress(OSError, ValueError), opened_items(path) as items:
+                if items and items.places.keys() == {"tracks"}:
+                    tracks = map(RegisteredTrack.model_validate_json, items.of("tracks"))
+                    return ReadRegistry(self.root.relative(path), None, _compared(tracks))
         read = self.registry
         return ReadRegistry(read.where, read.error, _compared(read.value.tracks if read.value else ()))
+
+    def forget_registered(self) -> None:
+        """Give back what `registered` takes, once every file is proved: what is written next needs the room."""
+        vars(self).pop("registered", None)
 
     @cached_property
     def dataset(self) -> ReadRecord[Dataset]:

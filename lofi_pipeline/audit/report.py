@@ -66,7 +66,6 @@ def build_report(
         BrokenRecord: a record that everything rests on is missing or can't be read.
     """
     made = now()
-    _ = inputs.registered  # first: what reading it takes is free again for the version
     today = day_today or judging_day(inputs.scan.value, made.date())
     verified = version_behind(inputs, subject)
     judged = judge_subject(inputs, subject, verified.version, config, base, today)
@@ -76,6 +75,7 @@ def build_report(
         withdrawn_copies(inputs, verified.version, withdrawn_contents(inputs.withdrawals, today)),
         tracks_under_stricter_terms(inputs, verified.version, config, today),
     )
+    inputs.forget_registered()
     findings = [
         *origin_findings(subject),
         *verified.findings,

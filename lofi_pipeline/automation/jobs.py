@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import dagster as dg
 
+from lofi_pipeline.assets.training_choice import one_choice
 from lofi_pipeline.environment import Environment
 
 
@@ -35,6 +36,13 @@ NOT_OVER = [
     dg.DagsterRunStatus.CANCELING,
 ]
 """Of runs that are not over."""
+
+
+LAUNCHED_BY = "lofi/launched_by"
+SAID_AS = "user"
+"""The tag that the UI shows as whoever launched a run; without it: Manually launched."""
+BY_COMMAND = {LAUNCHED_BY: "cli", SAID_AS: "lofi (command line)"}
+"""Tags of the runs that the command line starts."""
 
 
 def is_active(instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None) -> bool:
@@ -81,6 +89,7 @@ build_dataset = dg.define_asset_job(
 train = dg.define_asset_job(
     JobName.TRAIN.value,
     selection=ASSETS[JobName.TRAIN],
+    config=one_choice,
     tags=on_a_gpu(Environment.read().kubernetes_gpus),
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )

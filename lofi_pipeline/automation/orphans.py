@@ -1,53 +1,21 @@
 """Runs whose process was killed: Dagster takes them for running for ever, and everything that waits for them waits too."""
 
-import os
 import platform
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
 import psutil
 from dagster._core.storage.runs import SqliteRunStorage
 
-from lofi_pipeline.storage import content_sha256, is_locked, lock_file, locked
+from lofi_pipeline.resources import OWNER_TAG, identity_of, running_mark
+from lofi_pipeline.storage import is_locked, lock_file
 
-OWNER_TAG = "lofi/process"
 _RUNNING = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-
-def owner_tag() -> dict[str, str]:
-    """Tags for a run that lives in this process: host, process id and when the process began."""
-    return {OWNER_TAG: _identity(psutil.Process(os.getpid()))}
-
-
-@contextmanager
-def owned(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]:
-    """Tags for a run that lives in this process while the block goes on.
-
-    A lock is held so long: who sees the history from another machine, or from another container, sees nothing of the process.
-    """
-    mark = _mark(instance, run_id)
-    with locked(mark):
-        try:
-            yield owner_tag()
-        finally:
-            lock_file(mark).unlink(missing_ok=True)
-
-
-def _mark(instance: dg.DagsterInstance, run_id: str) -> Path:
-    """What is locked. An id that somebody else stored may be anything but the name of a file."""
-    return Path(instance.root_directory) / "running" / content_sha256(run_id)
-
-
-def _identity(process: psutil.Process) -> str:
-    return f"{platform.node()} {process.pid} {process.create_time():.0f}"
 
 
 def _is_gone(instance: dg.DagsterInstance, run_id: str, owner: str) -> bool:
@@ -59,10 +27,10 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str, owner: str) -> bool:
     if named is None:
         return True
     if named["host"] != platform.node():
-        return _lies_in_the_data_root(instance) and not is_locked(_mark(instance, run_id))
+        return _lies_in_the_data_root(instance) and not is_locked(running_mark(instance, run_id))
     try:
         process = psutil.Process(int(named["pid"]))
-        return _identity(process) != owner or process.status() == psutil.STATUS_ZOMBIE
+        return identity_of(process) != owner or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
@@ -76,13 +44,20 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs failed whose process was killed, so that their work is asked for again. Returns their ids."""
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
-        owner = run.tags.get(OWNER_TAG)
+        owner = _owner(instance, run)
         if owner and _is_gone(instance, run.run_id, owner):
             instance.report_run_failed(run, "The process of this run was killed; what it had done is kept.")
-            lock_file(_mark(instance, run.run_id)).unlink(missing_ok=True)
+            lock_file(running_mark(instance, run.run_id)).unlink(missing_ok=True)
             ended.append(run.run_id)
     _free_pools(instance)
     return ended
+
+
+def _owner(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Who a run says it lives in. A run that is done again has the tags of the first: those name somebody else."""
+    owner = run.tags.get(OWNER_TAG)
+    first = instance.get_run_by_id(run.parent_run_id) if owner and run.parent_run_id else None
+    return None if first and first.tags.get(OWNER_TAG) == owner else owner
 
 
 def _free_pools(instance: dg.DagsterInstance) -> None:

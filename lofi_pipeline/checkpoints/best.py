@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from lofi_pipeline.checkpoints.compare import Verdict, clap_difference, fad_difference
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.entities import ScoreKey, Scores
+from lofi_pipeline.entities.lineage import step_of
 
 
 def rank(scores: Scores) -> tuple[float, int]:
@@ -41,7 +42,8 @@ def best_checkpoint(found: Sequence[CheckpointFolder]) -> Best | None:
     """The best of those that are valid, have their weights and were scored; None without any.
 
     Scores of different keys, made by different embedders say, are numbers of different scales. Those of the key that was
-    scored last count: it is that of the settings in use now. Among them `choose` decides, unless a person has pinned one.
+    scored last count: it is that of the settings in use now. Among them `choose` decides, unless people prefer another who
+    compared both blind, or a person named the best.
     """
     scored = [(item.scores, item) for item in found if item.scores and _is_usable(item)]
     if not scored:
@@ -52,7 +54,36 @@ def best_checkpoint(found: Sequence[CheckpointFolder]) -> Best | None:
     key = present_key([scores for scores, _ in scored])
     alike = {scores.step: (scores, item) for scores, item in scored if scores.key == key}
     choice = choose([scores for scores, _ in alike.values()])
-    return Best(alike[choice.scores.step][1], choice.why) if choice else None
+    if choice is None:
+        return None
+    chosen = Best(alike[choice.scores.step][1], choice.why)
+    return _as_people_prefer(chosen, [item for scores, item in alike.values() if not scores.memorises])
+
+
+def _as_people_prefer(chosen: Best, candidates: Sequence[CheckpointFolder]) -> Best:
+    """The choice of the scores, or the one that people prefer to it, and to that in turn; and what their votes say."""
+    by_key = {item.key: item for item in candidates}
+    found, why, passed = chosen.found, chosen.why, {chosen.found.key}
+    while better := next((it for it in found.preferences if it.preferred in by_key.keys() - passed), None):
+        former, found = found.step, by_key[better.other]
+        passed.add(found.key)
+        why = f"{found.step}: people who compared both blind prefer it to {former} ({better.of(found.key)}); by scores {chosen.why}"
+    return Best(found, "; ".join([why, *_said_by_votes(found, passed)]))
+
+
+def _said_by_votes(found: CheckpointFolder, overruled: Collection[str]) -> Iterator[str]:
+    """What votes on the best say beside what made it so."""
+    for it in found.preferences:
+        if it.other in overruled:
+            continue
+        step = step_of(it.other)
+        other = f"{step}" if step else "the base without LoRA"
+        if it.preferred == found.key:
+            yield f"people prefer it to {other} ({it})"
+        elif it.preferred:
+            yield f"people prefer {other} ({it.of(it.other)})"
+        else:
+            yield f"votes do not tell it from {other} ({it})"
 
 
 def last_and_best(found: Sequence[CheckpointFolder]) -> list[CheckpointFolder]:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.pins import read_pins
+from lofi_pipeline.checkpoints.pins import read_kept, read_pins
+from lofi_pipeline.checkpoints.votes import Preference, preferences_of, read_preferences
 from lofi_pipeline.entities import (
     CHECKPOINT_RECORD,
     SCORES_RECORD,
@@ -49,6 +50,10 @@ class CheckpointFolder:
     """checkpoint.json as it was read: an audit compares how it is spelled."""
     pin: Pin | None = None
     """A person's word that it is the best."""
+    kept: Pin | None = None
+    """A person's word that it keeps its weights."""
+    preferences: tuple[Preference, ...] = ()
+    """What people preferred who compared it blind with another, itself as `one`."""
 
     @property
     def key(self) -> str:
@@ -91,16 +96,30 @@ def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[Checkpo
     """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now.
 
     Raises:
-        RecordError: what persons pinned can't be read.
+        RecordError: what persons pinned or voted can't be read.
     """
     found = [
         path
         for path in (folder or root.checkpoints).glob("*")
         if is_checkpoint_id(path.name) and path.is_dir() and not path.is_symlink()
     ]
-    pins = read_pins(root) if found else {}
-    read = (read_checkpoint_folder(root, path) for path in found)
-    return sorted((replace(item, pin=pins.get(item.key)) for item in read), key=lambda item: item.step)
+    read = _with_peoples_words(root, [read_checkpoint_folder(root, path) for path in found])
+    return sorted(read, key=lambda item: item.step)
+
+
+def _with_peoples_words(root: DataRoot, found: list[CheckpointFolder]) -> list[CheckpointFolder]:
+    if not found:
+        return []
+    pins, kept, preferences = read_pins(root), read_kept(root), read_preferences(root)
+    return [
+        replace(
+            item,
+            pin=pins.get(item.key),
+            kept=kept.get(item.key),
+            preferences=preferences_of(item.key, preferences),
+        )
+        for item in found
+    ]
 
 
 def read_checkpoint_record(folder: Path) -> CheckpointRecord:

@@ -1,4 +1,6 @@
-"""Pins: a person's word on which checkpoint of a lineage is the best, which overrules scores. Kept in metadata/pins.json."""
+"""A person's word on checkpoints, in metadata/pins.json: which is the best of its lineage, which overrules scores; and which keep
+their weights, however they score. The best keeps them, too.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +17,61 @@ def pins_path(root: DataRoot) -> Path:
 
 
 def read_pins(root: DataRoot) -> dict[str, Pin]:
-    """The pins by partition key.
+    """Which were named the best, by partition key.
 
     Raises:
         RecordError: the file was damaged.
     """
-    path = pins_path(root)
-    if not path.is_file():
-        return {}
-    return {pin.checkpoint: pin for pin in Pins.parse(read_json(path), where=root.relative(path)).pins}
+    return {pin.checkpoint: pin for pin in _read(root).pins}
+
+
+def read_kept(root: DataRoot) -> dict[str, Pin]:
+    """Which keep their weights by a person's word, by partition key.
+
+    Raises:
+        RecordError: the file was damaged.
+    """
+    return {pin.checkpoint: pin for pin in _read(root).kept}
 
 
 def pin(root: DataRoot, record: CheckpointRecord, why: str) -> Pin:
-    """Have this checkpoint be the best of its lineage; a former pin of the lineage is taken back."""
+    """Have this checkpoint be the best of its lineage; a former best by hand of the lineage is taken back."""
     found = Pin(checkpoint=record.partition_key, why=why, pinned=now())
-    _write(root, record, [found])
+    _write_best(root, record, [found])
     return found
 
 
 def unpin(root: DataRoot, record: CheckpointRecord) -> None:
-    """Take the pin of this checkpoint's lineage back: scores decide again."""
-    _write(root, record, [])
+    """Take back who is the best of this checkpoint's lineage: scores decide again."""
+    _write_best(root, record, [])
 
 
-def _write(root: DataRoot, record: CheckpointRecord, of_lineage: list[Pin]) -> None:
+def keep(root: DataRoot, record: CheckpointRecord, why: str) -> Pin:
+    """Have this checkpoint keep its weights."""
+    found = Pin(checkpoint=record.partition_key, why=why, pinned=now())
+    _write_kept(root, record, [found])
+    return found
+
+
+def let_go(root: DataRoot, record: CheckpointRecord) -> None:
+    """Have retention decide again whether this checkpoint keeps its weights."""
+    _write_kept(root, record, [])
+
+
+def _read(root: DataRoot) -> Pins:
+    path = pins_path(root)
+    return Pins.parse(read_json(path), where=root.relative(path)) if path.is_file() else Pins()
+
+
+def _write_best(root: DataRoot, record: CheckpointRecord, of_lineage: list[Pin]) -> None:
     with locked(pins_path(root)):
-        prefix = record.partition_key.partition("-")[0]
-        others = [pin for key, pin in read_pins(root).items() if key.partition("-")[0] != prefix]
-        write_json_atomic(pins_path(root), Pins(pins=[*others, *of_lineage]))
+        prefix, found = record.partition_key.partition("-")[0], _read(root)
+        others = [pin for pin in found.pins if pin.checkpoint.partition("-")[0] != prefix]
+        write_json_atomic(pins_path(root), found.model_copy(update={"pins": [*others, *of_lineage]}))
+
+
+def _write_kept(root: DataRoot, record: CheckpointRecord, of_checkpoint: list[Pin]) -> None:
+    with locked(pins_path(root)):
+        found = _read(root)
+        others = [pin for pin in found.kept if pin.checkpoint != record.partition_key]
+        write_json_atomic(pins_path(root), found.model_copy(update={"kept": [*others, *of_checkpoint]}))

@@ -1,4 +1,4 @@
-"""Which checkpoints keep their weights: the best by FAD, the latest, and what a person pinned; and removing the weights of the others.
+"""Which checkpoints keep their weights: the best by FAD, the latest, and what people pinned or prefer; and removing the weights of the others.
 
 Only scores with the same key are compared, and only what they can tell apart is removed: noise in a score deletes nothing. A
 checkpoint that is not valid, or not evaluated yet, is never pruned.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lofi_pipeline.checkpoints.best import choose, rank
+from lofi_pipeline.checkpoints.best import best_checkpoint, choose, rank
 from lofi_pipeline.checkpoints.compare import Verdict, fad_difference
 from lofi_pipeline.checkpoints.folder import COMFYUI_FOLDER, CheckpointFolder
 from lofi_pipeline.checkpoints.manifest import (
@@ -45,9 +45,9 @@ def plan_retention(
     scores: Mapping[str, Scores],
     settings: RetentionSettings,
     sizes: Mapping[str, int] | None = None,
-    pinned: Collection[str] = (),
+    by_hand: Mapping[str, str] | None = None,
 ) -> RetentionPlan:
-    """Decide, from records, the scores and bytes of weights by partition key, and the keys that a person pinned.
+    """Decide, from records, and by partition key: the scores, the bytes of weights, and why people have some kept.
 
     Checkpoints pruned before appear in neither list.
 
@@ -56,7 +56,9 @@ def plan_retention(
     """
     present = [record for record in records if not record.pruned]
     keep = _kept_without_scores(present, scores) | {
-        record.partition_key: "pinned by a person" for record in present if record.partition_key in pinned
+        record.partition_key: by_hand[record.partition_key]
+        for record in present
+        if by_hand and record.partition_key in by_hand
     }
     spared = _too_few_scored(records, scores)
     ranked: dict[tuple[str, str], list[CheckpointRecord]] = defaultdict(list)
@@ -184,8 +186,17 @@ def retention_of(found: Sequence[CheckpointFolder], settings: RetentionSettings)
         for item in found
         if item.record and settings.max_gb
     }
-    pinned = [item.key for item in found if item.pin]
-    return plan_retention(records, scores, settings, sizes, pinned)
+    return plan_retention(records, scores, settings, sizes, _kept_by_people(found))
+
+
+def _kept_by_people(found: Sequence[CheckpointFolder]) -> dict[str, str]:
+    """What a person named the best, pinned, or what votes make the best; and why."""
+    best = best_checkpoint(found)
+    by_votes = best and any(it.preferred == best.found.key for it in best.found.preferences)
+    voted = {best.found.key: f"the best: {best.why}"} if best and by_votes else {}
+    kept = {item.key: f"pinned by a person: {item.kept.why}" for item in found if item.kept}
+    named = {item.key: f"named the best by a person: {item.pin.why}" for item in found if item.pin}
+    return voted | kept | named
 
 
 def prune(root: DataRoot, settings: RetentionSettings) -> RetentionPlan:

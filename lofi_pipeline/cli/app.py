@@ -17,6 +17,7 @@ from lofi_pipeline.cli.audit import audit_app
 from lofi_pipeline.cli.backup import backup, restore
 from lofi_pipeline.cli.bench import bench_app
 from lofi_pipeline.cli.check import check
+from lofi_pipeline.cli.compare import compare
 from lofi_pipeline.cli.console import (
     Base,
     Config,
@@ -36,6 +37,7 @@ from lofi_pipeline.cli.generate import generate
 from lofi_pipeline.cli.import_lora import import_lora
 from lofi_pipeline.cli.listen import listen_app
 from lofi_pipeline.cli.open_door import AllowHost, Host, Port, ReadOnly, WithToken, door_for
+from lofi_pipeline.cli.report import report
 from lofi_pipeline.cli.review import review_app
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores import scores
@@ -80,6 +82,8 @@ for command in (
     export_training,
     scores,
     generate,
+    compare,
+    report,
     studio,
     backup,
     restore,

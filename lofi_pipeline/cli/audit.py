@@ -115,7 +115,8 @@ def one(
     _show_report(report, written)
     if written is not None and sign:
         _print(f"Signed: `lofi audit verify {sanitize(written.folder)} --key {sanitize(sign)}.pub`")
-    write_json(json_file, _with_outcome(report, written))
+    if json_file is not None:  # of 50,000 tracks it takes 20 MB
+        write_json(json_file, _with_outcome(report, written))
     if sign and written is None:
         errors.print("[bold red]not signed[/] nothing was written: give --output FOLDER", highlight=False)
         raise typer.Exit(1)

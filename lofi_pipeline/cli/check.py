@@ -88,7 +88,7 @@ def _show(found: CheckedDrop) -> None:
     for item in found.files:
         table.add_row(
             sanitize(item.file),
-            "[green]yes[/]" if item.taken else "[red]no[/]",
+            "[yellow]waits[/]" if item.waits else "[green]yes[/]" if item.taken else "[red]no[/]",
             *_heard(item),
             sanitize(_said(item)),
         )

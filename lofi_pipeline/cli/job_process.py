@@ -12,11 +12,11 @@ import dagster as dg
 
 from lofi_pipeline import progress
 from lofi_pipeline.automation.instance import open_instance
-from lofi_pipeline.automation.jobs import JobName
-from lofi_pipeline.automation.orphans import owned
+from lofi_pipeline.automation.jobs import BY_COMMAND, JobName
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
+from lofi_pipeline.resources import owned
 from lofi_pipeline.storage import DataRoot, in_words
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -39,8 +39,8 @@ def run_job(
             run_id=run_id,
             asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
             partition_key=partition_key,
-            tags={**owner, **(tags or {})},
-            run_config=_QUIET,
+            tags={**BY_COMMAND, **owner, **(tags or {})},
+            run_config={"quiet": True} if job is JobName.TRAIN else _QUIET,
             raise_on_error=False,
         )
     return run_id

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,8 +103,9 @@ def new(
         raise typer.BadParameter(hint, param_hint="--rate" if rate else "CHECKPOINT")
     root = data_root(context, data)
     found = [_checkpoint(root, name) for name in checkpoints]
-    drawn = secrets.randbits(32) if seed is None else seed
-    wanted = Wanted(trials, seconds, margin, listeners, not speakers, drawn)
+    wanted = Wanted(trials, seconds, margin, listeners, not speakers)
+    if seed is not None:
+        wanted = replace(wanted, seed=seed)
     with console.status("making the test"):
         test = _made(root, found, wanted, generate)
     files = find_test(root, test.test)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200
 """That people read; --json has every one."""
-_DECLARED = 1.0
-"""Confidence of styles that a person said."""
 review_app = typer.Typer(invoke_without_command=True, rich_markup_mode="rich", help="Look at tracks.")
 
 Tracks = Annotated[
@@ -94,16 +92,7 @@ def accept(
 
     root = data_root(context, data)
     rows = _overview(root) if above is not None else []
-    sure = [
-        row.track_id
-        for row in rows
-        if row.track_id
-        and row.verified_by is None
-        and not row.disputed
-        and (row.waits or not row.refused)
-        and above is not None
-        and above <= (row.style_confidence or 0.0) < _DECLARED
-    ]
+    sure = [row.track_id for row in rows if row.track_id and above is not None and row.is_as_sure_as(above)]
     chosen = _chosen(root, tracks, source, of_style, unsure, may_be_none=above is not None)
     _each(
         root, [*chosen, *sure], lambda track_id: review.accept(root, track_id, who or login_name()), json_file

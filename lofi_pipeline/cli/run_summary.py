@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lofi_pipeline.cli.console import folding, sanitize
-from lofi_pipeline.cli.scores import Scoreboard, scoreboard, show_scores
+from lofi_pipeline.cli.scores import show_scores
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
     DropStatus,
@@ -17,6 +17,7 @@ from lofi_pipeline.entities import (
     RecordError,
     TrackStatus,
 )
+from lofi_pipeline.evaluation.scoreboard import Scoreboard, scoreboard
 from lofi_pipeline.storage import DataRoot
 
 MOST_ROWS = 200

@@ -1,65 +1,75 @@
-"""What `lofi scores` does beside its table: a person's pin is set or taken back, and the picture of styles is written."""
+"""What `lofi scores` does beside its table: a person's word on a checkpoint is set or taken back, and the picture of styles is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import typer
 
 from lofi_pipeline.cli.console import console
-from lofi_pipeline.entities import CheckpointRecord, few
 from lofi_pipeline.storage import DataRoot, write_bytes_atomic
 
-if TYPE_CHECKING:
-    from lofi_pipeline.checkpoints.folder import CheckpointFolder
 
-
-def pin_by_hand(
-    root: DataRoot, folder: Path | None, pin_id: str | None, why: str | None, unpin_id: str | None
-) -> None:
-    """Set or take back a pin among the checkpoints in `folder`, by default the active ones.
+def say_by_hand(root: DataRoot, folder: Path | None, said: ByHand) -> None:
+    """Name the best of the checkpoints in `folder`, by default the active ones, or have some keep their weights; or take that back.
 
     Raises:
-        typer.BadParameter: no such checkpoint, one that can't be the best, or no reason is given.
+        typer.BadParameter: no such checkpoint, one that it can't be said of, or no reason is given.
     """
+    from lofi_pipeline.checkpoints import by_hand
     from lofi_pipeline.checkpoints.folder import scan_checkpoints
-    from lofi_pipeline.checkpoints.pins import pin, unpin
 
     found = scan_checkpoints(root, folder)
-    if unpin_id is not None:
-        unpin(root, _record(found, unpin_id, "--unpin"))
-    if pin_id is None:
-        if why is not None:
-            raise typer.BadParameter("says why of nothing; give --pin as well", param_hint="--why")
-        return
-    record = _record(found, pin_id, "--pin")
-    if not why:
-        raise typer.BadParameter(
-            "give the reason with --why: it is shown wherever the best is", param_hint="--pin"
-        )
-    scored = any(item.record is record and item.scores for item in found)
-    if fault := _fault(record, scored=scored):
-        raise typer.BadParameter(f"step {record.checkpoint.step} {fault}", param_hint="--pin")
-    pin(root, record, why)
+    for option, wanted, take_back in (
+        ("--unpin", said.unpin, by_hand.take_back_best),
+        ("--let-go", said.let_go, by_hand.take_back_keeping),
+    ):
+        if wanted is not None:
+            with _named(option):
+                take_back(root, by_hand.find_checkpoint_named(found, wanted))
+    if said.why is not None and said.pin is None and said.keep is None:
+        raise typer.BadParameter("says why of nothing; give --pin as well, or --keep", param_hint="--why")
+    for option, wanted, say in (
+        ("--pin", said.pin, by_hand.name_best),
+        ("--keep", said.keep, by_hand.keep_weights),
+    ):
+        if wanted is not None:
+            with _named(option):
+                item = by_hand.find_checkpoint_named(found, wanted)
+                if not said.why:
+                    raise typer.BadParameter(
+                        "give the reason with --why: it is shown wherever the checkpoint is",
+                        param_hint=option,
+                    )
+                say(root, item, said.why)
 
 
-def _fault(record: CheckpointRecord, *, scored: bool) -> str | None:
-    """Why a checkpoint cannot be the best."""
-    if not record.checkpoint.is_valid:
-        return "is not valid; pin another"
-    if record.pruned:
-        return "has no weights any more: they were pruned; pin another"
-    return None if scored else "has no scores yet; run lofi run first"
+class ByHand(NamedTuple):
+    """What `lofi scores` was told to say of checkpoints, and why."""
+
+    pin: str | None
+    unpin: str | None
+    keep: str | None
+    let_go: str | None
+    why: str | None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether any of it was given."""
+        return any(option is not None for option in self)
 
 
-def _record(found: Sequence[CheckpointFolder], wanted: str, option: str) -> CheckpointRecord:
-    for item in found:
-        if item.record and wanted in (str(item.step), item.folder.name, item.key):
-            return item.record
-    there = few([str(item.step) for item in found if item.record]) or "none yet"
-    raise typer.BadParameter(f"no checkpoint {wanted!r}; there are the steps {there}", param_hint=option)
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+
+    try:
+        yield
+    except CheckpointError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def draw_styles(root: DataRoot, folder: Path | None, picture: Path) -> None:

@@ -532,6 +532,16 @@ class RetentionSettings(_Section):
     )
 
 
+class AutomationSettings(_Section):
+    """What the sensors of `lofi ui` start by themselves."""
+
+    train: Literal["manual", "on_new_version"] = Field(
+        default="manual",
+        description="on_new_version: each data set version that build_dataset gives is trained on, once; manual: when you start "
+        "`train`",
+    )
+
+
 class PipelineConfig(Entity, BaseSettings):
     """Everything that can be set.
 
@@ -552,6 +562,9 @@ class PipelineConfig(Entity, BaseSettings):
     training: TrainingSettings
     evaluation: EvaluationSettings = EvaluationSettings()
     retention: RetentionSettings = RetentionSettings()
+    automation: AutomationSettings = Field(
+        default=AutomationSettings(), exclude_if=lambda settings: settings == AutomationSettings()
+    )
     publication: Publication = Publication()
 
     @classmethod

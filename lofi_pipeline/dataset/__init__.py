@@ -16,6 +16,15 @@ from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.overview import TrackOverview, track_overview
+from lofi_pipeline.dataset.track_index import Refreshed, TrackIndex, ask_index, deciding_files
+from lofi_pipeline.dataset.track_query import (
+    TrackChoice,
+    TrackCounts,
+    TrackFilter,
+    TrackPage,
+    TrackQuery,
+    TrackSort,
+)
 from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
@@ -24,11 +33,21 @@ __all__ = [
     "Eligibility",
     "LeftOut",
     "NoTracks",
+    "Refreshed",
+    "TrackChoice",
+    "TrackCounts",
+    "TrackFilter",
+    "TrackIndex",
     "TrackOverview",
+    "TrackPage",
+    "TrackQuery",
+    "TrackSort",
+    "ask_index",
     "build_dataset",
     "current_dataset",
     "current_hash",
     "dataset_is_current",
+    "deciding_files",
     "eligibility_of",
     "left_out",
     "load_built_from",

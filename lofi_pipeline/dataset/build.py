@@ -31,7 +31,7 @@ from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_version, unpublish_all
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
-from lofi_pipeline.dataset.waiting import HOLD, Waiting, is_unsure
+from lofi_pipeline.dataset.waiting import Waiting
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,
@@ -57,6 +57,7 @@ from lofi_pipeline.ingest import (
     remember_day,
 )
 from lofi_pipeline.licensing import load_withdrawals
+from lofi_pipeline.review import HOLD, is_unsure
 from lofi_pipeline.storage import (
     BrokenSeal,
     DataRoot,

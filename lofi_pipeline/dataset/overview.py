@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.eligibility import eligibility_of
-from lofi_pipeline.dataset.exclusions import LeftOut, left_out
+from lofi_pipeline.dataset.exclusions import Barriers, LeftOut, left_out
 from lofi_pipeline.dataset.version import load_version
-from lofi_pipeline.dataset.waiting import is_unsure
+from lofi_pipeline.dataset.waiting import TO_BE_TAKEN_UP
+from lofi_pipeline.dataset.worked import Worked, load_worked
 from lofi_pipeline.entities import (
     Drop,
     Entity,
     RecordError,
     RegisteredTrack,
     Split,
-    TrackRecord,
     TrackState,
     TrackStatus,
 )
-from lofi_pipeline.ingest import load_record, load_registry, load_scan
+from lofi_pipeline.ingest import load_registry, load_scan
 from lofi_pipeline.storage import DataRoot
+
+_DECLARED = 1.0
+"""Confidence of styles that a person said."""
 
 
 class TrackOverview(Entity):
@@ -54,10 +59,37 @@ class TrackOverview(Entity):
     style_ids: list[str] = []
     style_confidence: float | None = None
     prompt: str | None = None
+    verified: bool = False
+    """Whether a person looked at it."""
+    styles_declared: bool = False
+
+    def is_as_sure_as(self, confidence: float) -> bool:
+        """Whether its suggested style has that confidence, nothing of it is disputed, and nobody has looked at it."""
+        return (
+            self.track_id is not None
+            and self.verified_by is None
+            and not self.disputed
+            and (self.waits or not self.refused)
+            and confidence <= (self.style_confidence or 0.0) < _DECLARED
+        )
 
 
 def track_overview(root: DataRoot, config: PipelineConfig) -> list[TrackOverview]:
     """The tracks whose files are there in the order of their ids, then the files that give no track, by name."""
+    known: dict[str, Worked | None] = {}
+
+    def worked(track_id: str) -> Worked | None:
+        if track_id not in known:
+            known[track_id] = load_worked(root, track_id)
+        return known[track_id]
+
+    return overview(root, Barriers.of(root, eligibility_of(root, config)), worked)
+
+
+def overview(
+    root: DataRoot, barriers: Barriers, worked: Callable[[str], Worked | None]
+) -> list[TrackOverview]:
+    """See `track_overview`; by track, what came of it."""
     raw = f"{root.relative(root.raw)}/"
     sides = _sides(root)
     reasons: dict[str, LeftOut] = {}
@@ -67,7 +99,7 @@ def track_overview(root: DataRoot, config: PipelineConfig) -> list[TrackOverview
     }
     tracks = [track for track in load_registry(root).tracks if track.origins]
     first = {track.origins[0].path.removeprefix(raw): track.track_id for track in tracks}
-    for item in left_out(root, eligibility_of(root, config)):
+    for item in left_out(root, barriers=barriers, worked=worked):
         if item.track_id is not None and first.get(item.file) == item.track_id:
             reasons.setdefault(item.track_id, item)
         else:
@@ -78,14 +110,15 @@ def track_overview(root: DataRoot, config: PipelineConfig) -> list[TrackOverview
                 )
             )
     rows = [
-        _row(
-            track,
-            load_record(root, track.track_id),
-            raw,
-            sides.get(track.track_id),
-            reasons.get(track.track_id),
+        with_work(
+            _registered(track, raw, sides.get(it)),
+            worked(it),
+            left.reason if left else None,
+            waits=bool(left and left.waits),
         )
         for track in tracks
+        for it in [track.track_id]
+        for left in [reasons.get(it)]
     ]
     return [*rows, *sorted(others, key=lambda row: row.file)]
 
@@ -102,13 +135,9 @@ def _sides(root: DataRoot) -> dict[str, Split]:
         return {}
 
 
-def _row(
-    track: RegisteredTrack, record: TrackRecord | None, raw: str, split: Split | None, left: LeftOut | None
-) -> TrackOverview:
+def _registered(track: RegisteredTrack, raw: str, split: Split | None) -> TrackOverview:
+    """What is known of a track before it is worked on."""
     origin = track.origins[0]
-    processed, tagged = (record.processed, record.tagged) if record else (None, None)
-    status = record.status if record else TrackStatus.PENDING
-    pending = status is TrackStatus.PENDING
     return TrackOverview(
         track_id=track.track_id,
         file=origin.path.removeprefix(raw),
@@ -116,22 +145,26 @@ def _row(
         title=origin.title,
         artist=origin.artist,
         licence=origin.licence,
-        state=record.state if record else TrackState.RAW,
-        status=status,
         split=split,
-        refused=left is not None and not pending,
-        reason=left.reason if left else None,
-        waits=bool(left and left.waits),
-        verified_by=record.review.by.get("verified") if record and record.review else None,
-        unsure=bool(record and is_unsure(record)),
-        disputed=tagged.disputed if tagged else [],
-        offered=[tag.tag for tag in tagged.offered] if tagged else [],
-        quality_score=processed.quality.score if processed else None,
-        seconds=processed.duration if processed else None,
-        bpm=tagged.bpm if tagged else None,
-        key=(tagged and tagged.keyscale)
-        or (processed and f"{processed.measurements.key} {processed.measurements.mode}"),
-        style_ids=list(tagged.style_ids) if tagged else [],
-        style_confidence=tagged.style_confidence if tagged else None,
-        prompt=tagged.prompt if tagged else None,
+        refused=False,
     )
+
+
+def with_work(
+    row: TrackOverview, worked: Worked | None, reason: str | None, *, waits: bool = False
+) -> TrackOverview:
+    """The row of a track with what came of it, and why it is left out."""
+    status = worked.status if worked else TrackStatus.PENDING
+    facts = {name: getattr(worked, name) for name in _OF_THE_WORK} if worked else _BEFORE_WORK
+    refused = reason not in (None, TO_BE_TAKEN_UP) and status is not TrackStatus.PENDING
+    said = {"status": status, "refused": refused, "reason": reason, "waits": waits}
+    return row.model_copy(update={**facts, **said})
+
+
+_OF_THE_WORK = tuple(
+    name for name in TrackOverview.model_fields if name in Worked.model_fields and name != "reason"
+)
+_BEFORE_WORK = {
+    name: TrackOverview.model_fields[name].get_default(call_default_factory=True) for name in _OF_THE_WORK
+}
+_BEFORE_WORK["state"] = TrackState.RAW

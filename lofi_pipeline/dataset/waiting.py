@@ -10,15 +10,21 @@ from lofi_pipeline.dataset.built_from import load_built_from
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.version import load_version
 from lofi_pipeline.entities import RecordError, TrackRecord
-from lofi_pipeline.review import ReviewError, rejection, review_of
+from lofi_pipeline.review import HOLD, ReviewError, awaits_person, rejection, review_of
 from lofi_pipeline.storage import DataRoot
 
-HOLD = "hold"
+TO_BE_TAKEN_UP = "it was reviewed since; `lofi run` takes that up"
 
 
-def is_unsure(record: TrackRecord) -> bool:
-    """Whether a person should look at a track, and nobody did."""
-    return bool(record.tagged and record.tagged.needs_review and not record.human_verified)
+def awaits_run(root: DataRoot, record: TrackRecord) -> str | None:
+    """Why the record of a track does not say what people say of it, or None: it does."""
+    try:
+        review = review_of(root, record.track_id)
+    except ReviewError as error:
+        return str(error)
+    if review == record.review:
+        return None
+    return (review and rejection(review)) or TO_BE_TAKEN_UP
 
 
 class Waiting:
@@ -29,27 +35,16 @@ class Waiting:
         self._holds = eligibility is not None and eligibility.needs_review == HOLD
 
     def for_a_run(self, record: TrackRecord) -> str | None:
-        """Why the record of a track does not say what people say of it, or None: it does."""
-        try:
-            review = review_of(self._root, record.track_id)
-        except ReviewError as error:
-            return str(error)
-        if review == record.review:
-            return None
-        return (review and rejection(review)) or "it was reviewed since; `lofi run` takes that up"
+        """See `awaits_run`."""
+        return awaits_run(self._root, record)
 
     def for_a_person(self, record: TrackRecord) -> str | None:
         """Why a track stays out until somebody has looked at it, or None."""
-        if not self._holds or not is_unsure(record) or record.track_id in self.staying:
-            return None
-        assert record.tagged is not None
-        tagged = record.tagged
-        why = (
-            "something that was claimed or declared of it was measured otherwise"
-            if tagged.disputed
-            else f"its style is unsure ({', '.join(tagged.style_ids)}, confidence {tagged.style_confidence:.2f})"
-        )
-        return f"waits for a person who looks at it: {why}; see `lofi review`"
+        return awaits_person(record) if self.holds(record.track_id) else None
+
+    def holds(self, track_id: str) -> bool:
+        """Whether a track stays out while it is unsure."""
+        return self._holds and track_id not in self.staying
 
     @cached_property
     def staying(self) -> Set[str]:

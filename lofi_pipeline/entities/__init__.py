@@ -118,6 +118,7 @@ from lofi_pipeline.entities.track_record import (
     TrackStatus,
 )
 from lofi_pipeline.entities.verdict import Obligation, Provenance, Verdict
+from lofi_pipeline.entities.vote import BlindSession, Side, Vote
 
 __all__ = [
     "CHECKPOINT_RECORD",
@@ -132,6 +133,7 @@ __all__ = [
     "AuditVerdict",
     "BaseModelFacts",
     "BaseModelRow",
+    "BlindSession",
     "CacheFacts",
     "CaptionFacts",
     "Captions",
@@ -197,6 +199,7 @@ __all__ = [
     "ScoreKey",
     "Scores",
     "Severity",
+    "Side",
     "SourceRecord",
     "SourceRow",
     "SourceType",
@@ -233,6 +236,7 @@ __all__ = [
     "Validity",
     "Verdict",
     "VersionTrack",
+    "Vote",
     "category_of_style",
     "checkpoint_id_of",
     "describe_errors",

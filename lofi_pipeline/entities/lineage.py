@@ -19,6 +19,11 @@ SCORES_RECORD = "scores.json"
 PartitionKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-step[0-9]{6,}$")]
 
 
+def step_of(partition_key: str) -> int:
+    """The step that a partition key says; 0 stands for the base."""
+    return int(partition_key.partition("-step")[2])
+
+
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
@@ -199,7 +204,7 @@ class CheckpointRecord(Entity):
 
 
 class Pin(Entity):
-    """A person's word that a checkpoint is the best of its lineage."""
+    """A person's word on a checkpoint, and the reason."""
 
     checkpoint: PartitionKey
     why: str = Field(min_length=1, max_length=500)
@@ -207,9 +212,16 @@ class Pin(Entity):
 
 
 class Pins(Entity):
-    """metadata/pins.json: at most one for each lineage."""
+    """metadata/pins.json: what persons said of checkpoints."""
 
-    pins: list[Pin] = Field(default_factory=list)
+    pins: list[Pin] = Field(
+        default_factory=list, description="That it is the best of its lineage: one for each"
+    )
+    kept: list[Pin] = Field(
+        default_factory=list,
+        exclude_if=lambda kept: not kept,
+        description="That its weights are never removed, however it scores",
+    )
 
 
 class ScoreKey(Entity):

@@ -131,6 +131,9 @@ class Edit(Entity):
     changes: list[Change] = Field(default_factory=list)
     reason: Reason | None = None
     undoes: int | None = Field(default=None, ge=1, description="The number of the edit that is taken back")
+    row: str | None = Field(
+        default=None, max_length=40, description="Of a table that was read, the mark of the row that said so"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

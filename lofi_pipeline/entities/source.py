@@ -12,9 +12,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, few
+from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, absent, few
 from lofi_pipeline.entities.drop_file import DropFileName
 from lofi_pipeline.entities.grant import Evidence, Grant
+from lofi_pipeline.entities.key import Keyscale
+from lofi_pipeline.entities.metre import Metre
+from lofi_pipeline.entities.review import SaidBpm, SaidCaption, Tags
 from lofi_pipeline.entities.terms import Acceptance
 
 
@@ -127,6 +130,18 @@ class DropFile(Entity):
     album: str | None = Field(default=None, max_length=500)
     isrc: str | None = Field(default=None, max_length=40)
     copyright: str | None = Field(default=None, max_length=500, description="The copyright notice")
+    bpm: SaidBpm | None = Field(default=None, exclude_if=absent, description="Quarter notes a minute")
+    key: Keyscale | None = Field(default=None, exclude_if=absent, description='Such as "A minor"')
+    time_signature: Metre | None = Field(default=None, exclude_if=absent)
+    caption: SaidCaption | None = Field(
+        default=None, exclude_if=absent, description="A sentence, trained on beside the prompt"
+    )
+    tags: Tags | None = Field(
+        default=None,
+        min_length=1,
+        exclude_if=absent,
+        description="Of config/tag_categories.yaml; what is heard of these categories is left out of the prompt",
+    )
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
@@ -167,7 +182,8 @@ def _no_file_twice(files: Any) -> Any:
 class DropManifest(_Licensed):
     """The source.json of a drop: a SourceRecord without track_ids, and facts about its files.
 
-    With `context={"style_ids": {...}}` the style ids must be among those.
+    With `context={"style_ids": {...}}` the style ids must be among those. With `check_tag`, a callable, each tag is given to it: it
+    returns None, or the reason why there is no such tag.
     """
 
     files: Annotated[dict[DropFileName, DropFile], BeforeValidator(_no_file_twice)] = Field(
@@ -193,14 +209,15 @@ class DropManifest(_Licensed):
     )
 
     @model_validator(mode="after")
-    def _known_styles(self, info: ValidationInfo) -> Self:
-        known = (info.context or {}).get("style_ids")
-        if known is None:
-            return self
+    def _known_styles_and_tags(self, info: ValidationInfo) -> Self:
+        known, check_tag = ((info.context or {}).get(name) for name in ("style_ids", "check_tag"))
         for name, entry in [("defaults", self.defaults), *self.files.items()]:
-            unknown = [style for style in entry.style_ids or [] if style not in known]
+            unknown = [style for style in entry.style_ids or [] if known is not None and style not in known]
             if unknown:
                 raise ValueError(f"{name}: style_ids: unknown style ids: {few(unknown)}")
+            for tag in entry.tags or []:
+                if reason := check_tag and check_tag(tag):
+                    raise ValueError(f"{name}: tags: {reason}")
         return self
 
     def facts_of(self, file_name: str) -> DropFile:

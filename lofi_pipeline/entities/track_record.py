@@ -22,6 +22,7 @@ from lofi_pipeline.entities.file_tags import CREDITED, Credits, FileTags
 from lofi_pipeline.entities.kept_file import KeptFile
 from lofi_pipeline.entities.metre import Metre
 from lofi_pipeline.entities.review import Review
+from lofi_pipeline.entities.style import Tag
 from lofi_pipeline.entities.tag_support import SupportedTag
 from lofi_pipeline.entities.track import TrackState
 
@@ -52,6 +53,11 @@ class TrackOrigin(Entity):
         default=None, description="Album, ISRC and copyright notice, where said"
     )
     stems: bool | None = Field(default=None, description="Whether one part of a recording alone is meant")
+    bpm: int | None = Field(default=None, exclude_if=absent)
+    key: str | None = Field(default=None, exclude_if=absent, description='Such as "A minor"')
+    time_signature: Metre | None = Field(default=None, exclude_if=absent)
+    caption: str | None = Field(default=None, exclude_if=absent)
+    tags: list[Tag] | None = Field(default=None, exclude_if=absent)
 
 
 class QualityPart(Entity):

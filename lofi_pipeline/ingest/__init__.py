@@ -3,7 +3,7 @@
 How the records of all tracks become a data set is in dataset/.
 """
 
-from lofi_pipeline.ingest.batch import pending_tracks, work_batch
+from lofi_pipeline.ingest.batch import pending_tracks, refused_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
@@ -17,7 +17,7 @@ from lofi_pipeline.ingest.outputs import (
     sha256_of,
     with_kept_files,
 )
-from lofi_pipeline.ingest.process_track import load_record, needs_work, work_on
+from lofi_pipeline.ingest.process_track import load_record, needs_work, take_up_review, work_on
 from lofi_pipeline.ingest.refused import (
     RefusedRecording,
     listen_to_refused,
@@ -85,6 +85,7 @@ __all__ = [
     "output_files",
     "pending_tracks",
     "published_files",
+    "refused_tracks",
     "refused_without_fingerprint",
     "register_sources",
     "remember_day",
@@ -92,6 +93,7 @@ __all__ = [
     "scan_drops",
     "sha256_of",
     "tagger_of",
+    "take_up_review",
     "verdict_under",
     "with_kept_files",
     "withdrawn_reason",

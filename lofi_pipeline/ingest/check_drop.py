@@ -31,6 +31,7 @@ from lofi_pipeline.ingest.layout import KINDS, is_drop
 from lofi_pipeline.ingest.registry import assign_ids, load_registry, load_scan
 from lofi_pipeline.ingest.scan import scan_drops
 from lofi_pipeline.ingest.source_history import load_declared_terms
+from lofi_pipeline.review import HOLD, awaits_person
 from lofi_pipeline.storage import DataRoot, link_or_copy, read_json, temporary_folder, write_json_atomic
 
 Progress = Callable[[int, int, str], None]
@@ -42,6 +43,8 @@ class CheckedFile(Entity):
     file: str
     taken: bool
     reason: str | None = None
+    waits: bool = False
+    """Whether it is taken, and stays out of data sets until a person has looked at it."""
     same_bytes_as: str | None = None
     """The track that has these bytes already."""
     record: TrackRecord | None = None
@@ -104,7 +107,8 @@ def check_drop(
         registry = assign_ids(scratch, before, scan.model_copy(update={"drops": [drop]}))
         ids = {track.sha256: track.track_id for track in registry.tracks if track.origins}
         records = _worked_on(scratch, config, registry, list(ids.values()), progress) if listen else {}
-    return CheckedDrop(drop=drop, files=_files(drop, before, ids, records))
+    holds = config.tagging.needs_review == HOLD
+    return CheckedDrop(drop=drop, files=_files(drop, before, ids, records, holds=holds))
 
 
 def _place_of(root: DataRoot, folder: Path) -> _Place:
@@ -146,6 +150,8 @@ def _scratch(root: DataRoot, place: _Place) -> Iterator[DataRoot]:
                 shutil.copyfile(
                     file, scratch.metadata / file.name
                 )  # no link: the ledger is appended to in place
+        if root.edits.is_dir():
+            _copy_tree(root.edits, scratch.edits)
         _copy_tree(place.folder, path / place.relative)
         yield scratch
 
@@ -175,20 +181,22 @@ def _worked_on(
 
 
 def _files(
-    drop: Drop, before: Registry, ids: dict[str, str], records: dict[str, TrackRecord]
+    drop: Drop, before: Registry, ids: dict[str, str], records: dict[str, TrackRecord], *, holds: bool
 ) -> list[CheckedFile]:
     known = {track.sha256: track.track_id for track in before.tracks}
     found = []
     for file in drop.files:
         record = records.get(ids.get(file.sha256 or "", ""))
-        reason = drop.reason if drop.status is not DropStatus.ACCEPTED else file.refusal
+        reason = file.refusal or (drop.reason if drop.status is not DropStatus.ACCEPTED else None)
         if reason is None and record is not None and record.status is not TrackStatus.OK:
             reason = record.reason
+        waits = awaits_person(record) if holds and record is not None and reason is None else None
         found.append(
             CheckedFile(
                 file=file.path.removeprefix(f"{drop.folder}/"),
                 taken=reason is None,
-                reason=reason,
+                reason=reason or waits,
+                waits=waits is not None,
                 same_bytes_as=known.get(file.sha256 or ""),
                 record=record,
             )

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
+from lofi_pipeline.audio import HEAD_BYTES, why_no_audio
 from lofi_pipeline.entities import DropAudio
 from lofi_pipeline.ingest.errors import ChangedMeanwhile
 from lofi_pipeline.ingest.said_by_tags import said_by_tags
@@ -92,13 +93,19 @@ def _hash_all(root: DataRoot, files: list[DropAudio]) -> list[DropAudio]:
 def _hash(path: Path, file: DropAudio) -> DropAudio:
     try:
         if fault := sparse_reason(path):
-            return file.model_copy(update={"refusal": f"{file.path}: {fault}"})
+            return _refused(file, fault)
         with path.open("rb") as opened:
+            if file.sha256 is None and (fault := why_no_audio(opened.read(HEAD_BYTES), file.size)):
+                return _refused(file, fault)
+            opened.seek(0)
             sha256 = file.sha256 or _settled(opened, file.size, file.modified_ns)
             said = said_by_tags(opened, path.name)
         return file.model_copy(update={"sha256": sha256, "said": said})
     except ChangedMeanwhile as error:
-        return file.model_copy(update={"refusal": f"{file.path}: {error}"})
+        return _refused(file, str(error))
     except OSError as error:
-        reason = f"{file.path}: cannot be read ({error.strerror}); check its permissions"
-        return file.model_copy(update={"refusal": reason})
+        return _refused(file, f"cannot be read ({error.strerror}); check its permissions")
+
+
+def _refused(file: DropAudio, reason: str) -> DropAudio:
+    return file.model_copy(update={"refusal": f"{file.path}: {reason}"})

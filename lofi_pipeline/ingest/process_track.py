@@ -19,7 +19,9 @@ from lofi_pipeline.entities import (
     RegisteredTrack,
     StyleCategory,
     Support,
+    SupportedTag,
     TaggedFacts,
+    TagKind,
     TrackOrigin,
     TrackRecord,
     TrackState,
@@ -89,6 +91,24 @@ def work_on(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) 
             record = _worked_on(root, track, context, before)
         write_json_atomic(root.track_record(track.track_id), record)
         return record
+
+
+def take_up_review(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> TrackRecord | None:
+    """Have what people said of a track in its record at once, where nothing else is to be done of it; the record then.
+
+    None: it needs more work, which the next run does. Nothing is decoded or listened to.
+    """
+    record = load_record(root, track.track_id)
+    if record is None or record.tagged is None or not track.origins:
+        return None
+    wanted = context.inputs_of(root, track)
+    if any(record.inputs.get(stage) != wanted[stage] for stage in ("raw", "processed", "tagged")):
+        return None
+    if record.status is TrackStatus.FAILED or (
+        record.status is TrackStatus.OK and not looks_whole(root, record)
+    ):
+        return None
+    return work_on(root, track, context) if needs_work(root, track, context) else record
 
 
 def _was_only_touched(
@@ -271,22 +291,39 @@ class Steps:
         vocals = _has_vocals(origin, lyrics_file)
         known, review = self._styles(record, vocals)
         chosen, disputed = self._tags(record, known, vocals)
+        tags = self._with_declared(origin, chosen.tags)
+        otherwise = styles.declared_otherwise(origin, measured, self.context.vocabulary)
         prompt_path, lyrics_path = _text_paths(Path(record.processed.audio_path))
         return TaggedFacts(
             style_ids=list(known.style_ids),
             styles_declared=bool(origin.style_ids),
             style_confidence=known.confidence,
             needs_review=review or bool(disputed),
-            prompt=chosen.prompt,
+            prompt=", ".join(tag.tag for tag in tags),
             lyrics=styles.lyrics_of(lyrics_file, has_words=False),
             lyrics_timing=styles.lyrics_timing(lyrics_file),
             language=origin.language or "unknown",
-            bpm=styles.prompt_bpm(known, measured, self.context.presets),
+            bpm=origin.bpm or styles.prompt_bpm(known, measured, self.context.presets),
             prompt_path=prompt_path.as_posix(),
             lyrics_path=lyrics_path.as_posix(),
-            tags=chosen.tags,
-            offered=chosen.offered,
-            disputed=disputed,
+            tags=tags,
+            offered=_not_in(tags, [*chosen.tags, *chosen.offered]),
+            disputed=[*disputed, *otherwise],
+            caption=origin.caption,
+            keyscale=origin.key,
+            time_signature=origin.time_signature,
+        )
+
+    def _with_declared(self, origin: TrackOrigin, tags: list[SupportedTag]) -> list[SupportedTag]:
+        """The tags, those that source.json says in place of others of their categories."""
+        declared = styles.declared_tags(origin, self.context.vocabulary)
+        if not declared:
+            return tags
+        return styles.with_said(
+            [tag for tag in tags if tag.support is not Support.NOTHING],
+            declared,
+            self.context.vocabulary,
+            replace=list(TagKind),
         )
 
     def _check_words(self, record: TrackRecord, tagged: TaggedFacts) -> None:
@@ -387,6 +424,11 @@ def _has_vocals(origin: TrackOrigin, lyrics_file: Path | None) -> bool | None:
         has_words = not styles.is_instrumental(styles.read_lyrics(lyrics_file))
         return True if has_words else None
     return origin.vocals
+
+
+def _not_in(taken: list[SupportedTag], tags: list[SupportedTag]) -> list[SupportedTag]:
+    names = {tag.tag for tag in taken}
+    return [tag for tag in tags if tag.tag not in names and tag.support is not Support.NOTHING]
 
 
 def _text_paths(audio_path: Path) -> tuple[Path, Path]:

@@ -324,6 +324,11 @@ def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
         language=facts.language,
         vocals=facts.vocals,
         stems=facts.stems,
+        bpm=facts.bpm,
+        key=facts.key,
+        time_signature=facts.time_signature,
+        caption=facts.caption,
+        tags=facts.tags,
         url=facts.url or drop.manifest.url,
         credited=credited if any(credited.model_dump().values()) else None,
     )

@@ -72,6 +72,7 @@ from lofi_pipeline.storage import (
     odd_texts,
     read_json,
 )
+from lofi_pipeline.styles import no_such_tag
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -127,6 +128,7 @@ def scan_drops(
         drops.append(scanner.scan(folder))
         progress(number, len(folders), f"drops read: {drops[-1].folder}")
     _add_hashes(root, drops, progress)
+    drops = [without_music(drop) for drop in drops]
     if only is not None:
         drops += [drop for name, drop in former.items() if name != drops[0].folder]
     drops = _refuse_conflicting_sources(drops, known, record)
@@ -465,7 +467,8 @@ class _Scanner:
             raise RecordError(f"{where}: cannot be read ({error.strerror}); check its permissions") from error
         if odd := [f"{place} holds the control character {letter}" for place, letter in odd_texts(data)]:
             raise RecordError(f"{where}: {few(odd)}; take it out")
-        manifest = DropManifest.parse(data, where=where, context={"style_ids": self.style_ids})
+        context = {"style_ids": self.style_ids, "check_tag": no_such_tag}
+        manifest = DropManifest.parse(data, where=where, context=context)
         expected = SOURCE_TYPE_OF_FOLDER[folder.parent.name]
         if manifest.source_type is not expected:
             raise RecordError(

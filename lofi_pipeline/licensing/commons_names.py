@@ -132,7 +132,14 @@ WORDS = """
 """What may stand beside any name and says nothing more."""
 
 SENTENCES = """
-    this | that | these | the | a | an | is | are | was | be | work | works | track | tracks | song | songs | music | audio | recording | recordings | sound | sounds | album | file | files | content
+    this | that | these | the | a | an | is | are | work | works | track | tracks | song | songs | music | audio | recording | recordings | sound | sounds | album | file | files | content
+    | was released | was made available | was published | was provided | was shared | was licensed | was dedicated | was placed | was marked
+    | to view a copy of this license visit | to view a copy of this licence visit | to view a copy of this mark visit | to view a copy of this license
+    | to view a copy of the license visit | or send a letter to Creative Commons PO Box 1866 Mountain View CA 94042 USA
+    | or send a letter to Creative Commons 444 Castro Street Suite 900 Mountain View California 94041 USA
+    | or send a letter to Creative Commons 171 Second Street Suite 300 San Francisco California 94105 USA
+    | or send a letter to Creative Commons 543 Howard Street 5th Floor San Francisco California 94105 USA
+    | or send a letter to Creative Commons 559 Nathan Abbott Way Stanford California 94305 USA
     | under | with | via | of | terms | released | available | made | distributed | published | provided | shared | offered | marked | self | migrated | all versions | into | to | dedicated | placed
     | dieses | dieser | diese | Werk | ist | lizenziert | steht | unter | einer | der | den | die | eine | veröffentlicht | Inhalt | Musik
     | cette | ce | œuvre | oeuvre | est | mise à disposition | mis à disposition | selon | sous | les | termes | de | la | le | du | un | une | l | d | publiée | publié | sous les termes | disponible | musique

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from lofi_pipeline.entities import RecordError, now
 from lofi_pipeline.listening.errors import AnswerRefused, ListeningError
 from lofi_pipeline.listening.files import Files
-from lofi_pipeline.listening.lines import append_lines, read_lines
 from lofi_pipeline.listening.records import (
     CONSENT,
     TONES,
@@ -21,7 +20,7 @@ from lofi_pipeline.listening.records import (
     Sheet,
     Trial,
 )
-from lofi_pipeline.storage import locked
+from lofi_pipeline.storage import add_lines, locked, read_lines
 
 MOST_LISTENERS = 1_000
 MOST_ANSWERS = 1_000
@@ -30,7 +29,7 @@ MOST_ANSWERS = 1_000
 
 def read_listeners(files: Files) -> list[Listener]:
     """All who were invited or whose file was read. Raises: RecordError."""
-    return read_lines(Listener, files.listeners)
+    return read_lines(Listener, files.listeners, where=str(files.listeners))
 
 
 def invite(files: Files, names: Sequence[str | None]) -> list[Listener]:
@@ -49,7 +48,7 @@ def invite(files: Files, names: Sequence[str | None]) -> list[Listener]:
             Listener(listener=secrets.token_hex(12), plan=len(known) + number, since=now(), name=name)
             for number, name in enumerate(names)
         ]
-        append_lines(files.listeners, invited)
+        add_lines(files.listeners, invited)
     return invited
 
 
@@ -72,7 +71,8 @@ def find_listener(files: Files, code: str) -> Listener:
 
 def read_answers(files: Files, listener: str) -> list[Answer]:
     """All answers of a listener, in the order they came. Raises: RecordError."""
-    return read_lines(Answer, files.answers(listener))
+    path = files.answers(listener)
+    return read_lines(Answer, path, where=str(path))
 
 
 def counting(answers: Sequence[Answer]) -> dict[str, Answer]:
@@ -98,7 +98,7 @@ def take_answer(files: Files, sheet: Sheet, code: str, given: Given) -> Answer:
             raise AnswerRefused(f"{len(before)} answers are more than this test has trials")
         if answer.trial != CONSENT and not any(it.trial == CONSENT for it in before):
             raise AnswerRefused("agree to take part first: open the link again")
-    append_lines(files.answers(code), [answer])
+    add_lines(files.answers(code), [answer])
     return answer
 
 
@@ -124,14 +124,14 @@ def take_file(files: Files, sheet: Sheet, given: AnswersFile) -> tuple[Listener,
             raise AnswerRefused("the file names a listener who was invited by a link")
         if known is None:
             known = Listener(listener=given.listener, plan=given.plan, since=now(), by_file=True)
-            append_lines(files.listeners, [known])
+            add_lines(files.listeners, [known])
     before = read_answers(files, known.listener)
     if list(given.answers[: len(before)]) != before and before:
         raise AnswerRefused(
             "answers of this listener were read before, and the file has others in their place: it was changed"
         )
     new = given.answers[len(before) :]
-    append_lines(files.answers(known.listener), list(new))
+    add_lines(files.answers(known.listener), list(new))
     return known, len(new)
 
 

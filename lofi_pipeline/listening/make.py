@@ -64,7 +64,7 @@ class Wanted:
     margin: float = DEFAULT_MARGIN
     listeners: int | None = None
     headphones: bool = True
-    seed: int = 0
+    seed: int = field(default_factory=lambda: secrets.randbits(32))
 
     @property
     def headphone_trials(self) -> int:

@@ -26,12 +26,15 @@ from lofi_pipeline.review.make import (
     undo,
 )
 from lofi_pipeline.review.spreadsheet import RowChange, export_csv, import_csv
+from lofi_pipeline.review.unsure import HOLD, awaits_person, is_unsure
 
 __all__ = [
+    "HOLD",
     "ReviewError",
     "RowChange",
     "accept",
     "applied",
+    "awaits_person",
     "check_edit",
     "edit",
     "edits_path",
@@ -41,6 +44,7 @@ __all__ = [
     "history",
     "import_csv",
     "in_force",
+    "is_unsure",
     "read_edits",
     "record_of",
     "reject",

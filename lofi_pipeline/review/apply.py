@@ -14,9 +14,8 @@ from lofi_pipeline.entities import (
     TagKind,
     TrackRecord,
 )
+from lofi_pipeline.entities.source import SOURCE_JSON
 
-SINGLE = (TagKind.TEMPO, TagKind.VOCAL_TYPE)
-"""Categories of which a prompt has one tag: what a person says takes the place of what was there."""
 _WEAK = (Support.SUGGESTED, Support.CLAIMED, Support.NOTHING)
 """What supports a tag less than a person who accepted it."""
 
@@ -85,7 +84,10 @@ def _base(
     measured = record.processed.measurements
     known_styles = styles.KnownStyles(review.style_ids, Support.VERIFIED, 1.0)
     chosen = styles.choose_tags(known_styles, measured, presets, vocabulary, vocals=vocals, key=record.sha256)
-    return chosen.tags, chosen.offered, styles.prompt_bpm(known_styles, measured, presets)
+    declared = [tag for tag in found.tags if tag.by == SOURCE_JSON]
+    tags = styles.with_said(chosen.tags, declared, vocabulary, replace=list(TagKind))
+    bpm = record.origins[0].bpm or styles.prompt_bpm(known_styles, measured, presets)
+    return tags, chosen.offered, bpm
 
 
 def _accepted(tag: str, known: SupportedTag | None, who: str) -> SupportedTag:
@@ -106,9 +108,4 @@ def _with_edits(
     said = [by_person(tag, review.by.get("tags", "")) for tag in review.added_tags]
     if review.bpm is not None:
         said.append(by_person(styles.tempo_tag(review.bpm), review.by.get("bpm", "")))
-    replaced = {kind for tag in said if (kind := vocabulary.kind_of(tag.tag)) in SINGLE}
-    names = {tag.tag for tag in said} | set(review.removed_tags)
-    kept = [tag for tag in base if tag.tag not in names and vocabulary.kind_of(tag.tag) not in replaced]
-    said = [tag for tag in said if tag.tag not in review.removed_tags]
-    order = list(TagKind)
-    return sorted([*kept, *said], key=lambda tag: order.index(vocabulary.kind_of(tag.tag)))
+    return styles.with_said(base, said, vocabulary, without=review.removed_tags)

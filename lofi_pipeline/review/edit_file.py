@@ -5,14 +5,16 @@ A line is written whole or not at all; what a killed writer left of one is remov
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lofi_pipeline.entities import Edit
 from lofi_pipeline.review.errors import ReviewError
-from lofi_pipeline.storage import DataRoot, append_line, canonical_json, locked
+from lofi_pipeline.storage import DataRoot, canonical_json, locked
 from lofi_pipeline.storage.json_text import loads
+from lofi_pipeline.storage.lines import append
 
 MOST_BYTES = 16_000_000
 """Of one track's edits: far more than people make."""
@@ -64,7 +66,8 @@ def append_edit(root: DataRoot, edit: Edit) -> None:
     """
     path = edits_path(root, edit.track_id)
     said = edit.model_dump(mode="json", exclude_none=True)
-    append_line(path, canonical_json(said).encode())
+    append(path, canonical_json(said).encode() + b"\n")
+    os.utime(path.parent)  # tells lists of many tracks that one of the files grew
 
 
 @contextmanager

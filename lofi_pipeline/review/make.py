@@ -34,8 +34,8 @@ _Fields = dict[str, Any]
 _TRACK = re.compile(r"track_[0-9]{3,}")
 
 
-def accept(root: DataRoot, track_id: str, who: str) -> Edit:
-    """Say that styles and prompt are right as they are now: they stay, whatever is found later.
+def accept(root: DataRoot, track_id: str, who: str, *, row: str | None = None) -> Edit:
+    """Say that styles and prompt are right as they are now: they stay, whatever is found later. `row`: of a table that says so.
 
     Raises:
         ReviewError: there is no such track, or it has no prompt yet, or its edits cannot be read.
@@ -51,12 +51,12 @@ def accept(root: DataRoot, track_id: str, who: str) -> Edit:
         ]
         if shown.says_tempo and shown.tags:
             changes.append(Change(field=EditField.BPM, before=shown.bpm, after=shown.bpm))
-        return {"action": EditAction.ACCEPT, "changes": changes}
+        return {"action": EditAction.ACCEPT, "changes": changes, "row": row}
 
     return _certainly(_add(root, track_id, who, make))
 
 
-def reject(root: DataRoot, track_id: str, who: str, reason: str) -> Edit:
+def reject(root: DataRoot, track_id: str, who: str, reason: str, *, row: str | None = None) -> Edit:
     """Keep a track out of the data sets that are built from now on. Versions that exist stay as they are.
 
     Raises:
@@ -65,11 +65,18 @@ def reject(root: DataRoot, track_id: str, who: str, reason: str) -> Edit:
     if not reason.strip():
         raise ReviewError(f"{track_id}: say why it is rejected; the reason is kept on record")
     return _certainly(
-        _add(root, track_id, who, lambda _record, _edits: {"action": EditAction.REJECT, "reason": reason})
+        _add(
+            root,
+            track_id,
+            who,
+            lambda _record, _edits: {"action": EditAction.REJECT, "reason": reason, "row": row},
+        )
     )
 
 
-def edit(root: DataRoot, track_id: str, who: str, changes: TrackEdit) -> Edit | None:
+def edit(
+    root: DataRoot, track_id: str, who: str, changes: TrackEdit, *, row: str | None = None
+) -> Edit | None:
     """Say what is true of a track. What people said already is no change; None: nothing changes.
 
     Raises:
@@ -78,7 +85,11 @@ def edit(root: DataRoot, track_id: str, who: str, changes: TrackEdit) -> Edit | 
 
     def make(record: TrackRecord, edits: list[Edit]) -> _Fields | None:
         said = _changes(changes, shown_with(record, edits), fold(edits), track_id)
-        return {"action": EditAction.EDIT, "changes": said, "reason": changes.reason} if said else None
+        return (
+            {"action": EditAction.EDIT, "changes": said, "reason": changes.reason, "row": row}
+            if said
+            else None
+        )
 
     return _add(root, track_id, who, make)
 

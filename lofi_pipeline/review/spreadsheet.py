@@ -17,7 +17,7 @@ from typing import Any
 from lofi_pipeline.entities import EditField, RecordError, Review, TaggedFacts, TrackEdit, TrackRecord, few
 from lofi_pipeline.review.edit_file import read_edits, together
 from lofi_pipeline.review.errors import ReviewError
-from lofi_pipeline.review.fold import fold
+from lofi_pipeline.review.fold import fold, in_force
 from lofi_pipeline.review.make import accept, check_edit, edit, record_of, reject, shown_with
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -121,6 +121,8 @@ class RowChange:
     edit: TrackEdit | None
     verdict: str | None
     reason: str | None
+    row: str
+    """Says which row of which table it was, so that it is read once."""
 
 
 def read_changes(root: DataRoot, data: bytes, *, name: str = "the table") -> list[RowChange]:
@@ -165,11 +167,11 @@ def import_csv(root: DataRoot, data: bytes, who: str, *, name: str = "the table"
     with together(root, [change.track_id for change in changes]):
         for change in changes:
             if change.edit is not None:
-                edit(root, change.track_id, who, change.edit)
+                edit(root, change.track_id, who, change.edit, row=change.row)
             if change.verdict == ACCEPTED:
-                accept(root, change.track_id, who)
+                accept(root, change.track_id, who, row=change.row)
             elif change.verdict == REJECTED:
-                reject(root, change.track_id, who, change.reason or "")
+                reject(root, change.track_id, who, change.reason or "", row=change.row)
     return changes
 
 
@@ -214,9 +216,9 @@ def _change(root: DataRoot, cells: Mapping[str, str]) -> RowChange | None:
     }
     written = {**present, **read}
     changed = [name for name in read if read[name] != present[name]]
-    if VERDICT in changed and not read[VERDICT] and present[VERDICT] == ACCEPTED:
-        changed.remove(VERDICT)  # an edit that came out of this very table accepted it
-    if not changed or _mark(written) == cells[AS_EXPORTED]:
+    row = f"{_mark(written)} of {cells[AS_EXPORTED]:.20}"
+    was_read = any(each.row == row for each in in_force(read_edits(root, record.track_id)))
+    if not changed or was_read or _mark(written) == cells[AS_EXPORTED]:
         return None
     if present[AS_EXPORTED] != cells[AS_EXPORTED]:
         raise _in(changed[0], f"{record.track_id} was changed since the table was written; export it again")
@@ -228,7 +230,7 @@ def _change(root: DataRoot, cells: Mapping[str, str]) -> RowChange | None:
         raise _in(REASON, "say why it is rejected")
     if REASON in changed and verdict != REJECTED:
         raise _in(REASON, f"goes with the verdict {REJECTED}, when that is set")
-    return RowChange(record.track_id, wanted, verdict, written[REASON] or None)
+    return RowChange(record.track_id, wanted, verdict, written[REASON] or None, row)
 
 
 def _edit_of(

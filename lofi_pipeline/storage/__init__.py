@@ -31,9 +31,10 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
 )
 from lofi_pipeline.storage.data_root import DataRoot
-from lofi_pipeline.storage.errors import BrokenSeal, UnreadableRecord
+from lofi_pipeline.storage.errors import BrokenSeal, ChangedWhileRead, UnreadableRecord
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
-from lofi_pipeline.storage.json_items import last_member, list_items, without_items
+from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
+from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
 from lofi_pipeline.storage.ledger import (
@@ -45,7 +46,6 @@ from lofi_pipeline.storage.ledger import (
     read_ledger,
     read_ledger_file,
 )
-from lofi_pipeline.storage.lines import append_line
 from lofi_pipeline.storage.sealed import (
     compiled_anew,
     fault_of,
@@ -73,11 +73,13 @@ __all__ = [
     "IMMUTABLE",
     "TEMPORARY_PREFIX",
     "BrokenSeal",
+    "ChangedWhileRead",
     "DataRoot",
     "FileFacts",
+    "JsonItems",
     "Ledger",
     "UnreadableRecord",
-    "append_line",
+    "add_lines",
     "append_to_ledger",
     "canonical_json",
     "commit_folder",
@@ -99,18 +101,19 @@ __all__ = [
     "last_member",
     "ledger_path",
     "link_or_copy",
-    "list_items",
     "lock_file",
     "locked",
     "looks_kept",
     "naming",
     "nested_json",
     "odd_texts",
+    "opened_items",
     "parse_json",
     "parsed",
     "read_json",
     "read_ledger",
     "read_ledger_file",
+    "read_lines",
     "read_record",
     "read_versions",
     "refreshed",
@@ -132,7 +135,6 @@ __all__ = [
     "unfinished_seals",
     "version_files",
     "version_hash",
-    "without_items",
     "write_blocks_atomic",
     "write_bytes_atomic",
     "write_json_atomic",

@@ -71,9 +71,19 @@ class DataRoot:
         return self.path / "cache"
 
     @property
+    def known_bases_json(self) -> Path:
+        """Where the base models lie that were trained on here."""
+        return self.cache / "bases.json"
+
+    @property
     def audits(self) -> Path:
         """What audits wrote, a folder for each."""
         return self.path / "audit"
+
+    @property
+    def reports(self) -> Path:
+        """What `lofi report` wrote, a folder for each lineage."""
+        return self.path / "reports"
 
     @property
     def dagster_home(self) -> Path:

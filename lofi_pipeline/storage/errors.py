@@ -11,3 +11,7 @@ class UnreadableRecord(RecordError):
 
 class BrokenSeal(RecordError):
     """A record that decides what is trained on, or the ledger itself, is not what was sealed. Nothing is judged or built by it."""
+
+
+class ChangedWhileRead(RecordError):
+    """A file was written to while it was read: what was read of it may be of two contents."""

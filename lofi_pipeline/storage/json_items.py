@@ -5,11 +5,17 @@ Of a record of 50,000 tracks, all values at once take more memory than all that 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from lofi_pipeline.storage.errors import ChangedWhileRead
 
 _LIST = re.compile(rb'\n  "([a-z_]+)": \[(?=\n    \{\n)')
 _OPENS, _CLOSES, _ENDS = b"\n    {\n", b"\n    }", b"\n  ]"
@@ -18,7 +24,51 @@ Places = dict[str, list[tuple[int, int]]]
 """By list, where each of its items begins and ends. Lists that are empty, or not of objects, are not in it."""
 
 
-def list_items(data: bytes) -> Places | None:
+@dataclass(frozen=True)
+class JsonItems:
+    """An open file of this project's, the items of whose lists are read one by one."""
+
+    file: BinaryIO
+    places: Places
+    frame: bytes
+    """The file with nothing in its lists."""
+    sha256: str
+    """Of the file."""
+
+    def of(self, name: str) -> Iterator[bytes]:
+        """The text of each item of a list."""
+        for start, end in self.places.get(name, []):
+            self.file.seek(start)
+            yield self.file.read(end - start)
+
+
+@contextmanager
+def opened_items(path: Path) -> Iterator[JsonItems | None]:
+    """The items of a file's lists, to be read within the block; None where it is laid out otherwise.
+
+    Raises:
+        OSError: it can't be read.
+        ChangedWhileRead: it was written to before the block ended.
+    """
+    with path.open("rb") as file:
+        before = _looks(file)
+        data = file.read()
+        places = _places(data)
+        items = None
+        if places is not None:
+            items = JsonItems(file, places, _without_items(data, places), hashlib.sha256(data).hexdigest())
+        del data  # before the first item is read: what is kept of them needs the room
+        yield items
+        if _looks(file) != before:
+            raise ChangedWhileRead(f"{path.name} was changed while it was read; do it again")
+
+
+def _looks(file: BinaryIO) -> tuple[int, int]:
+    info = os.fstat(file.fileno())
+    return info.st_size, info.st_mtime_ns
+
+
+def _places(data: bytes) -> Places | None:
     """The places of the items of the record's own lists; None where the file is laid out otherwise."""
     found: Places = {}
     for match in _LIST.finditer(data):
@@ -38,7 +88,7 @@ def list_items(data: bytes) -> Places | None:
     return found
 
 
-def without_items(data: bytes, places: Places) -> bytes:
+def _without_items(data: bytes, places: Places) -> bytes:
     """The file with nothing in its lists."""
     cuts = sorted(
         (found[0][0] - len(_OPENS) + 2, found[-1][1] + len(_ENDS) - 1) for found in places.values() if found

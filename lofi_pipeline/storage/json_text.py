@@ -27,6 +27,12 @@ def loads(data: bytes | str) -> Any:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(_in_words(text, error)) from error
+    except ValueError as error:
+        if "integer string conversion" in str(
+            error
+        ):  # Python's limit for whole numbers, in the words of a programmer
+            raise ValueError("a number in it has thousands of digits; write it shorter") from error
+        raise
     except RecursionError as error:
         raise ValueError("its brackets are nested too deeply to be read") from error
 

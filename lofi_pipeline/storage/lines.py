@@ -27,15 +27,15 @@ def append_whole(path: Path, size: int, data: bytes) -> None:
             raise
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Add a line to a file, or begin it; a last line that a killed writer left unfinished is removed. The caller holds the lock.
+def append(path: Path, lines: bytes) -> None:
+    """Add whole lines to a file, or begin it; a last line that a killed writer left unfinished is removed. The caller holds the lock.
 
     Raises:
         OSError: the disk is full or cannot be written to; the whole lines of the file are as they were.
     """
     is_new = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
-    append_whole(path, 0 if is_new else _end_of_last_line(path), line + b"\n")
+    append_whole(path, 0 if is_new else _end_of_last_line(path), lines)
     if is_new:
         sync_folder(path.parent)
 

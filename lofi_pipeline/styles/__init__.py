@@ -6,6 +6,7 @@ No audio is read here: suggestions and prompts work on measurements. What the ot
 from lofi_pipeline.styles.captions import caption_variants
 from lofi_pipeline.styles.claims import CheckedClaims, Claims, check_claims
 from lofi_pipeline.styles.contradiction import contradicted
+from lofi_pipeline.styles.declared import declared_otherwise, declared_tags, no_such_tag
 from lofi_pipeline.styles.errors import (
     LyricsError,
     LyricsMissing,
@@ -46,9 +47,11 @@ from lofi_pipeline.styles.tag_choice import (
     build_prompt,
     choose_tags,
     prompt_bpm,
+    with_said,
 )
 from lofi_pipeline.styles.tempo import TEMPO_TAG_RANGE, fold_tempo, tempo_support, tempo_tag
 from lofi_pipeline.styles.vocabulary import Vocabulary, load_vocabulary
+from lofi_pipeline.styles.why import why
 from lofi_pipeline.styles.zero_shot import direction, standouts, style_texts
 
 __all__ = [
@@ -76,6 +79,8 @@ __all__ = [
     "check_claims",
     "choose_tags",
     "contradicted",
+    "declared_otherwise",
+    "declared_tags",
     "direction",
     "fold_tempo",
     "has_words",
@@ -87,6 +92,7 @@ __all__ = [
     "lyrics_timing",
     "measured_tags",
     "needs_review",
+    "no_such_tag",
     "normalise_lyrics",
     "preset_of",
     "prompt_bpm",
@@ -101,4 +107,6 @@ __all__ = [
     "tempo_support",
     "tempo_tag",
     "vocal_type_of",
+    "why",
+    "with_said",
 ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from lofi_pipeline.entities import Entity, Support, SupportedTag, TagKind, TrackMeasurements
+from lofi_pipeline.entities.key import keyscale, same_notes
 from lofi_pipeline.styles.contradiction import contradicted, voice_is_ruled_out
 from lofi_pipeline.styles.hearing import WORDS, Hearing
 from lofi_pipeline.styles.mood import SURE_OF_KEY
@@ -29,18 +30,6 @@ _LONGEST_PHRASE = 4
 _WORD = re.compile(r"[\w&#'’-]+")
 _BPM = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
 _KEY = re.compile(r"\b([A-G](?:#|♯|b|♭)?)\s+(major|minor)\b")
-_FLATS = {
-    "Db": "C#",
-    "Eb": "D#",
-    "Gb": "F#",
-    "Ab": "G#",
-    "Bb": "A#",
-    "Cb": "B",
-    "Fb": "E",
-    "E#": "F",
-    "B#": "C",
-}
-_TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 class Claims(Entity):
@@ -126,35 +115,45 @@ def _is_voice(tag: str, vocabulary: Vocabulary) -> bool:
 
 
 def _check_tempo(bpm: float, measurements: TrackMeasurements, found: CheckedClaims) -> None:
-    measured, sure = measurements.tempo_bpm, tempo_support(measurements, None)
+    if is_octave_of(bpm, measurements.tempo_bpm) and measurements.tempo_confidence >= SURE_IN_RANGE:
+        tag = tempo_tag(as_tagged(measurements.tempo_bpm))
+        by = "confirmed by the measured tempo"
+        found.confirmed.append(_claimed(tag, by, measurements.tempo_confidence))
+    elif measured := other_tempo(bpm, measurements):
+        found.disputed.append(f"{bpm:g} bpm is claimed; {measured}")
+
+
+def is_octave_of(bpm: float, measured: float) -> bool:
+    """Whether two tempi are the same, but for a power of two."""
     octaves = math.log2(bpm / measured)
-    agrees = abs(octaves - round(octaves)) <= _SAME_TEMPO
-    if agrees and measurements.tempo_confidence >= SURE_IN_RANGE:
-        found.confirmed.append(
-            _claimed(
-                tempo_tag(as_tagged(measured)),
-                "confirmed by the measured tempo",
-                measurements.tempo_confidence,
-            )
-        )
-    elif sure is not None:
-        found.disputed.append(
-            f"{bpm:g} bpm is claimed; measured are {measured:g} bpm, with confidence {sure:.2f}"
-        )
+    return abs(octaves - round(octaves)) <= _SAME_TEMPO
+
+
+def other_tempo(bpm: float, measurements: TrackMeasurements) -> str | None:
+    """In words, which tempo was surely measured in place of this one; None: this one, its octave, or none surely."""
+    sure = tempo_support(measurements, None)
+    agrees = is_octave_of(bpm, measurements.tempo_bpm) and measurements.tempo_confidence >= SURE_IN_RANGE
+    if agrees or sure is None:
+        return None
+    return f"measured are {measurements.tempo_bpm:g} bpm, with confidence {sure:.2f}"
 
 
 def _check_key(key: str, measurements: TrackMeasurements, found: CheckedClaims) -> None:
     """A claimed key is in no prompt, but one that is surely another says how far the model can be trusted."""
-    tonic, _, mode = key.replace("♯", "#").replace("♭", "b").partition(" ")
-    tonic, measured = _FLATS.get(tonic, tonic), f"{measurements.key} {measurements.mode}"
-    if measurements.key_confidence < SURE_OF_KEY or tonic not in _TONICS or mode not in ("major", "minor"):
+    try:
+        plain = keyscale(key)
+    except ValueError:
         return
-    relative = 3 if mode == "minor" else -3
-    same_notes = _TONICS[(_TONICS.index(tonic) + relative) % 12], "major" if mode == "minor" else "minor"
-    if measured not in (f"{tonic} {mode}", " ".join(same_notes)):
-        found.disputed.append(
-            f"the key {key} is claimed; measured is {measured}, with confidence {measurements.key_confidence:.2f}"
-        )
+    if measured := other_key(plain, measurements):
+        found.disputed.append(f"the key {key} is claimed; {measured}")
+
+
+def other_key(key: str, measurements: TrackMeasurements) -> str | None:
+    """In words, which key was surely measured in place of this one; None: this one, its relative one, or none surely."""
+    measured = f"{measurements.key} {measurements.mode}"
+    if measurements.key_confidence < SURE_OF_KEY or measured in (key, same_notes(key)):
+        return None
+    return f"measured is {measured}, with confidence {measurements.key_confidence:.2f}"
 
 
 def _check_voice(

@@ -6,7 +6,7 @@ says what was measured or heard (evidence.py), and no more; the rest is offered 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lofi_pipeline.entities import StylePreset, Support, SupportedTag, TagKind, TrackMeasurements
@@ -101,6 +101,34 @@ def choose_tags(
     chosen = _first_of_each_kind(sure, vocabulary) or [NOTHING_KNOWN_TAG]
     rest = [*sure, *words, *(tag for tag, _ in more), *claims.unchecked]
     return TagChoice(chosen, _others(rest, chosen))
+
+
+SINGLE = (TagKind.TEMPO, TagKind.VOCAL_TYPE)
+"""Categories of which a prompt has one tag: what a person says takes the place of what was there."""
+
+
+def with_said(
+    tags: Iterable[SupportedTag],
+    said: Sequence[SupportedTag],
+    vocabulary: Vocabulary,
+    *,
+    without: Collection[str] = (),
+    replace: Collection[TagKind] = SINGLE,
+) -> list[SupportedTag]:
+    """The tags of a prompt with those that a person says, and without some, in the order of a prompt.
+
+    Args:
+        replace: the categories in which only what is said stays.
+
+    Raises:
+        UnknownTag: a tag that is not in the vocabulary any more.
+    """
+    replaced = {kind for tag in said if (kind := vocabulary.kind_of(tag.tag)) in replace}
+    names = {tag.tag for tag in said}
+    kept = [tag for tag in tags if tag.tag not in names and vocabulary.kind_of(tag.tag) not in replaced]
+    order = list(TagKind)
+    found = [tag for tag in [*kept, *said] if tag.tag not in without]
+    return sorted(found, key=lambda tag: order.index(vocabulary.kind_of(tag.tag)))
 
 
 def build_prompt(

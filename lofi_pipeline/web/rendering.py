@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from lofi_pipeline.web.asked import may_change, role_of, root_of
+from lofi_pipeline.web.dagster_graph import EXPANDED, GRAPH
 from lofi_pipeline.web.role import STUDIO
 
 _POLICY = (
@@ -29,7 +30,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["studio"] = STUDIO
+    environment.globals.update(studio=STUDIO, dagster_graph=GRAPH, dagster_groups=EXPANDED)
     return environment
 
 

@@ -39,7 +39,13 @@ def test_definitions_load_with_everything_in_them() -> None:
     assert {"register", "ingest", "build_dataset", "train", "evaluate"} == set(JobName)
     assert set(JobName) <= jobs
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
-    assert set(sensors) == {"source_drop_sensor", "checkpoint_sensor", "history_sensor"}
+    assert set(sensors) == {
+        "source_drop_sensor",
+        "checkpoint_sensor",
+        "history_sensor",
+        "training_sensor",
+        "failure_alert",
+    }
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
     assert set(schedules) == {"nightly_dataset"}

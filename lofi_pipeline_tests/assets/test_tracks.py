@@ -6,6 +6,7 @@ import dagster as dg
 import numpy as np
 import pytest
 import soundfile
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.instance import open_instance
@@ -76,6 +77,19 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
         data.description or ""
     )
 
+    checks = {check.asset_key.to_user_string(): check for check in result.get_asset_check_evaluations()}
+    assert {stage: check.passed for stage, check in checks.items()} == {
+        "raw_tracks": True,
+        "processed_audio": False,
+        "tagged_prompts": True,
+    }
+    assert all(check.severity is dg.AssetCheckSeverity.WARN for check in checks.values())
+    listed = checks["processed_audio"].metadata["tracks"]
+    assert isinstance(listed, dg.TableMetadataValue)
+    (row,) = (record.data for record in listed.records)
+    assert row["track_id"] == "track_002" and row["file"] == "raw/creative-commons/one/b.wav"
+    assert "too short" in str(row["reason"])
+
     for stage in STAGES:
         good = latest(instance, stage, "track_001")
         assert good and good.metadata["status"].value == "ok"
@@ -118,6 +132,30 @@ def test_one_good_one_refused_one_failed_track_in_one_run(
     facts_shown = event.asset_materialization.metadata
     assert facts_shown["track_count"].value == 1
     assert (event.asset_materialization.tags or {})["dagster/data_version"] == facts_shown["hash"].value
+
+
+def test_refused_tracks_fail_the_check_until_they_are_gone_and_never_the_run(
+    root: DataRoot, instance: dg.DagsterInstance
+) -> None:
+    folder = make_drop(root, "one", {"a.wav": song(9, 5.0)}, facts())
+    assert run(instance, "register").success
+    assert run(instance, "ingest", partition_key="track_001").success
+    assert refused(instance)
+    make_drop(root, "two", {"b.wav": song(0)}, facts(source_id="two"))
+    assert run(instance, "register").success
+    assert run(instance, "ingest", partition_key="track_002").success
+    assert refused(instance), "a later batch without refusals hides those before it"
+    (folder / "a.wav").unlink()
+    assert run(instance, "register").success
+    assert run(instance, "ingest", partition_key="track_002").success
+    assert not refused(instance)
+
+
+def refused(instance: dg.DagsterInstance) -> bool:
+    """Whether the page of processed_audio shows that tracks are refused there."""
+    key = dg.AssetCheckKey(dg.AssetKey("processed_audio"), "no_track_is_refused")
+    (record,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).values()
+    return record.status is AssetCheckExecutionRecordStatus.FAILED
 
 
 def test_an_empty_data_root_says_what_to_do(root: DataRoot, instance: dg.DagsterInstance) -> None:

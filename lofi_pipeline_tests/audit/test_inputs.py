@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lofi_pipeline.audit import AuditInputs, build_report, find_subject, trace, verdict_today, write_audit
-from lofi_pipeline.audit.integrity import verifier
+from lofi_pipeline.audit.errors import BrokenRecord
+from lofi_pipeline.audit.integrity import verifier, version_file
+from lofi_pipeline.audit.integrity.dataset_version import verify_version
 from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import load_version
@@ -126,3 +130,27 @@ def test_the_verdict_alone_reads_no_checkpoint(busy: DataRoot) -> None:
     with opened(busy) as counts:
         verdict_today(busy, version, load_config().licensing, date.today())
     assert set(counts) == {"metadata/drops.json", "metadata/withdrawals.json"}
+
+
+def test_an_audit_loads_no_decoder() -> None:
+    modules = "lofi_pipeline.audit.export, lofi_pipeline.audit.write, lofi_pipeline.cli.audit"
+    code = f"import sys, {modules}; print([m for m in ('av', 'scipy.ndimage', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_version_that_is_written_to_while_it_is_read_proves_nothing(
+    data: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = load_version(data).dataset.hash
+    path = data.dataset_version(version)
+    hashed = version_file.version_hash
+
+    def meanwhile(lists: Mapping[str, Any]) -> str:
+        with path.open("ab") as file:
+            file.write(b" ")
+        return hashed(lists)
+
+    monkeypatch.setattr(version_file, "version_hash", meanwhile)
+    with pytest.raises(BrokenRecord, match="was changed while it was read"):
+        verify_version(data, version, AuditInputs(data).ledger)

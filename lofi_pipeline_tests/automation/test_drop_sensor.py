@@ -6,11 +6,11 @@ import dagster as dg
 import pytest
 
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
-from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owned, owner_tag
+from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.installation import PROJECT_ROOT
-from lofi_pipeline.resources import Workspace
+from lofi_pipeline.resources import OWNER_TAG, Workspace, owned, owner_tag
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
@@ -155,6 +155,45 @@ def test_runs_of_other_machines_are_left_in_peace_where_their_locks_are_not_seen
             job, status=dg.DagsterRunStatus.STARTED, tags={OWNER_TAG: "another-host 1 1"}
         )
         assert end_orphans(instance) == []
+
+
+def test_a_run_that_nobody_owns_names_its_process_while_it_goes_on(root: DataRoot, ticks: Ticks) -> None:
+    """As one that Dagster's daemon started: else it would count as running for ever once it was killed."""
+    make_drop(root, "one", {"a.wav": b"x"}, facts())
+    instance, seen = ticks.instance, []
+    stored = instance.add_run_tags
+
+    def noted(run_id: str, new_tags: dict[str, str]) -> None:
+        stored(run_id, new_tags)
+        seen.append((run_id, new_tags, end_orphans(instance)))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(instance, "add_run_tags", noted)
+        result = ticks.carry_out()
+    assert result.success
+    assert [it for it in seen if OWNER_TAG in it[1]] == [(result.run_id, owner_tag(), [])]
+    run = instance.get_run_by_id(result.run_id)
+    assert run and run.tags[OWNER_TAG] == owner_tag()[OWNER_TAG]
+
+
+def test_a_run_that_is_done_again_is_not_ended_for_the_first_ones_process(ticks: Ticks) -> None:
+    """Dagster gives it the tags of the first, those of the killed process among them."""
+    job, dead = (
+        defs.resolve_job_def("register"),
+        {OWNER_TAG: f"{owner_tag()[OWNER_TAG].rsplit(' ', 1)[0]} 12345"},
+    )
+    first = ticks.instance.create_run_for_job(job, tags=dead)
+    ticks.instance.report_run_failed(first)
+    again = ticks.instance.create_run_for_job(
+        job,
+        status=dg.DagsterRunStatus.STARTED,
+        tags=dead,
+        parent_run_id=first.run_id,
+        root_run_id=first.run_id,
+    )
+    assert end_orphans(ticks.instance) == []
+    ticks.instance.add_run_tags(again.run_id, {OWNER_TAG: dead[OWNER_TAG] + "6"})
+    assert end_orphans(ticks.instance) == [again.run_id]
 
 
 def test_a_killed_run_gives_its_pool_back(root: DataRoot, ticks: Ticks) -> None:

@@ -102,7 +102,7 @@ def test_a_pinned_checkpoint_keeps_its_weights(data: DataRoot):
     pin(data, make_record(10), "warmest bass")
     plan = prune(data, RetentionSettings(keep_best=3))
     key = make_record(10).partition_key
-    assert key not in plan.prune and plan.keep[key] == "pinned by a person"
+    assert key not in plan.prune and plan.keep[key] == "named the best by a person: warmest bass"
     assert weights(data.checkpoint("epoch=0-step=10_lora"))
 
 

@@ -84,14 +84,15 @@ def test_lofi_alone_says_what_to_do_with_an_empty_data_root(root: DataRoot) -> N
 def test_lofi_alone_says_where_the_data_root_stands(worked: DataRoot) -> None:
     said = json.loads(lofi("--data", worked.path, "status", "--json", "-").stdout)
     assert said["drops"] == {"accepted": 1, "forbidden": 1, "incomplete": 1}
-    assert (said["tracks"]["in_dataset"], said["tracks"]["left_out"]) == (2, 3)
+    assert (said["tracks"]["in_dataset"], said["tracks"]["left_out"]) == (1, 4)
     assert said["dataset"]["current"] is True and said["training"] is None
     assert "train" in said["next_step"]
     waiting = "\n".join(said["waiting"])
+    assert "1 tracks should be looked at" in waiting and "lofi review" in waiting
     assert "z.wav" in waiting and "raw/creative-commons/no/source.json" in waiting
     shown = lofi("--data", worked.path)
     assert shown.returncode == 0
-    assert said["next_step"] in shown.stdout and "2 in the data set" in shown.stdout
+    assert said["next_step"] in shown.stdout and "1 in the data set" in shown.stdout
 
 
 def test_a_new_drop_is_the_next_step(root: DataRoot) -> None:
@@ -121,9 +122,11 @@ def test_tracks_lists_every_file_with_what_came_of_it(worked: DataRoot) -> None:
     assert {name for name, row in rows.items() if row["refused"]} == {
         "later/y.wav",
         "no/x.wav",
+        "one/b.wav",
         "one/bad.mp3",
     }
-    assert {rows[name]["split"] for name in ("one/a.wav", "one/b.wav")} == {"train", "validation"}
+    assert rows["one/a.wav"]["split"] is not None
+    assert rows["one/b.wav"]["waits"] and "lofi review" in rows["one/b.wav"]["reason"]
     assert rows["one/a.wav"]["style_ids"] == ["CORE-02"] and rows["one/a.wav"]["bpm"]
     assert rows["no/x.wav"]["source_id"] == "no" and "license_type" in rows["no/x.wav"]["reason"]
 
@@ -249,6 +252,14 @@ def test_a_check_that_is_quick_judges_the_licence_and_the_names(root: DataRoot) 
     make_drop(root, "fine", {"a.wav": song(0)}, facts())
     code, found = checked(root, "creative-commons/fine", "--quick")
     assert code == 0 and [item["record"] for item in found["files"]] == [None]
+
+
+def test_a_check_of_a_drop_without_music_gives_the_reason_of_each_file(root: DataRoot) -> None:
+    make_drop(root, "bare", {"a.wav": b"", "b.mid": b"notes"}, facts())
+    code, found = checked(root, "bare", "--quick")
+    assert code == 1 and "none of its files can be taken" in found["drop"]["reason"]
+    reasons = {item["file"]: item["reason"] for item in found["files"]}
+    assert "is empty" in reasons["a.wav"] and "holds notes" in reasons["b.mid"]
 
 
 def test_a_check_knows_the_other_drops(worked: DataRoot, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from lofi_pipeline.automation.instance import (
     open_instance,
     require_own_environment,
 )
-from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans
+from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.cli.console import SafeConsole
 from lofi_pipeline.cli.run_summary import RefusedLine, Summary, show
 from lofi_pipeline.cli.ui import relayed
 from lofi_pipeline.installation import shipped
-from lofi_pipeline.resources import OtherDataRoot, Workspace
+from lofi_pipeline.resources import OWNER_TAG, OtherDataRoot, Workspace
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.cli.test_cli import lofi
 from lofi_pipeline_tests.drops import facts, make_drop, register

@@ -9,12 +9,13 @@ import dagster as dg
 import pytest
 
 from lofi_pipeline.automation.jobs import JobName
-from lofi_pipeline.automation.orphans import OWNER_TAG, end_orphans, owner_tag
+from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.checkpoints.manifest import read_record
 from lofi_pipeline.cli.job_process import run_job
 from lofi_pipeline.cli.run import POLL_SECONDS, Failure, Headless
 from lofi_pipeline.config import load_config
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.resources import OWNER_TAG, owner_tag
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.checkpoints.folders import make_folder
 from lofi_pipeline_tests.end_to_end.lofi import write_config

@@ -222,6 +222,17 @@ def test_a_pin_wants_a_checkpoint_that_can_be_the_best_and_a_reason(scored: Data
     assert not (scored.metadata / "pins.json").exists()
 
 
+def test_a_checkpoint_that_is_kept_by_hand_keeps_its_weights_and_is_not_the_best_for_it(scored: DataRoot):
+    assert "pinned" in scores(scored, "--keep", "80", "--why", "for the film")
+    found = said(scored)
+    assert found["best"]["checkpoint_id"] == "epoch=0-step=240_lora"
+    assert [line.get("never_pruned") for line in found["checkpoints"]] == ["for the film", None, None, None]
+    scores(scored, "--let-go", "80")
+    assert not any(line.get("never_pruned") for line in said(scored)["checkpoints"])
+    assert "give the reason with --why" in refused(scored, "--keep", "80")
+    assert "no checkpoint '77'" in refused(scored, "--let-go", "77")
+
+
 def test_styles_are_told_of_those_that_were_asked_for_them(scored: DataRoot, tmp_path: Path):
     picture = tmp_path / "styles.png"
     assert "no checkpoint was asked for styles" in refused(scored, "--styles", str(picture))

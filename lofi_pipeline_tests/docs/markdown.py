@@ -49,7 +49,7 @@ def code(value: object) -> str:
     """A value as it is written in YAML and JSON, in code type; nothing for what is not given."""
     if value is None or value == "":
         return ""
-    return f"`{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
+    return f"`{value if isinstance(value, str | Path) else json.dumps(value, ensure_ascii=False)}`"
 
 
 PATTERNS = {

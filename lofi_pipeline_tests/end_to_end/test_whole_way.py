@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,14 +182,23 @@ def test_each_checkpoint_is_scored_once(trained: Way) -> None:
     assert len(keys) == len(set(keys)) + len(twice)
 
 
+def test_runs_by_the_command_line_say_so(trained: Way) -> None:
+    with history(trained.root) as instance:
+        runs = instance.get_runs()
+    assert {run.job_name for run in runs} == {"register", "ingest", "build_dataset", "train", "evaluate"}
+    assert {run.tags.get("lofi/launched_by") for run in runs} == {"cli"}
+    # What the UI shows in place of "Manually launched"
+    assert {run.tags.get("user") for run in runs} == {"lofi (command line)"}
+
+
 def test_dagster_shows_scores_by_the_names_of_the_data_model_rounded(trained: Way) -> None:
-    shown: dict[str, dict[str, Any]] = {}
+    shown: dict[str, Mapping[str, dg.MetadataValue]] = {}
     with history(trained.root) as instance:
         for asset in ("quality_metrics", "lora_checkpoints", "lora_training"):
             event = instance.get_latest_materialization_event(dg.AssetKey(asset))
             assert event and event.asset_materialization
-            shown[asset] = {name: value.value for name, value in event.asset_materialization.metadata.items()}
-    scores = shown["quality_metrics"]
+            shown[asset] = event.asset_materialization.metadata
+    scores: dict[str, Any] = {name: value.value for name, value in shown["quality_metrics"].items()}
     line = next(line for line in trained.said["checkpoints"] if line["step"] == scores["step"])
     assert scores["fad_score"] == pytest.approx(line["fad"], rel=1e-3)
     assert scores["clap_score"] == pytest.approx(line["clap"], rel=1e-3)
@@ -196,8 +206,8 @@ def test_dagster_shows_scores_by_the_names_of_the_data_model_rounded(trained: Wa
     assert scores["base_clap_score"] == pytest.approx(trained.said["base"]["clap"], rel=1e-3)
     assert not {"fad", "clap", "base_fad", "base_clap"} & set(scores)
     for facts in shown.values():
-        measured = [value for value in facts.values() if isinstance(value, float)]
-        assert measured and all(value == float(f"{value:.3e}") for value in measured)
+        measured = [value.value for value in facts.values() if isinstance(value, dg.FloatMetadataValue)]
+        assert measured and all(value == float(f"{value:.3e}") for value in measured if value is not None)
 
 
 def test_a_second_run_does_no_work(trained: Way, tmp_path: Path) -> None:

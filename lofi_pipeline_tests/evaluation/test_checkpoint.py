@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from lofi_pipeline.entities import (
     CheckpointRecord,
     CopiedPassage,
     DatasetVersion,
+    HumanEvaluation,
     MemorisedSample,
     SamplesHeard,
 )
 from lofi_pipeline.evaluation import EvaluationError, read_scores
-from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
+from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint, keep_human_evaluation
 from lofi_pipeline.evaluation.weaknesses import weaknesses
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.damage.damages import DAMAGES, Damage
@@ -121,6 +123,8 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
 ) -> None:
     root, _, _, folder = trained
     first = _evaluate(trained)
+    heard = HumanEvaluation(evaluator_count=3, accuracy=0.6, p_value=0.2, date=date(2026, 1, 2))
+    keep_human_evaluation(root, folder, heard)
     clips = {path: path.read_bytes() for path in root.path.rglob("*.flac")}
 
     def fail(*_: object, **__: object) -> None:
@@ -139,6 +143,7 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
     assert other.scores.memorised == first.scores.memorised
     back = _evaluate(trained)
     assert back.base == first.base
+    assert [it.scores.metrics.human_evaluation for it in (first, other, back)] == [None, heard, heard]
     assert back.scores.metrics.fad_score == pytest.approx(first.scores.metrics.fad_score, rel=1e-2)
     assert {path: path.read_bytes() for path in root.path.rglob("*.flac")} == clips
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lofi_pipeline.audio import AUDIO_SUFFIXES
+from lofi_pipeline.audio import AUDIO_SUFFIXES, HEAD_BYTES, RefusedAudio, read, why_no_audio
 from lofi_pipeline.config import LicensingSettings
 from lofi_pipeline.entities import Drop, DropStatus
 from lofi_pipeline.ingest import drop_signature, incomplete_reason, scan_drops
@@ -18,6 +19,7 @@ from lofi_pipeline.ingest.listing import is_named_like_audio
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests import documents
+from lofi_pipeline_tests.audio.music import loop, write_av
 from lofi_pipeline_tests.drops import GRANT, facts, make_drop, register
 
 STYLES = set(load_presets())
@@ -140,6 +142,57 @@ def test_a_drop_without_music_is_never_accepted(
     assert waits == ("bare: waiting for audio" if status is DropStatus.INCOMPLETE else None)
     (folder / "a.wav").write_bytes(b"music")
     assert scanned(root)["bare"].status is DropStatus.ACCEPTED
+
+
+NO_MUSIC = {
+    "empty.mp3": (b"", "is empty (0 bytes)"),
+    "cut.aif": (b"FORM\0\0\0\0AIFF", "ends after 12 bytes, before any sound"),
+    "cut.dsf": (b"DSD ", "ends after 4 bytes, before any sound"),
+    "cut.flac": (b"fLaC\0\0\0\x22", "ends after 8 bytes, before any sound"),
+    "not found.mp3": (
+        b"\n<!DOCTYPE html>\n<html><body>404</body></html>",
+        "is a web page: the download failed",
+    ),
+    "quota.wav": (
+        b"Your quota is used up. Wait for an hour.\nThen ask again, or pay for more of it.\n",
+        "is text",
+    ),
+    "pointer.flac": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer to the music"),
+    "cover.mp3": (b"\x89PNG\r\n\x1a\n" + bytes(200), "is a picture"),
+    "album.wav": (b"PK\x03\x04" + bytes(200), "is an archive; unpack it"),
+    "contract.ogg": (b"%PDF-1.7\n" + bytes(200), "is a document"),
+    "song.mp3": (b"MThd\0\0\0\6\0\1" + bytes(200), "holds notes, not sound"),
+    "film.wav": (b"RIFF\0\0\0\0AVI LIST" + bytes(200), "is a film"),
+}
+
+
+def test_what_surely_is_no_music_is_refused_when_scanned_whatever_its_name(root: DataRoot) -> None:
+    make_drop(root, "bare", {name: data for name, (data, _) in NO_MUSIC.items()}, facts())
+    make_drop(
+        root, "one", {"page.mp3": NO_MUSIC["not found.mp3"][0], "song.wav": b"music"}, facts(source_id="one")
+    )
+    found = scanned(root)
+    assert found["bare"].status is DropStatus.REFUSED
+    assert "none of its files can be taken" in (found["bare"].reason or "")
+    told = reasons(found["bare"])
+    assert {name: words in told.get(name, "") for name, (_, words) in NO_MUSIC.items()} == dict.fromkeys(
+        NO_MUSIC, True
+    )
+    assert (found["one"].status, list(reasons(found["one"]))) == (DropStatus.ACCEPTED, ["page.mp3"])
+    for name in NO_MUSIC:  # nor would it have been decoded
+        with pytest.raises(RefusedAudio):
+            read(root.raw / "creative-commons" / "bare" / name, max_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.wav", "pcm_s16le"), ("a.aif", "pcm_s16be"), ("a.flac", "flac"), ("a.mp3", "libmp3lame"), ("a.ogg", "libopus"),
+     ("a.opus", "libopus"), ("a.m4a", "aac"), ("a.aac", "aac"), ("a.wma", "wmav2"), ("a.caf", "pcm_s16le"), ("a.wv", "wavpack"),
+     ("a.mka", "flac"), ("a.webm", "libopus"), ("a.au", "pcm_s16be"), ("a.tta", "tta")],
+)  # fmt: skip
+def test_no_audio_is_taken_for_something_else(tmp_path: Path, name: str, codec: str) -> None:
+    data = write_av(tmp_path / name, loop(0.5), codec).read_bytes()
+    assert why_no_audio(data[:HEAD_BYTES], len(data)) is None
 
 
 def test_what_lies_outside_of_drops_is_named_too(root: DataRoot) -> None:
@@ -281,6 +334,7 @@ WRITTEN: dict[str, tuple[str | bytes, str]] = {
     "a word of Python": (SOURCE[:-1] + ', "cost": None}', "None is no word of JSON"),
     "a backslash": (SOURCE[:-1] + ', "notes": "C:\\music"}', "a backslash in a text is written twice"),
     "no number": (SOURCE[:-1] + ', "cost": NaN}', "NaN is no number in JSON"),
+    "a number of thousands of digits": (SOURCE[:-1] + ', "cost": ' + 5000 * "9" + "}", "a number in it has thousands"),
     "two objects": (SOURCE + SOURCE, "something follows the end of the JSON"),
     "nothing": ("  \n", "it is empty"),
     "another encoding": (SOURCE.replace("tests", "caf\u00e9").encode("latin-1"), "line 1 is not UTF-8 text"),

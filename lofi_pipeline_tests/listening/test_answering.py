@@ -163,7 +163,7 @@ def test_a_file_that_our_page_did_not_write_is_refused_whole(made: Test) -> None
             take_file(files, sheet, given_)
     assert [it.listener for it in read_listeners(files)] == [invited]
     take_file(files, sheet, whole)
-    later = whole.answers[2].model_copy(update={"chosen": "2", "seconds": 9.0})
+    later = whole.answers[2].model_copy(update={"seconds": 9.0})
     changed = whole.model_copy(update={"answers": [*whole.answers[:2], later, *whole.answers[3:]]})
     with pytest.raises(AnswerRefused, match="it was changed"):
         take_file(files, sheet, changed)
@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_the_answers_as_they_were(made: Test, monkeypatch: py
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lofi_pipeline.listening.lines.os.fsync", full)
+    monkeypatch.setattr("lofi_pipeline.storage.lines.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         take_answer(files, sheet, code, YES)
     assert files.answers(code).read_bytes() == before

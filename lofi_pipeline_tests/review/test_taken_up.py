@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lofi_pipeline import audio, review
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.dataset import build_dataset, left_out, load_version
-from lofi_pipeline.entities import EditField, Support, TrackEdit, TrackRecord, TrackState, TrackStatus
-from lofi_pipeline.ingest import ProcessingContext, load_record, load_registry, needs_work, work_on
+from lofi_pipeline.entities import EditField, Split, Support, TrackEdit, TrackRecord, TrackState, TrackStatus
+from lofi_pipeline.ingest import (
+    ProcessingContext,
+    load_record,
+    load_registry,
+    needs_work,
+    take_up_review,
+    work_on,
+)
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline_tests.drops import TODAY, settings
+from lofi_pipeline.training.captions import captions_of
+from lofi_pipeline_tests.drops import TODAY, facts, make_drop, settings, song, work
 
 WHO = "kim"
 FIRST = "track_001"
@@ -30,6 +40,10 @@ def run(root: DataRoot, config: PipelineConfig | None = None, track_id: str = FI
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be decoded or listened to."""
+    make_deaf(monkeypatch)
+
+
+def make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refuse(*_args: object, **_named: object) -> None:
         raise AssertionError("listened again")
@@ -53,6 +67,25 @@ def test_an_edit_changes_prompt_facts_and_state_and_nothing_is_heard_again(ready
     item = next(each for each in version.tracks if each.track.track_id == FIRST)
     assert item.track.human_verified
     assert (item.bpm, item.keyscale, item.time_signature, item.caption) == (91, "A# minor", "3", "Slow.")
+    wordings = captions_of(ready, version, 0)[FIRST]
+    assert wordings == [item.prompt, *(["Slow."] if item.track.split is Split.TRAIN else [])]
+
+
+def test_a_track_that_models_listened_to_is_not_listened_to_again(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+):
+    config = settings(tagging={"zero_shot": "off"})
+    make_drop(root, "one", {"a.wav": song(0)}, facts(defaults={}))
+    before = work(root, config)["a.wav"]
+    make_deaf(monkeypatch)
+    review.edit(root, FIRST, WHO, TrackEdit(bpm=91, add_tags=["rain"]))
+    record = run(root, config)
+    assert (
+        before.tagged and record.tagged and "rain" in record.tagged.prompt and record.found == before.tagged
+    )
+    review.undo(root, FIRST, WHO)
+    again = run(root, config)
+    assert again.tagged == before.tagged
 
 
 def test_another_style_tags_anew_and_moves_the_files(ready: DataRoot, deaf: None):
@@ -99,8 +132,16 @@ def test_a_rejected_track_leaves_the_next_version_with_the_reason(ready: DataRoo
 def test_what_was_accepted_stays_though_something_else_is_found_later(ready: DataRoot):
     before = run(ready)
     assert before.tagged
+    opened = ProcessingContext.open(load_config())
+    style = opened.presets["SEASON-01"].model_copy(update={"base_tags": ["lofi jazz"]})
+    other = replace(opened, presets={**opened.presets, "SEASON-01": style})
+    track = load_registry(ready).by_id()[FIRST]
+    changed = work_on(ready, track, other)
+    assert changed.tagged and "lofi jazz" in changed.tagged.prompt
+    run(ready)
     review.accept(ready, FIRST, WHO)
-    record = run(ready)
+    run(ready)
+    record = work_on(ready, track, other)
     assert record.tagged and record.tagged.prompt == before.tagged.prompt
     assert record.human_verified and not record.tagged.needs_review
 
@@ -125,3 +166,22 @@ def test_a_damaged_file_of_edits_stops_its_track_alone_and_says_where(ready: Dat
     built = build_dataset(ready, load_config(), day=TODAY)
     assert FIRST not in {item.track.track_id for item in built.version.tracks}
     assert any(item.track_id == FIRST for item in left_out(ready))
+
+
+def test_a_review_can_be_taken_up_at_once_where_nothing_else_is_to_be_done(ready: DataRoot, deaf: None):
+    track = load_registry(ready).by_id()[FIRST]
+    review.edit(ready, FIRST, WHO, TrackEdit(bpm=91))
+    record = take_up_review(ready, track, ProcessingContext.open(load_config()))
+    assert record and record.tagged and record.tagged.bpm == 91 and load_record(ready, FIRST) == record
+    louder = ProcessingContext.open(settings(audio={"target_lufs": -15.0}))
+    review.undo(ready, FIRST, WHO)
+    assert take_up_review(ready, track, louder) is None
+    assert load_record(ready, FIRST) == record
+
+
+def test_a_vocal_style_without_words_is_refused_until_a_person_writes_them(ready: DataRoot):
+    review.edit(ready, FIRST, WHO, TrackEdit(style_ids=["VOCAL-01"]))
+    assert run(ready).status is TrackStatus.REJECTED
+    review.edit(ready, FIRST, WHO, TrackEdit(lyrics="[verse]\nla"))
+    record = run(ready)
+    assert record.status is TrackStatus.OK and record.tagged and record.tagged.lyrics == "[Verse]\nla"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
+from lofi_pipeline.audio.filters import moving_mean
 
 RATE = 22_050
 SIZE = 1024
@@ -48,4 +48,4 @@ def growth(bands: np.ndarray) -> np.ndarray:
 
 def standing_out(strength: np.ndarray) -> np.ndarray:
     """The excess over the mean of one second, along the first axis: the same shape."""
-    return np.maximum(0, strength - uniform_filter1d(strength, round(FRAMES_PER_SECOND), axis=0))
+    return np.maximum(0, strength - moving_mean(strength, round(FRAMES_PER_SECOND), axis=0))

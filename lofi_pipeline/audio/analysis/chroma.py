@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.analysis.spectrum import magnitudes
+from lofi_pipeline.audio.filters import moving_mean
 
 _RATE = 22_050
 _SIZE = 8192
@@ -78,7 +78,7 @@ def harmony_changes(chroma: Chroma) -> np.ndarray:
     if len(chroma.seconds) < 32:
         return np.zeros((2, 0))
     width, gap = 10, 2
-    mean = uniform_filter1d(chroma.notes, width, axis=0, mode="nearest")
+    mean = moving_mean(chroma.notes, width, axis=0, mode="nearest")
     before, after = mean[: -width - gap], mean[width + gap :]
     norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
     away = 1 - (before * after).sum(axis=1) / np.maximum(norms, 1e-9)

@@ -208,10 +208,15 @@ def near_peak_share(moment_peaks: np.ndarray) -> float:
 
 def silence(power_db: np.ndarray) -> tuple[float, float]:
     """(share of silent blocks, seconds of the longest gap)."""
+    silent = silent_stretches(power_db)
+    audible = np.flatnonzero(np.concatenate(([True], ~silent, [True])))
+    return float(silent.mean()), float(np.diff(audible).max() - 1) / 10
+
+
+def silent_stretches(power_db: np.ndarray) -> np.ndarray:
+    """Which blocks are silent, against the rest of the track: bool [blocks]."""
     loud = loud_level(power_db, silent_db=_SILENCE_DB, span_db=-_SILENCE_BELOW_LOUD_DB)
-    threshold = min(_SILENCE_DB, loud + _SILENCE_BELOW_LOUD_DB)
-    audible = np.flatnonzero(np.concatenate(([True], power_db > threshold, [True])))
-    return float((power_db <= threshold).mean()), float(np.diff(audible).max() - 1) / 10
+    return power_db <= min(_SILENCE_DB, loud + _SILENCE_BELOW_LOUD_DB)
 
 
 def highest_frequency(spectrum_db: np.ndarray) -> float:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.analysis.bands import FRAMES_PER_SECOND
 from lofi_pipeline.audio.analysis.chroma import Chroma, harmony_changes
 from lofi_pipeline.audio.analysis.spectrum import fft_size, signal_of, spectrum_of
+from lofi_pipeline.audio.filters import moving_mean
 
 _THINNED = 4
 """Every fourth frame of the bands, 21 a second, is enough to compare bars."""
@@ -46,7 +46,7 @@ def recurrence_of(onsets: np.ndarray, bands: np.ndarray, chroma: Chroma) -> Recu
         return None
     chords_per_second = 1 / (chroma.seconds[1] - chroma.seconds[0])
     notes = chroma.notes / np.maximum(chroma.notes.sum(axis=1, keepdims=True), 1e-9)
-    thinned = uniform_filter1d(bands, _THINNED, axis=0)[::_THINNED]
+    thinned = moving_mean(bands, _THINNED, axis=0)[::_THINNED]
     return Recurrence(
         onsets=Curve(_alike(onsets), FRAMES_PER_SECOND),
         sound=Curve(_alike(thinned), FRAMES_PER_SECOND / _THINNED),

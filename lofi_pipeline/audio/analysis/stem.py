@@ -9,10 +9,10 @@ is told by its notes, one at a time (single_line.py); how well is in docs/analys
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from lofi_pipeline.audio.analysis.single_line import single_line
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
+from lofi_pipeline.audio.filters import moving_median
 from lofi_pipeline.entities import QualityPart
 
 STEM = "stem"
@@ -79,4 +79,4 @@ def tone_share(power: np.ndarray) -> float:
 
 
 def _stands_out(power: np.ndarray) -> np.ndarray:
-    return power > _STANDS_OUT * median_filter(power, size=(1, _AROUND))
+    return power > _STANDS_OUT * moving_median(power, size=(1, _AROUND))

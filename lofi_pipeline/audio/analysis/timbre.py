@@ -7,10 +7,10 @@ styles in styles/.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.analysis.bands import BANDS, FRAMES_PER_SECOND, RATE
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
+from lofi_pipeline.audio.filters import moving_mean
 
 _SIZE = 2048
 _GROUPS = 20
@@ -68,7 +68,7 @@ def clicks_per_second(mono: np.ndarray) -> np.ndarray:
     if count < 20:
         return np.zeros(len(_CLICK_RATIOS))
     peaks = np.abs(sharp[: count * _CLICK_BLOCK]).reshape(count, _CLICK_BLOCK).max(axis=1)
-    around = uniform_filter1d(peaks, 6, mode="nearest")
+    around = moving_mean(peaks, 6, mode="nearest")
     louder = np.maximum(np.roll(around, 6), np.roll(around, -5)) + 1e-4 * float(peaks.max()) + 1e-9
     top = (peaks >= np.roll(peaks, 1)) & (peaks > np.roll(peaks, -1))
     seconds = count * _CLICK_BLOCK / RATE

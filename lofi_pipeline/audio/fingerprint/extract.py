@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 import soxr
-from scipy.ndimage import uniform_filter1d
 
 from lofi_pipeline.audio.analysis.spectrum import frequencies, magnitudes
+from lofi_pipeline.audio.filters import moving_mean
 
 RATE = 11_025
 _SIZE = 4096
@@ -56,6 +56,6 @@ def notes_of(bands: np.ndarray) -> np.ndarray:
     """
     notes = bands.astype(np.float32) / np.float32(_STEPS)
     notes -= notes.mean(axis=1, keepdims=True)
-    notes -= uniform_filter1d(notes, round(_LOCAL_SECONDS * FRAMES_PER_SECOND), axis=0, mode="nearest")
+    notes -= moving_mean(notes, round(_LOCAL_SECONDS * FRAMES_PER_SECOND), axis=0, mode="nearest")
     notes /= np.maximum(np.linalg.norm(notes, axis=1, keepdims=True), 1e-3)
     return notes

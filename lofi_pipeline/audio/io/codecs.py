@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from av.codec import Codec
-from av.codec.codec import UnknownCodecError
-
 
 def is_lossless(codec: str) -> bool:
     """Whether a codec can keep every sample; False for one that is not known."""
+    from av.codec import Codec
+    from av.codec.codec import UnknownCodecError
+
     try:
         return Codec(codec, "r").lossless
     except UnknownCodecError:

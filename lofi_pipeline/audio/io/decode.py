@@ -23,15 +23,8 @@ from av.stream import Disposition
 
 from lofi_pipeline.audio.errors import DamagedAudio, TooLong, UndecodableAudio, spoken_seconds
 from lofi_pipeline.audio.io.pieces import pieces
+from lofi_pipeline.audio.io.read import SAMPLE_RATE, Audio
 from lofi_pipeline.audio.io.regular_file import Piece, RegularFile
-
-SAMPLE_RATE = 48_000
-_SUFFIXES = """
-    .wav .wave .bwf .rf64 .w64 .flac .mp3 .mp2 .ogg .oga .opus .m4a .m4b .mp4 .mov .aac .aif .aiff .aifc .caf .au .snd .wv .ape
-    .wma .asf .tta .mka .mkv .webm .weba .mpc .tak .dsf .dff
-"""
-AUDIO_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Of the names of files that are taken. What a file holds is found in itself."""
 
 _DEMUXERS = "wav,w64,flac,mp3,ogg,mov,aac,aiff,caf,au,wv,ape,asf,tta,matroska,webm,mpc,mpc8,tak,dsf,iff"
 _MATROSKA = "matroska,webm"
@@ -56,45 +49,8 @@ _MOST_SILENT_SECONDS = 900.0
 """More than anybody puts before music: hours of it are not searched to their end."""
 
 
-@dataclass(frozen=True)
-class Audio:
-    """Decoded audio, and what is known of the file it came from."""
-
-    samples: np.ndarray = field(repr=False)
-    """float32 [2, n] at 48 kHz; full scale is 1.0, and may be exceeded."""
-    source_rate: int
-    source_channels: int
-    source_codec: str
-    declared_seconds: float | None
-    """What the header declares; None where it declares nothing reliable."""
-    lost_share: float
-    """Share of the audio, 0..1, that was declared but missing or undecodable."""
-    bad_packets: int
-    complete: bool = True
-    """False: reading stopped at `keep_seconds`, there is more in the file."""
-    silent_seconds: float = 0.0
-    """Silence at the beginning that is not in `samples`."""
-
-    @property
-    def seconds(self) -> float:
-        """The length of `samples`."""
-        return self.samples.shape[1] / SAMPLE_RATE
-
-
-def read(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -> Audio:
-    """Decode the default audio stream of `path`; of a chain of Ogg streams, all of them.
-
-    A file that is longer than `max_seconds`, or declares to be, is refused. Of one that is longer than `keep_seconds`, only
-    the first `keep_seconds` are decoded; all but the last part of a long silence before the music does not count. Damaged
-    packets are skipped and counted.
-
-    Raises:
-        NotAFile: `path` is a folder, pipe or device.
-        UndecodableAudio: not a supported container or codec, or nothing decodable in it.
-        TooLong: longer than `max_seconds`.
-        DamagedAudio: samples that are not finite, or absurdly loud.
-        OSError: the file is missing or not readable.
-    """
+def decode(path: Path, *, max_seconds: float, keep_seconds: float | None = None) -> Audio:
+    """What read.py promises."""
     with RegularFile(path) as file:
         decoder = _Decoder(path.name, file, max_seconds, keep_seconds)
         first_error: UndecodableAudio | None = None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import av
 import numpy as np
 
 from lofi_pipeline.audio.errors import EncodingFailed
@@ -48,6 +47,8 @@ def decode_again(decoded: np.ndarray, before: bytes, after: bytes) -> list[tuple
 
 def decode_frames(frames: list[bytes]) -> np.ndarray:
     """Decode MP3 frames with a new decoder: float32 [2, 1152 * frames]."""
+    import av
+
     decoder = av.Codec("mp3float", "r").create("audio")
     parts = [part.to_ndarray() for frame in frames for part in decoder.decode(av.Packet(frame))]
     samples = np.concatenate(parts, axis=1)

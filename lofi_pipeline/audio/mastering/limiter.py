@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
+from lofi_pipeline.audio.filters import moving_mean, moving_minimum
 from lofi_pipeline.audio.mastering.loudness import SILENCE_LUFS, gated_loudness, local_peaks, power_after
 
 _LOOK_AHEAD = 240
@@ -94,9 +94,9 @@ def limit(samples: np.ndarray, ceiling: float) -> list[tuple[int, int]]:
         among = slice(np.searchsorted(index, first), np.searchsorted(index, last, side="right"))
         gain = np.ones(end - start, dtype=np.float32)
         np.minimum.at(gain, index[among] - start, needed[among])
-        gain = minimum_filter1d(gain, 2 * _LOOK_AHEAD + 1, mode="nearest")
+        gain = moving_minimum(gain, 2 * _LOOK_AHEAD + 1, mode="nearest")
         for _ in range(2):
-            gain = uniform_filter1d(gain, _LOOK_AHEAD + 1, mode="nearest")
+            gain = moving_mean(gain, _LOOK_AHEAD + 1, mode="nearest")
         samples[:, start:end] *= gain
         turned_down.append((start, end))
     return turned_down

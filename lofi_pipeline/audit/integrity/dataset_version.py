@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from lofi_pipeline.entities import (
     category_of_style,
     now,
 )
-from lofi_pipeline.storage import DataRoot, Ledger
+from lofi_pipeline.storage import ChangedWhileRead, DataRoot, Ledger
 
 ENTERED_LATER = "it is sealed with the first audit that finds it intact."
 SECONDS_SLACK = 1e-6
@@ -43,13 +42,13 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     Raises:
         BrokenRecord: there is no such file, or it can't be read as a version.
     """
-    where = root.relative(root.dataset_version(dataset_hash))
-    data = _bytes(root.dataset_version(dataset_hash), where)
-    read = _read(data, where)
-    version = read.version or _parsed(data, where)
+    path = root.dataset_version(dataset_hash)
+    where = root.relative(path)
+    read = _read(path, where)
+    version = read.version or _parsed(path, where)
     entered = ledger.hashes.get(where)
     faults = list(_faults(read.hash, read.as_written, version, dataset_hash))
-    if not faults and entered not in (None, hashlib.sha256(data).hexdigest()):
+    if not faults and entered not in (None, read.sha256):
         faults = [
             "is not the file that was sealed when it was built: its day, a verdict or the hash of a processed file was "
             "changed"
@@ -72,27 +71,24 @@ def verify_version(root: DataRoot, dataset_hash: str, ledger: Ledger) -> Verifie
     return VerifiedVersion(version, where, findings)
 
 
-def _bytes(path: Path, where: str) -> bytes:
+def _read(path: Path, where: str) -> ReadVersion:
     try:
-        return path.read_bytes()
+        return read_version_file(path)
     except FileNotFoundError as error:
         raise BrokenRecord(
             f"{where}: the data set version is missing; copy metadata/datasets/ from where it was built"
         ) from error
     except OSError as error:
         raise BrokenRecord(f"{where}: can't be read ({error.strerror}); check its permissions") from error
-
-
-def _read(data: bytes, where: str) -> ReadVersion:
-    try:
-        return read_version_file(data)
+    except ChangedWhileRead as error:
+        raise BrokenRecord(f"{where}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise BrokenRecord(f"{where}: is not JSON ({error}); take the file back from a backup") from error
 
 
-def _parsed(data: bytes, where: str) -> DatasetVersion:
+def _parsed(path: Path, where: str) -> DatasetVersion:
     """Raises BrokenRecord with what is wrong; it was read before, and broke a rule."""
-    raw = json.loads(data)
+    raw = json.loads(path.read_bytes())
     try:
         return DatasetVersion.parse(raw, where=where)
     except RecordError as error:

@@ -47,7 +47,7 @@
   const steps = [
     { show: "welcome", trial: { trial: CONSENT } },
     { show: "volume" },
-    ...parts("headphones").map((trial) => ({ show: "headphones", trial, shown: trial.clips })),
+    ...parts("headphones").map((trial, n) => ({ show: "headphones", trial, shown: trial.clips, number: n + 1 })),
     ...parts("practice").map((trial) => ({ show: "trial", trial, shown: trial.clips, practice: true })),
     ...plan.order.map((index, at) => ({
       show: "trial", trial: trials[index], shown: plan.shown[at].map((place) => trials[index].clips[place]), number: at + 1,
@@ -94,15 +94,15 @@
     const found = { audio, row, heard: false, toggle: () => {
       if (!audio.paused) { audio.pause(); return; }
       players.forEach((other) => { if (other !== found) { other.audio.pause(); other.audio.currentTime = 0; } });
-      audio.play().catch(() => { problem.textContent = "This clip can't be played. Reload the page; if it stays so, tell who asked you."; });
+      audio.play().catch((error) => { if (error.name !== "AbortError") problem.textContent = "This clip can't be played. Reload the page; if it stays so, tell who asked you."; });
     } };
     button.addEventListener("click", found.toggle);
     audio.addEventListener("play", () => { button.setAttribute("aria-pressed", "true"); button.textContent = `Pause ${name}`; });
     audio.addEventListener("pause", () => { button.setAttribute("aria-pressed", "false"); button.textContent = `Play ${name}`; });
     audio.addEventListener("timeupdate", () => {
       bar.value = audio.duration ? audio.currentTime / audio.duration : 0;
-      if (!found.heard && audio.currentTime > 0) { found.heard = true; whenHeard(); }
     });
+    audio.addEventListener("playing", () => { found.heard = true; row.classList.add("heard"); whenHeard(); });
     players.push(found);
     return found;
   }
@@ -197,12 +197,14 @@
     const step = current();
     const section = show(step.show);
     const began = performance.now();
+    section.dataset.trial = step.trial ? step.trial.trial : "";
     if (step.show === "welcome") {
       byId("consent").onchange = (event) => { byId("begin").disabled = !event.target.checked; };
       byId("begin").onclick = () => keep({ trial: CONSENT, chosen: "yes" }).then(go, (error) => { problem.textContent = `${error.message}. Try again.`; });
     } else if (step.show === "volume") {
       fill(section, [[parts("practice")[0].clips[0], "the music"]]).onclick = go;
     } else if (step.show === "headphones") {
+      section.querySelector("h1").textContent = `Headphones on? ${step.number} of ${parts("headphones").length}`;
       fill(section, [[step.shown[0], "the three tones"]]);
       section.querySelector(".choices").replaceChildren(...["1", "2", "3"].map((value, n) => choice("tone", value, `${NAMES[n]} tone`)));
       ask(section, step, began);

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from lofi_pipeline.web.pages import home, listen
+from lofi_pipeline.web.pages import checkpoints, compare, home, listen, track, tracks
 
-_PAGES = (home, listen)
+_PAGES = (home, tracks, track, checkpoints, compare, listen)
 
 
 def routes() -> list[BaseRoute]:

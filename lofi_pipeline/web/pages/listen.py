@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline import listening
+from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.listening import (
@@ -63,6 +64,12 @@ class Invited(Entity):
     count: int = Field(default=1, ge=1, le=MOST_INVITED)
 
 
+class Made(Entity):
+    """Which checkpoint a test is made of."""
+
+    checkpoint: str
+
+
 class Scored(Entity):
     """Which test is scored."""
 
@@ -79,7 +86,10 @@ def overview(request: Request) -> Response:
             broken.append(str(error))
     rows.sort(key=lambda row: row.test.made, reverse=True)
     base = f"{request.url.scheme}://{request.headers.get('host', '')}{STUDIO}/listen"
-    return render(request, "listen.html", rows=rows, broken=broken, base=base, told=_is_told)
+    testable = [found for found in scan_checkpoints(root) if found.scores and found.record]
+    return render(
+        request, "listen.html", rows=rows, broken=broken, base=base, told=_is_told, testable=testable
+    )
 
 
 def _row(root: DataRoot, name: str) -> _Row:
@@ -92,6 +102,20 @@ def _row(root: DataRoot, name: str) -> _Row:
 
 def _is_told(result: object) -> bool:
     return isinstance(result, TellResult)
+
+
+@takes(Made)
+def make(request: Request, given: Made) -> Response:
+    """Make a test of a checkpoint against recordings."""
+    _require_owner(request)
+    root = root_of(request)
+    found = [item for item in scan_checkpoints(root) if item.key == given.checkpoint]
+    if not found:
+        raise HTTPException(404, f"{given.checkpoint}: there is no such checkpoint")
+    try:
+        return JSONResponse({"test": listening.make_test(root, found, listening.Wanted()).test})
+    except ListeningError as error:
+        raise HTTPException(422, str(error)) from error
 
 
 @takes(Invited)
@@ -180,6 +204,7 @@ def answer(request: Request, given: Given) -> Response:
 _LISTENER = "/listen/{test}/{code}"
 routes: list[BaseRoute] = [
     Route("/listen", overview),
+    Route("/listening/new", make, methods=["POST"]),
     Route("/listening/invite", invite, methods=["POST"]),
     Route("/listening/score", score, methods=["POST"]),
     Route(_LISTENER, with_slash),

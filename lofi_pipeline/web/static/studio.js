@@ -77,3 +77,9 @@ document.addEventListener("click", async (event) => {
   button.disabled = false;
   if (said) said.location ? location.assign(said.location) : location.reload();
 });
+
+// Dagster's asset graph opens with its groups collapsed; its page keeps here which are open. What a person chose there stays.
+const GRAPH_STATE = "asset-graph-open-graph-nodes-global-__GLOBAL__";
+const dagster = document.querySelector("a[data-open-groups]");
+if (dagster && localStorage.getItem(GRAPH_STATE) === null)
+  localStorage.setItem(GRAPH_STATE, JSON.stringify({ expanded: dagster.dataset.openGroups }));

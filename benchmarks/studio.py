@@ -1,0 +1,122 @@
+"""How fast the studio's pages of tracks are, and how fast a person reviews by keys: `python -m benchmarks.studio [TRACKS]`.
+
+Makes a library of 50,000 tracks (unless asked for another number) in a temporary folder, or takes the one in --library. Pages are
+asked for within this process, so what is measured is the server's part; the review runs in a real browser, key after key, as fast
+as the page takes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from starlette.testclient import TestClient
+
+from benchmarks.studio_library import library
+from lofi_pipeline.config import load_config
+from lofi_pipeline.dataset import ask_index
+from lofi_pipeline.dataset.track_index import index_path
+from lofi_pipeline.review import accept, undo
+from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.web.role import Role
+from lofi_pipeline_tests.web.browser import CHROMIUM
+from lofi_pipeline_tests.web.serving import TOKENS, guarded_studio, studio_in_browser
+
+PAGES = {
+    "first page": "/tracks",
+    "search": "/tracks?q=night+ra",
+    "search for one": "/tracks?q=track_0777",
+    "unsure ones": "/tracks?only=unsure",
+    "unsure, least sure first": "/tracks?only=unsure&sort=confidence",
+    "by quality, best first": "/tracks?sort=quality&order=down",
+    "a page in the middle": "/tracks?page={middle}",
+    "one source": "/tracks?source=source-0003",
+    "one style, by tempo": "/tracks?style=CORE-01&sort=tempo",
+    "page of a track": "/tracks/track_077?only=unsure&sort=confidence",
+    "its licence, versions, copies": "/tracks/track_077/facts",
+}
+
+
+def milliseconds(asked: Callable[[], object]) -> float:
+    """How long something takes."""
+    started = time.perf_counter()
+    asked()
+    return 1000 * (time.perf_counter() - started)
+
+
+def measure_index(root: DataRoot) -> None:
+    """Making the index, and bringing it up to date."""
+    config = load_config()
+
+    def refresh() -> None:
+        ask_index(root, config, lambda index: None)
+
+    index_path(root).unlink(missing_ok=True)
+    print(f"index made            {milliseconds(refresh) / 1000:8.1f} s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"  its size            {index_path(root).stat().st_size / 1e6:8.1f} MB (peak of memory {peak:.0f} MB)"
+    )
+    time.sleep(2.1)  # until folders that were just written to count as settled
+    refresh()
+    print(f"nothing changed       {min(milliseconds(refresh) for _ in range(5)):8.1f} ms")
+    print(f"one track accepted    {milliseconds(lambda: accept(root, 'track_099', 'benchmark')):8.1f} ms")
+    print(f"  index after that    {milliseconds(refresh):8.1f} ms")
+    undo(root, "track_099", "benchmark")
+
+
+def measure_pages(root: DataRoot, tracks: int) -> None:
+    """Each page, as the server makes it."""
+    client = TestClient(guarded_studio(root), base_url="http://127.0.0.1:3000")
+    client.headers["Authorization"] = f"Bearer {TOKENS[Role.OWNER]}"
+    for name, path in PAGES.items():
+        address = "/studio" + path.format(middle=tracks // 100)
+        assert client.get(address).status_code == 200, address
+        taken = [milliseconds(lambda address=address: client.get(address)) for _ in range(5)]
+        print(f"{name:32} {median(taken):8.1f} ms")
+
+
+def measure_review(root: DataRoot, decisions: int) -> None:
+    """Accept one track after another by the key a."""
+    with TemporaryDirectory() as profile, studio_in_browser(root, Path(profile)) as studio:
+        studio.open("/tracks/track_100")
+        studio.raw.fill("#who", "benchmark")
+        studio.raw.focus("#main")
+        asked = "document.querySelector('#track').dataset.id"
+        started, done = time.perf_counter(), []
+        for _ in range(decisions):
+            here = studio.page.ask(asked)
+            studio.raw.keyboard.press("a")
+            studio.raw.wait_for_selector(f"#track:not([data-id={here}])")
+            done.append(here)
+        taken = time.perf_counter() - started
+    print(
+        f"review by keys        {60 * decisions / taken:8.0f} tracks a minute ({decisions} in {taken:.1f} s)"
+    )
+    for track_id in done:
+        undo(root, track_id, "benchmark")
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tracks", type=int, nargs="?", default=50_000)
+    parser.add_argument("--library", type=Path, help="A folder for the library, which is kept")
+    parser.add_argument("--decisions", type=int, default=40)
+    given = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        root = library(given.library or Path(folder), given.tracks)
+        print(f"{given.tracks} tracks")
+        measure_index(root)
+        measure_pages(root, given.tracks)
+        if CHROMIUM:
+            measure_review(root, given.decisions)
+
+
+if __name__ == "__main__":
+    main()
