@@ -74,7 +74,9 @@ def _start(*command: str, log: Path, **environment: str) -> psutil.Popen:
     with log.open("ab") as output:
         return psutil.Popen(
             [sys.executable, "-m", *command],
-            env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"} | environment,
+            env=os.environ
+            | {"PYTHONPATH": str(PROJECT_ROOT), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+            | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
