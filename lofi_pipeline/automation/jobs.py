@@ -25,7 +25,7 @@ ASSETS: dict[str, list[str]] = {
     JobName.TRAIN: ["base_model", "encoded_dataset", "lora_training"],
     JobName.EVALUATE: ["lora_checkpoints", "quality_metrics", "license_audit"],
 }
-"""What each job makes, or may be told to make a part of."""
+"""What each job makes, or may be told to make a part of. Selected as assets: names would have Dagster load a parser."""
 
 
 NOT_OVER = [
@@ -73,29 +73,29 @@ def on_a_gpu(gpus: int) -> dict[str, object]:
 
 register = dg.define_asset_job(
     JobName.REGISTER.value,
-    selection=ASSETS[JobName.REGISTER],
+    selection=dg.AssetSelection.assets(*ASSETS[JobName.REGISTER]),
     description="Scan data/raw: judge each drop's licence and give its tracks ids.",
 )
 ingest = dg.define_asset_job(
     JobName.INGEST.value,
-    selection=ASSETS[JobName.INGEST],
+    selection=dg.AssetSelection.assets(*ASSETS[JobName.INGEST]),
     description="Take a range of tracks from raw to tagged, on all cores of one run.",
 )
 build_dataset = dg.define_asset_job(
     JobName.BUILD_DATASET.value,
-    selection=ASSETS[JobName.BUILD_DATASET],
+    selection=dg.AssetSelection.assets(*ASSETS[JobName.BUILD_DATASET]),
     description="Scan the drops again and make the data set of all tracks that are ready.",
 )
 train = dg.define_asset_job(
     JobName.TRAIN.value,
-    selection=ASSETS[JobName.TRAIN],
+    selection=dg.AssetSelection.assets(*ASSETS[JobName.TRAIN]),
     config=one_choice,
     tags=on_a_gpu(Environment.read().kubernetes_gpus),
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(
     JobName.EVALUATE.value,
-    selection=ASSETS[JobName.EVALUATE],
+    selection=dg.AssetSelection.assets(*ASSETS[JobName.EVALUATE]),
     tags=on_a_gpu(Environment.read().kubernetes_gpus),
     description="Verify a checkpoint, score it, prune what retention lets go, and audit its licences.",
 )
