@@ -146,7 +146,7 @@ def lineage_view(root: DataRoot, folder: LineageFolder, settings: RetentionSetti
         losses=tuple(_losses(log) or [LossPoint.of(it.record) for it in checkpoints]),
         styles=tuple(_styles(checkpoints)),
         grid=grid_of(root, folder, base),
-        preferences=tuple({_pair(it): it for view in checkpoints for it in view.preferences}.values()),
+        preferences=tuple(_each_once(checkpoints)),
         warnings=tuple(_warnings(board, folder, best)),
     )
 
@@ -172,8 +172,13 @@ def _recorded(folder: LineageFolder) -> Iterator[CheckpointFolder]:
     return (it for it in folder.found if it.record)
 
 
-def _pair(preference: Preference) -> frozenset[str]:
-    return frozenset((preference.one, preference.other))
+def _each_once(checkpoints: Sequence[CheckpointView]) -> Iterator[Preference]:
+    """What people preferred of each pair, seen from the earlier step; from a checkpoint where the other is the base."""
+    told: set[frozenset[str]] = set()
+    for it in (preference for view in checkpoints for preference in view.preferences):
+        if (pair := frozenset((it.one, it.other))) not in told:
+            told.add(pair)
+            yield it
 
 
 def _checkpoint(
