@@ -61,6 +61,12 @@ class Environment(BaseSettings):
         description="The Dagster workspace in place of the shipped workspace.yaml: where a code server runs on its own. It can run "
         "programs, so it must lie outside the data root.",
     )
+    kubernetes_gpus: int = Field(
+        default=0,
+        ge=0,
+        validation_alias="LOFI_KUBERNETES_GPUS",
+        description="GPUs that the pod of a training or a scoring asks for, where runs are pods (deploy/kubernetes).",
+    )
     base: str | None = Field(
         default=None,
         validation_alias=BASE_VARIABLE,

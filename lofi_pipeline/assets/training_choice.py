@@ -30,13 +30,14 @@ def _preset_names() -> list[str]:
         return ["nano"]  # the run says what is wrong with the configuration
 
 
+_PRESETS = _preset_names()
 if TYPE_CHECKING:
 
     class Preset(StrEnum):
         """The presets of the configuration."""
 
 else:
-    Preset = StrEnum("Preset", {name: name for name in _preset_names()})
+    Preset = StrEnum("Preset", {name: name for name in _PRESETS})
 
 
 class IfTracksWait(StrEnum):
@@ -58,7 +59,9 @@ class Asked:
 class TrainingChoice(dg.Config):
     """What is trained. What is left out is as the configuration says."""
 
-    preset: Preset | None = Field(default=None, description="In place of training.active")
+    preset: Preset | None = Field(
+        default=None, description=f"In place of training.active: {' or '.join(_PRESETS)}"
+    )
     steps: int | None = Field(
         default=None,
         ge=1,

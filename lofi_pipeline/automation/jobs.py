@@ -5,6 +5,7 @@ from enum import StrEnum
 import dagster as dg
 
 from lofi_pipeline.assets.training_choice import one_choice
+from lofi_pipeline.environment import Environment
 
 
 class JobName(StrEnum):
@@ -57,6 +58,19 @@ def assets_of(run: dg.DagsterRun) -> set[str]:
     return assets | {"lora_checkpoints"} if "lora_training" in assets else assets
 
 
+def on_a_gpu(gpus: int) -> dict[str, object]:
+    """Tags that Dagster's launcher for Kubernetes reads: the pod asks for GPUs, and goes where only such pods may."""
+    if not gpus:
+        return {}
+    name = "nvidia.com/gpu"
+    return {
+        "dagster-k8s/config": {
+            "container_config": {"resources": {"limits": {name: str(gpus)}}},
+            "pod_spec_config": {"tolerations": [{"key": name, "operator": "Exists"}]},
+        }
+    }
+
+
 register = dg.define_asset_job(
     JobName.REGISTER.value,
     selection=ASSETS[JobName.REGISTER],
@@ -76,10 +90,12 @@ train = dg.define_asset_job(
     JobName.TRAIN.value,
     selection=ASSETS[JobName.TRAIN],
     config=one_choice,
+    tags=on_a_gpu(Environment.read().kubernetes_gpus),
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(
     JobName.EVALUATE.value,
     selection=ASSETS[JobName.EVALUATE],
+    tags=on_a_gpu(Environment.read().kubernetes_gpus),
     description="Verify a checkpoint, score it, prune what retention lets go, and audit its licences.",
 )

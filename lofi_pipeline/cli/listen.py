@@ -101,6 +101,11 @@ def new(
     if rate is not (len(checkpoints) > 1):
         hint = "takes 3 to 5 checkpoints" if rate else "several checkpoints are rated: give --rate"
         raise typer.BadParameter(hint, param_hint="--rate" if rate else "CHECKPOINT")
+    if rate and generate:
+        raise typer.BadParameter(
+            "a rating is made of samples that were kept of equal prompts; leave it out",
+            param_hint="--generate",
+        )
     root = data_root(context, data)
     found = [_checkpoint(root, name) for name in checkpoints]
     wanted = Wanted(trials, seconds, margin, listeners, not speakers)

@@ -148,7 +148,8 @@ def edit(
         typer.Option("--add-tag", metavar="TAG", help="Of config/tag_categories.yaml.", show_default=False),
     ] = None,
     remove_tag: Annotated[
-        list[str] | None, typer.Option("--remove-tag", metavar="TAG", show_default=False)
+        list[str] | None,
+        typer.Option("--remove-tag", metavar="TAG", help="That the prompt has.", show_default=False),
     ] = None,
     lyrics: Annotated[
         Path | None,
@@ -397,19 +398,20 @@ def _show_waiting(rows: Sequence[TrackOverview]) -> None:
         "prompt",
         "may be true as well",
         "why",
-        title=f"{len(rows)} tracks wait for a person who looks at them",
+        title=f"{len(rows)} tracks that a person should look at",
     )
     table.columns[0].no_wrap = True
     for row in rows[:MOST_ROWS]:
         confidence = "" if row.style_confidence is None else f" ({row.style_confidence:.2f})"
         why = "; ".join(row.disputed) or "the style is unsure"
+        place = "waits" if row.waits else "in the data set" if row.split is not None else ""
         table.add_row(
             row.track_id or "",
             sanitize(row.file),
             ", ".join(row.style_ids) + confidence,
             sanitize(row.prompt or ""),
             sanitize(", ".join(row.offered)),
-            sanitize(why + ("; in the data set since before" if row.split is not None else "")),
+            sanitize("; ".join(filter(None, (why, place)))),
         )
     if len(rows) > MOST_ROWS:
         table.add_row("", f"and {len(rows) - MOST_ROWS} more: --json has them all")

@@ -16,7 +16,13 @@ from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.overview import TrackOverview, track_overview
-from lofi_pipeline.dataset.track_index import Refreshed, TrackIndex, ask_index, deciding_files
+from lofi_pipeline.dataset.track_index import (
+    Refreshed,
+    TrackIndex,
+    ask_index,
+    deciding_files,
+    state_of_inputs,
+)
 from lofi_pipeline.dataset.track_query import (
     TrackChoice,
     TrackCounts,
@@ -53,6 +59,7 @@ __all__ = [
     "load_built_from",
     "load_version",
     "published_metadata",
+    "state_of_inputs",
     "track_overview",
     "withdrawn_recordings",
 ]

@@ -158,6 +158,8 @@ def with_work(
     facts = {name: getattr(worked, name) for name in _OF_THE_WORK} if worked else _BEFORE_WORK
     refused = reason not in (None, TO_BE_TAKEN_UP) and status is not TrackStatus.PENDING
     said = {"status": status, "refused": refused, "reason": reason, "waits": waits}
+    if waits:  # ready for training it is once somebody has looked at it
+        said["state"] = TrackState.TAGGED
     return row.model_copy(update={**facts, **said})
 
 

@@ -63,11 +63,13 @@ _TABLES = """
         id INTEGER PRIMARY KEY, track_id TEXT, source_id TEXT, state TEXT, split TEXT,
         unsure INT NOT NULL, waiting INT NOT NULL, refused INT NOT NULL, verified INT NOT NULL,
         title TEXT, confidence REAL, quality INT, tempo INT, duration REAL,
-        row TEXT NOT NULL, barrier TEXT, twice INT NOT NULL, fingerprint INT NOT NULL
+        twice INT NOT NULL, fingerprint INT NOT NULL
     );
+    CREATE TABLE said (id INTEGER PRIMARY KEY, row TEXT NOT NULL, barrier TEXT);
     CREATE TABLE styles (style_id TEXT, row INT, PRIMARY KEY (style_id, row)) WITHOUT ROWID;
     CREATE INDEX styles_of ON styles (row);
     CREATE VIRTUAL TABLE words USING fts5 (said, tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3');
+    CREATE INDEX by_track ON tracks (track_id);
     CREATE INDEX by_source ON tracks (source_id);
     CREATE INDEX by_state ON tracks (state);
     CREATE INDEX by_split ON tracks (split);
@@ -170,10 +172,10 @@ class TrackIndex:
         pages = max(1, -(-total // PAGE_ROWS))
         page = min(query.page, pages)
         found = self._database.execute(
-            f"SELECT row FROM tracks WHERE {where} ORDER BY {order(query)} LIMIT ? OFFSET ?",
+            f"SELECT id FROM tracks WHERE {where} ORDER BY {order(query)} LIMIT ? OFFSET ?",
             [*values, PAGE_ROWS, (page - 1) * PAGE_ROWS],
         )
-        rows = [TrackOverview.model_validate_json(row) for (row,) in found]
+        rows = [self._said(number) for (number,) in found]
         return TrackPage(rows=rows, total=total, page=page, pages=pages)
 
     def count(self, query: TrackQuery) -> int:
@@ -185,17 +187,21 @@ class TrackIndex:
         """Every track that is asked for."""
         query = query or TrackQuery()
         where, values = condition(query)
-        for (row,) in self._database.execute(
-            f"SELECT row FROM tracks WHERE {where} ORDER BY {order(query)}", values
+        for (number,) in self._database.execute(
+            f"SELECT id FROM tracks WHERE {where} ORDER BY {order(query)}", values
         ):
-            yield TrackOverview.model_validate_json(row)
+            yield self._said(number)
 
     def row(self, track_id: str) -> TrackOverview | None:
         """What is said of one track; None: there is no such track, or no file of it."""
         found = self._database.execute(
-            "SELECT row FROM tracks WHERE track_id = ? AND id < ?", (track_id, _OTHERS_FROM)
+            "SELECT id FROM tracks WHERE track_id = ? AND id < ?", (track_id, _OTHERS_FROM)
         ).fetchone()
-        return TrackOverview.model_validate_json(found[0]) if found else None
+        return self._said(found[0]) if found else None
+
+    def _said(self, number: int) -> TrackOverview:
+        (row,) = self._database.execute("SELECT row FROM said WHERE id = ?", (number,)).fetchone()
+        return TrackOverview.model_validate_json(row)
 
     def neighbour(self, query: TrackQuery, track_id: str, *, following: bool) -> str | None:
         """The track before or after one, in the order that is asked for."""
@@ -249,14 +255,14 @@ class TrackIndex:
     def _now(self) -> _Seen:
         moment = time.time_ns()
         folders = {kind: _folder_stamp(self._folder(kind), moment) for kind in _FOLDERS}
-        return _Seen(inputs=_inputs(self._root, self._config), folders=folders, looked=moment / 1e9)
+        return _Seen(inputs=state_of_inputs(self._root, self._config), folders=folders, looked=moment / 1e9)
 
     def _to_look_at(self, seen: _Seen | None, now: _Seen) -> set[str]:
         """The folders in which something may have changed."""
         if seen is None or seen.is_old(now):
             return {*_FOLDERS}
-        (records,) = self._database.execute("SELECT count(*) FROM records").fetchone()
-        if records <= _FEW_RECORDS:
+        many = self._database.execute("SELECT 1 FROM records LIMIT 1 OFFSET ?", (_FEW_RECORDS,)).fetchone()
+        if not many:
             return {*_FOLDERS}
         return {
             kind
@@ -276,7 +282,7 @@ class TrackIndex:
         """The tracks that have a fingerprint now and had none, or the other way round."""
         if fingerprints is None:
             return set()
-        known = self._database.execute("SELECT track_id, fingerprint FROM tracks WHERE barrier IS NOT NULL")
+        known = self._database.execute(f"SELECT track_id, fingerprint FROM tracks WHERE id < {_OTHERS_FROM}")
         return {track_id for track_id, had in known if had != (track_id in fingerprints)}
 
     def _concerns_others(self, changed: Iterable[str]) -> bool:
@@ -317,7 +323,8 @@ class TrackIndex:
         """Tell again of tracks whose record, edits or fingerprint changed, where nothing else did."""
         known = self._worked(changed)
         listed = self._each(
-            "SELECT track_id, row, barrier, fingerprint FROM tracks WHERE barrier IS NOT NULL AND track_id = ?",
+            "SELECT track_id, row, barrier, fingerprint FROM tracks CROSS JOIN said USING (id)"
+            f" WHERE track_id = ? AND id < {_OTHERS_FROM}",
             changed,
         )
         rows = []
@@ -354,14 +361,17 @@ class TrackIndex:
     def _write_all(self, rows: Sequence[_Row]) -> None:
         columns = ", ".join(_Row.compared)
         known = {
-            number: kept for number, *kept in self._database.execute(f"SELECT id, {columns} FROM tracks")
+            number: kept
+            for number, *kept in self._database.execute(
+                f"SELECT id, {columns} FROM tracks CROSS JOIN said USING (id)"
+            )
         }
         self._remove(known.keys() - {row.number for row in rows})
         self._write([row for row in rows if known.get(row.number) != row.as_compared()])
 
     def _remove(self, numbers: Iterable[int]) -> None:
         values = [(number,) for number in numbers]
-        for table, column in (("tracks", "id"), ("styles", "row"), ("words", "rowid")):
+        for table, column in (("tracks", "id"), ("said", "id"), ("styles", "row"), ("words", "rowid")):
             self._database.executemany(f"DELETE FROM {table} WHERE {column} = ?", values)
 
     def _write(self, rows: Sequence[_Row]) -> None:
@@ -369,6 +379,9 @@ class TrackIndex:
         marks = ", ".join("?" * len(_COLUMNS))
         self._database.executemany(
             f"INSERT INTO tracks ({', '.join(_COLUMNS)}) VALUES ({marks})", (row.values() for row in rows)
+        )
+        self._database.executemany(
+            "INSERT INTO said VALUES (?, ?, ?)", ((row.number, *row.as_compared()[:2]) for row in rows)
         )
         self._database.executemany(
             "INSERT INTO styles VALUES (?, ?)",
@@ -390,7 +403,7 @@ class _Kept(Entity):
 
 _COLUMNS = (
     *("id", "track_id", "source_id", "state", "split", "unsure", "waiting", "refused", "verified"),
-    *("title", "confidence", "quality", "tempo", "duration", "row", "barrier", "twice", "fingerprint"),
+    *("title", "confidence", "quality", "tempo", "duration", "twice", "fingerprint"),
 )
 
 
@@ -417,7 +430,7 @@ class _Row:
             *(self.number, said.track_id, said.source_id, said.state, said.split),
             *(said.unsure, said.waits, said.refused and not said.waits, said.verified),
             *sorted_by(said).values(),
-            *self.as_compared(),
+            *self.as_compared()[2:],
         ]
 
     def as_compared(self) -> list[str | float | None]:
@@ -509,8 +522,8 @@ def deciding_files(root: DataRoot) -> list[Path]:
     ]
 
 
-def _inputs(root: DataRoot, config: PipelineConfig) -> str:
-    """What tells whether anything changed that decides for all tracks."""
+def state_of_inputs(root: DataRoot, config: PipelineConfig) -> str:
+    """What tells whether anything changed, beside the records of tracks, that decides what is said of them."""
     stamps = [_stamp(path) for path in deciding_files(root)]
     known = [__version__, str(clock_day()), base_name(config), config.model_dump(mode="json"), stamps]
     return content_sha256(known)

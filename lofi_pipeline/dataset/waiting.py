@@ -19,7 +19,7 @@ TO_BE_TAKEN_UP = "it was reviewed since; `lofi run` takes that up"
 def awaits_run(root: DataRoot, record: TrackRecord) -> str | None:
     """Why the record of a track does not say what people say of it, or None: it does."""
     try:
-        review = review_of(root, record.track_id)
+        review = review_of(root, record.track_id, sha256=record.sha256)
     except ReviewError as error:
         return str(error)
     if review == record.review:

@@ -262,7 +262,7 @@ class Steps:
     def tag(self, record: TrackRecord) -> TrackRecord:
         """Styles, prompt and lyrics, with what people say of them; then, if the quality suffices, ready for training."""
         presets, vocabulary = self.context.presets, self.context.vocabulary
-        review = review_of(self.root, record.track_id)
+        review = review_of(self.root, record.track_id, sha256=record.sha256)
         tagged = found = self._found(record)
         if review is not None:
             tagged = applied(review, found, record, presets, vocabulary)
@@ -278,6 +278,8 @@ class Steps:
                 "state": record.state.to(TrackState.TAGGED),
             }
         )
+        if record.human_verified:
+            record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})
         return self._checked_quality(record)
 
     def _found(self, record: TrackRecord) -> TaggedFacts:
@@ -398,8 +400,6 @@ class Steps:
         stem = next((part for part in quality.parts if part.name == audio.STEM), None)
         if stem and not record.origins[0].stems:
             return _ended(record, TrackStatus.REJECTED, "tagged_prompts", stem.sentence)
-        if record.human_verified:
-            record = record.model_copy(update={"state": record.state.to(TrackState.VERIFIED)})
         return record.model_copy(
             update={"status": TrackStatus.OK, "state": record.state.to(TrackState.TRAINING_READY)}
         )

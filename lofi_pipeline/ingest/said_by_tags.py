@@ -19,7 +19,7 @@ from lofi_pipeline.licensing.contradictions import (
 from lofi_pipeline.licensing.denials import denials, quoted
 from lofi_pipeline.licensing.policy import Policy
 
-TAG_RULES = 2
+TAG_RULES = 3
 """Raise it when what is read of tags changes: all are then read anew."""
 LONGEST_KEPT = 500
 NOTHING: dict[str, str] = {}

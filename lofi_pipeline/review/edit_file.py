@@ -26,8 +26,11 @@ def edits_path(root: DataRoot, track_id: str) -> Path:
     return root.edits / f"{track_id}.jsonl"
 
 
-def read_edits(root: DataRoot, track_id: str) -> list[Edit]:
+def read_edits(root: DataRoot, track_id: str, *, sha256: str | None = None) -> list[Edit]:
     """Every edit of a track, oldest first; empty before the first. A last line without its end was never finished.
+
+    Args:
+        sha256: of the track's original, which the edits must speak of.
 
     Raises:
         ReviewError: the file was damaged, or is of another track; names file, line, field and rule.
@@ -46,11 +49,12 @@ def read_edits(root: DataRoot, track_id: str) -> list[Edit]:
         where = f"{root.relative(path)}: line {number}"
         try:
             edit = Edit.parse(loads(line), where=where)
-            _check_place(edit, number, track_id, edits, held)
+            _check_place(edit, number, track_id, sha256 or edit.sha256, held)
         except ValueError as error:
             said = str(error) if str(error).startswith(where) else f"{where}: {error}"
             raise ReviewError(f"{said}; {_BACK}") from error
         edits.append(edit)
+        sha256 = edit.sha256
         if edit.undoes is None:
             held.append(number)
         else:
@@ -88,15 +92,15 @@ def together(root: DataRoot, track_ids: Iterable[str]) -> Iterator[None]:
         raise
 
 
-def _check_place(edit: Edit, number: int, track_id: str, before: list[Edit], open_numbers: list[int]) -> None:
+def _check_place(edit: Edit, number: int, track_id: str, sha256: str, open_numbers: list[int]) -> None:
     """Check that a line is the one that belongs there."""
     fault = None
     if edit.number != number:
         fault = f"number: is {edit.number}; a line is missing, or was moved"
     elif edit.track_id != track_id:
         fault = f"track_id: is {edit.track_id}; the file is of another track"
-    elif before and edit.sha256 != before[0].sha256:
-        fault = "sha256: speaks of another file than the lines before it"
+    elif edit.sha256 != sha256:
+        fault = f"sha256: is {edit.sha256[:12]}, and the track's is {sha256[:12]}: the edit speaks of another file"
     elif edit.undoes is not None and open_numbers[-1:] != [edit.undoes]:
         fault = f"undoes: {edit.undoes} is not the last edit that holds"
     if fault:

@@ -129,13 +129,16 @@ def history(root: DataRoot, track_id: str) -> list[Edit]:
     return read_edits(root, track_id)
 
 
-def review_of(root: DataRoot, track_id: str) -> Review | None:
+def review_of(root: DataRoot, track_id: str, *, sha256: str | None = None) -> Review | None:
     """What the edits of a track come to; None where nobody looked at it, or all was taken back.
+
+    Args:
+        sha256: of the track's original, which the edits must speak of.
 
     Raises:
         ReviewError: the file of its edits was damaged.
     """
-    return fold(read_edits(root, track_id))
+    return fold(read_edits(root, track_id, sha256=sha256))
 
 
 def review_hash(root: DataRoot, track_id: str) -> str | None:
@@ -181,7 +184,7 @@ def _add(
     """Append what `make` says of the record and the edits until now; None: it says nothing."""
     record = record_of(root, track_id)
     with locked(edits_path(root, track_id)):
-        edits = read_edits(root, track_id)
+        edits = read_edits(root, track_id, sha256=record.sha256)
         fields = make(record, edits)
         if fields is None:
             return None

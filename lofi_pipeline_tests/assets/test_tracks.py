@@ -11,7 +11,9 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.ranges import ranges_of
+from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audio.music import write
 from lofi_pipeline_tests.drops import facts, make_drop, song
@@ -145,6 +147,9 @@ def test_refused_tracks_fail_the_check_until_they_are_gone_and_never_the_run(
     assert run(instance, "register").success
     assert run(instance, "ingest", partition_key="track_002").success
     assert refused(instance), "a later batch without refusals hides those before it"
+    with dg.DagsterInstance.ephemeral() as lost:  # a history that is made anew tells of them, too
+        list(tell_unreported(lost, Workspace(data_root=str(root.path))))
+        assert refused(lost)
     (folder / "a.wav").unlink()
     assert run(instance, "register").success
     assert run(instance, "ingest", partition_key="track_002").success

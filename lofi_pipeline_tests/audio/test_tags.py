@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lofi_pipeline.audio import read_tags
 from lofi_pipeline.audio.io.tags import LONGEST, LONGEST_SAID, MOST_SAID
@@ -136,3 +139,72 @@ def test_content_credentials_are_seen_at_either_end(tmp_path: Path) -> None:
     for data in (manifest + bytes(1 << 20), bytes(1 << 20) + manifest):
         assert read_tags(written(tmp_path, "a.wav", data)).credentials
     assert not read_tags(written(tmp_path, "a.wav", bytes(1 << 20))).credentials
+
+
+BAN = "No AI training"
+
+
+def ape(**items: str) -> bytes:
+    body = b"".join(
+        struct.pack("<II", len(text.encode()), 0) + name.encode() + b"\0" + text.encode()
+        for name, text in items.items()
+    )
+    return body + b"APETAGEX" + struct.pack("<IIIIQ", 2000, len(body) + 32, len(items), 0, 0)
+
+
+def chunk(name: bytes, data: bytes, order: str = "<") -> bytes:
+    return name + struct.pack(f"{order}I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def element(kind: str, data: bytes) -> bytes:
+    return bytes.fromhex(kind) + bytes([0x08]) + len(data).to_bytes(4, "big") + data
+
+
+WAVE = (
+    b"RIFF\0\0\0\0WAVE"
+    + chunk(b"fmt ", struct.pack("<HHIIHH", 1, 2, 48_000, 192_000, 4, 16))
+    + chunk(b"data", bytes(400))
+)
+MATROSKA = bytes.fromhex("1a45dfa3") + b"\x80"
+BLOCKS = {
+    "a.mp3": (bytes(500) + ape(Copyright=BAN), "COPYRIGHT"),
+    "with ID3v1.mp3": (bytes(500) + ape(License=BAN) + b"TAG" + bytes(125), "LICENSE"),
+    "a.wv": (b"wvpk" + bytes(500) + ape(Comment=BAN), "COMMENT"),
+    "a.ape": (b"MAC " + bytes(500) + ape(Cover="x" * 300_000, Rights=BAN), "RIGHTS"),
+    "bext.wav": (WAVE + chunk(b"bext", BAN.encode().ljust(602, b"\0")), "BEXT"),
+    "history.wav": (WAVE + chunk(b"bext", bytes(602) + BAN.encode()), "BEXT"),
+    "ixml.wav": (WAVE + chunk(b"iXML", f"<BWFXML><NOTE>{BAN}</NOTE></BWFXML>".encode()), "IXML"),
+    "axml.wav": (b"RF64" + WAVE[4:] + chunk(b"axml", f"<a><rights>{BAN}</rights></a>".encode()), "AXML"),
+    "a.caf": (b"caff\0\1\0\0" + b"info" + struct.pack(">q", 30) + b"\0\0\0\1copyright\0" + BAN.encode() + b"\0\0", "COPYRIGHT"),
+    "a.au": (b".snd" + struct.pack(">IIIII", 64, 0, 3, 48_000, 2) + f"copyright={BAN}".encode().ljust(40, b"\0"), "COPYRIGHT"),
+    "a.mka": (
+        MATROSKA + element("18538067", element("1f43b675", bytes(900)) + element("1254c367", element("7373", element(
+            "67c8", element("45a3", b"LICENSE") + element("4487", BAN.encode()))))),
+        "LICENSE",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_rights_are_read_of_every_kind_of_tag(tmp_path: Path, name: str) -> None:
+    data, tag = BLOCKS[name]
+    assert read_tags(written(tmp_path, name, data)).said.get(tag) == BAN
+    for cut in range(0, len(data), max(1, len(data) // 40)):
+        read_tags(written(tmp_path, name, data[:cut]))
+
+
+def test_terms_of_sale_are_read_of_id3(tmp_path: Path) -> None:
+    owned = id3.frame("OWNE", b"\0" + b"USD1\0" + b"20240101" + BAN.encode())
+    assert read_tags(written(tmp_path, "a.mp3", id3.tag(owned))).said == {"OWNE": BAN}
+
+
+def test_title_and_artist_are_read_of_ape(tmp_path: Path) -> None:
+    read = read_tags(written(tmp_path, "a.wv", b"wvpk" + bytes(500) + ape(Title="Rain", Artist="Somebody")))
+    assert (read.tags.title, read.tags.artist) == ("Rain", "Somebody")
+
+
+@pytest.mark.parametrize("start", [b"", WAVE, b"caff\0\1\0\0", b".snd\0\0\0\x40", MATROSKA])
+@given(data=st.binary(max_size=300))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_tags_or_none(tmp_path: Path, start: bytes, data: bytes) -> None:
+    read_tags(written(tmp_path, "a.wav", start + data + b"APETAGEX" + data[:24].ljust(24, b"\1")))

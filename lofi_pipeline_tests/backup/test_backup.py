@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lofi_pipeline.audit.fsck import check_data_root
 from lofi_pipeline.backup import BackupError, check_backup, restore_backup, write_backup
 from lofi_pipeline.backup import write as writing
 from lofi_pipeline.cli.app import app
@@ -76,6 +77,7 @@ def test_from_raw_and_records_alone_all_is_made_again_to_the_same_hashes(
     assert (again.version, again.is_new) == (built.version, False)
     assert [hashes(folder) for folder in (restored.processed, restored.final, restored.validation)] == before
     assert all(before)
+    assert check_data_root(restored).clean
 
 
 def test_it_holds_all_but_what_is_made_again_and_gives_it_back(filled: DataRoot, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def test_wrong_usage_says_what_to_do(root: DataRoot, tmp_path: Path) -> None:
     names = [item.folder.name for item in scan_checkpoints(root)]
     assert "give --rate" in run(root, "new", *names, code=2)
     assert "takes 3 to 5" in run(root, "new", "--rate", names[0], code=2)
+    assert "samples that were kept" in run(root, "new", "--rate", "--generate", *names, code=2)
     assert "there are" in run(root, "new", "epoch=0-step=999_lora", code=2)
     assert "name a checkpoint" in run(root, "new", "base", code=2)
     assert "there are: none yet; `lofi listen new` makes one" in run(root, "score", "abc", code=1)

@@ -80,6 +80,7 @@ def test_each_command_makes_the_edit_that_it_names(unsure: DataRoot, tmp_path: P
 
 
 def test_many_at_once_by_confidence_by_style_and_by_source(unsure: DataRoot):
+    assert {row["state"] for row in done(unsure)["waiting"]} == {"TAGGED"}
     taken = done(unsure, "accept", "--above", "0.5")["edits"]
     assert [edit["track_id"] for edit in taken] == ["track_002"]
     styled = done(unsure, "edit", "--source", "tests-creative_commons", "--style", "CORE-03")["edits"]

@@ -182,7 +182,7 @@ def test_a_damaged_or_foreign_index_is_made_anew(ready: DataRoot, damage: str) -
         case _:
             with sqlite3.connect(path) as database:
                 if damage == "row":
-                    database.execute("UPDATE tracks SET row = '{}'")
+                    database.execute("UPDATE said SET row = '{}'")
                 else:
                     database.executescript("DROP TABLE tracks; PRAGMA user_version = 7")
     assert rows(ready) == expected

@@ -11,7 +11,7 @@ from lofi_pipeline_tests.end_to_end.conftest import Way
 
 def hashes(root: DataRoot) -> dict[str, str]:
     """By path, the hash of all that a run makes of music, and of what was trained."""
-    folders = (root.processed, root.final, root.validation, root.cache / "latents", root.checkpoints)
+    folders = (root.processed, root.final, root.validation, root.checkpoints)
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(root.path).as_posix(): file_sha256(path)

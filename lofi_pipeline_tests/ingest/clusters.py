@@ -21,6 +21,8 @@ from lofi_pipeline.ingest.elsewhere import Asked, Unfit
 from lofi_pipeline.installation import PROJECT_ROOT
 
 DONE = elsewhere.work_here
+HEAD, NODES = "127.0.0.2", "127.0.0.1{}"
+"""Addresses on loopback: Ray takes 127.0.0.1 itself for the machine's own address in its network, where anybody could come in."""
 PATIENCE = 300.0
 """Seconds until what never happens is called missing: no measure of speed."""
 
@@ -74,7 +76,9 @@ def _start(*command: str, log: Path, **environment: str) -> psutil.Popen:
     with log.open("ab") as output:
         return psutil.Popen(
             [sys.executable, "-m", *command],
-            env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"} | environment,
+            env=os.environ
+            | {"PYTHONPATH": str(PROJECT_ROOT), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+            | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -127,17 +131,17 @@ def ray_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]:
         port, log = _free_port(), folder / "ray.log"
         common = ("--block", "--disable-usage-stats", "--object-store-memory", str(80 << 20))
         head = _start(
-            "ray.scripts.scripts", "start", "--head", "--node-ip-address", "127.0.0.1", "--port", str(port),
+            "ray.scripts.scripts", "start", "--head", "--node-ip-address", HEAD, "--port", str(port),
             "--num-cpus", "0", "--include-dashboard", "false", "--temp-dir", short, *common, log=log,
         )  # fmt: skip
-        local = Local("ray", f"127.0.0.1:{port}")
+        local = Local("ray", f"{HEAD}:{port}")
         try:
             wait_for(lambda: "Ray runtime started" in log.read_text(), "head")
-            for environment in environments:
+            for number, environment in enumerate(environments):
                 local.nodes.append(
                     _start(
-                        "ray.scripts.scripts", "start", "--address", local.address, "--num-cpus", "1", *common,
-                        log=log, **environment,
+                        "ray.scripts.scripts", "start", "--address", local.address, "--node-ip-address",
+                        NODES.format(number), "--num-cpus", "1", *common, log=log, **environment,
                     )
                 )  # fmt: skip
             wait_for(

@@ -51,12 +51,13 @@ def on(local: clusters.Local) -> PipelineConfig:
 
 
 def written(root: DataRoot) -> dict[str, Any]:
-    """Everything that was written of the tracks: records without the times of files, and the hashes of files."""
+    """Everything that was written of the tracks: records without times, and the hashes of files."""
     made: dict[str, Any] = {}
     for path in sorted(path for folder in (root.metadata, root.processed) for path in folder.rglob("*")):
         name = path.relative_to(root.path).as_posix()
         if path.parent == root.track_records and path.suffix == ".json":
             made[name] = json.loads(path.read_text())
+            del made[name]["updated"]
             for kept in made[name].get("kept_files", {}).values():
                 del kept["mtime_ns"]
         elif path.is_file() and path.suffix in (".mp3", ".txt", ".npy", ".png"):

@@ -46,6 +46,11 @@ OTHER_FACTS: dict[str, Any] = {
     "stems": True,
     "url": "https://example.org/a",
     "credited": FileTags(album="Wet"),
+    "bpm": 91,
+    "key": "A minor",
+    "time_signature": "3/4",
+    "caption": "Slow and blue.",
+    "tags": ["rain"],
 }
 
 

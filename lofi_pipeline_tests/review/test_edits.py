@@ -11,7 +11,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from lofi_pipeline import review
-from lofi_pipeline.entities import EditAction, EditField, RecordError, TrackEdit
+from lofi_pipeline.audit.fsck import check_data_root
+from lofi_pipeline.config import load_config
+from lofi_pipeline.entities import EditAction, EditField, RecordError, TrackEdit, TrackStatus
+from lofi_pipeline.ingest import ProcessingContext, load_registry, work_on
 from lofi_pipeline.review import ReviewError, fold
 from lofi_pipeline.storage import DataRoot
 
@@ -79,6 +82,16 @@ def test_a_line_that_was_taken_out_is_noticed(ready: DataRoot):
     review.edits_path(ready, FIRST).write_text(lines(ready)[1] + "\n")
     with pytest.raises(ReviewError, match="line 1: number: is 2"):
         review.history(ready, FIRST)
+
+
+def test_edits_of_another_file_are_not_taken_for_this_one(ready: DataRoot):
+    review.edit(ready, "track_002", WHO, TrackEdit(bpm=91))
+    foreign = review.edits_path(ready, "track_002").read_text().replace("track_002", FIRST)
+    review.edits_path(ready, FIRST).write_text(foreign)
+    with pytest.raises(ReviewError, match="line 1: sha256: .*: the edit speaks of another file"):
+        review.accept(ready, FIRST, WHO)
+    record = work_on(ready, load_registry(ready).by_id()[FIRST], ProcessingContext.open(load_config()))
+    assert record.status is TrackStatus.FAILED and "speaks of another file" in (record.reason or "")
 
 
 @pytest.mark.parametrize(
@@ -203,3 +216,20 @@ def test_whatever_people_do_undo_leads_back_the_whole_way(
     assert facts and facts.prompt == ", ".join(facts.prompt_tags) != ""
     assert sum(tag.endswith(" bpm") for tag in facts.prompt_tags) <= 1
     shutil.rmtree(Path(root.path))
+
+
+def test_fsck_names_edits_that_are_damaged_or_gone(ready: DataRoot):
+    review.edit(ready, FIRST, WHO, TrackEdit(bpm=91))
+    path, config = review.edits_path(ready, FIRST), load_config()
+    assert check_data_root(ready).clean
+    whole = path.read_text()
+    path.write_text(whole.replace("91", "910"))
+    assert "edits/track_001.jsonl: line 1: " in findings(ready)
+    path.write_text(whole)
+    work_on(ready, load_registry(ready).by_id()[FIRST], ProcessingContext.open(config))
+    path.unlink()
+    assert "edits/track_001.jsonl is missing, and track_001 was reviewed" in findings(ready)
+
+
+def findings(root: DataRoot) -> str:
+    return "\n".join(finding.sentence for finding in check_data_root(root).findings)

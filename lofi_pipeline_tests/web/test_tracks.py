@@ -8,8 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 from starlette.testclient import TestClient
 
+from lofi_pipeline.config import load_config
+from lofi_pipeline.dataset import build_dataset
 from lofi_pipeline.ingest import load_record
 from lofi_pipeline.review import history
 from lofi_pipeline.storage import DataRoot, write_json_atomic
@@ -75,6 +78,7 @@ def listed(root: DataRoot, query: str = "") -> list[str]:
         ("?style=CORE-01&sort=tempo&order=down", ["e.wav", "b.wav", "a.wav"]),
         ("?state=TRAINING_READY&q=season", ["c.wav", "d.wav"]),
         ("?sort=no&only=no&page=x&style=no", []),
+        ("?page=" + "9" * 5000, ["c.wav", "d.wav", "a.wav", "b.wav", "short.wav", "e.wav", "f.wav"]),
         ("?page=99", ["c.wav", "d.wav", "a.wav", "b.wav", "short.wav", "e.wav", "f.wav"]),
     ],
 )
@@ -231,3 +235,20 @@ def test_of_several_all_are_changed_or_none(copied: DataRoot) -> None:
     answer = client(copied).post("/studio/tracks/bulk", headers=FROM_PAGE, json=sent)
     assert answer.status_code == 422 and "track_005" in answer.json()["error"]
     assert history(copied, "track_001") == []
+
+
+def test_a_track_says_in_which_versions_it_is_and_which_others_are_the_same(copied: DataRoot) -> None:
+    make_drop(copied, "again", {"a again.wav": song(0)}, facts(source_id="again", provider="others"))
+    path = copied.raw / "creative-commons" / "again" / "a again.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, 0.8 * samples, rate)
+    work(copied)
+    version = build_dataset(copied, load_config()).version
+    page = client(copied).get("/studio/tracks/track_003/facts").text
+    assert f"{version.dataset.hash[:12]}</code> (the current one)" in page
+    assert 'href="/studio/tracks/track_007"' in page and "same recording" in page
+    listing = client(copied).get("/studio/tracks?q=again").text
+    assert (
+        "the same recording as creative-commons/first/a.wav" in listing and "the better copy is in" in listing
+    )
+    assert listed(copied, "?split=train") or listed(copied, "?split=validation")

@@ -13,6 +13,7 @@ from io import SEEK_CUR, SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lofi_pipeline.audio.io.tag_blocks import texts_in_blocks
 from lofi_pipeline.entities.file_tags import FileTags
 
 LONGEST = {"title": 500, "artist": 500, "album": 500, "isrc": 40, "language": 40, "copyright": 500}
@@ -21,6 +22,8 @@ MOST_SAID = 100
 MOST_AT_ONCE = 1 << 20
 MOST_READ = 16 << 20
 """Bytes of a file that are read for its tags, pictures left aside."""
+MOST_BYTES = 1 << 48
+"""More than any file has; the system refuses to go to places far beyond."""
 SEARCHED_FOR_CREDENTIALS = 256 << 10
 """Bytes at either end of a file, where content credentials lie."""
 
@@ -38,6 +41,8 @@ _XMP_RIGHTS = re.compile(
     re.S,
 )
 _MARKUP = re.compile(r"<[^>]*>")
+_SIGNED = (b"OWNE", b"COMR")
+"""Frames of ID3 on who sold what, and on which terms."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def read_tags(path: Path) -> ReadTags:
 def tags_in(file: BinaryIO, file_name: str) -> ReadTags:
     """The tags of a file that is open."""
     found = _fields(_without_stuffing(file), file_name)
+    for name, text in texts_in_blocks(_Bounded(file)):
+        found.setdefault(name.strip().casefold() or "tag", []).append(text)
     said: dict[str, list[str]] = {}
     for name, text in [*_about_rights(found), *_id3_texts(_Bounded(file))]:
         cleaned = clean(text, LONGEST_SAID)
@@ -98,6 +105,8 @@ class _Bounded:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if offset > MOST_BYTES:
+            raise ValueError("leads beyond the end of any file")
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -162,7 +171,7 @@ def _without_stuffing(file: BinaryIO) -> Any:
 
 
 def _id3_texts(file: _Bounded) -> Iterator[tuple[str, str]]:
-    """Addresses and terms of use in ID3 frames (W***, USER), which the library passes over."""
+    """Addresses, terms of use and of sale in ID3 frames, which the library passes over."""
     try:
         for start in _id3_starts(file):
             yield from _frames(file, start)
@@ -177,7 +186,7 @@ def _id3_starts(file: _Bounded) -> Iterator[int]:
     if head.startswith(b"ID3"):
         yield 0
         return
-    order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
+    order = {b"RIFF": "little", b"RF64": "little", b"FORM": "big"}.get(head[:4])
     while order:
         chunk = file.read(8)
         if len(chunk) < 8:
@@ -203,12 +212,15 @@ def _frames(file: _Bounded, start: int) -> Iterator[tuple[str, str]]:
         size = int.from_bytes(frame[3:6] if short else frame[4:8], "big")
         size = _unsynchsafe(frame[4:8]) if version == 4 else size
         after = file.tell() + size
-        if name.startswith(b"W") or name == b"USER":
+        if name.startswith(b"W") or name in (b"USER", *_SIGNED):
             yield name.decode("ascii"), _text_of(name, file.read(min(size, LONGEST_SAID)))
         file.seek(after)
 
 
 def _text_of(name: bytes, content: bytes) -> str:
+    if name in _SIGNED:
+        said = content[1:].partition(b"\0")[2][len("YYYYMMDD") :]  # behind the price
+        return said.replace(b"\0", b" ").decode("latin-1")
     if name == b"USER":
         encoding, content = content[:1], content[4:]
     elif name in (b"WXXX", b"WXX"):

@@ -25,6 +25,7 @@ from lofi_pipeline.ingest import (
     sha256_of,
     with_kept_files,
 )
+from lofi_pipeline.review import ReviewError, edits_path, read_edits
 from lofi_pipeline.storage import DataRoot, file_sha256, locked, regular_stat, write_json_atomic
 
 RUN = "the next `lofi run`"
@@ -44,6 +45,7 @@ def check_tracks(examination: Examination) -> dict[str, TrackRecord]:
         if track.origins:
             _check_originals(examination, track)
         record = _record(examination, track)
+        _check_edits(examination, track, record)
         if record is not None:
             records[track.track_id] = record
             if track.origins and record.status is TrackStatus.OK:
@@ -79,6 +81,20 @@ def _record(examination: Examination, track: RegisteredTrack) -> TrackRecord | N
         examination.verifier.error(FindingCode.RECORD_BROKEN, where, sentence)
         examination.mends[where] = partial(_remove_record, examination.root, track)
     return None
+
+
+def _check_edits(examination: Examination, track: RegisteredTrack, record: TrackRecord | None) -> None:
+    """What people said of a track: nobody but they can say it again."""
+    path = edits_path(examination.root, track.track_id)
+    where = examination.root.relative(path)
+    try:
+        edits = read_edits(examination.root, track.track_id)
+    except (OSError, ReviewError) as error:
+        examination.verifier.error(FindingCode.RECORD_BROKEN, where, str(error))
+        return
+    if not edits and record is not None and record.review is not None:
+        sentence = f"{where} is missing, and {track.track_id} was reviewed: take it back from a backup, or {RUN} forgets what people said."
+        examination.verifier.error(FindingCode.FILE_MISSING, where, sentence)
 
 
 def _check_outputs(examination: Examination, track: RegisteredTrack, record: TrackRecord) -> None:

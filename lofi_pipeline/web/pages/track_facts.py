@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,7 +12,7 @@ from starlette.responses import Response
 
 from lofi_pipeline.checkpoints.folder import all_checkpoints
 from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import current_hash, eligibility_of
+from lofi_pipeline.dataset import current_hash, eligibility_of, state_of_inputs
 from lofi_pipeline.dataset.duplicates import TrackPair, load_comparisons
 from lofi_pipeline.entities import Entity, Provenance, RecordError, TrackRecord
 from lofi_pipeline.ingest import load_record
@@ -55,7 +57,8 @@ def record_of(request: Request) -> TrackRecord:
 def facts(request: Request) -> Response:
     """The part, as HTML for the page that asks for it."""
     root, record = root_of(request), record_of(request)
-    known = eligibility_of(root, load_config()).provenance
+    state = state_of_inputs(root, load_config())
+    known = _provenance(root, state)
     return render(
         request,
         "track_facts.html",
@@ -63,7 +66,7 @@ def facts(request: Request) -> Response:
         origins=[(origin, known.get(origin.source_id)) for origin in record.origins],
         licence_in_words=_in_words,
         versions=versions_with(root, record.track_id),
-        takes=other_takes(root, record),
+        takes=other_takes(root, record, _pairs(root, state)),
     )
 
 
@@ -89,10 +92,20 @@ def versions_with(root: DataRoot, track_id: str) -> list[Version]:
     return [Version(dataset_hash=it, current=it == current, checkpoints=trained.get(it, [])) for it in hashes]
 
 
-def other_takes(root: DataRoot, record: TrackRecord) -> list[OtherTake]:
-    """What was found to be the same music, or alike."""
+@lru_cache(maxsize=1)
+def _provenance(root: DataRoot, _state: str) -> Mapping[str, Provenance]:
+    """By source, what the policy says of it; kept while the files that it rests on stay as they are."""
+    return eligibility_of(root, load_config()).provenance
+
+
+@lru_cache(maxsize=1)
+def _pairs(root: DataRoot, _state: str) -> list[TrackPair]:
     found = load_comparisons(root)
-    pairs = [*found.pairs, *found.parts]
+    return [*found.pairs, *found.parts]
+
+
+def other_takes(root: DataRoot, record: TrackRecord, pairs: Iterable[TrackPair]) -> list[OtherTake]:
+    """What was found to be the same music, or alike."""
     ours = [pair for pair in pairs if record.track_id in (pair.track_id, pair.other)]
     return [_take(root, record.track_id, pair) for pair in ours]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlencode
@@ -55,7 +56,7 @@ def query_of(request: Request) -> TrackQuery:
         chosen={kind: value for kind in TrackChoice if (value := given.get(kind))},
         sort=_named(given.get("sort")),
         descending=given.get("order") == "down",
-        page=min(int(page), 1_000_000) if page.isascii() and page.isdecimal() and int(page) else 1,
+        page=max(1, int(page)) if re.fullmatch("[0-9]{1,6}", page) else 1,
     )
 
 
