@@ -76,8 +76,8 @@ def _said_by_votes(found: CheckpointFolder, overruled: Collection[str]) -> Itera
     for it in found.preferences:
         if it.other in overruled:
             continue
-        step = step_of(it.other)
-        other = f"{step}" if step else "the base without LoRA"
+        step, of_lineage = step_of(it.other), found.key.partition("-")[0] == it.other.partition("-")[0]
+        other = "the base without LoRA" if not step else f"{step}" if of_lineage else it.other
         if it.preferred == found.key:
             yield f"people prefer it to {other} ({it})"
         elif it.preferred:

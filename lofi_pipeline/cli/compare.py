@@ -50,7 +50,12 @@ class Compared(Entity):
 
 def compare(
     context: typer.Context,
-    one: Annotated[str, typer.Argument(help="Step or id of a checkpoint, or: base")],
+    one: Annotated[
+        str,
+        typer.Argument(
+            help="Step or id of a checkpoint, or: base. One of another lineage by its partition key."
+        ),
+    ],
     other: Annotated[str, typer.Argument(help="The one to compare it with")],
     blind: Annotated[
         bool,
@@ -86,7 +91,7 @@ def compare(
 
     root = data_root(context, data)
     folder = find_lineage(root, lineage)
-    keys = _key(folder, one, "ONE"), _key(folder, other, "OTHER")
+    keys = _key(root, folder, one, "ONE"), _key(root, folder, other, "OTHER")
     if keys[0] == keys[1]:
         raise typer.BadParameter("is the same as ONE; name two", param_hint="OTHER")
     if blind:
@@ -96,24 +101,28 @@ def compare(
     _show(found)
 
 
-def _key(folder: LineageFolder, wanted: str, argument: str) -> str:
+def _key(root: DataRoot, folder: LineageFolder, wanted: str, argument: str) -> str:
     from lofi_pipeline.checkpoints.by_hand import find_checkpoint_named
     from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.lineages import lineages
 
     if wanted == BASE:
         return folder.lineage.partition_key(0)
+    is_of_any = "-step" in wanted and "=" not in wanted  # a partition key names its lineage as well
+    found = [item for it in lineages(root) for item in it.found] if is_of_any else folder.found
     try:
-        return find_checkpoint_named(folder.found, wanted).key
+        return find_checkpoint_named(found, wanted).key
     except CheckpointError as error:
         raise typer.BadParameter(str(error), param_hint=argument) from error
 
 
 def _compared(root: DataRoot, folder: LineageFolder, one: str, other: str) -> Compared:
     from lofi_pipeline.checkpoints.compare import clap_difference, fad_difference
+    from lofi_pipeline.checkpoints.lineages import lineages
     from lofi_pipeline.checkpoints.votes import counted_preference
     from lofi_pipeline.evaluation.lineage_view import base_scores_of
 
-    scores = {item.key: item.scores for item in folder.found if item.scores}
+    scores = {item.key: item.scores for it in lineages(root) for item in it.found if item.scores}
     if base := base_scores_of(root, folder):
         scores[folder.lineage.partition_key(0)] = base
     ours, theirs = scores.get(one), scores.get(other)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import soundfile
 
-from lofi_pipeline.checkpoints.lineages import find_lineage
+from lofi_pipeline.checkpoints.lineages import find_lineage, lineages
 from lofi_pipeline.checkpoints.votes import Preference, add_vote, preference, read_votes, session_path
 from lofi_pipeline.entities import BlindSession, Side, Vote, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.evaluation.clip_sound import clip_level, matched_gains, read_clip
 from lofi_pipeline.evaluation.lineage_view import base_scores_of, grid_of
-from lofi_pipeline.evaluation.sample_grid import Asked, GridClip, GridColumn
+from lofi_pipeline.evaluation.sample_grid import Asked, GridClip, GridColumn, model_name
 from lofi_pipeline.storage import (
     DataRoot,
     content_sha256,
@@ -177,6 +177,27 @@ def write_pair(root: DataRoot, trial: Trial, folder: Path) -> tuple[Path, Path]:
         write_bytes_atomic(path, music.getvalue())
         written.append(path)
     return written[0], written[1]
+
+
+def comparable_models(root: DataRoot, lineage: str) -> dict[str, str]:
+    """By partition key what can be compared, and its name: the models of a lineage first, then those of others.
+
+    Raises:
+        CheckpointError: there is no such lineage.
+        RecordError: scores were damaged.
+    """
+    own = find_lineage(root, lineage)
+    others = [it for it in lineages(root) if it.lineage.lineage != own.lineage.lineage]
+    columns = [
+        it for folder in (own, *others) for it in grid_of(root, folder, base_scores_of(root, folder)).columns
+    ]
+    return {it.key: name_beside(it.key, own.lineage.partition_key(0)) for it in columns if it.clips}
+
+
+def name_beside(key: str, other: str) -> str:
+    """What a model is called beside another: with its lineage, where that is not the same."""
+    name = model_name(key)
+    return name if lineage_in(key) == lineage_in(other) else f"{name} of {lineage_in(key)}"
 
 
 def lineage_in(key: str) -> str:

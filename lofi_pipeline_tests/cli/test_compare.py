@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.checkpoints.votes import read_votes
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.entities import Side
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline_tests.checkpoints.lineages import KEY, make_trained
+from lofi_pipeline_tests.checkpoints.folders import make_lineage
+from lofi_pipeline_tests.checkpoints.lineages import KEY, SHORT, make_trained
 
 
 @pytest.fixture
@@ -39,6 +41,10 @@ def test_scores_and_votes_of_two_stand_side_by_side(trained: DataRoot) -> None:
     found = said(trained, "base", "30")
     assert (found["one"], found["other"]) == (KEY[0], KEY[30])
     assert found["fad"] == "worse" and found["votes"]["preferred"] is None
+    activate_lineage(trained, make_lineage("b"))
+    archived = said(trained, KEY[10], KEY[30], "--lineage", SHORT)
+    assert (archived["one"], archived["fad"]) == (KEY[10], "worse")
+    assert said(trained, KEY[10], KEY[30]) == archived  # a partition key names its lineage
 
 
 def test_a_blind_comparison_writes_each_answer_down_and_says_at_the_end_which_was_which(

@@ -9,12 +9,21 @@ import pytest
 import soundfile
 
 from lofi_pipeline.audio import integrated_loudness
+from lofi_pipeline.checkpoints.best import best_checkpoint
 from lofi_pipeline.checkpoints.folder import scan_checkpoints
+from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.checkpoints.votes import read_votes
-from lofi_pipeline.entities import RecordError, Side
+from lofi_pipeline.entities import SCORES_RECORD, RecordError, Side
 from lofi_pipeline.evaluation import blind
-from lofi_pipeline.storage import DataRoot
-from lofi_pipeline_tests.checkpoints.lineages import KEY, PROMPTS, make_trained
+from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline_tests.checkpoints.folders import make_folder, make_lineage, make_scores
+from lofi_pipeline_tests.checkpoints.lineages import (
+    KEY,
+    PROMPTS,
+    make_trained,
+    scores_with_clips,
+    write_clips,
+)
 
 
 @pytest.fixture
@@ -104,3 +113,23 @@ def test_pairs_as_files_are_equally_loud_and_say_nothing(trained: DataRoot, tmp_
     assert (a.name, b.name) == ("01-A.wav", "01-B.wav")
     loud = [integrated_loudness(soundfile.read(path, dtype="float32")[0].T) for path in (a, b)]
     assert loud[0] == pytest.approx(loud[1], abs=0.05)
+
+
+def test_checkpoints_of_two_lineages_are_compared_and_named_with_their_lineage(trained: DataRoot) -> None:
+    activate_lineage(trained, make_lineage("b"))
+    other = make_lineage("b").partition_key(40)
+    folder = make_folder(trained, 40, lineage="b", fad=0.2)
+    names = write_clips(folder / "samples", 40)
+    scores = scores_with_clips(trained, make_scores(40, 0.2), folder / "samples", names)
+    write_json_atomic(folder / SCORES_RECORD, scores)
+    models = blind.comparable_models(trained, make_lineage("b").lineage)
+    assert list(models.values())[:2] == ["base, no LoRA", "step 40"]
+    assert models[KEY[30]] == f"step 30 of {make_lineage().lineage[:8]}"
+    session = blind.begin(trained, other, KEY[30], "Ada")
+    found = blind.comparison(trained, session)
+    assert len(found.trials) == len(PROMPTS)
+    for trial in found.trials:
+        blind.vote(trained, found, trial.number, Side.NEITHER)
+    blind.end(trained, session)
+    best = best_checkpoint(scan_checkpoints(trained))
+    assert best and f"votes do not tell it from {KEY[30]}" in best.why

@@ -13,10 +13,9 @@ from starlette.routing import BaseRoute, Route
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.entities import BlindSession, Entity, Side
 from lofi_pipeline.evaluation import blind
-from lofi_pipeline.evaluation.sample_grid import model_name
 from lofi_pipeline.web.asked import root_of, takes
 from lofi_pipeline.web.media import media
-from lofi_pipeline.web.pages.checkpoints import view_of
+from lofi_pipeline.web.pages.checkpoints import lineage_of
 from lofi_pipeline.web.rendering import render
 from lofi_pipeline.web.role import STUDIO
 
@@ -49,10 +48,18 @@ class _Opaque(FileResponse):
 
 def choose(request: Request) -> Response:
     """Which two to compare."""
-    view = view_of(request)
-    names = {column.key: column.name for column in view.grid.columns}
-    going_on = blind.open_sessions(root_of(request), view.folder.short)
-    return render(request, "compare.html", view=view, names=names, clips=blind.MOST_CLIPS, going_on=going_on)
+    root, folder = root_of(request), lineage_of(request)
+    names = blind.comparable_models(root, folder.lineage.lineage)
+    own = [key for key in names if blind.lineage_in(key) == folder.short]
+    return render(
+        request,
+        "compare.html",
+        lineage=folder,
+        names=names,
+        last=own[-1] if own else None,
+        clips=blind.MOST_CLIPS,
+        going_on=blind.open_sessions(root, folder.short),
+    )
 
 
 @takes(Wanted)
@@ -72,7 +79,8 @@ def trial(request: Request) -> Response:
     asked = request.query_params.get("pair", "")
     chosen = next((it for it in found.trials if str(it.number) == asked), None) or found.next_trial
     if session.ended or chosen is None:
-        names = {key: model_name(key) for key in (session.one, session.other)}
+        one, other = session.one, session.other
+        names = {one: blind.name_beside(one, other), other: blind.name_beside(other, one)}
         return render(
             request, "compare_end.html", found=found, names=names, lineage=blind.lineage_in(session.one)
         )
