@@ -116,7 +116,7 @@ def dask_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]
                 )
             )  # fmt: skip
         with Client(scheduler_file=str(told), set_as_default=False) as client:
-            local.address = client.scheduler.address  # pyright: ignore[reportOptionalMemberAccess]
+            local.address = str(client.scheduler_info()["address"])
             client.wait_for_workers(len(environments), timeout=PATIENCE)
         yield local
     finally:
