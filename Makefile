@@ -65,7 +65,7 @@ mutate: setup ## Break what a commit changed, and name what no test noticed (ARG
 	$(BIN)/python -m lofi_pipeline_tests.mutants.run $(ARGS)
 
 pins: setup ## Compile requirements.txt from pyproject.toml
-	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --extra optimizers --extra trackers --extra postgres --extra dask --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --extra optimizers --extra trackers --extra postgres --extra kubernetes --extra dask --no-emit-index-url --no-header \
 		pyproject.toml -o requirements.txt
 
 web: setup ## Fetch the browser libraries of the studio and of its tests anew (needs npm)

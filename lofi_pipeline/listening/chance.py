@@ -25,14 +25,6 @@ def p_value(right: int, trials: int) -> float:
     return float(binomtest(right, trials, CHANCE).pvalue)
 
 
-def interval(right: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Of the accuracy, after Clopper and Pearson."""
-    from scipy.stats import binomtest
-
-    found = binomtest(right, trials, CHANCE).proportion_ci(level, method="exact")
-    return float(found.low), float(found.high)
-
-
 def p_value_by_listener(accuracies: Sequence[float]) -> float | None:
     """Two-sided, by flipping the sign of each listener's distance from one half; None for fewer than two."""
     from scipy.stats import permutation_test

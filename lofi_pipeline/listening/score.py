@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from lofi_pipeline.checkpoints.votes import exact_interval
 from lofi_pipeline.entities import now
 from lofi_pipeline.listening import chance
 from lofi_pipeline.listening.answers import counting, is_finished, read_answers, read_listeners
@@ -127,7 +128,7 @@ def _told(
         date=now().date(),
         trials=trials,
         right=right,
-        interval=chance.interval(right, trials),
+        interval=exact_interval(right, trials),
         interval_by_listener=chance.interval_by_listener(accuracies),
         equivalence=_equivalence(test, right, trials, accuracies),
         planned_listeners=test.rules.planned_listeners,
