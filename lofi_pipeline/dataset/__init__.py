@@ -15,13 +15,12 @@ from lofi_pipeline.dataset.built_from import load_built_from
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
+from lofi_pipeline.dataset.file_stamps import deciding_files, state_of_inputs
 from lofi_pipeline.dataset.overview import TrackOverview, track_overview
 from lofi_pipeline.dataset.track_index import (
     Refreshed,
     TrackIndex,
     ask_index,
-    deciding_files,
-    state_of_inputs,
 )
 from lofi_pipeline.dataset.track_query import (
     TrackChoice,

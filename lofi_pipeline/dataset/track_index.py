@@ -6,22 +6,21 @@ and inode of the files that it was made of; only records that changed are read. 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 
-from lofi_pipeline import __version__
-from lofi_pipeline.config import PipelineConfig, base_name
+from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.eligibility import eligibility_of
 from lofi_pipeline.dataset.exclusions import Barrier, Barriers, tracks_with_fingerprint, uncompared
+from lofi_pipeline.dataset.file_stamps import UNSETTLED, folder_stamp, stamps_in, state_of_inputs
 from lofi_pipeline.dataset.overview import TrackOverview, overview, with_work
 from lofi_pipeline.dataset.track_query import (
     PAGE_ROWS,
@@ -37,19 +36,13 @@ from lofi_pipeline.dataset.track_query import (
     searchable,
     sorted_by,
 )
-from lofi_pipeline.dataset.version import current_hash
 from lofi_pipeline.dataset.worked import Worked, load_worked
-from lofi_pipeline.entities import Entity, RecordError
-from lofi_pipeline.ingest import clock_day, load_registry
-from lofi_pipeline.ingest.refused import refused_json
-from lofi_pipeline.ingest.remembered import remembered_json
-from lofi_pipeline.licensing.withdrawals import withdrawals_json
-from lofi_pipeline.storage import DataRoot, content_sha256, locked
+from lofi_pipeline.entities import Entity
+from lofi_pipeline.ingest import load_registry
+from lofi_pipeline.storage import DataRoot, locked
 
 _OTHERS_FROM = 10**12
 """The row ids of files that give no track; a track's is its number."""
-_SETTLED_NS = 2_000_000_000
-"""A folder that was changed a moment ago may be changed again without another time."""
 _LOOK_AGAIN_SECONDS = 30
 """A record that was written to in place leaves its folder's time as it is: what is seen at once is what is renamed into place."""
 _FEW_RECORDS = 500
@@ -86,7 +79,6 @@ _LAYOUT = zlib.crc32(f"{_TABLES} {_FIELDS}".encode()) >> 1
 _RECORDS, _EDITS, _FINGERPRINTS = _FOLDERS = ("record", "edits", "fingerprints")
 _SUFFIX = {_RECORDS: ".json", _EDITS: ".jsonl"}
 """Of the files that are looked at one by one."""
-_UNSETTLED = "?"
 Answer = TypeVar("Answer")
 
 
@@ -132,7 +124,7 @@ class TrackIndex:
         if same and not look:
             return Refreshed()
         stamps = {
-            kind: _stamps(self._folder(kind), suffix) for kind, suffix in _SUFFIX.items() if kind in look
+            kind: stamps_in(self._folder(kind), suffix) for kind, suffix in _SUFFIX.items() if kind in look
         }
         fingerprints = tracks_with_fingerprint(self._root) if _FINGERPRINTS in look else None
         looked_at = sum(map(len, stamps.values()))
@@ -254,7 +246,7 @@ class TrackIndex:
 
     def _now(self) -> _Seen:
         moment = time.time_ns()
-        folders = {kind: _folder_stamp(self._folder(kind), moment) for kind in _FOLDERS}
+        folders = {kind: folder_stamp(self._folder(kind), moment) for kind in _FOLDERS}
         return _Seen(inputs=state_of_inputs(self._root, self._config), folders=folders, looked=moment / 1e9)
 
     def _to_look_at(self, seen: _Seen | None, now: _Seen) -> set[str]:
@@ -267,7 +259,7 @@ class TrackIndex:
         return {
             kind
             for kind, stamp in now.folders.items()
-            if stamp == _UNSETTLED or stamp != seen.folders.get(kind)
+            if stamp == UNSETTLED or stamp != seen.folders.get(kind)
         }
 
     def _changed(self, stamps: Mapping[str, Mapping[str, str]]) -> set[str]:
@@ -508,51 +500,3 @@ def _make_tables(database: sqlite3.Connection) -> None:
 def _throw_away(path: Path) -> None:
     for name in (path.name, f"{path.name}-journal"):
         path.with_name(name).unlink(missing_ok=True)
-
-
-def deciding_files(root: DataRoot) -> list[Path]:
-    """The files, beside the records of tracks, that decide what is said of them."""
-    version = None
-    with suppress(RecordError):  # a damaged one decides nothing
-        version = current_hash(root)
-    return [
-        *(root.registry_json, root.drops_json, root.claims_json, root.duplicates_json, root.built_from_json),
-        *(remembered_json(root), refused_json(root), withdrawals_json(root), root.dataset_manifest_json),
-        *([root.dataset_version(version)] if version else []),
-    ]
-
-
-def state_of_inputs(root: DataRoot, config: PipelineConfig) -> str:
-    """What tells whether anything changed, beside the records of tracks, that decides what is said of them."""
-    stamps = [_stamp(path) for path in deciding_files(root)]
-    known = [__version__, str(clock_day()), base_name(config), config.model_dump(mode="json"), stamps]
-    return content_sha256(known)
-
-
-def _stamp(path: Path) -> str:
-    try:
-        info = path.stat()
-    except OSError:
-        return ""
-    return f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
-
-
-def _folder_stamp(folder: Path, moment: int) -> str:
-    """A folder's time; another sign while it may be changed again without another time."""
-    try:
-        changed = folder.stat().st_mtime_ns
-    except OSError:
-        return "-"
-    return str(changed) if moment - changed > _SETTLED_NS else _UNSETTLED
-
-
-def _stamps(folder: Path, suffix: str) -> dict[str, str]:
-    """By track, the state of its file in a folder."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return {
-            entry.name.removesuffix(suffix): f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
-            for entry in entries
-            if entry.name.startswith("track_") and entry.name.endswith(suffix)
-            for info in [entry.stat()]
-        }
-    return {}
