@@ -60,7 +60,8 @@ def export_dataset(
     form.check_target(place)
     selection = select(root, config, version, split)
     songs = songs_of(root, selection)
-    contents = Contents(songs, place, split, selection.version.dataset)
+    trigger = config.training.preset.trigger_in_captions
+    contents = Contents(songs, place, split, selection.version.dataset, trigger)
     prefix = f"{split}/" if form.by_split else ""
     with replacing_folder(place) as folder:
         audio = {f"{prefix}{song.file}": song for song in songs}

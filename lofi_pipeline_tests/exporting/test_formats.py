@@ -257,6 +257,25 @@ def test_a_track_without_words_is_instrumental_to_all(written: Path, tracks: dic
     assert _read_simpletuner(written / "simpletuner")[name]["lyrics"] == "[Instrumental]"
 
 
+@pytest.mark.parametrize("position", ["prepend", "append"])
+@pytest.mark.parametrize("name", ["ace-step-1.5", "side-step", "hot-step"])
+def test_the_trigger_word_stands_where_the_reader_looks_for_it(
+    exported_from: DataRoot, name: str, position: str, tmp_path: Path
+) -> None:
+    """ace-step/ACE-Step-1.5, training/dataset_builder_modules/models.py: AudioSample.get_full_caption."""
+    config = load_config()
+    training = config.training.model_copy(update={"trigger": "kumolofi", "trigger_position": position})
+    export_dataset(exported_from, config.model_copy(update={"training": training}), name, tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "dataset.json").read_bytes())
+    assert (found["metadata"]["custom_tag"], found["metadata"]["tag_position"]) == ("kumolofi", position)
+    trained = training.preset.trigger_in_captions
+    assert trained
+    for sample in found["samples"]:
+        tag, caption = sample["custom_tag"], sample["caption"]
+        read = f"{tag}, {caption}" if position == "prepend" else f"{caption}, {tag}"
+        assert read == trained.put_into(caption)
+
+
 def test_the_page_has_a_row_for_each_format() -> None:
     page = (PROJECT_ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
     assert [name for name in FORMATS if f"\n| `{name}` |" not in page] == []

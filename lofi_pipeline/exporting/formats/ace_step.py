@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lofi_pipeline.entities import Trigger
 from lofi_pipeline.exporting.errors import ExportError
 from lofi_pipeline.exporting.formats.format import Contents, Format, TextFiles, json_text
 from lofi_pipeline.exporting.song import Song
@@ -40,7 +41,7 @@ def _sidecars(song: Song) -> TextFiles:
         yield f"{song.name}.lyrics.txt", song.lyrics
 
 
-def _sample(song: Song) -> dict[str, Any]:
+def _sample(song: Song, trigger: Trigger | None) -> dict[str, Any]:
     """One of `samples`, with the fields of the reader's own AudioSample; it passes over the credits at the end."""
     item = song.item
     return {
@@ -57,7 +58,7 @@ def _sample(song: Song) -> dict[str, Any]:
         "duration": int(song.seconds),
         "language": item.language,
         "is_instrumental": not song.has_words,
-        "custom_tag": "",
+        "custom_tag": trigger.word if trigger else "",
         "labeled": True,
         "prompt_override": None,
         **song.credits,
@@ -67,8 +68,8 @@ def _sample(song: Song) -> dict[str, Any]:
 def _dataset_json(contents: Contents, samples: list[dict[str, Any]]) -> str:
     metadata = {
         "name": contents.dataset.dataset_id,
-        "custom_tag": "",
-        "tag_position": "prepend",
+        "custom_tag": contents.trigger.word if contents.trigger else "",
+        "tag_position": contents.trigger.position if contents.trigger else "prepend",
         "created_at": contents.dataset.created.isoformat(),
         "num_samples": len(samples),
         "all_instrumental": all(sample["is_instrumental"] for sample in samples),
@@ -79,7 +80,10 @@ def _dataset_json(contents: Contents, samples: list[dict[str, Any]]) -> str:
 
 def _ace_step_15_files(contents: Contents) -> TextFiles:
     """Its builder opens `audio_path` as it stands, from whatever folder it was started in: so it is the whole path."""
-    samples = [_sample(song) | {"audio_path": str(contents.folder / song.file)} for song in contents.songs]
+    samples = [
+        _sample(song, contents.trigger) | {"audio_path": str(contents.folder / song.file)}
+        for song in contents.songs
+    ]
     yield DATASET_JSON, _dataset_json(contents, samples)
     for song in contents.songs:
         yield from _sidecars(song)
@@ -95,7 +99,7 @@ def _ace_step_15_files(contents: Contents) -> TextFiles:
 
 def _side_step_files(contents: Contents) -> TextFiles:
     """A relative `audio_path` is taken from where dataset.json lies."""
-    samples = [_sample(song) | {"audio_path": song.file} for song in contents.songs]
+    samples = [_sample(song, contents.trigger) | {"audio_path": song.file} for song in contents.songs]
     yield DATASET_JSON, _dataset_json(contents, samples)
     for song in contents.songs:
         yield from _sidecars(song)
@@ -103,7 +107,7 @@ def _side_step_files(contents: Contents) -> TextFiles:
 
 def _hot_step_files(contents: Contents) -> TextFiles:
     """Without `audio_path` it takes `filename` from where dataset.json lies; with a relative one, from where it was started."""
-    yield DATASET_JSON, _dataset_json(contents, [_sample(song) for song in contents.songs])
+    yield DATASET_JSON, _dataset_json(contents, [_sample(song, contents.trigger) for song in contents.songs])
     for song in contents.songs:
         yield from _sidecars(song)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lofi_pipeline.entities import Dataset, Split
+from lofi_pipeline.entities import Dataset, Split, Trigger
 from lofi_pipeline.exporting.song import Song
 
 TextFiles = Iterator[tuple[str, str]]
@@ -23,6 +23,8 @@ class Contents:
     folder: Path
     split: Split
     dataset: Dataset
+    trigger: Trigger | None = None
+    """The word that is to be in every caption, for readers that put it there themselves."""
 
 
 @dataclass(frozen=True)
