@@ -19,7 +19,7 @@ from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, w
 if TYPE_CHECKING:
     import dagster as dg
 
-LONGEST_PACKAGES = ("end_to_end", "cli")
+LONGEST_PACKAGES = ("end_to_end", "cli", "writes", "training")
 
 
 def package_of(nodeid: str) -> str:

@@ -96,4 +96,6 @@ def lineage_page(lineage: Lineage) -> dg.MetadataValue:
 
 def checkpoint_page(record: CheckpointRecord) -> dg.MetadataValue:
     """A link to a checkpoint on the page of its training."""
-    return dg.MetadataValue.url(f"/studio/checkpoints/{record.lineage.lineage}#step-{record.checkpoint.step}")
+    return dg.MetadataValue.url(
+        f"/studio/checkpoints/{record.lineage.lineage}#{record.checkpoint.checkpoint_id}"
+    )

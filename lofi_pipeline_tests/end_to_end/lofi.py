@@ -57,7 +57,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "inference_steps": 2,
         "validation_prompts": 2,
         "guidance_scale": 1.0,
-        "style_prompts": False,  # 76 clips a training: see conftest.trained
+        "style_prompts": False,  # 76 clips for the last and for the best
     },
     "retention": {"keep_best": 3, "keep_most": 3},
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.end_to_end.conftest import Way
 
@@ -21,6 +23,7 @@ def hashes(root: DataRoot) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_rest_is_made_again_to_the_same_hashes(trained: Way, tmp_path: Path) -> None:
     lost = trained.lofi.copy(tmp_path / "lost")
     before = hashes(lost.root)

@@ -24,7 +24,7 @@ from lofi_pipeline.installation import PROJECT_ROOT
 from lofi_pipeline.storage import TEMPORARY_PREFIX, DataRoot
 
 Work = Callable[[DataRoot], None]
-SOME = 6
+SOME = 4
 """About so many kills of each piece of work are tried where not all are."""
 _OPENED_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
