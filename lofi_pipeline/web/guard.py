@@ -16,9 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from lofi_pipeline.web.door import Door
-from lofi_pipeline.web.role import Role, is_open_to_listeners
+from lofi_pipeline.web.role import READING, Role, is_open_to_listeners
 
-READING = ("GET", "HEAD")
 GRAPHQL = "/graphql"
 TOKEN = "token"
 ROLE = "lofi.role"

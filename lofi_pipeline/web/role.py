@@ -7,7 +7,7 @@ from enum import StrEnum
 STUDIO = "/studio"
 """Where the studio lies on the port."""
 _OPEN_TO_LISTENERS = (f"{STUDIO}/listen/", f"{STUDIO}/static/")
-_READING = ("GET", "HEAD")
+READING = ("GET", "HEAD")
 
 
 class Role(StrEnum):
@@ -27,7 +27,7 @@ class Role(StrEnum):
                 return None
             case Role.AUDITOR if not is_in_studio(path):
                 return f"this is an auditor's link: it shows what lies under {STUDIO}/ alone"
-            case Role.AUDITOR if method not in _READING:
+            case Role.AUDITOR if method not in READING:
                 return "this is an auditor's link: it shows everything and changes nothing"
             case Role.LISTENER if not is_open_to_listeners(path):
                 return "this is a listener's link: it shows its listening test alone"

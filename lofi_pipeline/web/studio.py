@@ -20,7 +20,7 @@ from lofi_pipeline.web.door import Door
 from lofi_pipeline.web.guard import Guard
 from lofi_pipeline.web.pages import routes
 from lofi_pipeline.web.rendering import render
-from lofi_pipeline.web.role import STUDIO, is_in_studio
+from lofi_pipeline.web.role import READING, STUDIO, is_in_studio
 
 _STATIC = Path(__file__).with_name("static")
 
@@ -62,7 +62,7 @@ def serve_alone(root: DataRoot, door: Door) -> None:
 
 
 def _wants_json(request: Request) -> bool:
-    return request.method not in ("GET", "HEAD") or "application/json" in request.headers.get("accept", "")
+    return request.method not in READING or "application/json" in request.headers.get("accept", "")
 
 
 def _said(request: Request, status: int, sentence: str) -> Response:
