@@ -292,6 +292,7 @@ def config_hash(preset: TrainingPreset, base_sha256: str, start_sha256: str | No
 
 
 Offload = Literal["auto", "always", "never"]
+Latents = Literal["files", "shards"]
 
 
 class TrainingSettings(_Section):
@@ -319,6 +320,12 @@ class TrainingSettings(_Section):
         default=30.0,
         ge=5,
         description="Audio that goes through the codec at once: 34 s of it take 4 GB beside ACE-Step's codec, 9 s a quarter",
+    )
+    latents: Latents = Field(
+        default="files",
+        exclude_if=lambda latents: latents == "files",
+        description="Where latents and conditions lie: a file each, or shards of 256 MB with those of many tracks, for thousands "
+        "of tracks and for object stores. Trainings see the same crops from both",
     )
     offload: Offload = Field(
         default="auto",

@@ -12,7 +12,7 @@ from functools import partial
 
 from lofi_pipeline.audit.errors import BrokenRecord
 from lofi_pipeline.audit.fsck.checkpoints import check_checkpoints
-from lofi_pipeline.audit.fsck.encodings import check_encodings, encoded_files
+from lofi_pipeline.audit.fsck.encodings import all_shards, check_encodings, encoded_files
 from lofi_pipeline.audit.fsck.errors import CannotMend
 from lofi_pipeline.audit.fsck.examination import Examination
 from lofi_pipeline.audit.fsck.leftovers import check_leftovers
@@ -86,7 +86,7 @@ def check_data_root(
 def _steps(inputs: AuditInputs) -> int:
     tracks = inputs.registry.value.tracks if inputs.registry.value else []
     landed = [len(found.record.files) for found in inputs.checkpoints if found.record]
-    return len(tracks) + len(encoded_files(inputs.root)) + sum(landed)
+    return len(tracks) + len(encoded_files(inputs.root)) + len(all_shards(inputs.root)) + sum(landed)
 
 
 def _check_ledger(examination: Examination) -> None:
