@@ -549,6 +549,17 @@ class AutomationSettings(_Section):
     )
 
 
+class StorageSettings(_Section):
+    """Where what is large lies, too."""
+
+    object_store: str | None = Field(
+        default=None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\\\s]*)?$",
+        description="A place in a bucket, s3://BUCKET/PREFIX: `lofi run` begins with what is new there and ends with putting music, "
+        "latents and checkpoints there. Credentials and endpoint are boto3's (AWS_PROFILE, AWS_ENDPOINT_URL_S3, ...)",
+    )
+
+
 class PipelineConfig(Entity, BaseSettings):
     """Everything that can be set.
 
@@ -571,6 +582,9 @@ class PipelineConfig(Entity, BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     automation: AutomationSettings = Field(
         default=AutomationSettings(), exclude_if=lambda settings: settings == AutomationSettings()
+    )
+    storage: StorageSettings = Field(
+        default=StorageSettings(), exclude_if=lambda settings: settings == StorageSettings()
     )
     publication: Publication = Publication()
 

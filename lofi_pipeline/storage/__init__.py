@@ -32,6 +32,15 @@ from lofi_pipeline.storage.atomic import (
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, ChangedWhileRead, UnreadableRecord
+from lofi_pipeline.storage.evicted import (
+    MUSIC,
+    Evicted,
+    elsewhere,
+    load_evicted,
+    require_music,
+    save_evicted,
+    store_records,
+)
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
@@ -71,10 +80,12 @@ from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
     "IMMUTABLE",
+    "MUSIC",
     "TEMPORARY_PREFIX",
     "BrokenSeal",
     "ChangedWhileRead",
     "DataRoot",
+    "Evicted",
     "FileFacts",
     "JsonItems",
     "Ledger",
@@ -85,6 +96,7 @@ __all__ = [
     "commit_folder",
     "compiled_anew",
     "content_sha256",
+    "elsewhere",
     "fault_of",
     "file_holds",
     "file_sha256",
@@ -101,6 +113,7 @@ __all__ = [
     "last_member",
     "ledger_path",
     "link_or_copy",
+    "load_evicted",
     "lock_file",
     "locked",
     "looks_kept",
@@ -123,11 +136,14 @@ __all__ = [
     "remove_sealed",
     "remove_temporary_files",
     "replacing",
+    "require_music",
     "require_own",
     "require_sealed",
+    "save_evicted",
     "seal_as_found",
     "sealed_names",
     "sparse_reason",
+    "store_records",
     "sync_folder",
     "temporary_files",
     "temporary_folder",

@@ -18,7 +18,7 @@ import torch
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, HeldOutEnds, Split, VersionTrack
-from lofi_pipeline.storage import DataRoot, content_sha256, read_json, replacing
+from lofi_pipeline.storage import DataRoot, content_sha256, elsewhere, read_json, replacing
 from lofi_pipeline.training.bases import (
     CODEC,
     PROMPT_READERS,
@@ -332,6 +332,8 @@ def _encoded(
     model: _LazyEncoder | _NoEncoder,
     progress: Progress | None = None,
 ) -> EncodedDataset:
+    if sentence := elsewhere(root, "cache"):
+        raise EncodingError(sentence)
     cache = _Cache(root, describe_base(base_name), mends=not isinstance(model, _NoEncoder))
     encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name), held_out_ends(preset))
     captions = captions_of(root, version, preset.caption_variants, preset.trigger_in_captions)
