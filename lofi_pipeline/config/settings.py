@@ -493,8 +493,10 @@ class EvaluationSettings(_Section):
     @field_validator("embedder")
     @classmethod
     def _embedder_exists(cls, value: str) -> str:
+        if value in EMBEDDERS:
+            return value
         plugins = sorted(entry.name for entry in entry_points(group=EMBEDDER_GROUP))
-        if value not in (*EMBEDDERS, *plugins):
+        if value not in plugins:
             raise ValueError(
                 f"no embedder {value!r}; there are: {', '.join((*EMBEDDERS, *plugins))}; install the package that has "
                 f"another as an entry point of the group {EMBEDDER_GROUP}"
@@ -504,7 +506,7 @@ class EvaluationSettings(_Section):
     @field_validator("clip_scorers")
     @classmethod
     def _clip_scorers_exist(cls, value: list[str]) -> list[str]:
-        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP))
+        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP)) if value else []
         if unknown := [name for name in value if name not in there]:
             raise ValueError(
                 f"no clip scorer {unknown[0]!r}; there are: {', '.join(there) or 'none'}; install the package that has it as an "
