@@ -18,14 +18,17 @@ from lofi_pipeline.offsite.errors import StoreError
 from lofi_pipeline.offsite.index import alone, load_index, note
 from lofi_pipeline.offsite.keys import shown, why_refused
 from lofi_pipeline.storage import (
+    TEMPORARY_PREFIX,
     DataRoot,
     commit_folder,
     is_kept,
     kept_file,
     link_or_copy,
     load_evicted,
+    remove_left_over,
     replacing,
     save_evicted,
+    writer_of,
 )
 
 Progress = Callable[[int, int, str], None]
@@ -63,6 +66,8 @@ def pull(
     """
     chosen, done = tuple(groups), Pulled()
     with alone(root, bucket.url):
+        # Below raw/, where nobody else removes anything
+        remove_left_over(it for it in root.raw.rglob(f"{TEMPORARY_PREFIX}*") if writer_of(it.name))
         evicted = load_evicted(root)
         wanted = dict(evicted.files) if evicted else {}
         known = load_index(root, bucket.url)

@@ -29,6 +29,7 @@ from lofi_pipeline.storage.atomic import (
     write_blocks_atomic,
     write_bytes_atomic,
     write_json_atomic,
+    writer_of,
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, ChangedWhileRead, UnreadableRecord
@@ -155,4 +156,5 @@ __all__ = [
     "write_bytes_atomic",
     "write_json_atomic",
     "write_sealed",
+    "writer_of",
 ]

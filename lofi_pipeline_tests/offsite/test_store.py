@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from lofi_pipeline.audit.fsck import check_data_root
+from lofi_pipeline.backup import write_backup
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.entities import Lineage, RecordError
@@ -27,6 +30,7 @@ from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
 from lofi_pipeline_tests.offsite.conftest import URL
 from lofi_pipeline_tests.offsite.server import BUCKET, SLOW_DOWN, Faults
 
+STORE = "LOFI_STORAGE__OBJECT_STORE"
 NEW = "raw/creative-commons/new"
 SOURCE = json.dumps(facts(source_id="new")).encode()
 
@@ -230,6 +234,38 @@ def test_a_full_disk_leaves_nothing_half_written(root: DataRoot, bucket: Bucket)
     assert all(before[path] == sha256 for path, sha256 in files(root).items())
     pull(root, bucket)
     assert files(root) == before and load_evicted(root) is None
+
+
+def test_killed_while_fetching_the_next_one_goes_on(root: DataRoot, bucket: Bucket, faults: Faults) -> None:
+    before = files(root)
+    push(root, bucket)
+    evict(root, bucket, ["music"])
+    command = [sys.executable, "-m", "lofi_pipeline.cli", "--data", str(root.path), "store", "pull"]
+    process = subprocess.Popen(
+        command, env=os.environ | {STORE: URL}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    def kill(method: str, path: str) -> None:
+        if method == "GET" and path.endswith("b.wav"):
+            process.kill()
+            process.wait()
+
+    faults.before = kill
+    assert process.wait(timeout=100) == -9
+    (left,) = temporaries(root)
+    assert left.parent.name == "album" and left.parent.joinpath("a.wav").is_file()
+    with pytest.raises(RecordError, match="lie only in"):
+        pending_tracks(root, config())
+    faults.before = Faults().before
+    assert pull(root, bucket).files == len(before)
+    assert files(root) == before and temporaries(root) == [] and pending_tracks(root, config()) == []
+
+
+def test_a_backup_says_what_is_not_in_it(root: DataRoot, bucket: Bucket, tmp_path: Path) -> None:
+    push(root, bucket)
+    away = {path for path in evict(root, bucket, ["music"]) if path.startswith("raw/")}
+    made = write_backup(root, tmp_path / "backup")
+    assert made.skipped == dict.fromkeys(away, f"lies only in {URL}")
 
 
 def test_bytes_that_are_not_those_on_record_are_never_taken(
