@@ -5,7 +5,7 @@ Track ids, records and fingerprints stay for life: audits ask them, and the next
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from lofi_pipeline.dataset.version import load_version
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.evaluation.copies.training import COPIES_FOLDER
 from lofi_pipeline.ingest import load_record, load_registry, output_files
-from lofi_pipeline.storage import DataRoot, locked, read_versions, sync_folder
+from lofi_pipeline.storage import DataRoot, locked, sync_folder
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.packing import contained, without
-from lofi_pipeline.training.shards import FORMS, SHARDS, keys_in, read_shard, shard_files
+from lofi_pipeline.training.shards import SHARDS, all_shards, keys_in, read_shard, shard_files
 
 ENCODINGS = ("latents", "reference", COPIES_FOLDER)
 """Folders under cache/."""
@@ -59,39 +59,21 @@ def gone_files(root: DataRoot) -> list[GoneFile]:
 
 
 def _gone_from_shards(root: DataRoot, gone: Mapping[str, str]) -> Iterator[GoneFile]:
-    """`gone`: by the hash of their audio, the tracks that are gone. What no record and no data set version has goes, too."""
-    shards = {path: keys_in(path) for path in _latents(root)}
-    unneeded = dict.fromkeys(_needless(root, set().union(*shards.values())), "") | dict(gone)
-    for path, keys in shards.items():
-        size = path.stat().st_size // max(1, len(keys))
-        for key in sorted(keys & unneeded.keys()):
-            yield GoneFile(track_id=unneeded[key], path=root.relative(path), size=size, entry=key)
-    for folder in {path.parent.parent for path in _all_shards(root)}:
-        whole = [shard for path in shard_files(folder) if (shard := read_shard(path))]
-        for shard in contained(whole):
+    """`gone`: by the hash of their audio, the tracks that are gone."""
+    for item in entries_of_shards(root, lambda key: key in gone):
+        yield item.model_copy(update={"track_id": gone[item.entry or ""]})
+    for folder in {path.parent.parent for path in all_shards(root)}:
+        for shard in contained(shard for path in shard_files(folder) if (shard := read_shard(path))):
             yield GoneFile(track_id="", path=root.relative(shard.path), size=shard.path.stat().st_size)
 
 
-def _all_shards(root: DataRoot) -> list[Path]:
-    folders = [folder for kind in FORMS for folder in sorted((root.cache / kind).glob("*"))]
-    return [path for folder in folders for path in shard_files(folder)]
-
-
-def _latents(root: DataRoot) -> list[Path]:
-    return [path for path in _all_shards(root) if path.is_relative_to(root.cache / "latents")]
-
-
-def _needless(root: DataRoot, audio: Set[str]) -> Set[str]:
-    """The audio of these that no data set version and no record of a track has; nothing where that can't be told."""
-    if not audio:
-        return set()
-    unreadable: list[str] = []
-    versions = read_versions(root, unreadable=unreadable)
-    rest = audio - {item.audio_sha256 for _, version in versions for item in version.tracks}
-    if unreadable or not rest:
-        return set()
-    records = (load_record(root, track.track_id) for track in load_registry(root).tracks)
-    return rest - {record.processed.audio_sha256 for record in records if record and record.processed}
+def entries_of_shards(root: DataRoot, is_chosen: Callable[[str], bool]) -> Iterator[GoneFile]:
+    """The latents in shards whose audio has a hash that is chosen."""
+    for path in all_shards(root, ("latents",)):
+        keys = keys_in(path)
+        for key in sorted(filter(is_chosen, keys)):
+            size = path.stat().st_size // len(keys)
+            yield GoneFile(track_id="", path=root.relative(path), size=size, entry=key)
 
 
 def _in_the_data_set(root: DataRoot) -> set[str]:
@@ -102,7 +84,7 @@ def _in_the_data_set(root: DataRoot) -> set[str]:
 
 def cached_encodings(root: DataRoot, audio: Collection[str]) -> list[str]:
     """What is kept of processed audio: latents, also in shards, embeddings, levels; paths relative to the data root."""
-    shards = [root.relative(path) for path in _latents(root) if keys_in(path) & set(audio)]
+    shards = [root.relative(path) for path in all_shards(root, ("latents",)) if keys_in(path) & set(audio)]
     return sorted([*_single_encodings(root, audio), *shards])
 
 

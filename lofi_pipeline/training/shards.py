@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lofi_pipeline.storage import canonical_json, replacing
+from lofi_pipeline.storage import DataRoot, canonical_json, replacing
 from lofi_pipeline.training.encoded_file import (
     CONDITION,
     ENCODER_VERSION,
@@ -81,6 +81,12 @@ def key_of(entry: str) -> str:
 def shard_files(folder: Path) -> list[Path]:
     """The shards beside the files of single encodings in `folder`."""
     return sorted((folder / SHARDS).glob("[!.]*.safetensors"))
+
+
+def all_shards(root: DataRoot, kinds: Iterable[str] = tuple(FORMS)) -> list[Path]:
+    """Every shard of the cache, of all base models."""
+    folders = [folder for kind in kinds for folder in sorted((root.cache / kind).glob("*"))]
+    return [path for folder in folders for path in shard_files(folder)]
 
 
 def write_shard(folder: Path, kind: str, base_sha256: str, encodings: Mapping[str, Tensors]) -> Shard:

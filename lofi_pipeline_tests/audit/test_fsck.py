@@ -18,6 +18,7 @@ from lofi_pipeline.cli.app import app
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, dataset_is_current, load_version
 from lofi_pipeline.dataset.gone import cached_encodings, gone_files, remove_gone
+from lofi_pipeline.dataset.unneeded import unneeded_files
 from lofi_pipeline.entities import SCORES_RECORD, Severity
 from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, write_json_atomic
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, write_encoded
@@ -152,13 +153,13 @@ def test_music_in_a_shard_that_nothing_has_any_more_is_named_and_can_go(whole: D
     path, stray = packed(whole, "f" * 64), "f" * 64
     (said,) = [it.sentence for it in check_data_root(whole).findings if it.where == whole.relative(path)]
     assert "holds 1 of 5 encodings of music that no data set version has; `lofi gc`" in said, said
-    listed = gone_files(whole)
+    listed = unneeded_files(whole)
     assert [(it.track_id, it.path, it.entry) for it in listed] == [("", whole.relative(path), stray)]
     needed = {item.audio_sha256 for item in load_version(whole).tracks}
     assert cached_encodings(whole, needed) == [whole.relative(path)]
     remove_gone(whole, listed)
     (left,) = path.parent.iterdir()
-    assert keys_in(left) == needed and gone_files(whole) == []
+    assert keys_in(left) == needed and unneeded_files(whole) == gone_files(whole) == []
     report = check_data_root(whole)
     assert report.clean and whole.relative(left) not in {it.where for it in report.findings}
     facts = {it.path: it.files for it in cache_facts(whole, load_version(whole), None)}

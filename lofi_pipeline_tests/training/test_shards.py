@@ -17,9 +17,10 @@ from lofi_pipeline.storage import DataRoot, file_sha256, locked
 from lofi_pipeline.training.encode import encode_dataset, read_encoded
 from lofi_pipeline.training.errors import EncodingError, TrainingError
 from lofi_pipeline.training.packing import pack
+from lofi_pipeline.training.records import TrainingEvent
 from lofi_pipeline.training.shards import Shard, keys_in, read_shard, shard_files, write_shard
 from lofi_pipeline_tests.damage.damages import DAMAGES, Damage, flip_unseen
-from lofi_pipeline_tests.training.conftest import job_for, run_job
+from lofi_pipeline_tests.training.conftest import Train, job_for, run_job
 from lofi_pipeline_tests.training.toy import make_dataset, toy_preset
 from lofi_pipeline_tests.writes.kills import Trial
 
@@ -45,6 +46,17 @@ def packed(root: DataRoot, version: DatasetVersion, base: Path) -> DataRoot:
     return root
 
 
+def test_losses_and_weights_are_the_same_from_shards(
+    run: Train, root: DataRoot, undisturbed: tuple[DataRoot, list[TrainingEvent]]
+) -> None:
+    run(latents="shards")
+    assert losses(root) == losses(undisturbed[0])
+    name = "epoch=0-step=6_lora/adapter_model.safetensors"
+    assert file_sha256(root.checkpoints / name) == file_sha256(undisturbed[0].checkpoints / name)
+    assert len(shards_of(root)) == 2 and singles_of(root) == []
+
+
+@pytest.mark.slow
 def test_nano_has_the_same_losses_from_files_and_from_shards(tmp_path: Path) -> None:
     roots = DataRoot(tmp_path / "files"), DataRoot(tmp_path / "shards")
     version = make_dataset(roots[0], seconds=6.0)

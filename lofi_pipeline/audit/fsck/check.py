@@ -12,7 +12,7 @@ from functools import partial
 
 from lofi_pipeline.audit.errors import BrokenRecord
 from lofi_pipeline.audit.fsck.checkpoints import check_checkpoints
-from lofi_pipeline.audit.fsck.encodings import all_shards, check_encodings, encoded_files
+from lofi_pipeline.audit.fsck.encodings import check_encodings, encoded_files
 from lofi_pipeline.audit.fsck.errors import CannotMend
 from lofi_pipeline.audit.fsck.examination import Examination
 from lofi_pipeline.audit.fsck.leftovers import check_leftovers
@@ -43,6 +43,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import DataRoot, locked
+from lofi_pipeline.training.shards import all_shards
 
 BACKUP = "take it back from a backup"
 

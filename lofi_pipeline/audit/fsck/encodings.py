@@ -14,7 +14,7 @@ from lofi_pipeline.checkpoints.manifest import training_lock
 from lofi_pipeline.entities import FindingCode, Severity
 from lofi_pipeline.storage import DataRoot, locked, regular_stat
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, encoded_shape
-from lofi_pipeline.training.shards import read_shard, shard_files
+from lofi_pipeline.training.shards import all_shards, read_shard
 
 KINDS = {"latents": LATENTS, "conditions": CONDITION}
 
@@ -25,16 +25,6 @@ def encoded_files(root: DataRoot) -> list[tuple[Path, Set[str]]]:
         (path, names)
         for kind, names in KINDS.items()
         for path in sorted((root.cache / kind).glob("*/*.safetensors"))
-    ]
-
-
-def all_shards(root: DataRoot) -> list[Path]:
-    """Every shard of the cache."""
-    return [
-        path
-        for kind in KINDS
-        for folder in sorted((root.cache / kind).glob("*"))
-        for path in shard_files(folder)
     ]
 
 
