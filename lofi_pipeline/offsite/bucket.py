@@ -20,9 +20,12 @@ from lofi_pipeline.entities import KeptFile
 from lofi_pipeline.offsite.errors import StoreError
 
 URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^\\\s]*))?")
+MARK = ".lofi-store"
+"""An object without content, by which it is seen whether the server knows conditions."""
 MOST_BYTES = 5 << 30
 """Of an object that is put at once, and so appears whole or not at all."""
 _BLOCK_BYTES = 1 << 20
+_SMALL = 8 << 20
 _TRIES = 3
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "403"})
@@ -85,12 +88,13 @@ class Bucket:
         if facts.size > MOST_BYTES:
             raise StoreError(f"{path}: has more than 5 GB, which cannot be put into a bucket at once")
         condition = {"IfMatch": instead_of.etag} if instead_of else {"IfNoneMatch": "*"}
-        with path.open("rb") as body, self._faults(key):
+        with path.open("rb") as file, self._faults(key):
             try:
                 self._client.put_object(
                     Bucket=self._name,
                     Key=self._prefix + key,
-                    Body=body,
+                    # A log may grow meanwhile: no more is sent than was said
+                    Body=file.read(facts.size) if facts.size <= _SMALL else file,
                     ChecksumSHA256=base64.b64encode(bytes.fromhex(facts.sha256)).decode(),
                     Metadata={"sha256": facts.sha256, "mtime-ns": str(facts.mtime_ns)},
                     **condition,
@@ -100,6 +104,26 @@ class Bucket:
                     return False
                 raise
         return True
+
+    def require_conditions(self) -> None:
+        """Refuse a server that does not know conditions: two who put at once would overwrite each other there.
+
+        Raises:
+            StoreError: it put an object where there was one, though it was asked not to.
+        """
+        with self._faults(MARK):
+            for _ in range(2):
+                try:
+                    self._client.put_object(
+                        Bucket=self._name, Key=self._prefix + MARK, Body=b"", IfNoneMatch="*"
+                    )
+                except self._client.exceptions.ClientError as error:
+                    if _code(error) in _CONFLICT:
+                        return
+                    raise
+        raise StoreError(
+            f"{self.url}: this server overwrites objects although it is asked not to (If-None-Match); use one that knows such conditions"
+        )
 
     def fetch(self, key: str, target: Path) -> tuple[str, Stored]:
         """Write an object to a file; the hash of what was written, and what the object is. One that is cut off goes on from there.

@@ -22,9 +22,6 @@ GROUPS = {
 }
 """By name, the folders that are pulled and evicted together. The archive is that of former lineages."""
 EVICTABLE = ("music", "latents", "archive")
-_NEVER = ("checkpoints/.rolling",)
-_CHANGING = ("training_log.jsonl", "manifest.json", "lineage.json")
-"""Of the training that goes on: they are records, and stay where the records are."""
 _FIXED = (".safetensors", "/checkpoint.json")
 
 
@@ -39,7 +36,7 @@ def is_written_once(path: str) -> bool:
 
 
 def may_be_evicted(path: str, groups: tuple[str, ...]) -> bool:
-    """Whether a file of one of the groups may be in the store alone. Records of checkpoints stay: manifests are compiled from them."""
+    """Whether a file of one of the groups may lie in the store alone. Records of checkpoints stay: manifests are compiled from them."""
     return is_in(path, groups) and not (
         path.startswith("checkpoints/") and path.endswith((".json", ".jsonl"))
     )
@@ -53,8 +50,7 @@ def files_of(root: DataRoot) -> Iterator[str]:
             for path in _walk(root, folder):
                 if folder == "raw" and not _is_below(path, drops):
                     continue
-                if not path.startswith(_NEVER) and not path.endswith(_CHANGING):
-                    yield path
+                yield path
 
 
 def _registered(root: DataRoot) -> set[str]:

@@ -67,6 +67,8 @@ def push(
 
 def _put_all(root: DataRoot, bucket: Bucket, paths: list[str], done: Pushed, progress: Progress) -> None:
     noted: dict[str, KeptFile | None] = {}
+    if paths:
+        bucket.require_conditions()
 
     def settle() -> None:
         note(root, bucket.url, noted)

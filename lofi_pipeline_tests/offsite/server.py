@@ -28,6 +28,8 @@ class Faults:
     """Keys that listings do not have yet."""
     expired: bool = False
     """Whether the credentials have expired."""
+    ignores_conditions: bool = False
+    """Whether this is a server that knows no If-None-Match."""
     before: Callable[[str, str], None] = lambda method, path: None
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of every request."""
@@ -53,7 +55,8 @@ class _Handler(BaseHTTPRequestHandler):
                 del faults.answers[place]
                 return self._answer(status, {}, answer)
         server = HTTPConnection(*self.behind)
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
+        ignored = {"expect", *(("if-none-match",) if faults.ignores_conditions else ())}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ignored}
         server.request(self.command, self.path, body, headers)
         found = server.getresponse()
         data = found.read()

@@ -156,6 +156,7 @@ def test_a_new_folder_with_the_records_gets_everything(
 def test_a_put_that_fails_is_tried_again_and_then_said(
     root: DataRoot, bucket: Bucket, faults: Faults
 ) -> None:
+    bucket.require_conditions()
     faults.answers = [("PUT", 503, SLOW_DOWN), ("PUT", 500, b"")]
     assert push(root, bucket).files == len(files(root)) and faults.answers == []
     track = root.path / next(path for path in files(root) if path.startswith("raw/"))
@@ -205,7 +206,7 @@ def test_credentials_that_expire_are_said_and_nothing_is_lost(
 
     def expire(method: str, _path: str) -> None:
         puts[0] += method == "PUT"
-        faults.expired = puts[0] > 3
+        faults.expired = puts[0] > 5  # two of them ask whether the server knows conditions
 
     faults.before = expire
     with pytest.raises(StoreError, match="credentials have expired; renew them, then give") as failed:
@@ -338,6 +339,14 @@ def test_of_two_who_put_at_once_neither_overwrites_unseen(
     faults.before = interfere
     assert push(root, bucket).files == len(files(root)) and interfered
     assert body_of(client, path) == (root.path / path).read_bytes()
+
+
+def test_a_server_that_knows_no_conditions_is_refused(root: DataRoot, bucket: Bucket, faults: Faults) -> None:
+    faults.ignores_conditions = True
+    with pytest.raises(StoreError, match="overwrites objects although it is asked not to"):
+        push(root, bucket)
+    assert load_index(root, bucket.url) == {}
+    assert {path for method, path in faults.seen if method == "PUT"} == {f"/{BUCKET}/lofi/.lofi-store"}
 
 
 def test_former_lineages_make_room_and_are_asked_for_by_name(
