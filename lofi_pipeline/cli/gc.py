@@ -27,8 +27,8 @@ def gc(
 
     root = data_root(context, data)
     found = gone_files(root)
-    listed = {item.path for item in found}
-    found += [item for item in unneeded_files(root) if item.path not in listed]
+    listed = {(item.path, item.entry) for item in found}
+    found += [item for item in unneeded_files(root) if (item.path, item.entry) not in listed]
     write_json(json_file, {"removed": remove, "files": found})
     table = folding("track", "file", "kB")
     for item in found:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lofi_pipeline.dataset.gone import GoneFile
+from lofi_pipeline.dataset.gone import GoneFile, entries_of_shards
 from lofi_pipeline.entities import SCORES_RECORD, Scores
 from lofi_pipeline.evaluation.copies.training import COPIES_FOLDER
 from lofi_pipeline.ingest import load_record, load_registry
 from lofi_pipeline.storage import DataRoot, file_sha256, read_record, read_versions
+from lofi_pipeline.training.shards import all_shards
 
 BY_SOUND = ("clips/*", "levels", "spectrograms", "peaks", "latents/*", f"{COPIES_FOLDER}/*")
 """Folders under cache/ whose files are named by the SHA-256 of the sound that they were made of."""
@@ -26,14 +27,15 @@ def unneeded_files(root: DataRoot) -> list[GoneFile]:
     """
     kept = [path for kind in BY_SOUND for folder in root.cache.glob(kind) for path in folder.iterdir()]
     kept = [path for path in kept if path.is_file() and len(path.name.partition(".")[0]) >= _DIGITS]
-    if not kept:
+    if not kept and not all_shards(root):
         return []
     named = set(_named(root))
-    return [
+    files = [
         GoneFile(track_id="", path=root.relative(path), size=path.lstat().st_size)
         for path in sorted(kept)
         if path.name[:_DIGITS] not in named
     ]
+    return [*files, *entries_of_shards(root, lambda key: key not in named)]
 
 
 def _named(root: DataRoot) -> Iterator[str]:
