@@ -92,7 +92,7 @@ def begin_with_first_word(root: DataRoot) -> None:
 def _begin(root: DataRoot, path: Path) -> None:
     """Seal what an earlier version wrote, where this is the first word that is sealed."""
     place = next(place for place in places_of_words(root) if path.is_relative_to(place))
-    if not is_sealed_from_the_first(root, place):
+    if not is_sealed_from_the_first(root, read_ledger(root), place):
         seal_as_found(root, words_in(place))
         append_to_ledger(root, {f"{FROM_THE_FIRST}{root.relative(place)}": REMOVED})
 

@@ -105,7 +105,8 @@ def require_own(root: DataRoot, *paths: Path) -> None:
             f"{ledger_path(root)}: line {line} does not follow from the line before; {BACKUP} first"
         )
     finish_seals(root)
-    begun = [place for place in places_of_words(root) if is_sealed_from_the_first(root, place)]
+    ledger = read_ledger(root)
+    begun = [place for place in places_of_words(root) if is_sealed_from_the_first(root, ledger, place)]
     seal_as_found(root, [path for path in paths if not any(map(path.is_relative_to, begun))])
     for path in paths:
         if not is_entered(root, path):
@@ -120,14 +121,14 @@ def is_entered(root: DataRoot, path: Path) -> bool:
     return entered == (sealed_digest(path) if path.is_file() else REMOVED)
 
 
-def is_sealed_from_the_first(root: DataRoot, place: Path) -> bool:
+def is_sealed_from_the_first(root: DataRoot, ledger: Ledger, place: Path) -> bool:
     """Whether no file was ever written in a place without a seal."""
-    return f"{FROM_THE_FIRST}{root.relative(place)}" in read_ledger(root).hashes
+    return f"{FROM_THE_FIRST}{root.relative(place)}" in ledger.hashes
 
 
 def strangers(root: DataRoot, ledger: Ledger, place: Path) -> Iterator[tuple[str, str]]:
     """The files of a place that was sealed from its first on that nobody sealed; each with what is wrong, as the rest of a sentence."""
-    if f"{FROM_THE_FIRST}{root.relative(place)}" not in ledger.hashes:
+    if not is_sealed_from_the_first(root, ledger, place):
         return
     for path in words_in(place):
         name = root.relative(path)

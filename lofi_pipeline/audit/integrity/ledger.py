@@ -157,7 +157,8 @@ def verify_sealed(verifier: Verifier, inputs: AuditInputs) -> None:
             code = FindingCode.FILE_MISSING if missing else FindingCode.RECORD_CHANGED
             verifier.error(code, name, f"{name} {fault}; {remedy_of(root, name)}.")
     for place in places_of_words(root):
-        for name, fault in strangers(root, read_ledger(root), place):
+        found = list(strangers(root, ledger, place))
+        for name, fault in strangers(root, read_ledger(root), place) if found else ():
             verifier.error(FindingCode.RECORD_CHANGED, name, f"{name} {fault}; {remedy_of(root, name)}.")
         _tell_of_unsealed_words(verifier, inputs, place)
     unsealed = [
@@ -176,7 +177,7 @@ def verify_sealed(verifier: Verifier, inputs: AuditInputs) -> None:
 def _tell_of_unsealed_words(verifier: Verifier, inputs: AuditInputs, place: Path) -> None:
     """What an earlier version let people say in a place of which no file was sealed yet."""
     root = inputs.root
-    if not is_sealed_from_the_first(root, place) and (words := words_in(place)):
+    if not is_sealed_from_the_first(root, inputs.ledger, place) and (words := words_in(place)):
         sentence = (
             f"{few([root.relative(path) for path in words])}: never sealed, as in a data root of an earlier version; sealed when "
             "people next say something of that kind. Until then a change is not noticed."
