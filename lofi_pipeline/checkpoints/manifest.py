@@ -25,6 +25,7 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import (
     DataRoot,
+    elsewhere,
     file_sha256,
     locked,
     read_json,
@@ -153,6 +154,8 @@ def active_lineage(root: DataRoot) -> Lineage | None:
 def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
     """Make a lineage the active one: others go to the archive, whole; its own checkpoints come back from there."""
     root.checkpoints.mkdir(parents=True, exist_ok=True)
+    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
+        raise CheckpointError(sentence)
     archive_other_lineages(root, lineage)
     with locked(root.checkpoints / LINEAGE_RECORD):
         former = root.archived_lineage(lineage.lineage)

@@ -29,9 +29,19 @@ from lofi_pipeline.storage.atomic import (
     write_blocks_atomic,
     write_bytes_atomic,
     write_json_atomic,
+    writer_of,
 )
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, ChangedWhileRead, UnreadableRecord
+from lofi_pipeline.storage.evicted import (
+    MUSIC,
+    Evicted,
+    elsewhere,
+    load_evicted,
+    require_music,
+    save_evicted,
+    store_records,
+)
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
@@ -82,10 +92,12 @@ from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
     "IMMUTABLE",
+    "MUSIC",
     "TEMPORARY_PREFIX",
     "BrokenSeal",
     "ChangedWhileRead",
     "DataRoot",
+    "Evicted",
     "FileFacts",
     "JsonItems",
     "Ledger",
@@ -98,6 +110,7 @@ __all__ = [
     "commit_folder",
     "compiled_anew",
     "content_sha256",
+    "elsewhere",
     "fault_of",
     "file_holds",
     "file_sha256",
@@ -115,6 +128,7 @@ __all__ = [
     "last_member",
     "ledger_path",
     "link_or_copy",
+    "load_evicted",
     "lock_file",
     "locked",
     "looks_kept",
@@ -138,13 +152,16 @@ __all__ = [
     "remove_sealed",
     "remove_temporary_files",
     "replacing",
+    "require_music",
     "require_own",
     "require_sealed",
     "require_words",
+    "save_evicted",
     "seal_as_found",
     "sealed_digest",
     "sealed_names",
     "sparse_reason",
+    "store_records",
     "strangers",
     "sync_folder",
     "temporary_files",
@@ -159,4 +176,5 @@ __all__ = [
     "write_json_atomic",
     "write_sealed",
     "write_word",
+    "writer_of",
 ]

@@ -49,6 +49,7 @@ from lofi_pipeline.training.optimisers import (
     restore_optimiser,
     take_step,
 )
+from lofi_pipeline.training.packing import pack
 from lofi_pipeline.training.prior import Prior, make_prior
 from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
@@ -131,7 +132,7 @@ class Trainer:
         """
         main = self.accelerator.is_main_process
         with self.accelerator.main_process_first():
-            return encode_dataset(
+            encoded = encode_dataset(
                 version,
                 self.root,
                 self.job.base,
@@ -140,6 +141,7 @@ class Trainer:
                 device=str(self.accelerator.device),
                 chunk_seconds=self.job.encode_chunk_seconds,
             )
+            return pack(self.root, encoded) if main and self.job.latents == "shards" else encoded
 
     def _open_base(self) -> AceStepPipeline:
         """The base with its transformer alone."""

@@ -502,6 +502,17 @@ def _(root: DataRoot) -> str:
     return in_words(OSError(errno.ENOSPC, "", str(root.registry_json)))
 
 
+@mishap("Music lies in the object store only")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.ingest import pending_tracks
+    from lofi_pipeline.storage import kept_file, save_evicted
+
+    original = make_drop(root, "evening", {"evening.wav": b"RIFF"}, facts()) / "evening.wav"
+    save_evicted(root, "s3://label-music/lofi", {root.relative(original): kept_file(original)})
+    original.unlink()
+    return error_of(lambda: pending_tracks(root, load_config()))
+
+
 @mishap("The disk is mounted read-only")
 def _(root: DataRoot) -> str:
     return in_words(OSError(errno.EROFS, "", str(root.registry_json)))

@@ -219,7 +219,7 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=12))
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_people_do_undo_leads_back_the_whole_way(
     worked_on: DataRoot, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, TrackEdit | None]]
 ):

@@ -71,7 +71,7 @@ class _AllInOne(torch.nn.Module):
 
 def _open_model(configuration: Path, weights: Path) -> Any:
     try:
-        from muq import MuQ  # pyright: ignore[reportMissingImports]
+        from muq import MuQ  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
     except ImportError as error:
         raise BadEmbedder(
             f"the embedder muq needs the package muq ({error}); install it with `pip install 'lofi-pipeline[muq]'`, or set "
