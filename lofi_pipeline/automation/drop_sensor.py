@@ -4,7 +4,7 @@ import time
 
 import dagster as dg
 
-from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.assets.partitions import TRACKS, add_partitions
 from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import ingest, is_active, register
 from lofi_pipeline.automation.ranges import ranges_of
@@ -47,6 +47,8 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
     cursor, ready, waiting = _look(root, config, Watch.load(context.cursor), time.time())
     ordered = list(instance.get_dynamic_partitions(str(TRACKS.name)))
     unknown = sorted({t.track_id for t in load_registry(root).tracks} - set(ordered), key=track_number)
+    # Dagster's history was lost, or another data root's files were copied here. Dagster's daemon would look each key up by a query.
+    add_partitions(instance, TRACKS.name, unknown)
     request, asked = None, ""
     if not is_active(instance, register.name) and not is_active(instance, ingest.name):
         attempts = config.ingest.max_attempts
@@ -70,8 +72,6 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
         skip_reason=None
         if request
         else dg.SkipReason(few(waiting, between="; ") or "nothing new in data/raw"),
-        # Dagster's history was lost, or another data root's files were copied here.
-        dynamic_partitions_requests=[TRACKS.build_add_request(unknown)] if unknown else None,
         cursor=cursor.model_dump_json(),
     )
 

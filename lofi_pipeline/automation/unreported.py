@@ -60,6 +60,7 @@ def tell_unreported(
             # A run may have written its result just before we looked, and told of it since.
             left = _left_to_runs(instance)
             known = _Known(instance, alone=some)
+            _add_keys(instance, some)
             for found in some:
                 if found.asset not in left and not known.holds(found) and _tell(instance, found):
                     yield found
@@ -129,14 +130,18 @@ def _left_to_runs(instance: dg.DagsterInstance) -> set[str]:
     return {asset for run in runs for asset in assets_of(run)}
 
 
+def _add_keys(instance: dg.DagsterInstance, results: Iterable[Standing]) -> None:
+    for axis in (TRACKS, CHECKPOINTS):
+        keys = [found.partition for found in results if found.partition and _AXES[found.asset] is axis]
+        add_partitions(instance, axis.name, keys)
+
+
 def _tell(instance: dg.DagsterInstance, found: Standing) -> bool:
     """Enter a result with its checks. False: it is not whole, and the work on it is due."""
     try:
         materialization, checks = found.materialization(), found.evaluations()
     except (LofiError, OSError):
         return False
-    if found.partition is not None:
-        add_partitions(instance, _AXES[found.asset].name, [found.partition])
     # The materialization last: while it is missing, the next run tells everything again.
     for event in (*checks, materialization):
         instance.report_runless_asset_event(event)
