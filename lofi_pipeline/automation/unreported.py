@@ -23,6 +23,7 @@ from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.assets.tracks import STAGES, standing_tracks
 from lofi_pipeline.automation.jobs import ASSETS, NOT_OVER, JobName, assets_of
 from lofi_pipeline.errors import LofiError
+from lofi_pipeline.history import together
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import locked
 
@@ -61,9 +62,13 @@ def tell_unreported(
             left = _left_to_runs(instance)
             known = _Known(instance, alone=some)
             _add_keys(instance, some)
-            for found in some:
-                if found.asset not in left and not known.holds(found) and _tell(instance, found):
-                    yield found
+            with together(instance):
+                told = [
+                    found
+                    for found in some
+                    if found.asset not in left and not known.holds(found) and _tell(instance, found)
+                ]
+        yield from told
 
 
 def _lacking(

@@ -36,7 +36,14 @@ from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
-from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
+from lofi_pipeline.storage.kept_files import (
+    file_stamp,
+    is_kept,
+    kept_file,
+    looks_kept,
+    refreshed,
+    regular_stat,
+)
 from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
     Ledger,
@@ -88,6 +95,7 @@ __all__ = [
     "fault_of",
     "file_holds",
     "file_sha256",
+    "file_stamp",
     "finish_seals",
     "in_words",
     "is_entered",
