@@ -124,9 +124,7 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
 def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> Track:
     assert record.processed is not None and record.tagged is not None
     folder = root.final if split is Split.TRAIN else root.validation
-    audio_path, prompt_path, lyrics_path = (
-        root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS
-    )
+    audio_path, prompt_path, lyrics_path = (f"{folder.name}/{record.track_id}{kind}" for kind in FILE_KINDS)
     fields = {
         "track_id": record.track_id,
         "filename": record.filename,
@@ -184,13 +182,11 @@ def make_version(
 
 def _sources_of(tracks: list[VersionTrack], sources: dict[str, SourceRecord]) -> list[SourceRecord]:
     """The records of the sources of these tracks, by id, each with the ids of only those tracks."""
-    used = {source_id for track in tracks for source_id in track.source_ids}
-    return [
-        sources[source_id].model_copy(
-            update={"track_ids": [track.track.track_id for track in tracks if source_id in track.source_ids]}
-        )
-        for source_id in sorted(used)
-    ]
+    used: dict[str, list[str]] = {}
+    for track in tracks:
+        for source_id in dict.fromkeys(track.source_ids):
+            used.setdefault(source_id, []).append(track.track.track_id)
+    return [sources[it].model_copy(update={"track_ids": used[it]}) for it in sorted(used)]
 
 
 def _dataset(tracks: list[VersionTrack], digest: str) -> Dataset:

@@ -42,7 +42,7 @@ from lofi_pipeline.storage import (
     file_sha256,
     is_of_the_disk,
     locked,
-    read_json,
+    read_record,
     write_bytes_atomic,
     write_json_atomic,
 )
@@ -51,7 +51,7 @@ from lofi_pipeline.storage import (
 def load_record(root: DataRoot, track_id: str) -> TrackRecord | None:
     """The record of a track, or None before its first work."""
     path = root.track_record(track_id)
-    return TrackRecord.parse(read_json(path), where=str(path)) if path.is_file() else None
+    return read_record(TrackRecord, path) if path.is_file() else None
 
 
 def needs_work(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> bool:
