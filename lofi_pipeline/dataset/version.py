@@ -55,7 +55,7 @@ def current_hash(root: DataRoot) -> str | None:
 
 @lru_cache(maxsize=8)
 def _hash_in(path: Path, _stamp: str) -> str:
-    """Of 50,000 tracks the file takes seconds to read: sensors and pages ask for nothing but the hash, again and again."""
+    """Sensors and pages ask for it again and again: the file is read when it is another."""
     return Dataset.parse(read_json(path), where=str(path)).hash
 
 

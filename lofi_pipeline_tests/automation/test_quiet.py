@@ -150,9 +150,9 @@ def test_keys_that_were_lost_are_added_again(root: DataRoot, ticks: Ticks) -> No
 
 def test_what_is_due_is_never_taken_for_quiet(root: DataRoot, ticks: Ticks) -> None:
     _lose_a_record(root)
-    assert ticks.jobs() == ["ingest"]
     settle(root)
-    assert ticks.jobs() == ["ingest"]
+    for _ in range(3):
+        assert ticks.jobs() == ["ingest"]
 
 
 def test_everything_is_looked_at_now_and_then(
