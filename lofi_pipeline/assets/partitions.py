@@ -36,5 +36,5 @@ def add_partitions(instance: dg.DagsterInstance, axis: str | None, keys: Iterabl
 
 
 def _missing(instance: dg.DagsterInstance, name: str, keys: list[str]) -> list[str]:
-    known = set(instance.get_dynamic_partitions(name))
+    known = instance.event_log_storage.get_existing_dynamic_partitions(name, keys)
     return [key for key in keys if key not in known]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lofi_pipeline.assets.partitions import CHECKPOINTS
+from lofi_pipeline.assets.partitions import CHECKPOINTS, add_partitions
 from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate, is_active
 from lofi_pipeline.automation.stability import Watch, still_changing
@@ -54,8 +54,7 @@ def look_at_checkpoints(
     if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
         list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
         look = _Look(context, workspace, attempts, beside)
-    requests, waiting, new_keys = [], [], []
-    known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
+    requests, waiting, keys = [], [], []
     for found in checkpoints:
         if found.record is None:
             waiting.append(found.error or f"{found.folder.name}: has no record")
@@ -64,14 +63,13 @@ def look_at_checkpoints(
                 waiting.append(f"{found.folder.name}: {reason}")
                 continue
             requests.append(look.request(found, found.record))
-            if found.record.partition_key not in known_keys:
-                new_keys.append(found.record.partition_key)
+            keys.append(found.record.partition_key)
+    add_partitions(context.instance, CHECKPOINTS.name, keys)
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None
         if requests
         else dg.SkipReason(few(waiting, between="; ") or "every checkpoint has its scores"),
-        dynamic_partitions_requests=[CHECKPOINTS.build_add_request(new_keys)] if new_keys else None,
         cursor=Watch(seen=look.seen).model_dump_json(),
     )
 

@@ -207,8 +207,6 @@ class Headless:
             self._cursor = Watch.load(self._tick().cursor).settled().model_dump_json()
         tick = self._tick()
         self._cursor = tick.cursor
-        for request in tick.dynamic_partitions_requests or []:
-            add_partitions(self.instance, request.partitions_def_name, request.partition_keys)
         worked = False
         for request in tick.run_requests or []:
             if request.partition_key in self._not_scored:

@@ -15,6 +15,7 @@ from lofi_pipeline.storage.atomic import (
     is_locked,
     json_file,
     link_or_copy,
+    list_sha256,
     lock_file,
     locked,
     naming,
@@ -47,7 +48,14 @@ from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
 from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
-from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
+from lofi_pipeline.storage.kept_files import (
+    file_stamp,
+    is_kept,
+    kept_file,
+    looks_kept,
+    refreshed,
+    regular_stat,
+)
 from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
     Ledger,
@@ -115,6 +123,7 @@ __all__ = [
     "fault_of",
     "file_holds",
     "file_sha256",
+    "file_stamp",
     "finish_seals",
     "in_words",
     "is_entered",
@@ -129,6 +138,7 @@ __all__ = [
     "last_member",
     "ledger_path",
     "link_or_copy",
+    "list_sha256",
     "load_evicted",
     "lock_file",
     "locked",

@@ -27,7 +27,7 @@ from lofi_pipeline_tests.damage.damages import DAMAGES
 
 
 class Ticks:
-    """Ticks with the cursor of the one before; partitions are added as the daemon adds them."""
+    """Ticks with the cursor of the one before."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor, self.reason = instance, None, ""
@@ -42,8 +42,6 @@ class Ticks:
         ) as context:
             data = cast(dg.SensorResult, checkpoint_sensor(context))
         self.cursor, self.reason = data.cursor, getattr(data.skip_reason, "skip_message", "")
-        for request in data.dynamic_partitions_requests or []:
-            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         return [
             (
                 request.run_key or "",

@@ -5,18 +5,20 @@ import shutil
 import dagster as dg
 import pytest
 
+from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.entities import RegisteredTrack, Registry
 from lofi_pipeline.installation import PROJECT_ROOT
 from lofi_pipeline.resources import OWNER_TAG, Workspace, owned, owner_tag
-from lofi_pipeline.storage import DataRoot, kept_file, save_evicted
+from lofi_pipeline.storage import DataRoot, kept_file, save_evicted, write_json_atomic
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 
 class Ticks:
-    """The daemon's part: ticks with the cursor of the one before, partitions added, runs carried out."""
+    """The daemon's part: ticks with the cursor of the one before, runs carried out."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor = instance, None
@@ -30,8 +32,6 @@ class Ticks:
         ) as context:
             data = source_drop_sensor.evaluate_tick(context)
         self.cursor = data.cursor
-        for request in data.dynamic_partitions_requests or []:
-            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         return data  # pyright: ignore[reportReturnType]
 
     def jobs(self) -> list[str]:
@@ -220,3 +220,14 @@ def test_music_that_lies_in_the_object_store_only_is_waited_for(ticks: Ticks, ro
     away.rename(original)
     save_evicted(root, "s3://label/lofi", {})
     assert ticks.jobs() == ["register"]
+
+
+@pytest.mark.usefixtures("few_variables")
+def test_the_keys_of_more_tracks_than_a_statement_takes_are_known_after_a_tick(
+    root: DataRoot, ticks: Ticks
+) -> None:
+    ids = [f"track_{number:03d}" for number in range(1, 33_101)]
+    gone = [RegisteredTrack(track_id=it, sha256=f"{n:064x}", origins=[]) for n, it in enumerate(ids)]
+    write_json_atomic(root.registry_json, Registry(tracks=gone))
+    assert ticks.jobs() == []
+    assert ticks.instance.get_dynamic_partitions(str(TRACKS.name)) == ids
