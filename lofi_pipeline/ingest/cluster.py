@@ -8,6 +8,7 @@ a node that dies; with Dask's, joblib waits for ever for a task whose worker was
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ def _ray(address: str | None) -> Iterator[Cluster]:
 
     was_there = ray.is_initialized()
     try:
+        _require_open(address)
         ray.init(
             address=address or "auto",
             ignore_reinit_error=True,
@@ -95,6 +97,18 @@ def _ray(address: str | None) -> Iterator[Cluster]:
     finally:
         if not was_there:
             ray.shutdown()
+
+
+def _require_open(address: str | None) -> None:
+    """Ray itself tries for many minutes to reach what is not there.
+
+    Raises:
+        OSError: nobody answers at the address.
+    """
+    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
+            pass
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:

@@ -37,6 +37,16 @@ from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_item
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import is_kept, kept_file, looks_kept, refreshed, regular_stat
+from lofi_pipeline.storage.lease import (
+    SILENT_SECONDS,
+    Held,
+    Holder,
+    holder_file,
+    holder_of,
+    is_held,
+    leased,
+    live_holders,
+)
 from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
     Ledger,
@@ -71,11 +81,14 @@ from lofi_pipeline.storage.versions import read_versions, version_files
 
 __all__ = [
     "IMMUTABLE",
+    "SILENT_SECONDS",
     "TEMPORARY_PREFIX",
     "BrokenSeal",
     "ChangedWhileRead",
     "DataRoot",
     "FileFacts",
+    "Held",
+    "Holder",
     "JsonItems",
     "Ledger",
     "UnreadableRecord",
@@ -89,8 +102,11 @@ __all__ = [
     "file_holds",
     "file_sha256",
     "finish_seals",
+    "holder_file",
+    "holder_of",
     "in_words",
     "is_entered",
+    "is_held",
     "is_json_file_of",
     "is_kept",
     "is_left_over",
@@ -99,8 +115,10 @@ __all__ = [
     "json_file",
     "kept_file",
     "last_member",
+    "leased",
     "ledger_path",
     "link_or_copy",
+    "live_holders",
     "lock_file",
     "locked",
     "looks_kept",

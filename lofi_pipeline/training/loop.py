@@ -11,12 +11,15 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from accelerate.utils import broadcast_object_list
 
-from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
+from lofi_pipeline.checkpoints.loss_log import LOG_NAME, LogEntry, append, rewind
+from lofi_pipeline.checkpoints.manifest import lineage_home
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
 from lofi_pipeline.storage import DataRoot
@@ -50,7 +53,7 @@ from lofi_pipeline.training.optimisers import (
     take_step,
 )
 from lofi_pipeline.training.prior import Prior, make_prior
-from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
+from lofi_pipeline.training.records import Emit, EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
     clear_resume_snapshot,
@@ -70,7 +73,6 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 1.0
 
-Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
 
 
@@ -205,6 +207,11 @@ class Trainer:
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
 
+    @cached_property
+    def home(self) -> Path:
+        """Where the lineage lies. Asked for once all processes have met: the first one decides it."""
+        return lineage_home(self.root, self.lineage.lineage)
+
     @property
     def _inner_optimiser(self) -> torch.optim.Optimizer:
         return getattr(self.optimiser, "optimizer", self.optimiser)
@@ -216,7 +223,7 @@ class Trainer:
             NonFiniteTraining: `max_bad_steps` steps in a row had a loss or gradient that is not finite.
         """
         self.resume()
-        path = training_log(self.root)
+        path = self.home / LOG_NAME
         with ExitStack() as stack:
             stack.callback(self._crops.close)
             self._trackers.open(self.state.step)
@@ -376,7 +383,7 @@ class Trainer:
                 validation_loss=entry.validation_loss,
                 averages=self.averages,
             )
-            clear_resume_snapshot(self.root)
+            clear_resume_snapshot(self.home)
             self._log_checkpoint(record, rate)
         self.accelerator.wait_for_everyone()
 
@@ -398,7 +405,7 @@ class Trainer:
             self._refuse_non_finite()
             moments = optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer)
             adapter, average = adapter_tensors(self.transformer), self.averages.tensors()
-            write_resume_snapshot(self.root, self.state, adapter, moments, average)
+            write_resume_snapshot(self.home, self.state, adapter, moments, average)
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

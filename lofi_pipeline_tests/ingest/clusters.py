@@ -144,9 +144,9 @@ def ray_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]:
                         NODES.format(number), "--num-cpus", "1", *common, log=log, **environment,
                     )
                 )  # fmt: skip
-            wait_for(
-                lambda: log.read_text().count("Ray runtime started") == 1 + len(environments), "all nodes"
-            )
+                # One after the other: a node that is not up within Ray's own time gives up, and two at once need twice as long.
+                up = 2 + number
+                wait_for(lambda: log.read_text().count("Ray runtime started") == up, f"node {number}")  # noqa: B023
             yield local
         finally:
             for process in (*local.nodes, head):

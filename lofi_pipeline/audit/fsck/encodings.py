@@ -10,7 +10,7 @@ from filelock import Timeout
 
 from lofi_pipeline.audit.fsck.errors import CannotMend
 from lofi_pipeline.audit.fsck.examination import Examination
-from lofi_pipeline.checkpoints.manifest import training_lock
+from lofi_pipeline.checkpoints.manifest import training_lock, trainings
 from lofi_pipeline.entities import FindingCode, Severity
 from lofi_pipeline.storage import DataRoot, locked, regular_stat
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, encoded_shape
@@ -50,6 +50,8 @@ def check_encodings(examination: Examination) -> None:
 def _remove(root: DataRoot, path: Path, names: Set[str]) -> str:
     try:
         with locked(training_lock(root), timeout=0):
+            if trainings(root):
+                raise Timeout(str(path))
             if encoded_shape(path, names, read=True) is None:
                 path.unlink(missing_ok=True)
     except Timeout as error:
