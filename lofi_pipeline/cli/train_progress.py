@@ -16,7 +16,7 @@ from lofi_pipeline.config import PipelineConfig, TrainingPreset, config_hash
 from lofi_pipeline.entities import Entity, Lineage, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.evaluation.names import score_names
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, is_held
 from lofi_pipeline.training.lineage import last_step
 from lofi_pipeline.training.stopping import Watch, watch
 
