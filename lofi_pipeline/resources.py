@@ -16,6 +16,8 @@ from lofi_pipeline.errors import LofiError
 from lofi_pipeline.storage import DataRoot, content_sha256, leased, lock_file
 
 OWNER_TAG = "lofi/process"
+RUNNING = "running"
+"""The folder in DAGSTER_HOME with a lease for each run that goes on."""
 
 
 class OtherDataRoot(LofiError):
@@ -84,7 +86,7 @@ def owned(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]
 
 def running_mark(instance: dg.DagsterInstance, run_id: str) -> Path:
     """What is leased while a run goes on. An id that somebody else stored may be anything but the name of a file."""
-    return Path(instance.root_directory) / "running" / content_sha256(run_id)
+    return Path(instance.root_directory) / RUNNING / content_sha256(run_id)
 
 
 def identity_of(process: psutil.Process) -> str:
