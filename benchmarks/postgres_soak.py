@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -89,7 +90,7 @@ def start_daemon(lofi: Lofi) -> Running:
     return lofi.start("ui", "--only", "daemon")
 
 
-def soak(folder: Path, server: postgres.Server, minutes: float, between: float) -> dict[str, object]:
+def soak(folder: Path, server: postgres.Server, minutes: float, between: float) -> dict[str, Any]:
     """Run it. `between`: minutes from one drop to the next."""
     os.environ.update(server.database(DATABASE))
     os.environ["LOFI_DAGSTER_CONFIG"] = str(PROJECT_ROOT / "deploy" / "postgres" / "dagster.yaml")
@@ -123,7 +124,7 @@ def soak(folder: Path, server: postgres.Server, minutes: float, between: float) 
             each.process.wait(60)
 
 
-def report(running: Soak) -> dict[str, object]:
+def report(running: Soak) -> dict[str, Any]:
     """Once the daemon has ended and a last command has done what was left: figures, and what is missing."""
     for command in running.commands:
         running.ended.append(command.finish())

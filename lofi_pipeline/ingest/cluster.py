@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +66,7 @@ def _ray(address: str | None) -> Iterator[Cluster]:
         _require_open(address)
         ray.init(
             address=address or "auto",
+            job_config=_with_own_code_alone(),
             ignore_reinit_error=True,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -97,6 +98,20 @@ def _ray(address: str | None) -> Iterator[Cluster]:
     finally:
         if not was_there:
             ray.shutdown()
+
+
+class _NoFolders(list[str]):
+    def extend(self, folders: Iterable[str], /) -> None:
+        """Ray would have workers look for modules in the working directory of whoever gave the command, which may hold anything."""
+
+
+def _with_own_code_alone() -> Any:
+    """Workers have the code that is installed on their node: a node with another version is to be seen, not made up for."""
+    from ray.job_config import JobConfig  # pyright: ignore[reportMissingImports]
+
+    job = JobConfig()
+    job._py_driver_sys_path = _NoFolders()
+    return job
 
 
 def _require_open(address: str | None) -> None:
