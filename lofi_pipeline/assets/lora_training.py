@@ -65,6 +65,7 @@ def lora_training(
         preset_name=settings.active,
         preset=settings.preset,
         encode_chunk_seconds=settings.encode_chunk_seconds,
+        latents=settings.latents,
         trackers=settings.trackers,
         at_once=settings.at_once,
     )

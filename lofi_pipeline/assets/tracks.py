@@ -286,6 +286,7 @@ def _tagged(root: DataRoot, record: TrackRecord) -> Facts:
         "style_confidence": rounded(tagged.style_confidence),
         "needs_review": tagged.needs_review,
         "human_verified": record.human_verified,
+        "verified_by": record.review.verified_by if record.review else None,
         "state": record.state.value,
         "supported_by": table(
             ["tag", "support", "by"], [(tag.tag, tag.support, tag.by) for tag in tagged.tags]

@@ -7,10 +7,12 @@ loads weights is in training/.
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from filelock import Timeout
 from safetensors import SafetensorError, safe_open
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
@@ -26,6 +28,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.storage import (
     DataRoot,
     Holder,
+    elsewhere,
     file_sha256,
     live_holders,
     locked,
@@ -60,6 +63,19 @@ def trainings(root: DataRoot) -> list[Holder]:
     return live_holders(root.checkpoints, training_lock(root).name)
 
 
+@contextmanager
+def no_training(root: DataRoot) -> Iterator[None]:
+    """Keep trainings from beginning while the block goes on.
+
+    Raises:
+        filelock.Timeout: one works.
+    """
+    with locked(training_lock(root), timeout=0):
+        if trainings(root):
+            raise Timeout(str(training_lock(root)))
+        yield
+
+
 def lineage_home(root: DataRoot, lineage: str) -> Path:
     """The folder of a lineage: checkpoints/ itself for the active one, its own in the archive for any other."""
     active = active_lineage(root)
@@ -72,7 +88,13 @@ def trained_beside(root: DataRoot) -> list[Path]:
 
 
 def begin_beside(root: DataRoot, lineage: Lineage) -> None:
-    """Make the folder in which a lineage is trained while another one is the active one, and stays that."""
+    """Make the folder in which a lineage is trained while another one is the active one, and stays that.
+
+    Raises:
+        CheckpointError: its files lie in an object store alone.
+    """
+    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
+        raise CheckpointError(sentence)
     home = root.archived_lineage(lineage.lineage)
     home.mkdir(parents=True, exist_ok=True)
     write_json_atomic(home / LINEAGE_RECORD, lineage)
@@ -188,6 +210,8 @@ def active_lineage(root: DataRoot) -> Lineage | None:
 def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
     """Make a lineage the active one: others go to the archive, whole; its own checkpoints come back from there."""
     root.checkpoints.mkdir(parents=True, exist_ok=True)
+    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
+        raise CheckpointError(sentence)
     archive_other_lineages(root, lineage)
     with locked(root.checkpoints / LINEAGE_RECORD):
         former = root.archived_lineage(lineage.lineage)

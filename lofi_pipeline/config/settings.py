@@ -292,6 +292,7 @@ def config_hash(preset: TrainingPreset, base_sha256: str, start_sha256: str | No
 
 
 Offload = Literal["auto", "always", "never"]
+Latents = Literal["files", "shards"]
 
 
 class TrainingSettings(_Section):
@@ -319,6 +320,12 @@ class TrainingSettings(_Section):
         default=30.0,
         ge=5,
         description="Audio that goes through the codec at once: 34 s of it take 4 GB beside ACE-Step's codec, 9 s a quarter",
+    )
+    latents: Latents = Field(
+        default="files",
+        exclude_if=lambda latents: latents == "files",
+        description="Where latents and conditions lie: a file each, or shards of 256 MB with those of many tracks, for thousands "
+        "of tracks and for object stores. Trainings see the same crops from both",
     )
     offload: Offload = Field(
         default="auto",
@@ -492,8 +499,10 @@ class EvaluationSettings(_Section):
     @field_validator("embedder")
     @classmethod
     def _embedder_exists(cls, value: str) -> str:
+        if value in EMBEDDERS:
+            return value
         plugins = sorted(entry.name for entry in entry_points(group=EMBEDDER_GROUP))
-        if value not in (*EMBEDDERS, *plugins):
+        if value not in plugins:
             raise ValueError(
                 f"no embedder {value!r}; there are: {', '.join((*EMBEDDERS, *plugins))}; install the package that has "
                 f"another as an entry point of the group {EMBEDDER_GROUP}"
@@ -503,7 +512,7 @@ class EvaluationSettings(_Section):
     @field_validator("clip_scorers")
     @classmethod
     def _clip_scorers_exist(cls, value: list[str]) -> list[str]:
-        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP))
+        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP)) if value else []
         if unknown := [name for name in value if name not in there]:
             raise ValueError(
                 f"no clip scorer {unknown[0]!r}; there are: {', '.join(there) or 'none'}; install the package that has it as an "
@@ -548,6 +557,17 @@ class AutomationSettings(_Section):
     )
 
 
+class StorageSettings(_Section):
+    """Where what is large lies, too."""
+
+    object_store: str | None = Field(
+        default=None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\\\s]*)?$",
+        description="A place in a bucket, s3://BUCKET/PREFIX: `lofi run` begins with what is new there and ends with putting music, "
+        "latents and checkpoints there. Credentials and endpoint are boto3's (AWS_PROFILE, AWS_ENDPOINT_URL_S3, ...)",
+    )
+
+
 class PipelineConfig(Entity, BaseSettings):
     """Everything that can be set.
 
@@ -570,6 +590,9 @@ class PipelineConfig(Entity, BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     automation: AutomationSettings = Field(
         default=AutomationSettings(), exclude_if=lambda settings: settings == AutomationSettings()
+    )
+    storage: StorageSettings = Field(
+        default=StorageSettings(), exclude_if=lambda settings: settings == StorageSettings()
     )
     publication: Publication = Publication()
 

@@ -69,6 +69,7 @@ from lofi_pipeline.storage import (
     looks_kept,
     read_json,
     read_ledger,
+    require_music,
     require_sealed,
     seal_as_found,
     unfinished_seals,
@@ -116,6 +117,7 @@ def build_dataset(
         ChangedTracks: what was made of a track was changed since.
         BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
+    require_music(root)
     with locked(root.dataset_manifest_json):
         finish_seals(root)
         require_sealed(root, _heads(root))
@@ -170,6 +172,7 @@ def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
 
 def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> bool:
     """Whether building the data set now (on `day`) would give the one that is there."""
+    require_music(root)
     path = root.built_from_json
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False

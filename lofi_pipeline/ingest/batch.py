@@ -26,7 +26,7 @@ from lofi_pipeline.ingest.in_time import ending_after, keep_freed_memory
 from lofi_pipeline.ingest.process_track import failed_record, load_record, needs_work, work_on
 from lofi_pipeline.ingest.registry import load_registry
 from lofi_pipeline.processes import worker_processes
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, require_music
 
 _START_SECONDS = 60.0
 """For a worker's imports and compilations, on a slow machine."""
@@ -56,6 +56,7 @@ def seconds_for(root: DataRoot, path: str, config: PipelineConfig) -> float:
 
 def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
     """The ids of the tracks that have something to be done, in the order they were registered."""
+    require_music(root)
     context = ProcessingContext.open(config)
     return [track.track_id for track in load_registry(root).tracks if needs_work(root, track, context)]
 

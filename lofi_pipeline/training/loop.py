@@ -19,10 +19,10 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from lofi_pipeline.checkpoints.loss_log import LOG_NAME, LogEntry, append, rewind
-from lofi_pipeline.checkpoints.manifest import lineage_home
+from lofi_pipeline.checkpoints.manifest import lineage_home, trainings
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, locked
 from lofi_pipeline.training.accelerator import open_accelerator, refuse_other_processes
 from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import (
@@ -52,6 +52,7 @@ from lofi_pipeline.training.optimisers import (
     restore_optimiser,
     take_step,
 )
+from lofi_pipeline.training.packing import pack
 from lofi_pipeline.training.prior import Prior, make_prior
 from lofi_pipeline.training.records import Emit, EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
@@ -132,8 +133,10 @@ class Trainer:
         What encodes is loaded only where something is not in the cache yet, and gone before the transformer comes.
         """
         main = self.accelerator.is_main_process
-        with self.accelerator.main_process_first():
-            return encode_dataset(
+        # Trainings beside each other encode one after the other: what one has made the next one finds
+        alone = locked(self.root.checkpoints / "encoding", timeout=-1) if main else nullcontext()
+        with self.accelerator.main_process_first(), alone:
+            encoded = encode_dataset(
                 version,
                 self.root,
                 self.job.base,
@@ -142,6 +145,9 @@ class Trainer:
                 device=str(self.accelerator.device),
                 chunk_seconds=self.job.encode_chunk_seconds,
             )
+            # What is packed is removed where it lay: only while no other training reads it there
+            packs = main and self.job.latents == "shards" and len(trainings(self.root)) <= 1
+            return pack(self.root, encoded) if packs else encoded
 
     def _open_base(self) -> AceStepPipeline:
         """The base with its transformer alone."""

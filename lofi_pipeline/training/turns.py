@@ -85,6 +85,8 @@ class _Turn:
                     )
                 except Held as other:
                     busy = other if number == 0 else busy
+                    if busy.holder is None:
+                        break  # no training that says so: gc, or one of an older version, which knows of no others
                     continue
                 if number == 0:
                     activate_lineage(self.root, self.lineage)

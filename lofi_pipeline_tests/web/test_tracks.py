@@ -252,3 +252,16 @@ def test_a_track_says_in_which_versions_it_is_and_which_others_are_the_same(copi
         "the same recording as creative-commons/first/a.wav" in listing and "the better copy is in" in listing
     )
     assert listed(copied, "?split=train") or listed(copied, "?split=validation")
+
+
+def test_the_first_page_counts_what_its_links_list(library: DataRoot) -> None:
+    page = client(library).get("/studio/").text
+    links = re.findall(r'<a href="/studio/tracks(\S*)">[^<]* <span class="count">(\d+)</span>', page)
+    assert links[0] == ("", "7") and len(links) > 1
+    for query, count in links:
+        assert len(listed(library, query)) == int(count), query
+
+
+def test_the_first_page_of_an_empty_data_root_says_what_to_do(root: DataRoot) -> None:
+    page = client(root).get("/studio/").text
+    assert "put folders of music" in page and "Nothing was trained yet" in page
