@@ -151,6 +151,7 @@ def ray_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]:
 def _ray_node(*options: str, log: Path, **environment: str) -> psutil.Popen:
     """A node that is up. One after the other: on a busy machine a node does not come up within Ray's own 30 s, and is started again."""
     deadline = time.monotonic() + PATIENCE
+    environment = {"RAY_agent_register_timeout_ms": f"{PATIENCE * 1000:.0f}"} | environment
     common = ("--block", "--disable-usage-stats", "--object-store-memory", str(80 << 20))
     while True:
         log.unlink(missing_ok=True)
