@@ -93,8 +93,7 @@ def begin_beside(root: DataRoot, lineage: Lineage) -> None:
     Raises:
         CheckpointError: its files lie in an object store alone.
     """
-    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
-        raise CheckpointError(sentence)
+    _require_here(root, lineage)
     home = root.archived_lineage(lineage.lineage)
     home.mkdir(parents=True, exist_ok=True)
     write_json_atomic(home / LINEAGE_RECORD, lineage)
@@ -207,11 +206,15 @@ def active_lineage(root: DataRoot) -> Lineage | None:
     return None
 
 
+def _require_here(root: DataRoot, lineage: Lineage) -> None:
+    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
+        raise CheckpointError(sentence)
+
+
 def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
     """Make a lineage the active one: others go to the archive, whole; its own checkpoints come back from there."""
     root.checkpoints.mkdir(parents=True, exist_ok=True)
-    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
-        raise CheckpointError(sentence)
+    _require_here(root, lineage)
     archive_other_lineages(root, lineage)
     with locked(root.checkpoints / LINEAGE_RECORD):
         former = root.archived_lineage(lineage.lineage)
