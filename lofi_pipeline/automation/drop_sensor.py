@@ -12,7 +12,7 @@ from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import few, track_number
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, music_elsewhere
 
 TICK_SECONDS = 10
 WORK_TAG = "lofi/work"
@@ -44,6 +44,8 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
     from lofi_pipeline.ingest.day_changes import load_day_changes
 
     root, config, instance = workspace.root, workspace.config, context.instance
+    if sentence := music_elsewhere(root):
+        return dg.SensorResult(skip_reason=dg.SkipReason(sentence))
     cursor, ready, waiting = _look(root, config, Watch.load(context.cursor), time.time())
     ordered = list(instance.get_dynamic_partitions(str(TRACKS.name)))
     unknown = sorted({t.track_id for t in load_registry(root).tracks} - set(ordered), key=track_number)

@@ -382,7 +382,7 @@ class TrainingSettings(_Section):
 
 CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
 """Clips of validation prompts."""
-EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
+EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap", "muq")
 """auto: what suits the base model."""
 EMBEDDER_GROUP = "lofi_pipeline.embedders"
 CLIP_SCORER_GROUP = "lofi_pipeline.clip_scorers"
@@ -420,12 +420,12 @@ class EvaluationSettings(_Section):
 
     embedder: str = Field(
         default="nano",
-        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, one of an installed "
-        "package, or auto; vggish, pann and clap need weights of their own",
+        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, muq, one of an installed "
+        "package, or auto; vggish, pann, clap and muq need weights of their own, muq a package, too",
     )
     weights_dir: str | None = Field(
         default=None,
-        description="Folder with the weights of vggish, pann or clap. Without it: weights/ beside data/",
+        description="Folder with the weights of vggish, pann, clap or muq. Without it: weights/ beside data/",
     )
     allow_unknown_weights: bool = Field(
         default=False,

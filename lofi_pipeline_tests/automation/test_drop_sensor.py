@@ -14,7 +14,14 @@ from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.installation import PROJECT_ROOT
 from lofi_pipeline.resources import OWNER_TAG, Workspace, owned, owner_tag, running_mark
-from lofi_pipeline.storage import DataRoot, holder_file, holder_of, write_json_atomic
+from lofi_pipeline.storage import (
+    DataRoot,
+    holder_file,
+    holder_of,
+    kept_file,
+    save_evicted,
+    write_json_atomic,
+)
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 
@@ -238,3 +245,15 @@ def test_a_killed_run_gives_its_pool_back(root: DataRoot, ticks: Ticks) -> None:
     end_orphans(instance)
     assert storage.get_concurrency_run_ids() == set()
     assert storage.claim_concurrency_slot("gpu", "another", "scoring").is_claimed
+
+
+def test_music_that_lies_in_the_object_store_only_is_waited_for(ticks: Ticks, root: DataRoot):
+    original = make_drop(root, "one", {"a.wav": song()}, facts()) / "a.wav"
+    assert ticks.jobs() == ["register"]
+    save_evicted(root, "s3://label/lofi", {root.relative(original): kept_file(original)})
+    away = original.rename(root.path.parent / "a.wav")
+    assert ticks.jobs() == []
+    assert "1 files lie only in s3://label/lofi" in ticks.reason()
+    away.rename(original)
+    save_evicted(root, "s3://label/lofi", {})
+    assert ticks.jobs() == ["register"]
