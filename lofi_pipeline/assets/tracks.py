@@ -21,7 +21,7 @@ from lofi_pipeline.assets.metadata import (
     tag_value,
     track_page,
 )
-from lofi_pipeline.assets.partitions import OWNERS, TRACKS
+from lofi_pipeline.assets.partitions import CPU_POOL, OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, visible
@@ -72,6 +72,7 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
         ),
     ],
     partitions_def=TRACKS,
+    pool=CPU_POOL,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=[
         dg.AssetCheckSpec(
