@@ -61,10 +61,10 @@ class _Turn:
         try:
             held.enter_context(own)
         except Held as other:
-            raise self.waited(other.holder) from other
+            raise waited_for_too_long(other.holder, self.job.wait_seconds) from other
         while (busy := self._place(held)) is not None:
             if time.monotonic() >= self.until:
-                raise self.waited(busy.holder) from busy
+                raise waited_for_too_long(busy.holder, self.job.wait_seconds) from busy
             self.say(busy.holder)
             time.sleep(LOOK_SECONDS)
 
@@ -102,11 +102,12 @@ class _Turn:
             self.told = message
             self.emit(TrainingEvent(kind=EventKind.PROGRESS, step=0, max_steps=self.end, message=message))
 
-    def waited(self, holder: Holder | None) -> TrainingError:
-        """The error of one that waited for too long."""
-        return TrainingError(
-            f"{_who(holder)}, still after {self.job.wait_seconds:.0f} s; wait for it or end it, then give the same command again"
-        )
+
+def waited_for_too_long(holder: Holder | None, seconds: float) -> TrainingError:
+    """The error of one that waited for so long."""
+    return TrainingError(
+        f"{_who(holder)}, still after {seconds:.0f} s; wait for it or end it, then give the same command again"
+    )
 
 
 def _who(holder: Holder | None) -> str:

@@ -21,7 +21,8 @@ from lofi_pipeline.cli.app import app
 from lofi_pipeline.config import EvaluationSettings, load_config
 from lofi_pipeline.entities import SourceType, Split
 from lofi_pipeline.ingest import register_sources
-from lofi_pipeline.storage import DataRoot, in_words, read_json
+from lofi_pipeline.storage import DataRoot, holder_of, in_words, leased, read_json
+from lofi_pipeline.storage.shared import locks_fault
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audio import id3
 from lofi_pipeline_tests.drops import CONTRACT, GRANT, TODAY, facts, make_drop, register, song, work
@@ -555,3 +556,18 @@ def _(root: DataRoot) -> str:
 @mishap("A withdrawal has no reason")
 def _(root: DataRoot) -> str:
     return lofi(root, "audit", "source", "northern-sessions-2025", "--withdraw")
+
+
+@mishap("Another training works on the data root")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.training.turns import waited_for_too_long
+
+    with leased(root.checkpoints / "training", "trains lineage 12345678 (nano)"):
+        return str(waited_for_too_long(holder_of(root.checkpoints / "training"), 60))
+
+
+@mishap("Locks do not work on a network disk")
+def _(root: DataRoot) -> str:
+    table = root.path / "mounts"
+    table.write_text(f"nas:/music {root.path} nfs rw,nolock 0 0\n")
+    return locks_fault(root.path, table) or ""
