@@ -337,6 +337,12 @@ class TrainingSettings(_Section):
         description="How many GPUs, or processes on the CPU, train together; or the configuration file of an accelerate launch. "
         "Each step trains batch_size tracks on each",
     )
+    at_once: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=lambda count: count == 1,
+        description="How many trainings of different lineages may work at once, each on a GPU of its own; others wait for their turn",
+    )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
         default=None,
@@ -376,7 +382,7 @@ class TrainingSettings(_Section):
 
 CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
 """Clips of validation prompts."""
-EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
+EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap", "muq")
 """auto: what suits the base model."""
 EMBEDDER_GROUP = "lofi_pipeline.embedders"
 CLIP_SCORER_GROUP = "lofi_pipeline.clip_scorers"
@@ -414,12 +420,12 @@ class EvaluationSettings(_Section):
 
     embedder: str = Field(
         default="nano",
-        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, one of an installed "
-        "package, or auto; vggish, pann and clap need weights of their own",
+        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, muq, one of an installed "
+        "package, or auto; vggish, pann, clap and muq need weights of their own, muq a package, too",
     )
     weights_dir: str | None = Field(
         default=None,
-        description="Folder with the weights of vggish, pann or clap. Without it: weights/ beside data/",
+        description="Folder with the weights of vggish, pann, clap or muq. Without it: weights/ beside data/",
     )
     allow_unknown_weights: bool = Field(
         default=False,

@@ -310,6 +310,15 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: register(root))
 
 
+@mishap("What people said was changed behind the program's back")
+def _(root: DataRoot) -> str:
+    drop(root, facts())
+    register(root)
+    root.edits.mkdir()
+    (root.edits / "track_001.jsonl").write_text("{}\n")
+    return error_of(lambda: register(root))
+
+
 @mishap("A private key is open to others")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.audit.signing import make_key, read_private_key

@@ -27,7 +27,7 @@ from lofi_pipeline.offsite.index import load_index
 from lofi_pipeline.storage import DataRoot, file_sha256, load_evicted
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audit.roots import BASE, land, lineage_for
-from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
+from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
 from lofi_pipeline_tests.offsite.conftest import URL
 from lofi_pipeline_tests.offsite.server import BUCKET, SLOW_DOWN, Faults
 
@@ -385,10 +385,12 @@ def test_former_lineages_make_room_and_are_asked_for_by_name(
     activate_lineage(root, lineage)
 
 
-def test_a_drop_that_is_still_copied_is_not_put(root: DataRoot, bucket: Bucket) -> None:
-    make_drop(root, "later", {"d.wav": song(3)}, facts(source_id="later"))
+def test_a_drop_that_is_refused_or_still_copied_is_not_put(root: DataRoot, bucket: Bucket) -> None:
+    make_drop(root, "no", {"d.wav": song(3)}, facts(source_id="no", license_type="CC BY-NC 4.0"))
+    register(root, config())
+    make_drop(root, "later", {"e.wav": song(4)}, facts(source_id="later"))
     assert push(root, bucket).skipped == {}
-    assert not any(key.startswith("raw/creative-commons/later") for key, _ in bucket.keys("raw"))
+    assert {key.split("/")[2] for key, _ in bucket.keys("raw")} == {"album"}
     os.rename(
         root.raw / "creative-commons" / "album" / "a.wav",
         root.raw / "creative-commons" / "album" / "\u202e.wav",
