@@ -36,7 +36,7 @@ def make_library(root: DataRoot, tracks: int) -> None:
     """Register that many files, one of them music, and write a record for each as if it were that music."""
     root.create()
     make_drop(root, "music", {"first song.wav": song(0)}, facts(source_id="music", defaults={}))
-    _make_drops(root, tracks - 1)
+    make_drops(root, tracks - 1)
     config = load_config()
     register_sources(root, config, style_ids=set(load_presets()))
     registered = load_registry(root).tracks
@@ -46,14 +46,15 @@ def make_library(root: DataRoot, tracks: int) -> None:
     root.track_records.mkdir(exist_ok=True)
     for track in registered:
         if track is not music:
-            record = _record(template, track, chance, styles)
+            record = record_like(template, track, chance, styles)
             path = root.track_record(track.track_id)
             path.write_text(canonical_json(record.model_dump(mode="json")), encoding="utf-8")
             root.fingerprint(track.track_id).touch()
     shutil.rmtree(root.cache, ignore_errors=True)
 
 
-def _make_drops(root: DataRoot, files: int) -> None:
+def make_drops(root: DataRoot, files: int) -> None:
+    """Drops of 100 files each, with titles; not music."""
     chance = random.Random(1)
     for start in range(0, files, FILES_IN_A_DROP):
         numbers = range(start, min(files, start + FILES_IN_A_DROP))
@@ -68,11 +69,18 @@ def _make_drops(root: DataRoot, files: int) -> None:
         (folder / "source.json").write_text(json.dumps({**said, "files": titles}), encoding="utf-8")
 
 
-def _record(
-    template: TrackRecord, track: RegisteredTrack, chance: random.Random, styles: list[str]
+def record_like(
+    template: TrackRecord,
+    track: RegisteredTrack,
+    chance: random.Random,
+    styles: list[str],
+    *,
+    confidence: float | None = None,
 ) -> TrackRecord:
+    """The record of another track, with quality, length, style, tempo and, unless it is given, confidence by chance."""
     assert template.processed and template.tagged
-    confidence = round(chance.random(), 3)
+    drawn = round(chance.random(), 3)
+    confidence = drawn if confidence is None else confidence
     quality = template.processed.quality.model_copy(update={"score": chance.randrange(40, 101)})
     seconds = chance.uniform(60, 240)
     unsure = confidence < 0.6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,3 +102,17 @@ def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
     with open_instance(root) as opened:
         yield opened
+
+
+@pytest.fixture
+def few_variables() -> Iterator[None]:
+    """As many variables in a statement as SQLite itself allows: some systems build it with more."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+
+    event.listen(Engine, "connect", limit)
+    yield
+    event.remove(Engine, "connect", limit)

@@ -69,12 +69,11 @@ def _packed(workspace: Workspace, encoded: "EncodedDataset") -> str:
     """What became of packing the encodings into shards."""
     from filelock import Timeout
 
-    from lofi_pipeline.checkpoints.manifest import training_lock
-    from lofi_pipeline.storage import locked
+    from lofi_pipeline.checkpoints.manifest import no_training
     from lofi_pipeline.training.packing import pack
 
     try:
-        with locked(training_lock(workspace.root), timeout=0):
+        with no_training(workspace.root):
             found = pack(workspace.root, encoded)
     except Timeout:
         return "a training works on this data root: encodings are packed into shards when the next one begins"

@@ -7,7 +7,7 @@ import dagster as dg
 TRACKS = dg.DynamicPartitionsDefinition(name="tracks")
 CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 OWNERS = ["team:lofi"]
-GPU_POOL = "gpu"
+CPU_POOL, GPU_POOL = "cpu", "gpu"
 _MOST_AT_ONCE = 10_000
 """Keys in one call: SQLite takes 32,766 variables in a statement."""
 
@@ -36,5 +36,5 @@ def add_partitions(instance: dg.DagsterInstance, axis: str | None, keys: Iterabl
 
 
 def _missing(instance: dg.DagsterInstance, name: str, keys: list[str]) -> list[str]:
-    known = set(instance.get_dynamic_partitions(name))
+    known = instance.event_log_storage.get_existing_dynamic_partitions(name, keys)
     return [key for key in keys if key not in known]

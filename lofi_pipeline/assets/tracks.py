@@ -21,10 +21,11 @@ from lofi_pipeline.assets.metadata import (
     tag_value,
     track_page,
 )
-from lofi_pipeline.assets.partitions import OWNERS, TRACKS
+from lofi_pipeline.assets.partitions import CPU_POOL, OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, visible
+from lofi_pipeline.history import together
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, content_sha256
 
@@ -71,6 +72,7 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
         ),
     ],
     partitions_def=TRACKS,
+    pool=CPU_POOL,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=[
         dg.AssetCheckSpec(
@@ -91,11 +93,11 @@ def tracks(
     eligibility = eligibility_of(root, workspace.config)
     failed: list[TrackRecord] = []
     for number, record in enumerate(_worked(root, workspace.config, keys), start=1):
-        context.log.info(
-            f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
-        )
-        for stage in _stages_of(root, record, lambda: eligibility):
-            context.log_event(stage.materialization())
+        said = f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
+        with together(context.instance):
+            context.log.info(said)
+            for stage in _stages_of(root, record, lambda: eligibility):
+                context.log_event(stage.materialization())
         if record.status is TrackStatus.FAILED:
             failed.append(record)
         progress.report("tracks", number, len(keys), f"{record.track_id} {record.filename}")

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lofi_pipeline.assets.partitions import CHECKPOINTS
+from lofi_pipeline.assets.partitions import CHECKPOINTS, add_partitions
 from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import ASSETS, JobName, evaluate, is_active
 from lofi_pipeline.automation.stability import Watch, still_changing
@@ -47,15 +48,18 @@ def look_at_checkpoints(
     What was done and only the history does not know of is told, not done again.
     """
     from lofi_pipeline.checkpoints.folder import imported_checkpoints, scan_checkpoints
+    from lofi_pipeline.checkpoints.manifest import trained_beside
 
-    own = scan_checkpoints(workspace.root)
-    checkpoints, beside = [*own, *imported_checkpoints(workspace.root)], _Beside.of(workspace, own)
+    root = workspace.root
+    own = scan_checkpoints(root)
+    others = chain.from_iterable(scan_checkpoints(root, home) for home in trained_beside(root))
+    checkpoints = [*own, *others, *imported_checkpoints(root)]
+    beside = _Beside.of(workspace, own)
     look = _Look(context, workspace, attempts, beside)
     if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
         list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
         look = _Look(context, workspace, attempts, beside)
-    requests, waiting, new_keys = [], [], []
-    known_keys = set(context.instance.get_dynamic_partitions(str(CHECKPOINTS.name)))
+    requests, waiting, keys = [], [], []
     for found in checkpoints:
         if found.record is None:
             waiting.append(found.error or f"{found.folder.name}: has no record")
@@ -64,14 +68,13 @@ def look_at_checkpoints(
                 waiting.append(f"{found.folder.name}: {reason}")
                 continue
             requests.append(look.request(found, found.record))
-            if found.record.partition_key not in known_keys:
-                new_keys.append(found.record.partition_key)
+            keys.append(found.record.partition_key)
+    add_partitions(context.instance, CHECKPOINTS.name, keys)
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None
         if requests
         else dg.SkipReason(few(waiting, between="; ") or "every checkpoint has its scores"),
-        dynamic_partitions_requests=[CHECKPOINTS.build_add_request(new_keys)] if new_keys else None,
         cursor=Watch(seen=look.seen).model_dump_json(),
     )
 
@@ -93,6 +96,7 @@ class _Look:
         from lofi_pipeline.checkpoints.coverage import without_styles
 
         self._instance, self._moment, self._attempts = context.instance, time.time(), attempts
+        self._home = workspace.root.checkpoints
         self._stable_seconds = workspace.config.ingest.stable_seconds
         self._before = Watch.load(context.cursor)
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
@@ -141,8 +145,8 @@ class _Look:
         is_known, changed = record.partition_key in self._registered, _looks_changed(found, record)
         if not is_known or changed:
             signature = drop_signature(found.folder)
-            # Those that were taken in have folders of one name
-            name = found.key if record.lineage.imported else found.folder.name
+            # Those that were taken in, or trained beside others, have folders of one name
+            name = found.folder.name if found.folder.parent == self._home else found.key
             since = self._before.since(name, signature, self._moment)
             self.seen[name] = (signature, since)
             if not is_known and (absent := missing_files(found.folder, record)):

@@ -4,17 +4,19 @@ import time
 
 import dagster as dg
 
-from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.assets.partitions import TRACKS, add_partitions
 from lofi_pipeline.automation.attempts import is_exhausted
 from lofi_pipeline.automation.jobs import ingest, is_active, register
+from lofi_pipeline.automation.quiet import look_of
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import few, track_number
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, music_elsewhere
 
 TICK_SECONDS = 10
+NOTHING_NEW = "nothing new in data/raw"
 WORK_TAG = "lofi/work"
 
 
@@ -43,11 +45,18 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
     from lofi_pipeline.ingest import load_registry, pending_tracks
     from lofi_pipeline.ingest.day_changes import load_day_changes
 
-    root, config, instance = workspace.root, workspace.config, context.instance
-    cursor, ready, waiting = _look(root, config, Watch.load(context.cursor), time.time())
+    root, config, instance, moment = workspace.root, workspace.config, context.instance, time.time()
+    if sentence := music_elsewhere(root):
+        return dg.SensorResult(skip_reason=dg.SkipReason(sentence))
+    before, look = Watch.load(context.cursor), look_of(instance, root, config, moment)
+    if before.is_quiet(look, moment):
+        return dg.SensorResult(skip_reason=dg.SkipReason(NOTHING_NEW), cursor=context.cursor)
+    cursor, ready, waiting = _look(root, config, before, moment)
     ordered = list(instance.get_dynamic_partitions(str(TRACKS.name)))
     unknown = sorted({t.track_id for t in load_registry(root).tracks} - set(ordered), key=track_number)
-    request, asked = None, ""
+    # Dagster's history was lost, or another data root's files were copied here. Dagster's daemon would look each key up by a query.
+    add_partitions(instance, TRACKS.name, unknown)
+    request, asked, idle = None, "", False
     if not is_active(instance, register.name) and not is_active(instance, ingest.name):
         attempts = config.ingest.max_attempts
         if ready:
@@ -61,18 +70,15 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
                 ranges_of(pending, [*ordered, *unknown], most=config.ingest.batch_size),
             )
             request = _request(instance, asked, pending, attempts, pieces[0])
+        idle = not asked and not waiting
         if asked and request is None:
             waiting.append(
                 f"{asked} failed {attempts} times over the same work; see its runs, and mend it. It is tried again in an hour"
             )
     return dg.SensorResult(
         run_requests=[request] if request else [],
-        skip_reason=None
-        if request
-        else dg.SkipReason(few(waiting, between="; ") or "nothing new in data/raw"),
-        # Dagster's history was lost, or another data root's files were copied here.
-        dynamic_partitions_requests=[TRACKS.build_add_request(unknown)] if unknown else None,
-        cursor=cursor.model_dump_json(),
+        skip_reason=None if request else dg.SkipReason(few(waiting, between="; ") or NOTHING_NEW),
+        cursor=cursor.with_quiet(look if idle else None, moment).model_dump_json(),
     )
 
 

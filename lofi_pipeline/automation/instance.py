@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_VARIABLE = "DAGSTER_HOME"
+BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
+EVENTS_AT_ONCE = 1000
+"""Of the events that say what a run is going to make, one for each key and asset: Dagster hands so many over together."""
 INSTANCE_FILE, WORKSPACE_FILE = "dagster.yaml", "workspace.yaml"
 PUT_ASIDE = "dagster.yaml.replaced"
 
@@ -39,6 +42,7 @@ def use_data_root(root: DataRoot) -> None:
             write_bytes_atomic(in_force, wanted)
     os.environ[DATA_ROOT_VARIABLE] = str(root.path)
     os.environ[HOME_VARIABLE] = str(root.dagster_home)
+    os.environ.setdefault(BATCH_VARIABLE, str(EVENTS_AT_ONCE))
 
 
 def _configuration(root: DataRoot) -> Path:

@@ -23,6 +23,7 @@ from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.assets.tracks import STAGES, standing_tracks
 from lofi_pipeline.automation.jobs import ASSETS, NOT_OVER, JobName, assets_of
 from lofi_pipeline.errors import LofiError
+from lofi_pipeline.history import together
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import locked
 
@@ -60,9 +61,14 @@ def tell_unreported(
             # A run may have written its result just before we looked, and told of it since.
             left = _left_to_runs(instance)
             known = _Known(instance, alone=some)
-            for found in some:
-                if found.asset not in left and not known.holds(found) and _tell(instance, found):
-                    yield found
+            _add_keys(instance, some)
+            with together(instance):
+                told = [
+                    found
+                    for found in some
+                    if found.asset not in left and not known.holds(found) and _tell(instance, found)
+                ]
+        yield from told
 
 
 def _lacking(
@@ -129,14 +135,18 @@ def _left_to_runs(instance: dg.DagsterInstance) -> set[str]:
     return {asset for run in runs for asset in assets_of(run)}
 
 
+def _add_keys(instance: dg.DagsterInstance, results: Iterable[Standing]) -> None:
+    for axis in (TRACKS, CHECKPOINTS):
+        keys = [found.partition for found in results if found.partition and _AXES[found.asset] is axis]
+        add_partitions(instance, axis.name, keys)
+
+
 def _tell(instance: dg.DagsterInstance, found: Standing) -> bool:
     """Enter a result with its checks. False: it is not whole, and the work on it is due."""
     try:
         materialization, checks = found.materialization(), found.evaluations()
     except (LofiError, OSError):
         return False
-    if found.partition is not None:
-        add_partitions(instance, _AXES[found.asset].name, [found.partition])
     # The materialization last: while it is missing, the next run tells everything again.
     for event in (*checks, materialization):
         instance.report_runless_asset_event(event)

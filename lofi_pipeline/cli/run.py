@@ -22,6 +22,7 @@ from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.automation.unreported import ALL_ASSETS, tell_unreported
 from lofi_pipeline.cli.console import consoles_apart
 from lofi_pipeline.cli.job_process import run_job
+from lofi_pipeline.cli.root import say_what_threatens
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.processes import ENDING_SECONDS, child_process
@@ -207,8 +208,6 @@ class Headless:
             self._cursor = Watch.load(self._tick().cursor).settled().model_dump_json()
         tick = self._tick()
         self._cursor = tick.cursor
-        for request in tick.dynamic_partitions_requests or []:
-            add_partitions(self.instance, request.partitions_def_name, request.partition_keys)
         worked = False
         for request in tick.run_requests or []:
             if request.partition_key in self._not_scored:
@@ -295,6 +294,7 @@ def _words(event: dg.DagsterEvent) -> str:
 def headless(root: DataRoot) -> Iterator[Headless]:
     """A Headless for a data root, on the Dagster instance that lies in it."""
     config = load_config()
+    say_what_threatens(root)
     with open_instance(root) as instance, consoles_apart():
         end_orphans(instance)
         yield Headless(root, config, instance)

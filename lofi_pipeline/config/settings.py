@@ -337,6 +337,12 @@ class TrainingSettings(_Section):
         description="How many GPUs, or processes on the CPU, train together; or the configuration file of an accelerate launch. "
         "Each step trains batch_size tracks on each",
     )
+    at_once: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=lambda count: count == 1,
+        description="How many trainings of different lineages may work at once, each on a GPU of its own; others wait for their turn",
+    )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
         default=None,

@@ -15,7 +15,7 @@ from lofi_pipeline.dataset.built_from import load_built_from
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
-from lofi_pipeline.dataset.file_stamps import deciding_files, state_of_inputs
+from lofi_pipeline.dataset.file_stamps import UNSETTLED, deciding_files, folder_stamp, state_of_inputs
 from lofi_pipeline.dataset.overview import TrackOverview, track_overview
 from lofi_pipeline.dataset.track_index import (
     Refreshed,
@@ -33,6 +33,7 @@ from lofi_pipeline.dataset.track_query import (
 from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
+    "UNSETTLED",
     "BuiltDataset",
     "ChangedTracks",
     "Eligibility",
@@ -54,6 +55,7 @@ __all__ = [
     "dataset_is_current",
     "deciding_files",
     "eligibility_of",
+    "folder_stamp",
     "left_out",
     "load_built_from",
     "load_version",

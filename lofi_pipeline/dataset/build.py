@@ -32,6 +32,7 @@ from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_ver
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
 from lofi_pipeline.dataset.waiting import Waiting
+from lofi_pipeline.dataset.worked import Worked, load_worked, worked_of
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,
@@ -62,9 +63,9 @@ from lofi_pipeline.storage import (
     BrokenSeal,
     DataRoot,
     compiled_anew,
-    content_sha256,
     file_sha256,
     finish_seals,
+    list_sha256,
     locked,
     looks_kept,
     read_json,
@@ -156,7 +157,18 @@ def build_dataset(
             stay=_staying(root, eligibility, ready),
         )
         write_json_atomic(root.built_from_json, built_from)
-    return BuiltDataset(version, is_new, left_out(root, eligibility))
+    return BuiltDataset(version, is_new, left_out(root, eligibility, worked=_worked_among(root, ready)))
+
+
+def _worked_among(root: DataRoot, records: list[TrackRecord]) -> Callable[[str], Worked | None]:
+    """What came of a track, by its record where that was read already."""
+    known = {record.track_id: record for record in records}
+
+    def worked(track_id: str) -> Worked | None:
+        record = known.get(track_id)
+        return worked_of(root, record) if record else load_worked(root, track_id)
+
+    return worked
 
 
 def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
@@ -317,9 +329,8 @@ def _inputs(
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
-    said = [_said(record) for record in records]
-    content = [said, config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
-    return content_sha256([*content, *([sorted(barred)] if barred else [])])
+    rest = [config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
+    return list_sha256(map(_said, records), [*rest, *([sorted(barred)] if barred else [])])
 
 
 def _said(record: TrackRecord) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lofi_pipeline.ingest import clock_day
 from lofi_pipeline.ingest.refused import refused_json
 from lofi_pipeline.ingest.remembered import remembered_json
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, file_stamp
 
 _SETTLED_NS = 2_000_000_000
 """A folder that was changed a moment ago may be changed again without another time."""
@@ -36,17 +36,9 @@ def deciding_files(root: DataRoot) -> list[Path]:
 
 def state_of_inputs(root: DataRoot, config: PipelineConfig) -> str:
     """What tells whether anything changed, beside the records of tracks, that decides what is said of them."""
-    stamps = [_stamp(path) for path in deciding_files(root)]
+    stamps = [file_stamp(path) for path in deciding_files(root)]
     known = [__version__, str(clock_day()), base_name(config), config.model_dump(mode="json"), stamps]
     return content_sha256(known)
-
-
-def _stamp(path: Path) -> str:
-    try:
-        info = path.stat()
-    except OSError:
-        return ""
-    return f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
 
 
 def folder_stamp(folder: Path, moment: int) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from lofi_pipeline.checkpoints.manifest import training_lock
+from lofi_pipeline.checkpoints.manifest import no_training
 from lofi_pipeline.dataset.errors import NoTracks
 from lofi_pipeline.dataset.version import load_version
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.evaluation.copies.training import COPIES_FOLDER
 from lofi_pipeline.ingest import load_record, load_registry, output_files
-from lofi_pipeline.storage import DataRoot, locked, sync_folder
+from lofi_pipeline.storage import DataRoot, sync_folder
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.packing import contained, without
 from lofi_pipeline.training.shards import SHARDS, all_shards, keys_in, read_shard, shard_files
@@ -117,7 +117,7 @@ def remove_gone(root: DataRoot, files: Iterable[GoneFile]) -> None:
 def _pack_anew(root: DataRoot, shards: Mapping[Path, Set[str]]) -> None:
     """Take encodings out of shards. A damaged one goes as a whole: the next training encodes what was in it."""
     try:
-        with locked(training_lock(root), timeout=0):
+        with no_training(root):
             for path, keys in shards.items():
                 if shard := read_shard(path, read=True):
                     without(shard, keys)

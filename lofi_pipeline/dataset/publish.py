@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lofi_pipeline.dataset.version import FILE_KINDS
 from lofi_pipeline.entities import Dataset, KeptFile, Split, Track, TrackRecord, VersionTrack
@@ -79,8 +80,9 @@ def publish_version(
 
     `records` and `tracks` are those of the version, in the same order.
     """
+    inside = _Inside(root)
     for number, (record, item) in enumerate(zip(records, tracks, strict=True), start=1):
-        _publish_track(root, record, item.track)
+        _publish_track(inside, record, item.track)
         if number % 500 == 0:
             progress(f"published {number} of {len(records)} tracks")
     _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
@@ -92,10 +94,24 @@ def publish_version(
     write_json_atomic(root.dataset_manifest_json, dataset)
 
 
-def _publish_track(root: DataRoot, record: TrackRecord, track: Track) -> None:
+class _Inside:
+    """`DataRoot.inside` of many files in few folders: where a folder leads is asked once."""
+
+    def __init__(self, root: DataRoot) -> None:
+        self._root, self._folders = root, dict[str, Path]()
+
+    def __call__(self, relative: str) -> Path:
+        folder, name = os.path.split(relative)
+        if folder not in self._folders:
+            self._folders[folder] = self._root.inside(folder)
+        path = self._folders[folder] / name
+        return self._root.inside(relative) if name in ("", ".", "..") or path.is_symlink() else path
+
+
+def _publish_track(inside: _Inside, record: TrackRecord, track: Track) -> None:
     published = (track.audio_path, track.prompt_path, track.lyrics_path)
     for source, path in zip(published_files(record), published, strict=True):
-        link_or_copy(root.inside(source), root.inside(path))
+        link_or_copy(inside(source), inside(path))
 
 
 def unpublish_all(root: DataRoot) -> None:

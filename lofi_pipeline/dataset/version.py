@@ -6,6 +6,8 @@ The files under final/ and validation/ are in publish.py. Which tracks go into a
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
+from pathlib import Path
 
 from lofi_pipeline.dataset.eligibility import Eligibility
 from lofi_pipeline.dataset.errors import NoTracks
@@ -27,6 +29,7 @@ from lofi_pipeline.storage import (
     DataRoot,
     append_to_ledger,
     file_sha256,
+    file_stamp,
     read_json,
     read_ledger,
     version_hash,
@@ -47,7 +50,13 @@ def current_hash(root: DataRoot) -> str | None:
         RecordError: dataset_manifest.json was damaged.
     """
     path = root.dataset_manifest_json
-    return Dataset.parse(read_json(path), where=str(path)).hash if path.is_file() else None
+    return _hash_in(path, file_stamp(path)) if path.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _hash_in(path: Path, _stamp: str) -> str:
+    """Sensors and pages ask for it again and again: the file is read when it is another."""
+    return Dataset.parse(read_json(path), where=str(path)).hash
 
 
 def load_version(root: DataRoot, dataset_hash: str | None = None) -> DatasetVersion:
@@ -115,9 +124,7 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
 def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> Track:
     assert record.processed is not None and record.tagged is not None
     folder = root.final if split is Split.TRAIN else root.validation
-    audio_path, prompt_path, lyrics_path = (
-        root.relative(folder / f"{record.track_id}{kind}") for kind in FILE_KINDS
-    )
+    audio_path, prompt_path, lyrics_path = (f"{folder.name}/{record.track_id}{kind}" for kind in FILE_KINDS)
     fields = {
         "track_id": record.track_id,
         "filename": record.filename,
@@ -175,13 +182,11 @@ def make_version(
 
 def _sources_of(tracks: list[VersionTrack], sources: dict[str, SourceRecord]) -> list[SourceRecord]:
     """The records of the sources of these tracks, by id, each with the ids of only those tracks."""
-    used = {source_id for track in tracks for source_id in track.source_ids}
-    return [
-        sources[source_id].model_copy(
-            update={"track_ids": [track.track.track_id for track in tracks if source_id in track.source_ids]}
-        )
-        for source_id in sorted(used)
-    ]
+    used: dict[str, list[str]] = {}
+    for track in tracks:
+        for source_id in dict.fromkeys(track.source_ids):
+            used.setdefault(source_id, []).append(track.track.track_id)
+    return [sources[it].model_copy(update={"track_ids": used[it]}) for it in sorted(used)]
 
 
 def _dataset(tracks: list[VersionTrack], digest: str) -> Dataset:

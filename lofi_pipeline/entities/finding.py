@@ -235,7 +235,7 @@ class FindingCode(StrEnum):
     FILE_ELSEWHERE = (
         "file-elsewhere",
         "Files lie in the object store only: they have the hashes that they had when they went there, and were not read.",
-        "`lofi store pull`, and give the command again, to have them read.",
+        "Give `lofi store pull`, and the command again, to have them read.",
     )
     PATH_OUTSIDE = (
         "path-outside",

@@ -3,8 +3,10 @@
 How the records of all tracks become a data set is in dataset/.
 """
 
-from lofi_pipeline.ingest.batch import pending_tracks, refused_tracks, work_batch
+from lofi_pipeline.ingest.batch import refused_tracks, work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
+from lofi_pipeline.ingest.day_changes import day_changes_json
+from lofi_pipeline.ingest.due import pending_tracks
 from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.ingest.layout import drop_folders
@@ -39,7 +41,9 @@ from lofi_pipeline.ingest.scan import (
     changed_drops,
     changed_signatures,
     incomplete_reason,
+    judging_hash,
     scan_drops,
+    signatures_of_drops,
 )
 from lofi_pipeline.ingest.source_edits import Judge, withdrawn_reason
 from lofi_pipeline.ingest.source_history import (
@@ -65,12 +69,14 @@ __all__ = [
     "changed_files",
     "changed_signatures",
     "clock_day",
+    "day_changes_json",
     "drop_folders",
     "drop_signature",
     "incomplete_reason",
     "is_corrected",
     "is_replaced",
     "judging_day",
+    "judging_hash",
     "left_since",
     "listen_to_refused",
     "load_declared_terms",
@@ -92,6 +98,7 @@ __all__ = [
     "replacing_hint",
     "scan_drops",
     "sha256_of",
+    "signatures_of_drops",
     "tagger_of",
     "take_up_review",
     "verdict_under",

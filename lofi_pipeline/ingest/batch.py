@@ -23,10 +23,10 @@ from lofi_pipeline.entities import RecordError, RegisteredTrack, TrackRecord, Tr
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.elsewhere import AHEAD, work_on_cluster
 from lofi_pipeline.ingest.in_time import ending_after, keep_freed_memory
-from lofi_pipeline.ingest.process_track import failed_record, load_record, needs_work, work_on
+from lofi_pipeline.ingest.process_track import failed_record, load_record, work_on
 from lofi_pipeline.ingest.registry import load_registry
 from lofi_pipeline.processes import worker_processes
-from lofi_pipeline.storage import DataRoot, require_music
+from lofi_pipeline.storage import DataRoot
 
 _START_SECONDS = 60.0
 """For a worker's imports and compilations, on a slow machine."""
@@ -52,13 +52,6 @@ def seconds_for(root: DataRoot, path: str, config: PipelineConfig) -> float:
     tagging = config.tagging
     captioner = tagging.caption_seconds if tagging.caption_command or tagging.caption_url else 0.0
     return _START_SECONDS + size / _BYTES_A_SECOND + audio_seconds / _TIMES_REAL_TIME + captioner
-
-
-def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
-    """The ids of the tracks that have something to be done, in the order they were registered."""
-    require_music(root)
-    context = ProcessingContext.open(config)
-    return [track.track_id for track in load_registry(root).tracks if needs_work(root, track, context)]
 
 
 def refused_tracks(root: DataRoot) -> Iterator[TrackRecord]:

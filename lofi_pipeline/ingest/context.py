@@ -48,6 +48,11 @@ class ProcessingContext:
         return content_sha256([STAGE_VERSIONS["tagged"], dict(self.presets), vocabulary, self.config.quality])
 
     @cached_property
+    def sha256(self) -> str:
+        """Of what all tracks depend on, whatever stands in their drops; not of models that listen."""
+        return content_sha256([STAGE_VERSIONS, self._audio_hash, self._style_hash])
+
+    @cached_property
     def _tagger_hash(self) -> str | None:
         return tagger_sha256(self.config)
 

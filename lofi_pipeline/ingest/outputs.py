@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
-from lofi_pipeline.entities import KeptFile, TrackRecord
-from lofi_pipeline.storage import DataRoot, file_sha256, is_kept, kept_file, looks_kept, regular_stat
+from lofi_pipeline.entities import TrackRecord
+from lofi_pipeline.storage import DataRoot, file_sha256, is_kept, kept_file, regular_stat
+
+Look = tuple[int | None, int | None]
+"""Size and time of a file; without a size, whether it holds anything."""
 
 
 def audio_files(record: TrackRecord) -> dict[str, str | None]:
@@ -44,22 +48,34 @@ def published_files(record: TrackRecord) -> tuple[str, str, str]:
     return record.processed.audio_path, record.tagged.prompt_path, record.tagged.lyrics_path
 
 
+def looks_of(record: TrackRecord) -> dict[str, Look] | None:
+    """How each file of a track looks that is as it was written, by path in the data root; None where not all were made."""
+    audio, texts, kept = audio_files(record), text_files(record), record.kept_files
+    if not (audio and texts):
+        return None
+    sizes: dict[str, int | None] = {**dict.fromkeys(audio), **{it: len(texts[it].encode()) for it in texts}}
+    return {
+        path: (kept[path].size, kept[path].mtime_ns) if path in kept else (size, None)
+        for path, size in sizes.items()
+    }
+
+
+def look_whole(root: DataRoot, looks: Mapping[str, Look]) -> bool:
+    """Whether files look as they did when they were written. Nothing is read."""
+    return all(_looks_so(os.path.join(root.path, path), *look) for path, look in looks.items())
+
+
+def _looks_so(path: str, size: int | None, mtime_ns: int | None) -> bool:
+    facts = regular_stat(path)
+    if facts is None or mtime_ns not in (None, facts.st_mtime_ns):
+        return False
+    return facts.st_size == size if size is not None else facts.st_size > 0
+
+
 def looks_whole(root: DataRoot, record: TrackRecord) -> bool:
     """Whether every file of a track that is done looks as it was written. Nothing is read."""
-    audio, texts, kept = audio_files(record), text_files(record), record.kept_files
-    return (
-        bool(audio and texts)
-        and all(looks_kept(os.path.join(root.path, path), kept.get(path)) for path in audio)
-        and all(_text_looks_kept(root, path, text, kept.get(path)) for path, text in texts.items())
-    )
-
-
-def _text_looks_kept(root: DataRoot, path: str, text: str, kept: KeptFile | None) -> bool:
-    full = os.path.join(root.path, path)
-    if kept is not None:
-        return looks_kept(full, kept)
-    facts = regular_stat(full)
-    return facts is not None and facts.st_size == len(text.encode())
+    looks = looks_of(record)
+    return looks is not None and look_whole(root, looks)
 
 
 def has_audio(root: DataRoot, record: TrackRecord) -> bool:

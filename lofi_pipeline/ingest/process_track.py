@@ -32,6 +32,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.ingest.captioner import claims_of
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.errors import OriginalChanged, TrackRefused
+from lofi_pipeline.ingest.outcome import Outcome
 from lofi_pipeline.ingest.outputs import has_audio, is_whole, looks_whole, with_kept_files
 from lofi_pipeline.ingest.tagger import heard_in
 from lofi_pipeline.ingest.zero_shot import zero_shot_styles
@@ -41,7 +42,7 @@ from lofi_pipeline.storage import (
     file_sha256,
     is_of_the_disk,
     locked,
-    read_json,
+    read_record,
     write_bytes_atomic,
     write_json_atomic,
 )
@@ -50,7 +51,7 @@ from lofi_pipeline.storage import (
 def load_record(root: DataRoot, track_id: str) -> TrackRecord | None:
     """The record of a track, or None before its first work."""
     path = root.track_record(track_id)
-    return TrackRecord.parse(read_json(path), where=str(path)) if path.is_file() else None
+    return read_record(TrackRecord, path) if path.is_file() else None
 
 
 def needs_work(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> bool:
@@ -58,17 +59,7 @@ def needs_work(root: DataRoot, track: RegisteredTrack, context: ProcessingContex
     if not track.origins:
         return False
     record = load_record(root, track.track_id)
-    if record is None or record.inputs != context.inputs_of(root, track):
-        return True
-    match record.status:
-        case TrackStatus.FAILED:
-            return record.attempts < context.config.ingest.max_attempts
-        case TrackStatus.OK:
-            return not looks_whole(root, record)
-        case TrackStatus.REJECTED:
-            return False
-        case TrackStatus.PENDING:
-            return True
+    return record is None or Outcome.of(record).needs_work(root, track, context)
 
 
 def work_on(root: DataRoot, track: RegisteredTrack, context: ProcessingContext) -> TrackRecord:

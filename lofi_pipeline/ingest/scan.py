@@ -240,9 +240,7 @@ def changed_signatures(
         and scan.withdrawals == _withdrawals_hash(load_withdrawals(root), day)
     )
     scanned = {drop.folder: drop for drop in scan.drops} if scan is not None else {}
-    present = {
-        _folder_name(root, path): drop_signature(path) for path in [*drop_folders(root), *misplaced(root)]
-    }
+    present = signatures_of_drops(root)
     changed = {
         name: signature
         for name, signature in present.items()
@@ -253,6 +251,13 @@ def changed_signatures(
         or (scan and base not in (None, scan.base) and _limited_to_bases(scanned[name]))
     }
     return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
+
+
+def signatures_of_drops(root: DataRoot) -> dict[str, str]:
+    """By name, how each drop looks now, and what lies where no drop is looked for. No file is opened."""
+    return {
+        _folder_name(root, path): drop_signature(path) for path in [*drop_folders(root), *misplaced(root)]
+    }
 
 
 def _sources_are_whole(root: DataRoot, scan: Scan) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 
 from filelock import Timeout
 
-from lofi_pipeline.checkpoints.manifest import training_lock
+from lofi_pipeline.checkpoints.manifest import no_training
 from lofi_pipeline.entities import KeptFile
 from lofi_pipeline.offsite.bucket import Bucket
 from lofi_pipeline.offsite.contents import EVICTABLE, files_of, may_be_evicted
 from lofi_pipeline.offsite.errors import StoreError
 from lofi_pipeline.offsite.index import alone, load_index
-from lofi_pipeline.storage import DataRoot, load_evicted, locked, looks_kept, save_evicted
+from lofi_pipeline.storage import DataRoot, load_evicted, looks_kept, save_evicted
 
 Progress = Callable[[int, int, str], None]
 
@@ -33,7 +33,7 @@ def evict(
     if strange := [group for group in chosen if group not in EVICTABLE]:
         raise StoreError(f"{strange[0]}: cannot be evicted; there are: {', '.join(EVICTABLE)}")
     try:
-        with alone(root, bucket.url), locked(training_lock(root), timeout=0):
+        with alone(root, bucket.url), no_training(root):
             going = _confirmed(root, bucket, chosen, progress)
             former = load_evicted(root)
             save_evicted(root, bucket.url, {**(former.files if former else {}), **going})

@@ -14,7 +14,7 @@ from pathlib import Path
 from lofi_pipeline.entities import RAW_FOLDER, KeptFile
 from lofi_pipeline.offsite.bucket import Bucket
 from lofi_pipeline.offsite.contents import GROUPS, is_in
-from lofi_pipeline.offsite.errors import StoreError
+from lofi_pipeline.offsite.errors import OtherObject, StoreError
 from lofi_pipeline.offsite.index import alone, load_index, note
 from lofi_pipeline.offsite.keys import shown, why_refused
 from lofi_pipeline.storage import (
@@ -144,7 +144,7 @@ def fetch_file(bucket: Bucket, key: str, target: Path, expected: KeptFile | None
         digest, there = bucket.fetch(key, temporary)
         said = expected.sha256 if expected else there.sha256
         if said not in (None, digest) or temporary.stat().st_size != there.size:
-            raise StoreError(
+            raise OtherObject(
                 f"{bucket.url}/{key}: has the hash {digest[:12]}, on record is {str(said)[:12]}: it was changed there; nothing was written. "
                 "Put the right object back, or an earlier version of it"
             )
@@ -173,7 +173,14 @@ def _bring_in(
             drops.setdefault(drop, []).append(key)
     for number, (drop, keys) in enumerate(sorted(drops.items()), start=1):
         progress(number, len(drops), drop)
-        fetched = _fetch_drop(root, bucket, drop, sorted(keys))
+        try:
+            fetched = _fetch_drop(root, bucket, drop, sorted(keys))
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            done.refused[drop] = "has one name for a file and for a folder"
+            continue
+        except OtherObject as error:
+            done.refused[drop] = str(error)
+            continue
         note(root, bucket.url, fetched)
         done.drops.append(drop)
         done.files += len(fetched)

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -155,6 +155,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(
         _jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
+
+
+def plain_json(value: Mapping[str, Any]) -> str:
+    """`canonical_json` of what is JSON already: no models, and no keys but texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def json_file(value: Any) -> bytes:
@@ -388,6 +393,19 @@ def file_sha256(path: Path | str) -> str:
 def content_sha256(value: Any) -> str:
     """SHA-256 of a value's canonical JSON, as hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def list_sha256(items: Iterable[Mapping[str, Any]], rest: Sequence[Any]) -> str:
+    """`content_sha256` of a list that begins with a list of `items`, JSON already, without having all of its text in memory."""
+    digest, between = hashlib.sha256(b"[["), b""
+    for item in items:
+        digest.update(between + plain_json(item).encode())
+        between = b","
+    digest.update(b"]")
+    for value in rest:
+        digest.update(f",{canonical_json(value)}".encode())
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 @contextmanager

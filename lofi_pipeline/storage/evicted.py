@@ -75,12 +75,16 @@ def elsewhere(root: DataRoot, folder: str) -> str | None:
     return f"{root.path / folder}: {len(away)} files lie only in {evicted.store}, the first is {away[0]}; `lofi store pull` brings them back"
 
 
+def music_elsewhere(root: DataRoot) -> str | None:
+    """A sentence on music that lies in the object store only; None where there is none."""
+    return next((sentence for folder in MUSIC if (sentence := elsewhere(root, folder))), None)
+
+
 def require_music(root: DataRoot) -> None:
     """Refuse to take music that lies elsewhere for gone.
 
     Raises:
         RecordError: some of it lies in the object store only.
     """
-    for folder in MUSIC if load_evicted(root) else ():
-        if sentence := elsewhere(root, folder):
-            raise RecordError(sentence)
+    if sentence := music_elsewhere(root):
+        raise RecordError(sentence)

@@ -24,6 +24,15 @@ def regular_stat(path: Path | str) -> os.stat_result | None:
     return facts if stat.S_ISREG(facts.st_mode) else None
 
 
+def file_stamp(path: Path) -> str:
+    """What changes when a file is written anew, or written to: time, size and inode; empty where there is none."""
+    try:
+        info = path.stat()
+    except OSError:
+        return ""
+    return f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
+
+
 def kept_file(path: Path, sha256: str | None = None) -> KeptFile:
     """What is to be remembered of a file that was just written; `sha256` where it is known already.
 

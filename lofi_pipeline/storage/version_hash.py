@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from lofi_pipeline.storage.atomic import canonical_json
+from lofi_pipeline.storage.atomic import plain_json
 
 NOT_HASHED_OF_A_TRACK = ("audio_sha256",)
 """Encoders round differently on different processors; the bytes of the original do not."""
@@ -29,7 +29,7 @@ def version_hash(version: Mapping[str, Any]) -> str:
     for number, part in enumerate(parts):
         found.update(b",[" if number else b"[")
         for at, item in enumerate(part):
-            found.update(f"{',' if at else ''}{canonical_json(item)}".encode())
+            found.update(f"{',' if at else ''}{plain_json(item)}".encode())
         found.update(b"]")
     found.update(b"]")
     return found.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from pydantic import Field
 from lofi_pipeline.config import Latents, TrainingPreset
 from lofi_pipeline.entities import Entity, Split
 from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
+from lofi_pipeline.storage import SILENT_SECONDS
 
 
 class TrainingJob(Entity):
@@ -42,6 +44,12 @@ class TrainingJob(Entity):
     wait_seconds: float = Field(
         default=86_400.0, ge=0, description="How long to wait for another training to end"
     )
+    at_once: int = Field(default=1, ge=1, description="How many trainings may work on the data root at once")
+    silent_seconds: float = Field(
+        default=SILENT_SECONDS,
+        gt=0,
+        description="How long another training gives no sign of life until its machine counts as dead",
+    )
 
 
 class EventKind(StrEnum):
@@ -70,6 +78,9 @@ class TrainingEvent(Entity):
     checkpoint_id: str | None = None
     partition_key: str | None = None
     message: str = ""
+
+
+Emit = Callable[[TrainingEvent], None]
 
 
 class EncodedCaption(Entity):

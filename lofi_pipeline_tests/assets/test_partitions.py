@@ -1,4 +1,4 @@
-"""The keys of a partition axis, added by two at once."""
+"""The keys of a partition axis, added by two at once, and in numbers."""
 
 import dagster as dg
 import pytest
@@ -39,3 +39,13 @@ def test_a_key_that_another_adds_meanwhile_is_there_once_and_the_others_too(
 def test_dagster_alone_fails_so(raced: dg.DagsterInstance) -> None:
     with pytest.raises(IntegrityError):
         raced.add_dynamic_partitions(NAME, ["track_001", "track_002", "track_003"])
+
+
+MORE_THAN_SQLITE_TAKES = [f"track_{number:03d}" for number in range(1, 33_101)]
+
+
+@pytest.mark.usefixtures("few_variables")
+def test_more_keys_than_a_statement_takes_are_added_in_their_order(instance: dg.DagsterInstance) -> None:
+    add_partitions(instance, NAME, MORE_THAN_SQLITE_TAKES[:5])
+    add_partitions(instance, NAME, MORE_THAN_SQLITE_TAKES)
+    assert instance.get_dynamic_partitions(NAME) == MORE_THAN_SQLITE_TAKES

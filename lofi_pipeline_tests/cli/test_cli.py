@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import psutil
 import pytest
 from typer.testing import CliRunner
 
+from lofi_pipeline.automation.instance import HOME_VARIABLE
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.dataset import load_version
 from lofi_pipeline.ingest import load_registry
@@ -145,7 +147,8 @@ def test_killed_in_the_middle_of_ingest_it_goes_on_to_the_same_data_set(
 
 def shown_as_done(root: DataRoot) -> set[str]:
     """The tracks whose last stage the Dagster UI shows as materialized."""
-    with dg.DagsterInstance.from_config(str(root.dagster_home)) as instance:
+    home = {HOME_VARIABLE: str(root.dagster_home)}
+    with mock.patch.dict(os.environ, home), dg.DagsterInstance.get() as instance:
         return set(instance.get_materialized_partitions(dg.AssetKey("tagged_prompts")))
 
 

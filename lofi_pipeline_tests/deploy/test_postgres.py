@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lofi_pipeline import history
 from lofi_pipeline.automation.errors import HistoryFault
 from lofi_pipeline.automation.history_faults import history_in_words
 from lofi_pipeline.installation import PROJECT_ROOT
@@ -25,8 +26,10 @@ TRACKS = 3
 
 def test_but_for_storage_the_configuration_is_the_shipped_one() -> None:
     own = yaml.safe_load(CONFIGURATION.read_text())
+    shipped = yaml.safe_load((PROJECT_ROOT / "dagster.yaml").read_text())
     assert own.pop("storage") == {"postgres": {"postgres_url": "postgresql+psycopg2://"}}
-    assert own == yaml.safe_load((PROJECT_ROOT / "dagster.yaml").read_text())
+    assert shipped.pop("storage")["custom"]["module"] == history.__name__
+    assert own == shipped
 
 
 def test_a_missing_package_is_named_with_what_to_install(root: DataRoot) -> None:

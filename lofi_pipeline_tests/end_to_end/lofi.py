@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import dagster as dg
 import psutil
 import yaml
-from dagster._core.instance.ref import InstanceRef
 
+from lofi_pipeline.automation.instance import HOME_VARIABLE
 from lofi_pipeline.installation import PROJECT_ROOT
 from lofi_pipeline.storage import DataRoot
 
@@ -169,8 +170,11 @@ class Lofi:
 @contextmanager
 def history(root: DataRoot) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance that lies in a data root."""
-    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(root.dagster_home))) as instance:
-        yield instance
+    with (
+        mock.patch.dict(os.environ, {HOME_VARIABLE: str(root.dagster_home)}),
+        dg.DagsterInstance.get() as opened,
+    ):
+        yield opened
 
 
 def materialized(root: DataRoot, asset: str) -> set[str]:

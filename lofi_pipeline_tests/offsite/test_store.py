@@ -142,6 +142,21 @@ def test_a_drop_that_somebody_put_there_is_brought_in_whole(
     assert f"{NEW}/music/c.wav" not in [key for key, _ in bucket.keys("raw")]
 
 
+def test_a_drop_that_is_not_in_order_keeps_no_other_out(root: DataRoot, bucket: Bucket, client: Any) -> None:
+    other = "raw/creative-commons/a-damaged"
+    put(client, f"{other}/source.json", SOURCE, sha256="0" * 64)
+    put(client, "raw/creative-commons/b-both/a", b"x")
+    put(client, "raw/creative-commons/b-both/a/b.wav", b"x")
+    put(client, "raw/creative-commons/empty/", b"")
+    put(client, f"{NEW}/source.json", SOURCE)
+    put(client, f"{NEW}/nothing.txt", b"")
+    done = pull(root, bucket)
+    assert done.drops == [NEW] and (root.path / NEW / "nothing.txt").read_bytes() == b""
+    assert done.refused.keys() == {other, "raw/creative-commons/b-both"}
+    assert "it was changed there" in done.refused[other]
+    assert {path.name for path in (root.raw / "creative-commons").iterdir()} == {"album", "new"}
+
+
 def test_a_new_folder_with_the_records_gets_everything(
     root: DataRoot, bucket: Bucket, tmp_path: Path
 ) -> None:

@@ -10,9 +10,9 @@ from filelock import Timeout
 
 from lofi_pipeline.audit.fsck.errors import CannotMend
 from lofi_pipeline.audit.fsck.examination import Examination
-from lofi_pipeline.checkpoints.manifest import training_lock
+from lofi_pipeline.checkpoints.manifest import no_training
 from lofi_pipeline.entities import FindingCode, Severity
-from lofi_pipeline.storage import DataRoot, locked, regular_stat
+from lofi_pipeline.storage import DataRoot, regular_stat
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, encoded_shape
 from lofi_pipeline.training.shards import all_shards, read_shard
 
@@ -75,7 +75,7 @@ def _check_shard(examination: Examination, path: Path, needed: Set[str] | None) 
 
 def _remove(root: DataRoot, path: Path, whole: Callable[[Path], object]) -> str:
     try:
-        with locked(training_lock(root), timeout=0):
+        with no_training(root):
             if whole(path) is None:
                 path.unlink(missing_ok=True)
     except Timeout as error:
