@@ -3,10 +3,10 @@
 How the records of all tracks become a data set is in dataset/.
 """
 
-from lofi_pipeline.ingest.batch import refused_tracks, work_batch
+from lofi_pipeline.ingest.batch import work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.day_changes import day_changes_json
-from lofi_pipeline.ingest.due import pending_tracks
+from lofi_pipeline.ingest.due import pending_tracks, refused_tracks
 from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.ingest.layout import drop_folders
