@@ -13,6 +13,7 @@ from lofi_pipeline.ingest.layout import drop_folders
 from lofi_pipeline.ingest.listing import drop_signature
 from lofi_pipeline.ingest.outputs import (
     changed_files,
+    fingerprint_path,
     looks_whole,
     output_files,
     published_files,
@@ -72,6 +73,7 @@ __all__ = [
     "day_changes_json",
     "drop_folders",
     "drop_signature",
+    "fingerprint_path",
     "incomplete_reason",
     "is_corrected",
     "is_replaced",
