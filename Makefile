@@ -34,8 +34,9 @@ doctor: setup ## What is installed, which weights are there, and what to do abou
 test: lint ## Lint, types and the test suite, two packages at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-test-slow: setup ## The tests that take minutes or gigabytes each: CLAP at its full size
+test-slow: setup ## The tests that take minutes or gigabytes each, and a search for new examples against each property
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile=search
 
 lint: setup ## Formatting, lint, the contract between the packages, schemas, types
 	$(BIN)/ruff format --check .

@@ -13,9 +13,11 @@ import psutil
 from lofi_pipeline.config import PipelineConfig, base_name, load_config
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.storage import DataRoot, content_sha256, lock_file, locked
+from lofi_pipeline.storage import DataRoot, content_sha256, leased, lock_file
 
 OWNER_TAG = "lofi/process"
+RUNNING = "running"
+"""The folder in DAGSTER_HOME with a lease for each run that goes on."""
 
 
 class OtherDataRoot(LofiError):
@@ -72,10 +74,10 @@ def owner_tag() -> dict[str, str]:
 def owned(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]:
     """Tags for a run that lives in this process while the block goes on.
 
-    A lock is held so long: who sees the history from another machine, or from another container, sees nothing of the process.
+    A lease is held so long: who sees the history from another machine, or from another container, sees nothing of the process.
     """
     mark = running_mark(instance, run_id)
-    with locked(mark):
+    with leased(mark, "a run", on_lost=lambda holder: None):
         try:
             yield owner_tag()
         finally:
@@ -83,8 +85,8 @@ def owned(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]
 
 
 def running_mark(instance: dg.DagsterInstance, run_id: str) -> Path:
-    """What is locked while a run goes on. An id that somebody else stored may be anything but the name of a file."""
-    return Path(instance.root_directory) / "running" / content_sha256(run_id)
+    """What is leased while a run goes on. An id that somebody else stored may be anything but the name of a file."""
+    return Path(instance.root_directory) / RUNNING / content_sha256(run_id)
 
 
 def identity_of(process: psutil.Process) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,6 +20,10 @@ from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, w
 
 if TYPE_CHECKING:
     import dagster as dg
+
+# `make test` tries the same examples each time; `make test-slow` searches for new ones. How long one takes decides nothing.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 
 LONGEST_PACKAGES = ("end_to_end", "cli", "writes", "training")
 

@@ -52,6 +52,8 @@ def encoded_dataset(
         progress=log,
         chunk_seconds=asked.settings.encode_chunk_seconds,
     )
+    if asked.settings.latents == "shards":
+        context.log.info(_packed(workspace, encoded))
     return _standing(version.dataset.hash, encoded.base_sha256, lambda: encoded).result()
 
 
@@ -61,6 +63,23 @@ def standing_encoding(workspace: Workspace) -> Iterator[Standing]:
         lineage = last.lineage
         yield base_standing(lineage.base)
         yield _standing(lineage.dataset_hash, lineage.base.sha256, lambda: _read(workspace, lineage))
+
+
+def _packed(workspace: Workspace, encoded: "EncodedDataset") -> str:
+    """What became of packing the encodings into shards."""
+    from filelock import Timeout
+
+    from lofi_pipeline.checkpoints.manifest import no_training
+    from lofi_pipeline.training.packing import pack
+
+    try:
+        with no_training(workspace.root):
+            found = pack(workspace.root, encoded)
+    except Timeout:
+        return "a training works on this data root: encodings are packed into shards when the next one begins"
+    shards = {track.latents for track in found.tracks}
+    shards |= {said.condition for track in found.tracks for said in track.captions}
+    return f"{len(shards)} shards hold the encodings"
 
 
 def _standing(dataset_hash: str, base_sha256: str, encoded: "Callable[[], EncodedDataset]") -> Standing:

@@ -65,7 +65,9 @@ def lora_training(
         preset_name=settings.active,
         preset=settings.preset,
         encode_chunk_seconds=settings.encode_chunk_seconds,
+        latents=settings.latents,
         trackers=settings.trackers,
+        at_once=settings.at_once,
     )
     landed: dict[str, TrainingEvent] = {}
     last = train_in_process(job, _follower(context, root, landed), launcher=settings.launcher)
@@ -130,11 +132,21 @@ def _standing(lineage: Lineage, step: int, measured: dict[str, float]) -> Standi
     )
 
 
+def _landed(root: DataRoot, event: "TrainingEvent") -> CheckpointRecord:
+    """The record of a checkpoint that has just landed, wherever its lineage lies."""
+    from lofi_pipeline.checkpoints.errors import CheckpointError
+    from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record
+
+    folder = find_checkpoint(root, event.partition_key or "")
+    if folder is None:
+        raise CheckpointError(f"{event.partition_key}: was moved away as soon as it had landed; run again")
+    return read_record(folder)
+
+
 def _follower(
     context: dg.AssetExecutionContext, root: DataRoot, landed: "dict[str, TrainingEvent]"
 ) -> "Callable[[TrainingEvent], None]":
     """What is done with each event: log it, enter checkpoints in Dagster as they land, and note them in `landed` by id."""
-    from lofi_pipeline.checkpoints.manifest import read_record
     from lofi_pipeline.training.records import EventKind
 
     def follow(event: "TrainingEvent") -> None:
@@ -146,7 +158,7 @@ def _follower(
         progress.report("lora_training", event.step, event.max_steps, line)
         if event.kind is EventKind.CHECKPOINT and event.checkpoint_id and event.checkpoint_id not in landed:
             landed[event.checkpoint_id] = event
-            record = read_record(root.checkpoint(event.checkpoint_id))
+            record = _landed(root, event)
             add_partitions(context.instance, CHECKPOINTS.name, [record.partition_key])
             context.log_event(standing_of(root, record).materialization())
 

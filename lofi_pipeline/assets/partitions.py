@@ -7,7 +7,7 @@ import dagster as dg
 TRACKS = dg.DynamicPartitionsDefinition(name="tracks")
 CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 OWNERS = ["team:lofi"]
-GPU_POOL = "gpu"
+CPU_POOL, GPU_POOL = "cpu", "gpu"
 _MOST_AT_ONCE = 10_000
 """Keys in one call: SQLite takes 32,766 variables in a statement."""
 

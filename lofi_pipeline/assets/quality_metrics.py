@@ -60,6 +60,7 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record
     from lofi_pipeline.checkpoints.retention import prune
     from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
+    from lofi_pipeline.listening import bring_back_result
 
     root, config = workspace.root, workspace.config
     folder = find_checkpoint(root, context.partition_key)
@@ -77,6 +78,8 @@ def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     offload = config.training.offload
     found = evaluate_checkpoint(root, folder, version, name, settings, log, offload=offload)
     plan, scores = prune(root, config.retention), found.scores
+    if scores.metrics.human_evaluation is None:
+        scores = bring_back_result(root, found.record.partition_key, log) or scores
     if settings.style_prompts and lacks_styles(root, folder):
         scores = cover_styles(root, folder, version, name, settings, log, offload=offload)
     return _standing(root, folder, found.record, scores, lambda: (found.base, plan)).result()

@@ -21,7 +21,7 @@ from lofi_pipeline.assets.metadata import (
     tag_value,
     track_page,
 )
-from lofi_pipeline.assets.partitions import OWNERS, TRACKS
+from lofi_pipeline.assets.partitions import CPU_POOL, OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, visible
@@ -72,6 +72,7 @@ def _spec(key: str, description: str, *, deps: list[str], kinds: set[str]) -> dg
         ),
     ],
     partitions_def=TRACKS,
+    pool=CPU_POOL,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=[
         dg.AssetCheckSpec(
@@ -286,6 +287,7 @@ def _tagged(root: DataRoot, record: TrackRecord) -> Facts:
         "style_confidence": rounded(tagged.style_confidence),
         "needs_review": tagged.needs_review,
         "human_verified": record.human_verified,
+        "verified_by": record.review.verified_by if record.review else None,
         "state": record.state.value,
         "supported_by": table(
             ["tag", "support", "by"], [(tag.tag, tag.support, tag.by) for tag in tagged.tags]

@@ -5,7 +5,7 @@ fingerprint/; process.py puts them in order. What the other packages use is impo
 """
 
 from lofi_pipeline.audio.analysis.features import measure
-from lofi_pipeline.audio.analysis.peaks import gaps, waveform_peaks
+from lofi_pipeline.audio.analysis.peaks import clipped, gaps, waveform_peaks
 from lofi_pipeline.audio.analysis.spectrum import mono_at
 from lofi_pipeline.audio.analysis.stem import STEM
 from lofi_pipeline.audio.errors import (
@@ -71,6 +71,7 @@ __all__ = [
     "TooShort",
     "UndecodableAudio",
     "clean",
+    "clipped",
     "compare",
     "compare_at",
     "denied_by_credentials",

@@ -77,6 +77,7 @@ def _track_row(
         prompt_sha256=hashlib.sha256(item.prompt.encode()).hexdigest(),
         prompt=item.prompt,
         has_lyrics=_has_lyrics(item),
+        human_verified=item.track.human_verified,
         obligations=tuple(obligations),
         terms=tuple(dict.fromkeys(term for source_id in known for term in sources[source_id].terms)),
     )

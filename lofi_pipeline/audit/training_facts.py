@@ -31,6 +31,7 @@ from lofi_pipeline.licensing.policy import load_policy
 from lofi_pipeline.licensing.text import normalize_license
 from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_json
 from lofi_pipeline.training.bases import NANO
+from lofi_pipeline.training.shards import keys_in, shard_files
 
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING")
 MAX_LICENCE_BYTES = 200_000
@@ -122,6 +123,7 @@ def cache_facts(root: DataRoot, version: DatasetVersion, base: BaseModelFacts | 
     folders = [latents / base.sha256[:16]] if base else sorted(latents.glob("*"))
     for folder in folders:
         files = [path for path in folder.glob("*.safetensors") if path.stem in hashes]
+        files += [path for path in shard_files(folder) if keys_in(path) & hashes]
         found.append(
             _cache(root, folder, files, "Encoded audio of these tracks: goes when a source is withdrawn.")
         )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -47,9 +48,13 @@ def look_at_checkpoints(
     What was done and only the history does not know of is told, not done again.
     """
     from lofi_pipeline.checkpoints.folder import imported_checkpoints, scan_checkpoints
+    from lofi_pipeline.checkpoints.manifest import trained_beside
 
-    own = scan_checkpoints(workspace.root)
-    checkpoints, beside = [*own, *imported_checkpoints(workspace.root)], _Beside.of(workspace, own)
+    root = workspace.root
+    own = scan_checkpoints(root)
+    others = chain.from_iterable(scan_checkpoints(root, home) for home in trained_beside(root))
+    checkpoints = [*own, *others, *imported_checkpoints(root)]
+    beside = _Beside.of(workspace, own)
     look = _Look(context, workspace, attempts, beside)
     if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
         list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
@@ -91,6 +96,7 @@ class _Look:
         from lofi_pipeline.checkpoints.coverage import without_styles
 
         self._instance, self._moment, self._attempts = context.instance, time.time(), attempts
+        self._home = workspace.root.checkpoints
         self._stable_seconds = workspace.config.ingest.stable_seconds
         self._before = Watch.load(context.cursor)
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
@@ -139,8 +145,8 @@ class _Look:
         is_known, changed = record.partition_key in self._registered, _looks_changed(found, record)
         if not is_known or changed:
             signature = drop_signature(found.folder)
-            # Those that were taken in have folders of one name
-            name = found.key if record.lineage.imported else found.folder.name
+            # Those that were taken in, or trained beside others, have folders of one name
+            name = found.folder.name if found.folder.parent == self._home else found.key
             since = self._before.since(name, signature, self._moment)
             self.seen[name] = (signature, since)
             if not is_known and (absent := missing_files(found.folder, record)):

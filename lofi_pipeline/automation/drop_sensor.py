@@ -13,7 +13,7 @@ from lofi_pipeline.automation.stability import Watch, still_changing
 from lofi_pipeline.config import PipelineConfig, base_name
 from lofi_pipeline.entities import few, track_number
 from lofi_pipeline.resources import Workspace
-from lofi_pipeline.storage import DataRoot, content_sha256
+from lofi_pipeline.storage import DataRoot, content_sha256, music_elsewhere
 
 TICK_SECONDS = 10
 NOTHING_NEW = "nothing new in data/raw"
@@ -46,6 +46,8 @@ def source_drop_sensor(context: dg.SensorEvaluationContext, workspace: Workspace
     from lofi_pipeline.ingest.day_changes import load_day_changes
 
     root, config, instance, moment = workspace.root, workspace.config, context.instance, time.time()
+    if sentence := music_elsewhere(root):
+        return dg.SensorResult(skip_reason=dg.SkipReason(sentence))
     before, look = Watch.load(context.cursor), look_of(instance, root, config, moment)
     if before.is_quiet(look, moment):
         return dg.SensorResult(skip_reason=dg.SkipReason(NOTHING_NEW), cursor=context.cursor)

@@ -1,4 +1,4 @@
-"""history_sensor: enters in Dagster's history what stands on disk and is not in it, while the UI runs."""
+"""history_sensor: enters in Dagster's history what stands on disk and is not in it, and ends runs that died, while the UI runs."""
 
 import time
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from lofi_pipeline.automation.jobs import NOT_OVER
+from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.entities import few
 from lofi_pipeline.resources import Workspace
@@ -23,7 +24,10 @@ WORK_SECONDS = 20.0
     description="Enters in the history what stands on disk and is not in it: its run was killed, or it came from elsewhere.",
 )
 def history_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One tick. Nothing is looked at while neither the data root nor the runs have changed since a tick that was at its end."""
+    """One tick. Runs whose process or machine died are ended. Nothing else is looked at while neither the data root nor the runs have
+    changed since a tick that was at its end.
+    """
+    end_orphans(context.instance)
     look, until = _signature(context.instance, workspace.root), time.monotonic() + WORK_SECONDS
     if look == context.cursor:
         return dg.SensorResult(skip_reason=dg.SkipReason("nothing has changed"), cursor=look)

@@ -8,7 +8,7 @@ import psutil
 from dagster._core.storage.runs import SqliteRunStorage
 
 from lofi_pipeline.resources import OWNER_TAG, identity_of, running_mark
-from lofi_pipeline.storage import is_locked, lock_file
+from lofi_pipeline.storage import holder_file, holder_of, is_held, lock_file
 
 _RUNNING = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -27,7 +27,9 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str, owner: str) -> bool:
     if named is None:
         return True
     if named["host"] != platform.node():
-        return _lies_in_the_data_root(instance) and not is_locked(running_mark(instance, run_id))
+        mark = running_mark(instance, run_id)
+        is_known = _lies_in_the_data_root(instance) or holder_of(mark) is not None
+        return is_known and not is_held(mark)
     try:
         process = psutil.Process(int(named["pid"]))
         return identity_of(process) != owner or process.status() == psutil.STATUS_ZOMBIE
@@ -36,7 +38,7 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str, owner: str) -> bool:
 
 
 def _lies_in_the_data_root(instance: dg.DagsterInstance) -> bool:
-    """Whether who sees the history sees the locks beside it; not where it lies in a database on a server."""
+    """Whether who sees the history sees all that lies beside it; not where it is in a database on a server."""
     return isinstance(instance.run_storage, SqliteRunStorage)
 
 
@@ -47,7 +49,9 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
         owner = _owner(instance, run)
         if owner and _is_gone(instance, run.run_id, owner):
             instance.report_run_failed(run, "The process of this run was killed; what it had done is kept.")
-            lock_file(running_mark(instance, run.run_id)).unlink(missing_ok=True)
+            mark = running_mark(instance, run.run_id)
+            for file in (lock_file(mark), holder_file(mark)):
+                file.unlink(missing_ok=True)
             ended.append(run.run_id)
     _free_pools(instance)
     return ended

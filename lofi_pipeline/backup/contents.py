@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lofi_pipeline.backup.errors import BackupError
-from lofi_pipeline.storage import TEMPORARY_PREFIX, DataRoot
+from lofi_pipeline.storage import TEMPORARY_PREFIX, DataRoot, load_evicted
 
 MADE_AGAIN = ("processed", "final", "validation", "cache", ".dagster")
 """Processed audio, what is published of it, latents: made of raw music and records, to the same bytes. And Dagster's history:
@@ -53,6 +53,9 @@ def contents_of(root: DataRoot, without: tuple[str, ...]) -> Contents:
                 _add(found, root, path)
         else:
             _add(found, root, Path(entry.path))
+    if evicted := load_evicted(root):
+        away = (path for path in evicted.files if path.partition("/")[0] not in without)
+        found.skipped |= dict.fromkeys(away, f"lies only in {evicted.store}")
     return found
 
 

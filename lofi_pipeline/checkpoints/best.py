@@ -89,7 +89,7 @@ def _said_by_votes(found: CheckpointFolder, overruled: Collection[str]) -> Itera
 def last_and_best(found: Sequence[CheckpointFolder]) -> list[CheckpointFolder]:
     """The last checkpoint of a lineage and its best, each once; none before training has ended and all that can be were scored."""
     valid = [(item.record, item) for item in found if item.record and item.record.checkpoint.is_valid]
-    ended = any(record.checkpoint.step >= record.lineage.max_steps for record, _ in valid)
+    ended = any(record.is_last for record, _ in valid)
     if not ended or any(item.scores is None and not record.pruned for record, item in valid):
         return []
     last = max((item for _, item in valid), key=lambda item: item.step)

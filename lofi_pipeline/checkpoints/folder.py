@@ -26,8 +26,7 @@ from lofi_pipeline.entities.checkpoint import (
     is_checkpoint_id,
     step_of_folder,
 )
-from lofi_pipeline.storage.atomic import parse_json, read_json
-from lofi_pipeline.storage.data_root import DataRoot
+from lofi_pipeline.storage import DataRoot, parse_json, read_json, require_words
 
 SAMPLES_FOLDER = "samples"
 PEFT_FILE = "adapter_model.safetensors"
@@ -80,9 +79,9 @@ class CheckpointFolder:
 
 
 def all_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
-    """Every checkpoint folder, the active ones first, by step."""
+    """Every checkpoint folder, the active ones first, by step; without what people said of them."""
     parents = [root.checkpoints, *sorted(root.checkpoint_archive.glob("*"))]
-    return [found for parent in parents for found in scan_checkpoints(root, parent)]
+    return [found for parent in parents for found in _scan(root, parent)]
 
 
 def imported_checkpoints(root: DataRoot) -> list[CheckpointFolder]:
@@ -96,20 +95,24 @@ def scan_checkpoints(root: DataRoot, folder: Path | None = None) -> list[Checkpo
     """The checkpoints in `folder` (by default the active ones), by step. Paths in the records are where they lie now.
 
     Raises:
-        RecordError: what persons pinned or voted can't be read.
+        RecordError: what persons pinned or voted can't be read, or is not what was sealed.
     """
+    return _with_peoples_words(root, _scan(root, folder or root.checkpoints))
+
+
+def _scan(root: DataRoot, folder: Path) -> list[CheckpointFolder]:
     found = [
         path
-        for path in (folder or root.checkpoints).glob("*")
+        for path in folder.glob("*")
         if is_checkpoint_id(path.name) and path.is_dir() and not path.is_symlink()
     ]
-    read = _with_peoples_words(root, [read_checkpoint_folder(root, path) for path in found])
-    return sorted(read, key=lambda item: item.step)
+    return sorted((read_checkpoint_folder(root, path) for path in found), key=lambda item: item.step)
 
 
 def _with_peoples_words(root: DataRoot, found: list[CheckpointFolder]) -> list[CheckpointFolder]:
     if not found:
         return []
+    require_words(root, root.pins_json, root.votes)
     pins, kept, preferences = read_pins(root), read_kept(root), read_preferences(root)
     return [
         replace(

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lofi_pipeline.checkpoints.folder import PEFT_FILE, SAMPLES_FOLDER, scan_checkpoints
+from lofi_pipeline.checkpoints.manifest import lineage_home
 from lofi_pipeline.entities import (
     SCORES_RECORD,
     CheckpointRecord,
@@ -94,7 +95,7 @@ def enter_checkpoint(root: DataRoot, record: CheckpointRecord) -> None:
 def enter_committed(root: DataRoot, lineage: Lineage) -> None:
     """Enter the checkpoints of a lineage that were committed by a training that was killed before it entered them."""
     known = read_ledger(root).hashes
-    for found in scan_checkpoints(root):
+    for found in scan_checkpoints(root, lineage_home(root, lineage.lineage)):
         record = found.record
         if record and record.lineage.lineage == lineage.lineage and record.partition_key not in known:
             enter_checkpoint(root, record)

@@ -7,10 +7,12 @@ loads weights is in training/.
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from filelock import Timeout
 from safetensors import SafetensorError, safe_open
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
@@ -25,7 +27,10 @@ from lofi_pipeline.entities import (
 )
 from lofi_pipeline.storage import (
     DataRoot,
+    Holder,
+    elsewhere,
     file_sha256,
+    live_holders,
     locked,
     read_json,
     remove_left_over,
@@ -39,9 +44,60 @@ RESUME_FOLDER = "resume"
 SET_ASIDE_FOLDER = "set-aside"
 
 
-def training_lock(root: DataRoot) -> Path:
-    """What a training holds with `locked` as long as it works on a data root."""
-    return root.checkpoints / "training"
+BESIDE = ".beside"
+"""Marks the folder of a lineage in the archive that was trained there, beside the active one: its checkpoints are scored there."""
+
+
+def training_lock(root: DataRoot, place: int = 0) -> Path:
+    """What a training holds with `leased` as long as it works on a data root: the active lineage's place, or one beside it."""
+    return root.checkpoints / ("training" if place == 0 else f"training-{place + 1}")
+
+
+def lineage_lock(root: DataRoot, lineage: str) -> Path:
+    """What a training holds with `leased` as long as it trains a lineage."""
+    return root.checkpoints / f"lineage-{lineage[:16]}"
+
+
+def trainings(root: DataRoot) -> list[Holder]:
+    """Who trains on a data root now."""
+    return live_holders(root.checkpoints, training_lock(root).name)
+
+
+@contextmanager
+def no_training(root: DataRoot) -> Iterator[None]:
+    """Keep trainings from beginning while the block goes on.
+
+    Raises:
+        filelock.Timeout: one works.
+    """
+    with locked(training_lock(root), timeout=0):
+        if trainings(root):
+            raise Timeout(str(training_lock(root)))
+        yield
+
+
+def lineage_home(root: DataRoot, lineage: str) -> Path:
+    """The folder of a lineage: checkpoints/ itself for the active one, its own in the archive for any other."""
+    active = active_lineage(root)
+    return root.checkpoints if active and active.lineage == lineage else root.archived_lineage(lineage)
+
+
+def trained_beside(root: DataRoot) -> list[Path]:
+    """The folders of lineages that were trained beside the active one, or are."""
+    return sorted(mark.parent for mark in root.checkpoint_archive.glob(f"*/{BESIDE}"))
+
+
+def begin_beside(root: DataRoot, lineage: Lineage) -> None:
+    """Make the folder in which a lineage is trained while another one is the active one, and stays that.
+
+    Raises:
+        CheckpointError: its files lie in an object store alone.
+    """
+    _require_here(root, lineage)
+    home = root.archived_lineage(lineage.lineage)
+    home.mkdir(parents=True, exist_ok=True)
+    write_json_atomic(home / LINEAGE_RECORD, lineage)
+    (home / BESIDE).touch()
 
 
 def read_record(folder: Path) -> CheckpointRecord:
@@ -150,9 +206,15 @@ def active_lineage(root: DataRoot) -> Lineage | None:
     return None
 
 
+def _require_here(root: DataRoot, lineage: Lineage) -> None:
+    if sentence := elsewhere(root, root.relative(root.archived_lineage(lineage.lineage))):
+        raise CheckpointError(sentence)
+
+
 def activate_lineage(root: DataRoot, lineage: Lineage) -> None:
     """Make a lineage the active one: others go to the archive, whole; its own checkpoints come back from there."""
     root.checkpoints.mkdir(parents=True, exist_ok=True)
+    _require_here(root, lineage)
     archive_other_lineages(root, lineage)
     with locked(root.checkpoints / LINEAGE_RECORD):
         former = root.archived_lineage(lineage.lineage)
@@ -188,7 +250,7 @@ def archive_other_lineages(root: DataRoot, active: Lineage) -> None:
 
 def _move_contents(root: DataRoot, source: Path, target: Path) -> None:
     for path in sorted(source.iterdir()):
-        if path.name != root.checkpoint_manifest_json.name and not path.name.endswith(".lock"):
+        if path.name not in (root.checkpoint_manifest_json.name, BESIDE) and not path.name.endswith(".lock"):
             _move(root, path, target / path.name)
     shutil.rmtree(source)  # what is left is made again where it is needed: the manifest and the locks
 
@@ -200,7 +262,7 @@ def _move(root: DataRoot, source: Path, target: Path) -> None:
     source.rename(target)
 
 
-def remove_unfinished_checkpoints(root: DataRoot) -> None:
-    """Remove the folders of checkpoints whose training was killed before they were committed."""
-    for parent in (root.checkpoints, root.checkpoints / SNAPSHOT_FOLDER):
+def remove_unfinished_checkpoints(home: Path) -> None:
+    """Remove the folders of checkpoints of a lineage whose training was killed before they were committed."""
+    for parent in (home, home / SNAPSHOT_FOLDER):
         remove_left_over(parent.glob("*"))

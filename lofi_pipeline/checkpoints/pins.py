@@ -7,13 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lofi_pipeline.entities import CheckpointRecord, Pin, Pins, now
-from lofi_pipeline.storage.atomic import locked, read_json, write_json_atomic
-from lofi_pipeline.storage.data_root import DataRoot
+from lofi_pipeline.storage import DataRoot, locked, read_json, write_word
 
 
 def pins_path(root: DataRoot) -> Path:
     """Where they are kept."""
-    return root.metadata / "pins.json"
+    return root.pins_json
 
 
 def read_pins(root: DataRoot) -> dict[str, Pin]:
@@ -67,11 +66,11 @@ def _write_best(root: DataRoot, record: CheckpointRecord, of_lineage: list[Pin])
     with locked(pins_path(root)):
         prefix, found = record.partition_key.partition("-")[0], _read(root)
         others = [pin for pin in found.pins if pin.checkpoint.partition("-")[0] != prefix]
-        write_json_atomic(pins_path(root), found.model_copy(update={"pins": [*others, *of_lineage]}))
+        write_word(root, pins_path(root), found.model_copy(update={"pins": [*others, *of_lineage]}))
 
 
 def _write_kept(root: DataRoot, record: CheckpointRecord, of_checkpoint: list[Pin]) -> None:
     with locked(pins_path(root)):
         found = _read(root)
         others = [pin for pin in found.kept if pin.checkpoint != record.partition_key]
-        write_json_atomic(pins_path(root), found.model_copy(update={"kept": [*others, *of_checkpoint]}))
+        write_word(root, pins_path(root), found.model_copy(update={"kept": [*others, *of_checkpoint]}))

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_pipeline.entities import BlindSession, Vote
-from lofi_pipeline.storage.atomic import read_record
-from lofi_pipeline.storage.data_root import DataRoot
-from lofi_pipeline.storage.json_lines import add_lines, read_lines
+from lofi_pipeline.storage import DataRoot, add_words, locked, read_lines, read_record
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def exact_interval(successes: int, trials: int) -> tuple[float, float]:
 
 def votes_folder(root: DataRoot) -> Path:
     """Where votes are kept."""
-    return root.metadata / "votes"
+    return root.votes
 
 
 def votes_path(root: DataRoot, one: str, other: str) -> Path:
@@ -118,8 +116,11 @@ def add_vote(root: DataRoot, vote: Vote) -> None:
 
     Raises:
         OSError: the disk is full or cannot be written; the file is as it was.
+        RecordError: the votes that are there are not what was sealed.
     """
-    add_lines(votes_path(root, vote.one, vote.other), [vote])
+    path = votes_path(root, vote.one, vote.other)
+    with locked(path):
+        add_words(root, {path: vote.model_dump_json(exclude_none=True).encode() + b"\n"})
 
 
 def preference(votes: Iterable[Vote], one: str, other: str) -> Preference:

@@ -44,6 +44,7 @@ from lofi_pipeline.cli.scores import scores
 from lofi_pipeline.cli.signals import interruptible
 from lofi_pipeline.cli.source import source_app
 from lofi_pipeline.cli.status import status
+from lofi_pipeline.cli.store import pull_from, push_to, store_app, store_of_run
 from lofi_pipeline.cli.studio import studio
 from lofi_pipeline.cli.styles import styles
 from lofi_pipeline.cli.tracks import tracks
@@ -71,6 +72,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
 app.add_typer(review_app, name="review")
 app.add_typer(listen_app, name="listen")
+app.add_typer(store_app, name="store")
 for command in (
     status,
     tracks,
@@ -152,6 +154,7 @@ def run(
     """Do everything that is new, headless: scan drops, work on tracks, build the data set, train, score.
 
     The same jobs on the same Dagster instance as the UI's. What is unchanged is not done again.
+    With storage.object_store it begins with what is new or evicted there, and ends with putting what was made.
     Exit code 0: all well (refused tracks included), 1: something failed, 2: wrong usage.
     """
     from lofi_pipeline.cli.run import STAGES
@@ -160,7 +163,12 @@ def run(
         raise typer.BadParameter(f"{to!r} is no stage; there are: {', '.join(STAGES)}", param_hint="--to")
     if base:
         os.environ[BASE_VARIABLE] = base
-    _, well = _run(data_root(context, data, may_be_new=True), to, json_file)
+    root, store = data_root(context, data, may_be_new=True), store_of_run()
+    if store is not None:
+        pull_from(root, store, ("music", "latents"))
+    _, well = _run(root, to, json_file)
+    if store is not None:
+        push_to(root, store)
     if not well:
         raise typer.Exit(1)
 

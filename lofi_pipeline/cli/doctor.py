@@ -18,6 +18,7 @@ from lofi_pipeline.entities import RecordError
 from lofi_pipeline.evaluation import chosen, missing_weights, unknown_weights
 from lofi_pipeline.resources import base_name
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage.shared import locks_fault, mount_of
 
 PACKAGES = (
     "dagster",
@@ -36,7 +37,7 @@ LEAST_FREE_GB = 10
 def examine(root: DataRoot) -> list[Finding]:
     """Look at everything. Nothing is changed, nothing is downloaded."""
     findings = [Finding(what="Python", level="good", found=platform.python_version()), *_packages(), _gpu()]
-    findings += [_disk(root), _clock(root), _config()]
+    findings += [_disk(root), *_locks(root), _clock(root), _config()]
     if findings[-1].level == "good":
         findings += [*examine_base(load_config()), *_embedders(), _style_suggestion()]
     return findings
@@ -79,6 +80,17 @@ def _disk(root: DataRoot) -> Finding:
         advice = f"make room: at least {LEAST_FREE_GB} GB, or choose another data root with --data"
         return Finding(what="data root", level="broken", found=found, advice=advice)
     return Finding(what="data root", level="good", found=found)
+
+
+def _locks(root: DataRoot) -> list[Finding]:
+    if not os.access(root.path, os.W_OK):
+        return []
+    if fault := locks_fault(root.path):
+        found, _, advice = fault.rpartition("; ")
+        return [Finding(what="locks", level="broken", found=found, advice=advice)]
+    mount = mount_of(root.path)
+    where = f" ({mount.kind}, shared with other machines)" if mount and mount.is_shared else ""
+    return [Finding(what="locks", level="good", found=f"keep a second process away{where}")]
 
 
 def _clock(root: DataRoot) -> Finding:

@@ -1,4 +1,4 @@
-"""`lofi gc`: what tracks left behind whose files are gone; listed, and removed where asked."""
+"""`lofi gc`: what nothing needs any more, of tracks whose files are gone and under cache/; listed, and removed where asked."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ def gc(
 ) -> None:
     """List what was made of music that lies in data/raw no more, and is in the data set no more; --remove removes it.
 
-    Those are copies of the music: processed audio, prompts, lyrics and encodings. Track ids, records, fingerprints, versions and
-    checkpoints stay, for audits. Should the music come back, the next `lofi run` makes it all again.
+    Those are copies of the music: processed audio, prompts, lyrics and encodings. Beside them goes what cache/ keeps of sounds that
+    no record, no data set version and no score names: of tracks that were processed anew, of clips that are gone. Track ids, records,
+    fingerprints, versions and checkpoints stay, for audits. Should it be needed again, the next `lofi run` makes it.
     """
     from lofi_pipeline.dataset.gone import gone_files, remove_gone
+    from lofi_pipeline.dataset.unneeded import unneeded_files
 
     root = data_root(context, data)
     found = gone_files(root)
+    listed = {(item.path, item.entry) for item in found}
+    found += [item for item in unneeded_files(root) if (item.path, item.entry) not in listed]
     write_json(json_file, {"removed": remove, "files": found})
     table = folding("track", "file", "kB")
     for item in found:
@@ -37,5 +41,5 @@ def gc(
         console.print(f"Removed {total}.")
     else:
         console.print(
-            f"{total} can be removed: lofi gc --remove" if found else "Nothing is left of gone tracks."
+            f"{total} can be removed: lofi gc --remove" if found else "There is nothing that is not needed."
         )

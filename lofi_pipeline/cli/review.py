@@ -359,7 +359,7 @@ def _each(
     from lofi_pipeline import review
 
     track_ids = list(dict.fromkeys(track_ids))
-    with review.together(root, track_ids):
+    with review.together(root):
         made = {track_id: make(track_id) for track_id in track_ids}
     edits = [each for each in made.values() if each is not None]
     unchanged = [track_id for track_id, each in made.items() if each is None]

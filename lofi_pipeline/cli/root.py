@@ -9,7 +9,10 @@ import typer
 
 from lofi_pipeline.cli.console import errors, sanitize
 from lofi_pipeline.environment import Environment
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.installation import code_version
+from lofi_pipeline.resources import RUNNING
+from lofi_pipeline.storage import DataRoot, live_holders
+from lofi_pipeline.storage.shared import locks_fault, mount_of
 
 
 def data_root(context: typer.Context, data: Path | None, *, may_be_new: bool = False) -> DataRoot:
@@ -48,6 +51,22 @@ def data_root(context: typer.Context, data: Path | None, *, may_be_new: bool = F
     if not may_be_new:
         raise _wrong(f"{shown} is empty: no data root was begun there; `lofi run` begins one")
     return root.create()
+
+
+def say_what_threatens(root: DataRoot) -> None:
+    """On standard error, before work begins: locks that keep nobody away on a network disk, and others who work there with other code."""
+    mount = mount_of(root.path)
+    if mount and mount.is_shared and (fault := locks_fault(root.path)):
+        _warn(fault)
+    for holder in live_holders(root.dagster_home / RUNNING, ""):
+        if holder.code != code_version():
+            _warn(
+                f"{holder} works on this data root, too; what one writes the other may do again: install the same version everywhere"
+            )
+
+
+def _warn(sentence: str) -> None:
+    errors.print(f"[bold yellow]warning[/] {sanitize(sentence)}", highlight=False, soft_wrap=True)
 
 
 def _is_one(root: DataRoot) -> bool:

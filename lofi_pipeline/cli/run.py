@@ -22,6 +22,7 @@ from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.automation.unreported import ALL_ASSETS, tell_unreported
 from lofi_pipeline.cli.console import consoles_apart
 from lofi_pipeline.cli.job_process import run_job
+from lofi_pipeline.cli.root import say_what_threatens
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.processes import ENDING_SECONDS, child_process
@@ -293,6 +294,7 @@ def _words(event: dg.DagsterEvent) -> str:
 def headless(root: DataRoot) -> Iterator[Headless]:
     """A Headless for a data root, on the Dagster instance that lies in it."""
     config = load_config()
+    say_what_threatens(root)
     with open_instance(root) as instance, consoles_apart():
         end_orphans(instance)
         yield Headless(root, config, instance)

@@ -16,7 +16,7 @@ from lofi_pipeline.config import PipelineConfig, TrainingPreset, config_hash
 from lofi_pipeline.entities import Entity, Lineage, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.evaluation.names import score_names
-from lofi_pipeline.storage import DataRoot, is_locked
+from lofi_pipeline.storage import DataRoot, is_held
 from lofi_pipeline.training.lineage import last_step
 from lofi_pipeline.training.stopping import Watch, watch
 
@@ -108,7 +108,7 @@ def training_progress(root: DataRoot, config: PipelineConfig) -> TrainingProgres
     losses = [entry.loss for entry in log if entry.loss is not None]
     step, end = max((entry.step for entry in log), default=0), last_step(lineage)
     ended = next((it.record.ended for it in found if it.record and it.record.ended), None)
-    running = is_locked(training_lock(root))
+    running = is_held(training_lock(root))
     rate = _rate(found, path, step, running)
     preset = _preset_of(lineage, config)
     return TrainingProgress(

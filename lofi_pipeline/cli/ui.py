@@ -24,6 +24,7 @@ from lofi_pipeline.automation.instance import open_instance, require_own_environ
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.cli.console import errors, sanitize
 from lofi_pipeline.cli.open_door import announce
+from lofi_pipeline.cli.root import say_what_threatens
 from lofi_pipeline.installation import working_folder
 from lofi_pipeline.processes import own_environment
 from lofi_pipeline.storage import DataRoot, remove_temporary_files
@@ -59,6 +60,7 @@ class Part(StrEnum):
 def serve(root: DataRoot, door: Door, console: Console, parts: Collection[Part] = tuple(Part)) -> int:
     """Run webserver and daemon, or one of them, until a signal or until one ends by itself. Returns the exit code."""
     require_own_environment(root, working_folder())
+    say_what_threatens(root)
     with open_instance(root) as instance:
         end_orphans(instance)
     remove_temporary_files(root)

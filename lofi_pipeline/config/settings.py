@@ -292,6 +292,7 @@ def config_hash(preset: TrainingPreset, base_sha256: str, start_sha256: str | No
 
 
 Offload = Literal["auto", "always", "never"]
+Latents = Literal["files", "shards"]
 
 
 class TrainingSettings(_Section):
@@ -320,6 +321,12 @@ class TrainingSettings(_Section):
         ge=5,
         description="Audio that goes through the codec at once: 34 s of it take 4 GB beside ACE-Step's codec, 9 s a quarter",
     )
+    latents: Latents = Field(
+        default="files",
+        exclude_if=lambda latents: latents == "files",
+        description="Where latents and conditions lie: a file each, or shards of 256 MB with those of many tracks, for thousands "
+        "of tracks and for object stores. Trainings see the same crops from both",
+    )
     offload: Offload = Field(
         default="auto",
         description="Whether scoring and generating have one part of the base in memory at a time: text encoder, transformer, "
@@ -329,6 +336,12 @@ class TrainingSettings(_Section):
         default=1,
         description="How many GPUs, or processes on the CPU, train together; or the configuration file of an accelerate launch. "
         "Each step trains batch_size tracks on each",
+    )
+    at_once: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=lambda count: count == 1,
+        description="How many trainings of different lineages may work at once, each on a GPU of its own; others wait for their turn",
     )
     presets: dict[str, TrainingPreset] = Field(description="Ways to train, by name")
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
@@ -369,7 +382,7 @@ class TrainingSettings(_Section):
 
 CLIPS_OF_SIZE = {"quick": 24, "standard": 200, "thorough": 400}
 """Clips of validation prompts."""
-EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap")
+EMBEDDERS = ("auto", "nano", "musicnn", "vggish", "pann", "clap", "muq")
 """auto: what suits the base model."""
 EMBEDDER_GROUP = "lofi_pipeline.embedders"
 CLIP_SCORER_GROUP = "lofi_pipeline.clip_scorers"
@@ -407,12 +420,12 @@ class EvaluationSettings(_Section):
 
     embedder: str = Field(
         default="nano",
-        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, one of an installed "
-        "package, or auto; vggish, pann and clap need weights of their own",
+        description="What listens to clips for FAD and CLAP scores: nano, musicnn, vggish, pann, clap, muq, one of an installed "
+        "package, or auto; vggish, pann, clap and muq need weights of their own, muq a package, too",
     )
     weights_dir: str | None = Field(
         default=None,
-        description="Folder with the weights of vggish, pann or clap. Without it: weights/ beside data/",
+        description="Folder with the weights of vggish, pann, clap or muq. Without it: weights/ beside data/",
     )
     allow_unknown_weights: bool = Field(
         default=False,
@@ -486,8 +499,10 @@ class EvaluationSettings(_Section):
     @field_validator("embedder")
     @classmethod
     def _embedder_exists(cls, value: str) -> str:
+        if value in EMBEDDERS:
+            return value
         plugins = sorted(entry.name for entry in entry_points(group=EMBEDDER_GROUP))
-        if value not in (*EMBEDDERS, *plugins):
+        if value not in plugins:
             raise ValueError(
                 f"no embedder {value!r}; there are: {', '.join((*EMBEDDERS, *plugins))}; install the package that has "
                 f"another as an entry point of the group {EMBEDDER_GROUP}"
@@ -497,7 +512,7 @@ class EvaluationSettings(_Section):
     @field_validator("clip_scorers")
     @classmethod
     def _clip_scorers_exist(cls, value: list[str]) -> list[str]:
-        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP))
+        there = sorted(entry.name for entry in entry_points(group=CLIP_SCORER_GROUP)) if value else []
         if unknown := [name for name in value if name not in there]:
             raise ValueError(
                 f"no clip scorer {unknown[0]!r}; there are: {', '.join(there) or 'none'}; install the package that has it as an "
@@ -542,6 +557,17 @@ class AutomationSettings(_Section):
     )
 
 
+class StorageSettings(_Section):
+    """Where what is large lies, too."""
+
+    object_store: str | None = Field(
+        default=None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\\\s]*)?$",
+        description="A place in a bucket, s3://BUCKET/PREFIX: `lofi run` begins with what is new there and ends with putting music, "
+        "latents and checkpoints there. Credentials and endpoint are boto3's (AWS_PROFILE, AWS_ENDPOINT_URL_S3, ...)",
+    )
+
+
 class PipelineConfig(Entity, BaseSettings):
     """Everything that can be set.
 
@@ -564,6 +590,9 @@ class PipelineConfig(Entity, BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     automation: AutomationSettings = Field(
         default=AutomationSettings(), exclude_if=lambda settings: settings == AutomationSettings()
+    )
+    storage: StorageSettings = Field(
+        default=StorageSettings(), exclude_if=lambda settings: settings == StorageSettings()
     )
     publication: Publication = Publication()
 

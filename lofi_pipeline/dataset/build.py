@@ -71,6 +71,7 @@ from lofi_pipeline.storage import (
     read_json,
     read_ledger,
     read_record,
+    require_music,
     require_sealed,
     seal_as_found,
     unfinished_seals,
@@ -118,6 +119,7 @@ def build_dataset(
         ChangedTracks: what was made of a track was changed since.
         BrokenSeal: a record that decides is not what was sealed. Nothing is written.
     """
+    require_music(root)
     with locked(root.dataset_manifest_json):
         finish_seals(root)
         require_sealed(root, _heads(root))
@@ -174,6 +176,7 @@ def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
 
 def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> bool:
     """Whether building the data set now (on `day`) would give the one that is there."""
+    require_music(root)
     path = root.built_from_json
     if not path.is_file() or not looks_kept(root.dataset_manifest_json, None):
         return False

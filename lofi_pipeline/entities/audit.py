@@ -153,6 +153,9 @@ class TrackRow:
     prompt_sha256: Sha256
     prompt: str
     has_lyrics: bool = False
+    human_verified: bool = Field(
+        default=False, description="Whether a person looked at it, and did not reject it"
+    )
     obligations: tuple[Obligation, ...] = ()
     terms: tuple[str, ...] = Field(default=(), description="What the grants of its sources limit")
 

@@ -232,6 +232,11 @@ class FindingCode(StrEnum):
         "A temporary file or folder of a process that was killed.",
         "Nothing: the next run removes it, and so does `lofi fsck --repair`.",
     )
+    FILE_ELSEWHERE = (
+        "file-elsewhere",
+        "Files lie in the object store only: they have the hashes that they had when they went there, and were not read.",
+        "Give `lofi store pull`, and the command again, to have them read.",
+    )
     PATH_OUTSIDE = (
         "path-outside",
         "A recorded path leads out of the data root through a link.",

@@ -199,3 +199,8 @@ class Review(Entity):
     by: dict[str, str] = Field(
         default_factory=dict, description="Who said each: a field, `verified` or `rejected`"
     )
+
+    @property
+    def verified_by(self) -> str | None:
+        """Who looked at the track last, and did not reject it."""
+        return self.by.get("verified")

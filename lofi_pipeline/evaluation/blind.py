@@ -26,7 +26,7 @@ from lofi_pipeline.storage import (
     locked,
     read_record,
     write_bytes_atomic,
-    write_json_atomic,
+    write_word,
 )
 
 MOST_CLIPS = 20
@@ -112,7 +112,7 @@ def begin(root: DataRoot, one: str, other: str, who: str, clips: int = MOST_CLIP
         },
         where="comparison",
     )
-    write_json_atomic(session_path(root, session.session), session)
+    write_word(root, session_path(root, session.session), session)
     return session
 
 
@@ -247,7 +247,7 @@ def end(root: DataRoot, session: BlindSession) -> BlindSession:
         session = read_session(root, session.session)
         if session.ended is None:
             session = session.model_copy(update={"ended": now()})
-            write_json_atomic(session_path(root, session.session), session)
+            write_word(root, session_path(root, session.session), session)
     return session
 
 

@@ -37,7 +37,9 @@ from lofi_pipeline.training.encode import read_encoded
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, encoded_shape
 from lofi_pipeline.training.errors import EncodingError
 from lofi_pipeline.training.lineage import last_step, lineage_of
+from lofi_pipeline.training.packing import part_of
 from lofi_pipeline.training.records import EncodedDataset, TrainingJob
+from lofi_pipeline.training.shards import key_of, read_shard
 
 KIND = "training"
 ENTRY = "lofi_pipeline.training.bundle"
@@ -129,19 +131,38 @@ def _encoded(root: DataRoot, version: DatasetVersion, base: str, config: Pipelin
     except EncodingError as error:
         raise ExportError(f"not everything is encoded: {error}; {again}") from error
     paths = list(_encoded_files(encoded))
-    for done, (path, names) in enumerate(paths):
+    for done, (path, names, keys) in enumerate(paths):
         progress.report("export", done, len(paths), path)
-        if encoded_shape(root.inside(path), names, encoded.base_sha256, read=True) is None:
+        place = root.inside(path)
+        whole = (
+            read_shard(place, read=True)
+            if keys
+            else encoded_shape(place, names, encoded.base_sha256, read=True)
+        )
+        if whole is None:
             raise ExportError(f"{path}: is damaged; remove it, and {again}")
     progress.report("export", len(paths), len(paths), "")
     return encoded
 
 
-def _encoded_files(encoded: EncodedDataset) -> Iterator[tuple[str, frozenset[str]]]:
-    """Each file once, with the names of its tensors."""
-    names = {track.latents: LATENTS for track in encoded.tracks}
-    names |= {caption.condition: CONDITION for track in encoded.tracks for caption in track.captions}
-    yield from sorted(names.items())
+def _encoded_files(encoded: EncodedDataset) -> Iterator[tuple[str, frozenset[str], set[str]]]:
+    """Each file once, with the names of the tensors of an encoding, and of a shard the keys of those that are trained on."""
+    files: dict[str, tuple[frozenset[str], set[str]]] = {}
+    for track in encoded.tracks:
+        said = ((it.condition, CONDITION, it.entry) for it in track.captions)
+        for path, names, entry in ((track.latents, LATENTS, track.entry), *said):
+            keys = files.setdefault(path, (names, set()))[1]
+            keys |= {key_of(entry)} if entry else set()
+    yield from ((path, *files[path]) for path in sorted(files))
+
+
+def _place(root: DataRoot, inner: DataRoot, path: str, keys: set[str]) -> None:
+    """Place a file of the cache; of a shard that holds other music, too, what is trained on."""
+    shard = read_shard(root.inside(path)) if keys else None
+    if shard is None or shard.shapes.keys() <= keys:
+        link_or_copy(root.inside(path), inner.path / path)
+    else:
+        part_of(shard, keys, (inner.path / path).parent.parent)
 
 
 def _fill(
@@ -152,11 +173,11 @@ def _fill(
     # What sources cost, and the grants behind them, is nobody's business elsewhere
     bare = version.model_copy(update={"sources": [], "provenance": [], "ledger": None})
     write_json_atomic(inner.dataset_version(version.dataset.hash), bare)
-    kept = [path for path, _ in _encoded_files(encoded)]
+    for path, _, keys in _encoded_files(encoded):
+        _place(root, inner, path, keys)
     if lineage.caption_variants:
-        kept.append(root.relative(root.captions(version.dataset.hash, lineage.caption_variants)))
-    for path in kept:
-        link_or_copy(root.inside(path), inner.path / path)
+        captions = root.captions(version.dataset.hash, lineage.caption_variants)
+        link_or_copy(captions, inner.path / root.relative(captions))
     for path, source in {f"{CODE}/{path}": it for path, it in modules_behind(ENTRY).items()}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)

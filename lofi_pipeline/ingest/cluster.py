@@ -8,7 +8,8 @@ a node that dies; with Dask's, joblib waits for ever for a task whose worker was
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,8 +63,10 @@ def _ray(address: str | None) -> Iterator[Cluster]:
 
     was_there = ray.is_initialized()
     try:
+        _require_open(address)
         ray.init(
             address=address or "auto",
+            job_config=_with_own_code_alone(),
             ignore_reinit_error=True,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -95,6 +98,32 @@ def _ray(address: str | None) -> Iterator[Cluster]:
     finally:
         if not was_there:
             ray.shutdown()
+
+
+class _NoFolders(list[str]):
+    def extend(self, folders: Iterable[str], /) -> None:
+        """Ray would have workers look for modules in the working directory of whoever gave the command, which may hold anything."""
+
+
+def _with_own_code_alone() -> Any:
+    """Workers have the code that is installed on their node: a node with another version is to be seen, not made up for."""
+    from ray.job_config import JobConfig  # pyright: ignore[reportMissingImports]
+
+    job = JobConfig()
+    job._py_driver_sys_path = _NoFolders()
+    return job
+
+
+def _require_open(address: str | None) -> None:
+    """Ray itself tries for many minutes to reach what is not there.
+
+    Raises:
+        OSError: nobody answers at the address.
+    """
+    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
+            pass
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:

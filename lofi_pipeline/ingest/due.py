@@ -20,7 +20,7 @@ from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.outcome import Outcome
 from lofi_pipeline.ingest.process_track import load_record
 from lofi_pipeline.ingest.registry import load_registry
-from lofi_pipeline.storage import DataRoot, file_stamp, locked
+from lofi_pipeline.storage import DataRoot, file_stamp, locked, require_music
 
 _FEW = 500
 """So many records are read each time."""
@@ -31,6 +31,7 @@ _LAYOUT = zlib.crc32(f"{_TABLES} {Outcome.model_fields}".encode()) >> 1
 
 def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
     """The ids of the tracks that have something to be done, in the order they were registered."""
+    require_music(root)
     context = ProcessingContext.open(config)
     with _outcomes(root) as (present, outcome_of):
         return [

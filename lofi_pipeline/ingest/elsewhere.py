@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from itertools import islice
+from pickle import UnpicklingError
 from threading import Lock
 
 from threadpoolctl import threadpool_limits
@@ -95,6 +96,10 @@ def work_on_cluster(
                         else:
                             yield failed_record(root, asked.track, context, _death_in_words(asked.seconds))
                         continue
+                    except Exception as error:
+                        if _is_of_other_code(error):
+                            raise ClusterFault(_not_understood(cluster.name, error)) from error
+                        raise
                     if isinstance(found, Unfit):
                         raise ClusterFault(f"node {found.node}: {found.reason}")
                     yield found
@@ -142,6 +147,24 @@ def _unfit(asked: Asked) -> str | None:
             "configuration folder and weights, and start its worker again"
         )
     return None
+
+
+def _is_of_other_code(error: BaseException | None) -> bool:
+    """Whether a node could not even read what it was to do: its code knows other names."""
+    while error:
+        if isinstance(error, ImportError | AttributeError | UnpicklingError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _not_understood(backend: str, error: BaseException) -> str:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return (
+        f"a node of the cluster of {backend} cannot read what it is to do ({' '.join(str(error).split())[:200]}): it has another version of "
+        "lofi-pipeline, or lacks a package; install the same version, with the same extras, on each node, and start its workers again"
+    )
 
 
 def _death_in_words(limit: float) -> str:

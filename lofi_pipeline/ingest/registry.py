@@ -46,6 +46,7 @@ from lofi_pipeline.licensing import load_withdrawals, withdrawn_sources
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import (
     DataRoot,
+    begin_with_first_word,
     compiled_anew,
     file_sha256,
     file_stamp,
@@ -146,6 +147,7 @@ def register_sources(
     with locked(root.registry_json):
         finish_seals(root)
         require_sealed(root, versions_too=False)
+        begin_with_first_word(root)
         newly_sealed = seal_as_found(root, [*compiled_anew(root), withdrawals_json(root)])
         known = load_scan(root)
         days = days_of(root, known, day)

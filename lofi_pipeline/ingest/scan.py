@@ -71,6 +71,7 @@ from lofi_pipeline.storage import (
     file_sha256,
     odd_texts,
     read_json,
+    require_music,
 )
 from lofi_pipeline.styles import no_such_tag
 
@@ -115,6 +116,7 @@ def scan_drops(
         only: read this drop alone; the others are as in `known`.
         progress: told how many of how many drops were read, then how many of how many files were hashed.
     """
+    require_music(root)
     clock = day or clock_day()
     day = judging_day(known, clock)
     former = {drop.folder: drop for drop in (known.drops if known else [])}
@@ -229,6 +231,7 @@ def changed_signatures(
 
     Judged otherwise: by other rules, other withdrawals, because a grant began or ended since, or for another base model.
     """
+    require_music(root)
     day = judging_day(scan, day)
     same_rules = (
         scan is not None

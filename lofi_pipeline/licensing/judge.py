@@ -109,7 +109,11 @@ class _Judging:
     def whole(self, text: str) -> Verdict | None:
         """A readable text: an expression, one licence, or a list of several, all of which hold."""
         listed = read_list(text)
+        rights_listed = listed is not None and any(map(self._is_training_rights, listed.sides))
         try:
+            # Training rights that are listed hold beside the rest in any order; only "with" makes them a part of a licence
+            if rights_listed and listed and (found := self._every(listed)):
+                return found
             if found := self.text(text):
                 return found
         except UnreadableLicence:
@@ -168,7 +172,12 @@ class _Judging:
         return all_of([v for v in verdicts if v]) if all(verdicts) else None
 
     def _is_training_rights(self, side: Node) -> bool:
-        found = self.policy.find(side.text) if isinstance(side, License) and not side.addition else None
+        if not isinstance(side, License) or side.addition:
+            return False
+        try:
+            found = self.policy.find(side.text)
+        except UnreadableLicence:
+            return False
         return found is not None and found.rule.id == AI_TRAINING_RIGHTS
 
     def _rule(self, found: Found) -> Verdict:

@@ -27,7 +27,7 @@ from lofi_pipeline.listening.files import (
     read_test,
 )
 from lofi_pipeline.listening.make import Wanted, make_test
-from lofi_pipeline.listening.publish import keep_result
+from lofi_pipeline.listening.publish import bring_back_result, keep_result
 from lofi_pipeline.listening.records import (
     CONSENT,
     Answer,
@@ -58,6 +58,7 @@ __all__ = [
     "Sheet",
     "TellResult",
     "Wanted",
+    "bring_back_result",
     "counting",
     "find_listener",
     "find_test",

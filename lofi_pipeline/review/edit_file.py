@@ -6,19 +6,20 @@ A line is written whole or not at all; what a killed writer left of one is remov
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from lofi_pipeline.entities import Edit
 from lofi_pipeline.review.errors import ReviewError
-from lofi_pipeline.storage import DataRoot, canonical_json, locked
+from lofi_pipeline.storage import DataRoot, add_words, canonical_json, locked
 from lofi_pipeline.storage.json_text import loads
-from lofi_pipeline.storage.lines import append
 
 MOST_BYTES = 16_000_000
 """Of one track's edits: far more than people make."""
-_BACK = "take the file back from a backup, or move it away: the track is then as the pipeline finds it"
+_BACK = "take the file back from a backup, or have it set aside by `lofi fsck --repair`: the track is then as the pipeline finds it"
+_waiting: ContextVar[dict[Path, bytes] | None] = ContextVar("edits that are written together", default=None)
 
 
 def edits_path(root: DataRoot, track_id: str) -> Path:
@@ -28,6 +29,8 @@ def edits_path(root: DataRoot, track_id: str) -> Path:
 
 def read_edits(root: DataRoot, track_id: str, *, sha256: str | None = None) -> list[Edit]:
     """Every edit of a track, oldest first; empty before the first. A last line without its end was never finished.
+
+    Those that wait to be written together count in the block that made them.
 
     Args:
         sha256: of the track's original, which the edits must speak of.
@@ -40,7 +43,8 @@ def read_edits(root: DataRoot, track_id: str, *, sha256: str | None = None) -> l
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        return []
+        data = b""
+    data = data[: data.rfind(b"\n") + 1] + (_waiting.get() or {}).get(path, b"")
     if len(data) > MOST_BYTES:
         raise ReviewError(f"{root.relative(path)}: is larger than {MOST_BYTES} bytes; {_BACK}")
     edits: list[Edit] = []
@@ -62,34 +66,49 @@ def read_edits(root: DataRoot, track_id: str, *, sha256: str | None = None) -> l
     return edits
 
 
+@contextmanager
+def writing_edits(root: DataRoot) -> Iterator[None]:
+    """Hold the lock of all edits, from reading those of a track to adding one."""
+    if _waiting.get() is not None:  # the block around it holds it
+        yield
+        return
+    with locked(root.edits):
+        yield
+
+
 def append_edit(root: DataRoot, edit: Edit) -> None:
-    """Add a line, whole or not at all. The caller holds the lock of the file.
+    """Add a line, whole or not at all, and seal the file. The caller holds the lock.
 
     Raises:
         OSError: the disk is full or cannot be written to; the file is as it was.
+        RecordError: the file is not what was sealed.
     """
-    path = edits_path(root, edit.track_id)
-    said = edit.model_dump(mode="json", exclude_none=True)
-    append(path, canonical_json(said).encode() + b"\n")
-    os.utime(path.parent)  # tells lists of many tracks that one of the files grew
+    path, waiting = edits_path(root, edit.track_id), _waiting.get()
+    line = canonical_json(edit.model_dump(mode="json", exclude_none=True)).encode() + b"\n"
+    if waiting is not None:
+        waiting[path] = waiting.get(path, b"") + line
+        return
+    _write(root, {path: line})
 
 
 @contextmanager
-def together(root: DataRoot, track_ids: Iterable[str]) -> Iterator[None]:
-    """Make edits of several tracks all or not at all: where the block fails, each file is as long again as it was."""
-    paths = [edits_path(root, track_id) for track_id in dict.fromkeys(track_ids)]
-    sizes = {path: path.stat().st_size if path.exists() else None for path in paths}
-    try:
-        yield
-    except BaseException:
-        for path, size in sizes.items():
-            with locked(path):
-                if size is None:
-                    path.unlink(missing_ok=True)
-                elif path.stat().st_size > size:
-                    with path.open("ab") as file:
-                        file.truncate(size)
-        raise
+def together(root: DataRoot) -> Iterator[None]:
+    """Make edits of several tracks all or not at all: they are written when the block ends, and not where it fails."""
+    with locked(root.edits):
+        waiting: dict[Path, bytes] = {}
+        before = _waiting.set(waiting)
+        try:
+            yield
+        finally:
+            _waiting.reset(before)
+        _write(root, waiting)
+
+
+def _write(root: DataRoot, lines: dict[Path, bytes]) -> None:
+    if lines:
+        root.edits.mkdir(parents=True, exist_ok=True)
+        add_words(root, lines)
+        os.utime(root.edits)  # tells lists of many tracks that one of the files grew
 
 
 def _check_place(edit: Edit, number: int, track_id: str, sha256: str, open_numbers: list[int]) -> None:

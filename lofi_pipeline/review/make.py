@@ -24,10 +24,10 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.review.apply import applied
-from lofi_pipeline.review.edit_file import append_edit, edits_path, read_edits
+from lofi_pipeline.review.edit_file import append_edit, edits_path, read_edits, writing_edits
 from lofi_pipeline.review.errors import ReviewError
 from lofi_pipeline.review.fold import fold, in_force
-from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, locked, read_json
+from lofi_pipeline.storage import DataRoot, content_sha256, file_sha256, read_json
 
 _Fields = dict[str, Any]
 """Of an `Edit`, but for those that every edit has."""
@@ -183,7 +183,7 @@ def _add(
 ) -> Edit | None:
     """Append what `make` says of the record and the edits until now; None: it says nothing."""
     record = record_of(root, track_id)
-    with locked(edits_path(root, track_id)):
+    with writing_edits(root):
         edits = read_edits(root, track_id, sha256=record.sha256)
         fields = make(record, edits)
         if fields is None:

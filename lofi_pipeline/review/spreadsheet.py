@@ -164,7 +164,7 @@ def import_csv(root: DataRoot, data: bytes, who: str, *, name: str = "the table"
         OSError: the disk is full or cannot be written to; nothing was changed.
     """
     changes = read_changes(root, data, name=name)
-    with together(root, [change.track_id for change in changes]):
+    with together(root):
         for change in changes:
             if change.edit is not None:
                 edit(root, change.track_id, who, change.edit, row=change.row)

@@ -151,6 +151,16 @@ class DataRoot:
         """What people said of tracks, a file for each track."""
         return self.metadata / "edits"
 
+    @property
+    def votes(self) -> Path:
+        """What people said who compared two checkpoints blind, a file for each pair."""
+        return self.metadata / "votes"
+
+    @property
+    def pins_json(self) -> Path:
+        """A person's word on checkpoints."""
+        return self.metadata / "pins.json"
+
     def fingerprint(self, track_id: str) -> Path:
         return self.path.joinpath("metadata", "fingerprints", f"{track_id}.npy")
 

@@ -17,11 +17,13 @@ from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import LedgerHead, now
-from lofi_pipeline.storage.atomic import content_sha256, file_sha256, locked
+from lofi_pipeline.storage.atomic import content_sha256, locked
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
 from lofi_pipeline.storage.lines import append_whole
@@ -97,42 +99,60 @@ def read_ledger(root: DataRoot) -> Ledger:
 def read_ledger_file(path: Path) -> Ledger:
     """All entries up to the first line that does not follow from the one before.
 
-    A last line without its end is no entry and no tampering: whoever wrote it was killed, or found the disk full.
+    A last line without its end is no entry and no tampering: whoever wrote it was killed, or found the disk full. Lines that
+    this process read before, and that are the same to the byte, are not taken apart again.
     """
-    hashes: dict[str, str] = {}
-    heads: list[str] = []
-    entries: set[tuple[str, str]] = set()
-    days: set[date] = set()
-    twice: dict[str, None] = {}
+    data = path.read_bytes() if path.is_file() else b""
+    digest, known = _known.get(path, ("", Ledger({}, [])))
+    hasher = sha256(data[: known.size])
+    if hasher.hexdigest() != digest:
+        hasher, known = sha256(), Ledger({}, [])
+    found = known if len(data) == known.size else _read_on(known, data[known.size :])
+    hasher.update(data[known.size : found.size])
+    if found.broken is None:
+        _known.pop(path, None)
+        _known[path] = hasher.hexdigest(), found
+        for oldest in list(_known)[:-_MOST_KNOWN]:
+            _known.pop(oldest, None)
+    return found
+
+
+_known: dict[Path, tuple[str, Ledger]] = {}
+"""Ledgers that were read, each with the hash of its bytes; the latest last."""
+_MOST_KNOWN = 4
+
+
+def _read_on(known: Ledger, data: bytes) -> Ledger:
+    """A ledger with the lines that follow."""
+    hashes, heads = dict(known.hashes), list(known.heads)
+    entries, days = set(known.entries), set(known.days)
+    twice: dict[str, None] = dict.fromkeys(known.sealed_twice)
     broken: int | None = None
-    size = settled = 0
-    if not path.is_file():
-        return Ledger(hashes, heads)
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            before = heads[-1] if heads else NO_LINE
-            try:
-                found = json.loads(line)
-                name, sha256, when, chain = (found[key] for key in ("name", "sha256", "when", "chain"))
-            except (ValueError, KeyError, TypeError):
-                broken = number
-                break
-            written = isinstance(name, str) and line == _line(name, sha256, when, chain)
-            if not written or chain != _chain(before, name, sha256, when):
-                broken = number
-                break
-            if name.startswith(IMMUTABLE) and hashes.get(name, sha256) != sha256:
-                twice[name] = None
-            else:
-                hashes[name] = sha256
-            entries.add((name, sha256))
-            with suppress(ValueError, TypeError):  # no day, but the chain holds
-                days.add(datetime.fromisoformat(when).date())
-            heads.append(chain)
-            settled = settled if name.startswith(ANNOUNCED) else len(heads)
-            size += len(line)
+    size, settled = known.size, known.settled
+    for line in BytesIO(data):
+        if not line.endswith(b"\n"):
+            break
+        before = heads[-1] if heads else NO_LINE
+        try:
+            found = json.loads(line)
+            name, digest, when, chain = (found[key] for key in ("name", "sha256", "when", "chain"))
+        except (ValueError, KeyError, TypeError):
+            broken = len(heads) + 1
+            break
+        written = isinstance(name, str) and line == _line(name, digest, when, chain)
+        if not written or chain != _chain(before, name, digest, when):
+            broken = len(heads) + 1
+            break
+        if name.startswith(IMMUTABLE) and hashes.get(name, digest) != digest:
+            twice[name] = None
+        else:
+            hashes[name] = digest
+        entries.add((name, digest))
+        with suppress(ValueError, TypeError):  # no day, but the chain holds
+            days.add(datetime.fromisoformat(when).date())
+        heads.append(chain)
+        settled = settled if name.startswith(ANNOUNCED) else len(heads)
+        size += len(line)
     return Ledger(hashes, heads, entries, broken, size, days, list(twice), settled)
 
 
@@ -155,15 +175,15 @@ def append_to_ledger(root: DataRoot, hashes: Mapping[str, str], *, replace: bool
         if replace:
             _refuse_second_seals(known, hashes)
         new = {
-            name: sha256
-            for name, sha256 in hashes.items()
-            if name not in known.hashes or (replace and known.hashes[name] != sha256)
+            name: digest
+            for name, digest in hashes.items()
+            if name not in known.hashes or (replace and known.hashes[name] != digest)
         }
         head, when = known.head, now().isoformat()
         lines = []
-        for name, sha256 in new.items():
-            head = _chain(head, name, sha256, when)
-            lines.append(_line(name, sha256, when, head))
+        for name, digest in new.items():
+            head = _chain(head, name, digest, when)
+            lines.append(_line(name, digest, when, head))
         if lines:
             append_whole(path, known.size, b"".join(lines))
     return list(new)
@@ -178,18 +198,12 @@ def _refuse_second_seals(known: Ledger, hashes: Mapping[str, str]) -> None:
             )
 
 
-def is_entered(root: DataRoot, path: Path) -> bool:
-    """Whether a file is the one that the ledger knows under its path; or neither is there."""
-    entered = read_ledger(root).hashes.get(root.relative(path))
-    return entered == (file_sha256(path) if path.is_file() else None)
+def _chain(before: Any, name: Any, digest: Any, when: Any) -> str:
+    return content_sha256([before, name, digest, when])
 
 
-def _chain(before: Any, name: Any, sha256: Any, when: Any) -> str:
-    return content_sha256([before, name, sha256, when])
-
-
-def _line(name: Any, sha256: Any, when: Any, chain: Any) -> bytes:
+def _line(name: Any, digest: Any, when: Any, chain: Any) -> bytes:
     text = json.dumps(
-        {"name": name, "sha256": sha256, "when": when, "chain": chain}, ensure_ascii=True, allow_nan=False
+        {"name": name, "sha256": digest, "when": when, "chain": chain}, ensure_ascii=True, allow_nan=False
     )
     return text.encode() + b"\n"

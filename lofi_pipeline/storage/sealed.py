@@ -2,7 +2,7 @@
 
 Every name in the ledger that begins with metadata/ is such a file, whoever wrote it: the ledger itself is the list. A record is
 announced before it is written and sealed after, so that one whose writer was killed in between is told from one that was
-put back to an older state. What can be compiled anew, and how, is in audit/fsck/.
+put back to an older state. What people say is sealed by peoples_words.py. What can be compiled anew, and how, is in audit/fsck/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from lofi_pipeline.storage.ledger import (
     IMMUTABLE,
     Ledger,
     append_to_ledger,
-    is_entered,
     ledger_path,
     read_ledger,
 )
@@ -31,11 +30,36 @@ REMOVED = "0" * 64
 """The hash under which a file is entered that was removed to be made anew."""
 BACKUP = "take it back from a backup"
 REPAIR = f"{BACKUP}, or have it compiled anew: `lofi fsck --repair`"
+ASIDE = f"{BACKUP}, or have it set aside, and what is said there forgotten: `lofi fsck --repair`"
+FROM_THE_FIRST = "sealed from its first file on: "
+"""What the name of a place gets in front of it where every file that was ever written there was sealed."""
+LINES = ".jsonl"
+"""The end of the names of files that only grow. A line that a killed writer left without its end is none, and is not sealed."""
 
 
 def compiled_anew(root: DataRoot) -> tuple[Path, ...]:
     """The sealed records that `lofi fsck --repair` compiles anew from what lies beside them."""
     return root.claims_json, root.registry_json, root.drops_json, root.duplicates_json
+
+
+def places_of_words(root: DataRoot) -> tuple[Path, ...]:
+    """Where lies what people say: the places that are sealed from their first file on."""
+    return root.edits, root.votes, root.pins_json
+
+
+def words_in(place: Path) -> list[Path]:
+    """The files in one of these places, or it itself."""
+    if not place.is_dir():
+        return [place] if place.is_file() else []
+    return sorted(path for end in (LINES, ".json") for path in place.rglob(f"[!.]*{end}") if path.is_file())
+
+
+def sealed_digest(path: Path, *, also: bytes = b"") -> str:
+    """The hash under which a file is sealed; `also`: with these lines behind it."""
+    if path.suffix != LINES:
+        return file_sha256(path)
+    data = path.read_bytes() if path.exists() else b""
+    return sha256(data[: data.rfind(b"\n") + 1] + also).hexdigest()
 
 
 def write_sealed(root: DataRoot, path: Path, value: Any) -> None:
@@ -58,7 +82,7 @@ def unfinished_seals(root: DataRoot) -> dict[str, str]:
         for name, digest in announced.items()
         if known.get(name) != digest
         and (root.path / name).is_file()
-        and file_sha256(root.path / name) == digest
+        and sealed_digest(root.path / name) == digest
     }
 
 
@@ -68,22 +92,48 @@ def finish_seals(root: DataRoot) -> None:
         append_to_ledger(root, unfinished)
 
 
-def require_own(root: DataRoot, path: Path) -> None:
-    """Refuse to add to a list that is not what was sealed: the seal of a longer one would cover the edit.
+def require_own(root: DataRoot, *paths: Path) -> None:
+    """Refuse to add to lists that are not what was sealed: the seal of a longer one would cover the edit.
 
     One whose writer was killed before its seal, or that nobody ever sealed, is sealed first.
 
     Raises:
-        RecordError: the list was edited, or lost, since it was sealed; or the ledger is broken.
+        RecordError: a list was edited, or lost, since it was sealed; or the ledger is broken.
     """
     if (line := read_ledger(root).broken) is not None:
         raise RecordError(
             f"{ledger_path(root)}: line {line} does not follow from the line before; {BACKUP} first"
         )
     finish_seals(root)
-    seal_as_found(root, [path])
-    if not is_entered(root, path):
-        raise RecordError(f"{path}: is not the list that was sealed; {BACKUP}")
+    ledger = read_ledger(root)
+    begun = [place for place in places_of_words(root) if is_sealed_from_the_first(root, ledger, place)]
+    seal_as_found(root, [path for path in paths if not any(map(path.is_relative_to, begun))])
+    for path in paths:
+        if not is_entered(root, path):
+            raise RecordError(
+                f"{path}: is not the list that was sealed; {remedy_of(root, root.relative(path))}"
+            )
+
+
+def is_entered(root: DataRoot, path: Path) -> bool:
+    """Whether a file is the one that the ledger knows under its path; or neither is there."""
+    entered = read_ledger(root).hashes.get(root.relative(path), REMOVED)
+    return entered == (sealed_digest(path) if path.is_file() else REMOVED)
+
+
+def is_sealed_from_the_first(root: DataRoot, ledger: Ledger, place: Path) -> bool:
+    """Whether no file was ever written in a place without a seal."""
+    return f"{FROM_THE_FIRST}{root.relative(place)}" in ledger.hashes
+
+
+def strangers(root: DataRoot, ledger: Ledger, place: Path) -> Iterator[tuple[str, str]]:
+    """The files of a place that was sealed from its first on that nobody sealed; each with what is wrong, as the rest of a sentence."""
+    if not is_sealed_from_the_first(root, ledger, place):
+        return
+    for path in words_in(place):
+        name = root.relative(path)
+        if name not in ledger.hashes and ledger.hashes.get(f"{ANNOUNCED}{name}") != sealed_digest(path):
+            yield name, "was never sealed: it was put there by something else"
 
 
 def remove_sealed(root: DataRoot, path: Path) -> None:
@@ -96,7 +146,7 @@ def seal_as_found(root: DataRoot, paths: Iterable[Path]) -> list[str]:
     """Seal what stands where nobody ever sealed it, as in a data root of an earlier version. Returns the names."""
     known = read_ledger(root).hashes
     new = {root.relative(path): path for path in paths if root.relative(path) not in known and path.is_file()}
-    return append_to_ledger(root, {name: file_sha256(path) for name, path in new.items()}, replace=False)
+    return append_to_ledger(root, {name: sealed_digest(path) for name, path in new.items()}, replace=False)
 
 
 def sealed_names(ledger: Ledger) -> list[str]:
@@ -114,7 +164,7 @@ def fault_of(root: DataRoot, ledger: Ledger, name: str, *, read: bool = True) ->
         return None if sealed == REMOVED else "was sealed, and is missing"
     if not read:
         return None
-    found = file_sha256(path)
+    found = sealed_digest(path)
     if found in (sealed, ledger.hashes.get(f"{ANNOUNCED}{name}")):
         return None
     if (name, found) in ledger.entries:
@@ -124,7 +174,10 @@ def fault_of(root: DataRoot, ledger: Ledger, name: str, *, read: bool = True) ->
 
 def remedy_of(root: DataRoot, name: str) -> str:
     """What to do about a sealed file that is not what the ledger holds."""
-    return REPAIR if root.path / name in compiled_anew(root) else BACKUP
+    path = root.path / name
+    if any(path.is_relative_to(place) for place in places_of_words(root)):
+        return ASIDE
+    return REPAIR if path in compiled_anew(root) else BACKUP
 
 
 def _faults(root: DataRoot, ledger: Ledger, versions_too: bool) -> Iterator[str]:
@@ -144,6 +197,9 @@ def _faults(root: DataRoot, ledger: Ledger, versions_too: bool) -> Iterator[str]
         if (
             fault := fault_of(root, ledger, name, read=versions_too or not name.startswith(IMMUTABLE))
         ) is not None:
+            yield f"{name}: {fault}; {remedy_of(root, name)}"
+    for place in places_of_words(root):
+        for name, fault in strangers(root, ledger, place):
             yield f"{name}: {fault}; {remedy_of(root, name)}"
 
 

@@ -17,6 +17,7 @@ from lofi_pipeline.checkpoints.ledger_entries import enter_checkpoint
 from lofi_pipeline.checkpoints.manifest import (
     RESUME_FOLDER,
     files_fault,
+    lineage_home,
     read_record,
     set_aside,
     write_record,
@@ -133,7 +134,7 @@ def commit_checkpoint(
         OSError: the disk is full, for one; no file is left over.
     """
     checkpoint_id = checkpoint_id_of(state.step)
-    target = root.checkpoint(checkpoint_id)
+    target = lineage_home(root, lineage.lineage) / checkpoint_id
     if target.exists():
         if earlier := _committed_before(target, lineage):
             return earlier

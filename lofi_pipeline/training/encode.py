@@ -18,7 +18,7 @@ import torch
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, HeldOutEnds, Split, VersionTrack
-from lofi_pipeline.storage import DataRoot, content_sha256, read_json, replacing
+from lofi_pipeline.storage import DataRoot, content_sha256, elsewhere, read_json, replacing
 from lofi_pipeline.training.bases import (
     CODEC,
     PROMPT_READERS,
@@ -42,11 +42,22 @@ from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.lineage import held_out_ends
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
+from lofi_pipeline.training.shards import Shard, entry_of, read_shard, shard_files
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """Where an encoding lies, and its shape."""
+
+    path: str
+    shape: EncodedShape
+    entry: str = ""
+    """What the names of its tensors begin with."""
 
 
 @dataclass
@@ -55,9 +66,12 @@ class _Cache:
 
     root: DataRoot
     base: BaseModelFacts
+    mends: bool = True
+    """Whether damaged shards are removed, so that what was in them is encoded anew."""
     encoded: int = 0
     cached: int = 0
     rebuilt: list[str] = field(default_factory=list)
+    _shards: dict[Path, dict[str, Shard]] = field(default_factory=dict)
 
     def latents(self, audio_sha256: str) -> Path:
         """Where the latents of processed audio with that hash belong."""
@@ -79,21 +93,23 @@ class _Cache:
         )
         return self.root.cache / "conditions" / self.base.sha256[:16] / f"{key}.safetensors"
 
-    def ensure(
-        self, path: Path, names: Set[str], make: Callable[[], dict[str, torch.Tensor]]
-    ) -> EncodedShape:
-        """The shape of the tensors `names` in `path`; they are made when absent, changed or damaged.
+    def ensure(self, path: Path, names: Set[str], make: Callable[[], dict[str, torch.Tensor]]) -> _Encoding:
+        """The encoding that belongs in `path`, or in a shard beside it; it is made when absent, changed or damaged.
 
         Raises:
             EncodingError: the file cannot be read back.
             OSError: the disk is full, for one.
         """
+        where = self.root.relative(path)
+        if shard := self._shards_beside(path.parent).get(path.stem):
+            self.cached += 1
+            return _Encoding(self.root.relative(shard.path), shard.shapes[path.stem], entry_of(path.stem))
         shape = encoded_shape(path, names, self.base.sha256)
         if shape is not None:
             self.cached += 1
-            return shape
+            return _Encoding(where, shape)
         if path.exists():
-            self.rebuilt.append(self.root.relative(path))
+            self.rebuilt.append(where)
         with replacing(path) as temporary, disk_faults(path):
             write_encoded(
                 temporary, {name: tensor.numpy() for name, tensor in make().items()}, self.base.sha256
@@ -102,7 +118,20 @@ class _Cache:
         shape = encoded_shape(path, names, self.base.sha256)
         if shape is None:
             raise EncodingError(f"{path}: cannot be read back after writing; check the disk")
-        return shape
+        return _Encoding(where, shape)
+
+    def _shards_beside(self, folder: Path) -> dict[str, Shard]:
+        """By key, the shard that holds an encoding. What is damaged is named, and makes way."""
+        if folder not in self._shards:
+            found = self._shards[folder] = {}
+            for path in shard_files(folder):
+                shard = read_shard(path)
+                if shard and (shard.kind, shard.base_sha256) == (folder.parent.name, self.base.sha256):
+                    found |= dict.fromkeys(shard.shapes, shard)
+                elif self.mends and shard is None and path.exists():
+                    self.rebuilt.append(self.root.relative(path))
+                    path.unlink(missing_ok=True)
+        return self._shards[folder]
 
 
 @dataclass
@@ -180,24 +209,24 @@ class _TrackEncoder:
     channels: int = 0
     """Of the latents, once a track was encoded."""
 
-    def frames(self, track: VersionTrack) -> int:
-        """How many latents a track has; they are made where the cache does not hold them.
+    def latents(self, track: VersionTrack) -> _Encoding:
+        """The latents of a track; they are made where the cache does not hold them.
 
         Raises:
             EncodingError: see `encode_dataset`.
         """
         path = self.cache.latents(track.audio_sha256)
-        shape = self.cache.ensure(path, LATENTS, lambda: self.model.latents(self.cache.root, track))
-        self.channels = shape.width
-        return shape.length
+        found = self.cache.ensure(path, LATENTS, lambda: self.model.latents(self.cache.root, track))
+        self.channels = found.shape.width
+        return found
 
-    def track(self, track: VersionTrack, frames: int, captions: list[str]) -> EncodedTrack:
+    def track(self, track: VersionTrack, latents: _Encoding, captions: list[str]) -> EncodedTrack:
         """The track with a condition for each caption; they are made where the cache does not hold them.
 
         Raises:
             EncodingError: see `encode_dataset`.
         """
-        rate = self.cache.base.latents_per_second
+        rate, frames = self.cache.base.latents_per_second, latents.shape.length
         wanted = math.floor(self.crop_seconds * rate) // self.patch * self.patch
         length = crop_frames(frames, wanted, self.patch)
         if length == 0:
@@ -209,7 +238,8 @@ class _TrackEncoder:
         return EncodedTrack(
             track_id=track.track.track_id,
             split=track.track.split,
-            latents=self.cache.root.relative(self.cache.latents(track.audio_sha256)),
+            latents=latents.path,
+            entry=latents.entry,
             frames=self._open_frames(track, frames),
             crop_frames=length,
             bar_frames=60 / track.bpm * track.beats_in_a_bar * rate if track.bpm else None,
@@ -240,8 +270,8 @@ class _TrackEncoder:
 
     def _caption(self, track: VersionTrack, seconds: float) -> EncodedCaption:
         path = self.cache.condition(track, seconds)
-        shape = self.cache.ensure(path, CONDITION, lambda: self.model.condition(track, seconds))
-        return EncodedCaption(condition=self.cache.root.relative(path), tokens=shape.length)
+        found = self.cache.ensure(path, CONDITION, lambda: self.model.condition(track, seconds))
+        return EncodedCaption(condition=found.path, entry=found.entry, tokens=found.shape.length)
 
 
 def patch_size(base_name: str) -> int:
@@ -302,7 +332,9 @@ def _encoded(
     model: _LazyEncoder | _NoEncoder,
     progress: Progress | None = None,
 ) -> EncodedDataset:
-    cache = _Cache(root, describe_base(base_name))
+    if sentence := elsewhere(root, "cache"):
+        raise EncodingError(sentence)
+    cache = _Cache(root, describe_base(base_name), mends=not isinstance(model, _NoEncoder))
     encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name), held_out_ends(preset))
     captions = captions_of(root, version, preset.caption_variants, preset.trigger_in_captions)
     report = progress or (lambda done, total, track_id: None)
@@ -310,14 +342,14 @@ def _encoded(
     if not count:
         raise EncodingError("the data set holds no track; add music to data/raw and build the data set again")
     # A track counts as half done with its latents
-    lengths: list[int] = []
+    latents: list[_Encoding] = []
     for done, track in enumerate(version.tracks):
         report(done // 2, count, track.track.track_id)
-        lengths.append(encoder.frames(track))
+        latents.append(encoder.latents(track))
     tracks: list[EncodedTrack] = []
-    for done, (track, frames) in enumerate(zip(version.tracks, lengths, strict=True)):
+    for done, (track, held) in enumerate(zip(version.tracks, latents, strict=True)):
         report((count + done) // 2, count, track.track.track_id)
-        tracks.append(encoder.track(track, frames, captions[track.track.track_id]))
+        tracks.append(encoder.track(track, held, captions[track.track.track_id]))
     model.release()
     report(count, count, "")
     return encoder.dataset(version, tracks)

@@ -11,15 +11,18 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from accelerate.utils import broadcast_object_list
 
-from lofi_pipeline.checkpoints.loss_log import LogEntry, append, rewind, training_log
+from lofi_pipeline.checkpoints.loss_log import LOG_NAME, LogEntry, append, rewind
+from lofi_pipeline.checkpoints.manifest import lineage_home, trainings
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, locked
 from lofi_pipeline.training.accelerator import open_accelerator, refuse_other_processes
 from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import (
@@ -49,8 +52,9 @@ from lofi_pipeline.training.optimisers import (
     restore_optimiser,
     take_step,
 )
+from lofi_pipeline.training.packing import pack
 from lofi_pipeline.training.prior import Prior, make_prior
-from lofi_pipeline.training.records import EncodedDataset, EventKind, TrainingEvent, TrainingJob
+from lofi_pipeline.training.records import Emit, EncodedDataset, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.resume import (
     TrainingState,
     clear_resume_snapshot,
@@ -70,7 +74,6 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 1.0
 
-Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
 
 
@@ -130,8 +133,10 @@ class Trainer:
         What encodes is loaded only where something is not in the cache yet, and gone before the transformer comes.
         """
         main = self.accelerator.is_main_process
-        with self.accelerator.main_process_first():
-            return encode_dataset(
+        # Trainings beside each other encode one after the other: what one has made the next one finds
+        alone = locked(self.root.checkpoints / "encoding", timeout=-1) if main else nullcontext()
+        with self.accelerator.main_process_first(), alone:
+            encoded = encode_dataset(
                 version,
                 self.root,
                 self.job.base,
@@ -140,6 +145,9 @@ class Trainer:
                 device=str(self.accelerator.device),
                 chunk_seconds=self.job.encode_chunk_seconds,
             )
+            # What is packed is removed where it lay: only while no other training reads it there
+            packs = main and self.job.latents == "shards" and len(trainings(self.root)) <= 1
+            return pack(self.root, encoded) if packs else encoded
 
     def _open_base(self) -> AceStepPipeline:
         """The base with its transformer alone."""
@@ -205,6 +213,11 @@ class Trainer:
         self.state = point.state
         self._event(EventKind.RESUMED, message=f"from {point.where}")
 
+    @cached_property
+    def home(self) -> Path:
+        """Where the lineage lies. Asked for once all processes have met: the first one decides it."""
+        return lineage_home(self.root, self.lineage.lineage)
+
     @property
     def _inner_optimiser(self) -> torch.optim.Optimizer:
         return getattr(self.optimiser, "optimizer", self.optimiser)
@@ -216,7 +229,7 @@ class Trainer:
             NonFiniteTraining: `max_bad_steps` steps in a row had a loss or gradient that is not finite.
         """
         self.resume()
-        path = training_log(self.root)
+        path = self.home / LOG_NAME
         with ExitStack() as stack:
             stack.callback(self._crops.close)
             self._trackers.open(self.state.step)
@@ -376,7 +389,7 @@ class Trainer:
                 validation_loss=entry.validation_loss,
                 averages=self.averages,
             )
-            clear_resume_snapshot(self.root)
+            clear_resume_snapshot(self.home)
             self._log_checkpoint(record, rate)
         self.accelerator.wait_for_everyone()
 
@@ -398,7 +411,7 @@ class Trainer:
             self._refuse_non_finite()
             moments = optimiser_tensors(self._inner_optimiser, self.names, self.preset.optimizer)
             adapter, average = adapter_tensors(self.transformer), self.averages.tensors()
-            write_resume_snapshot(self.root, self.state, adapter, moments, average)
+            write_resume_snapshot(self.home, self.state, adapter, moments, average)
 
 
 def _reader(root: DataRoot, encoded: EncodedDataset, split: Split, preset: TrainingPreset) -> CropReader:

@@ -6,8 +6,9 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from safetensors import safe_open
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import FixedInputs
-from lofi_pipeline.training.records import EncodedClip
+from lofi_pipeline.training.records import EncodedCaption, EncodedClip
 from lofi_pipeline.training.sampling import Chosen, crop_offset, generator, groups_of_equal_shape, timesteps
 from lofi_pipeline.training.weights import autocast
+
+OPEN_SHARDS = 4096
+"""Maps of memory that a process may have by default are 65,530."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class CropReader:
         self.tracks = tracks
         self._preset = preset
         self._inside = cache(root.inside)  # looks at each folder on the way
+        self._shard = lru_cache(OPEN_SHARDS)(lambda path: safe_open(self._inside(path), framework="numpy"))
 
     def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
         """Crops of tracks, each with one of its captions.
@@ -63,9 +68,9 @@ class CropReader:
             track = self.tracks[index]
             bar = track.bar_frames if preset.crops_on_bars else None
             start = crop_offset(rng, track.frames, track.crop_frames, bar)
-            with safe_open(self._inside(track.latents), framework="numpy") as file:
-                mean = file.get_slice("mean")[start : start + track.crop_frames]
-                std = file.get_slice("std")[start : start + track.crop_frames]
+            with self._open(track.latents, track.entry) as file:
+                mean = file.get_slice(f"{track.entry}mean")[start : start + track.crop_frames]
+                std = file.get_slice(f"{track.entry}std")[start : start + track.crop_frames]
             latents = mean + std * rng.standard_normal(mean.shape, dtype=np.float32)
             noise = rng.standard_normal(mean.shape, dtype=np.float32)
             crops.append(
@@ -73,15 +78,19 @@ class CropReader:
                     torch.from_numpy(latents),
                     torch.from_numpy(noise),
                     float(timestep),
-                    self._condition(track.captions[caption].condition),
+                    self._condition(track.captions[caption]),
                     bool(drop) and dropout,
                 )
             )
         return crops
 
-    def _condition(self, path: str) -> torch.Tensor:
-        with safe_open(self._inside(path), framework="numpy") as file:
-            return torch.from_numpy(file.get_tensor("condition"))
+    def _condition(self, said: EncodedCaption) -> torch.Tensor:
+        with self._open(said.condition, said.entry) as file:
+            return torch.from_numpy(file.get_tensor(f"{said.entry}condition"))
+
+    def _open(self, path: str, entry: str) -> AbstractContextManager[Any]:
+        """A file of the cache. Shards stay open: what they hold is listed at their beginning, and read when they are opened."""
+        return nullcontext(self._shard(path)) if entry else safe_open(self._inside(path), framework="numpy")
 
 
 def bucket_by_shape(crops: list[Crop], *, most: int | None = None) -> list[list[Crop]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from lofi_pipeline.config import TrainingPreset
+from lofi_pipeline.config import Latents, TrainingPreset
 from lofi_pipeline.entities import Entity, Split
 from lofi_pipeline.entities.base import RelativePath, Sha256, TrackId
+from lofi_pipeline.storage import SILENT_SECONDS
 
 
 class TrainingJob(Entity):
@@ -28,6 +30,7 @@ class TrainingJob(Entity):
     encode_chunk_seconds: float = Field(
         default=30.0, gt=0, description="Audio that goes through the codec at once"
     )
+    latents: Latents = Field(default="files", description="Whether encodings are packed into shards")
     max_bad_steps: int = Field(
         default=20, ge=1, description="Non-finite steps in a row before training stops"
     )
@@ -40,6 +43,12 @@ class TrainingJob(Entity):
     )
     wait_seconds: float = Field(
         default=86_400.0, ge=0, description="How long to wait for another training to end"
+    )
+    at_once: int = Field(default=1, ge=1, description="How many trainings may work on the data root at once")
+    silent_seconds: float = Field(
+        default=SILENT_SECONDS,
+        gt=0,
+        description="How long another training gives no sign of life until its machine counts as dead",
     )
 
 
@@ -71,10 +80,14 @@ class TrainingEvent(Entity):
     message: str = ""
 
 
+Emit = Callable[[TrainingEvent], None]
+
+
 class EncodedCaption(Entity):
     """One caption of a track as the transformer attends to it."""
 
     condition: RelativePath = Field(description="safetensors with condition, float32 [tokens, width]")
+    entry: str = Field(default="", description="What the tensor's name begins with there: its own in a shard")
     tokens: int = Field(ge=1)
 
 
@@ -82,6 +95,7 @@ class EncodedClip(Entity):
     """Music as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
 
     latents: RelativePath = Field(description="safetensors with mean and std, float32 [frames, channels]")
+    entry: str = Field(default="", description="What the tensors' names begin with there: its own in a shard")
     frames: int = Field(ge=1, description="Of those that crops are drawn from")
     crop_frames: int = Field(ge=1, description="Length of the crops that are trained; never padded")
     bar_frames: float | None = Field(

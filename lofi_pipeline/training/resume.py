@@ -1,7 +1,7 @@
 """What exact resume needs beside the adapter: the optimiser's moments and a few counters. All else follows from the step.
 
 It lies with each checkpoint in resume/, and so do the weights that are not published where an average of them is kept. Between checkpoints a resume snapshot holds it and the adapter:
-checkpoints/.rolling/step=N/. What a checkpoint is otherwise made of is in checkpoints.py and weights.py.
+.rolling/step=N/ beside the checkpoints of its lineage. What a checkpoint is otherwise made of is in checkpoints.py and weights.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from pydantic import Field
 from safetensors.torch import load_file, save_file
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
-from lofi_pipeline.checkpoints.manifest import RESUME_FOLDER, SNAPSHOT_FOLDER, files_fault, scan_checkpoints
+from lofi_pipeline.checkpoints.manifest import (
+    RESUME_FOLDER,
+    SNAPSHOT_FOLDER,
+    files_fault,
+    lineage_home,
+    scan_checkpoints,
+)
 from lofi_pipeline.entities import CheckpointRecord, Entity, Lineage, RecordError
 from lofi_pipeline.entities.base import Sha256
 from lofi_pipeline.storage import (
@@ -90,10 +96,10 @@ def write_resume(folder: Path, state: TrainingState, moments: Tensors) -> None:
 
 
 def write_resume_snapshot(
-    root: DataRoot, state: TrainingState, adapter: Tensors, moments: Tensors, average: Tensors | None = None
+    home: Path, state: TrainingState, adapter: Tensors, moments: Tensors, average: Tensors | None = None
 ) -> None:
     """Keep the state between checkpoints; the former one is removed when the new one is whole."""
-    place = root.checkpoints / SNAPSHOT_FOLDER
+    place = home / SNAPSHOT_FOLDER
     target = place / f"step={state.step}"
     tensors = {ADAPTER_FILE: adapter, OPTIMISER_FILE: moments}
     if average is not None:
@@ -109,9 +115,9 @@ def write_resume_snapshot(
             shutil.rmtree(other, ignore_errors=True)
 
 
-def clear_resume_snapshot(root: DataRoot) -> None:
+def clear_resume_snapshot(home: Path) -> None:
     """Remove the resume snapshot: a checkpoint of the same or a later step is committed."""
-    shutil.rmtree(root.checkpoints / SNAPSHOT_FOLDER, ignore_errors=True)
+    shutil.rmtree(home / SNAPSHOT_FOLDER, ignore_errors=True)
 
 
 def find_resume_point(
@@ -122,10 +128,11 @@ def find_resume_point(
     A damaged one is passed over, and `log` is called with a sentence about it.
     """
     candidates: list[tuple[int, Path, CheckpointRecord | None]] = []
-    for found in scan_checkpoints(root):
+    home = lineage_home(root, lineage.lineage)
+    for found in scan_checkpoints(root, home):
         if found.record and found.record.lineage.lineage == lineage.lineage and not found.record.pruned:
             candidates.append((found.step, found.folder, found.record))
-    for folder in (root.checkpoints / SNAPSHOT_FOLDER).glob("step=*"):
+    for folder in (home / SNAPSHOT_FOLDER).glob("step=*"):
         if (number := folder.name.removeprefix("step=")).isdecimal():
             candidates.append((int(number), folder, None))
     for _step, folder, record in sorted(

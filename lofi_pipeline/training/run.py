@@ -13,34 +13,28 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Self, TextIO
 
-from filelock import Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lofi_pipeline.checkpoints.ledger_entries import enter_committed
-from lofi_pipeline.checkpoints.manifest import (
-    activate_lineage,
-    remove_unfinished_checkpoints,
-    training_lock,
-)
+from lofi_pipeline.checkpoints.manifest import lineage_home, remove_unfinished_checkpoints
 from lofi_pipeline.entities import RecordError, now
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.processes import end_with_parent, messages_apart
-from lofi_pipeline.storage import DataRoot, in_words, locked, read_json
+from lofi_pipeline.storage import DataRoot, in_words, read_json
 from lofi_pipeline.training.bases import describe_base
-from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.lineage import last_step, lineage_of, read_version
-from lofi_pipeline.training.records import EventKind, TrainingEvent, TrainingJob
+from lofi_pipeline.training.records import Emit, EventKind, TrainingEvent, TrainingJob
 from lofi_pipeline.training.start import refuse_withdrawn, start_of
+from lofi_pipeline.training.turns import taking_turns
 
 RANK_VARIABLE = "RANK"
 
-Emit = Callable[[TrainingEvent], None]
 Stop = Callable[[], bool]
 
 
@@ -101,7 +95,7 @@ def read_job(path: Path) -> TrainingJob:
 
 
 def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
-    """Train in this process. One training at a time works on a data root; a second one waits for the first."""
+    """Train in this process, once it is this training's turn."""
     root = DataRoot(job.data_root)
     base = describe_base(job.base, licence=job.base_licence)
     version = read_version(root, job.dataset_hash)
@@ -109,33 +103,13 @@ def train(job: TrainingJob, emit: Emit, stop: Stop) -> None:
     refuse_withdrawn(root, lineage, now().date())
     end = last_step(lineage)
     is_first = os.environ.get(RANK_VARIABLE, "0") == "0"
-    with _alone(root, job, end, emit) if is_first else nullcontext():
+    with taking_turns(root, job, lineage, end, emit) if is_first else nullcontext():
         if is_first:
-            remove_unfinished_checkpoints(root)
-            activate_lineage(root, lineage)
+            remove_unfinished_checkpoints(lineage_home(root, lineage.lineage))
             enter_committed(root, lineage)
         from lofi_pipeline.training.loop import Trainer  # torch, diffusers and peft: seconds
 
         Trainer(job, root, version, lineage, emit).run(stop)
-
-
-@contextmanager
-def _alone(root: DataRoot, job: TrainingJob, end: int, emit: Emit) -> Iterator[None]:
-    place = training_lock(root)
-    try:
-        with locked(place, timeout=0):
-            yield
-            return
-    except Timeout:
-        message = "another training works on this data root: waiting for it"
-        emit(TrainingEvent(kind=EventKind.PROGRESS, step=0, max_steps=end, message=message))
-    try:
-        with locked(place, timeout=job.wait_seconds):
-            yield
-    except Timeout as error:
-        raise TrainingError(
-            f"another training still works on {root.path} after {job.wait_seconds:.0f} s"
-        ) from error
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lofi_pipeline.checkpoints.lineages import LineageFolder
 from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import now
-from lofi_pipeline.evaluation.lineage_view import LineageView, lineage_view
+from lofi_pipeline.evaluation.lineage_view import CheckpointView, LineageView, lineage_view
 from lofi_pipeline.evaluation.sample_grid import GridColumn, GridRow
 from lofi_pipeline.storage import DataRoot, commit_folder, locked, temporary_folder
 from lofi_pipeline.web.charts import charts_of
@@ -55,6 +55,15 @@ def write_report(
     return target / "index.html"
 
 
+def report_as_zip(root: DataRoot, folder: LineageFolder, settings: RetentionSettings, place: Path) -> Path:
+    """Write the report of a lineage into an archive in `place`, a folder that may lie outside the data root. Returns its path."""
+    view = lineage_view(root, folder, settings)
+    made = place / f"lineage-{folder.short}"
+    made.mkdir()
+    _write(root, view, chosen_rows(view, CLIPS), made)
+    return Path(shutil.make_archive(str(made), "zip", place, made.name))
+
+
 def chosen_rows(view: LineageView, clips: int) -> list[GridRow]:
     """The first rows, and as many of those in which a clip is a training track's, or is near to one."""
     first, rest = view.grid.rows[:clips], view.grid.rows[clips:]
@@ -73,11 +82,23 @@ def _write(root: DataRoot, view: LineageView, rows: Iterable[GridRow], made: Pat
         return _copied(file, made, f"pictures/{row.number:03d}-step{column.step}.png")
 
     shown = [(row, _turned_down(cells_of(root, view.grid, row, audio, picture))) for row in rows]
+    for item in view.styled:
+        if styles := confusion_of(item):
+            (made / "pictures" / f"styles-{item.step}.png").write_bytes(styles)
     for name in _PAGE_FILES:
         _copied(_STATIC / name, made, name)
     page = templates().get_template("report.html")
     text = page.render(view=view, charts=charts_of(view), rows=shown, written=now())
     (made / "index.html").write_text(text, encoding="utf-8")
+
+
+def confusion_of(item: CheckpointView) -> bytes | None:
+    """What the clips of each style are taken for, a PNG; None: the checkpoint was not asked for styles."""
+    from lofi_pipeline.evaluation.confusion import plot_confusion
+
+    if item.scores is None or item.scores.styles is None:
+        return None
+    return plot_confusion(item.scores.styles, item.scores.metrics.style_coverage or {})
 
 
 def _copied(file: Path, made: Path, name: str) -> str:

@@ -166,7 +166,7 @@ _HEADS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(head=_HEADS, body=st.binary(max_size=3000), suffix=st.sampled_from(sorted(audio.AUDIO_SUFFIXES)))
 def test_arbitrary_bytes_are_audio_or_refused(tmp_path: Path, head: bytes, body: bytes, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
@@ -180,7 +180,7 @@ def test_arbitrary_bytes_are_audio_or_refused(tmp_path: Path, head: bytes, body:
         assert np.isfinite(heard.samples).all()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(["a.wav", "a.flac", "a.ogg", "a.mp3"]))
 def test_damaged_files_are_audio_or_refused(tmp_path: Path, data: st.DataObject, name: str) -> None:
     whole = tmp_path / f"whole-{name}"

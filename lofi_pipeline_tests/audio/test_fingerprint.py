@@ -115,7 +115,7 @@ def test_silence_noise_and_nothing_can_be_compared() -> None:
                 assert audio.compare(first, second).match_type is MatchType.NONE
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(
     start=st.integers(0, 200),
     length=st.integers(1, 430),

@@ -66,7 +66,7 @@ def test_a_changed_file_is_audio_or_refused_and_nothing_leaks(tmp_path: Path, su
     process = psutil.Process()
     held: list[tuple[int, int]] = []
 
-    @settings(max_examples=EXAMPLES[suffix], deadline=None, derandomize=True, database=None)
+    @settings(max_examples=EXAMPLES[suffix])
     @given(changes=_CHANGES)
     def attack(changes: list[tuple[str, int, bytes]]) -> None:
         data = _whole(suffix)

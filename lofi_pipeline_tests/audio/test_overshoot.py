@@ -45,7 +45,7 @@ def decoded(folder: Path, mp3: bytes) -> np.ndarray:
 PLACES = st.lists(st.tuples(st.integers(0, SECONDS * RATE - 1), st.floats(0.1, 6.0)), min_size=1, max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(places=PLACES)
 def test_what_is_decoded_again_is_what_the_whole_would_be(
     folder: Path, mp3: bytes, places: list[tuple[int, float]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lofi_pipeline.audio import SAMPLE_RATE, gaps, waveform_peaks
+from lofi_pipeline.audio import SAMPLE_RATE, clipped, gaps, waveform_peaks
 
 
 def noise(seconds: float, level: float = 0.3) -> np.ndarray:
@@ -34,3 +34,13 @@ def test_silence_is_found_where_it_is_and_short_rests_are_none() -> None:
         samples[:, int(begin * SAMPLE_RATE) : int(end * SAMPLE_RATE)] *= 1e-5
     assert gaps(samples) == [(3.0, 5.0), (18.5, 20.0)]
     assert gaps(noise(0.05)) == [] and gaps(noise(5)) == []
+
+
+def test_clipping_is_found_where_it_is() -> None:
+    """Music is loud at two places; a converter cuts off what goes beyond its range."""
+    seconds = np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE
+    tune = np.stack([np.sin(2 * np.pi * 220 * seconds), np.sin(2 * np.pi * 331 * seconds)])
+    loud = np.where((seconds > 4) & (seconds < 5) | (seconds > 15) & (seconds < 15.3), 1.6, 0.4)
+    samples = np.clip(tune * loud, -0.9, 0.9).astype(np.float32)
+    assert clipped(samples) == pytest.approx(np.array([(4.0, 5.0), (15.0, 15.3)]), abs=0.02)
+    assert clipped((tune * 0.5).astype(np.float32)) == [] and clipped(np.zeros((2, 99), np.float32)) == []

@@ -205,6 +205,6 @@ def test_title_and_artist_are_read_of_ape(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start", [b"", WAVE, b"caff\0\1\0\0", b".snd\0\0\0\x40", MATROSKA])
 @given(data=st.binary(max_size=300))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_tags_or_none(tmp_path: Path, start: bytes, data: bytes) -> None:
     read_tags(written(tmp_path, "a.wav", start + data + b"APETAGEX" + data[:24].ljust(24, b"\1")))

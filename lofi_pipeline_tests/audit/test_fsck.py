@@ -13,12 +13,16 @@ import pytest
 from typer.testing import CliRunner
 
 from lofi_pipeline.audit.fsck import FsckReport, check_data_root
+from lofi_pipeline.audit.training_facts import cache_facts
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset, dataset_is_current, load_version
+from lofi_pipeline.dataset.gone import cached_encodings, gone_files, remove_gone
+from lofi_pipeline.dataset.unneeded import unneeded_files
 from lofi_pipeline.entities import SCORES_RECORD, Severity
 from lofi_pipeline.storage import DataRoot, file_sha256, locked, read_json, write_json_atomic
 from lofi_pipeline.training.encoded_file import CONDITION, LATENTS, write_encoded
+from lofi_pipeline.training.shards import keys_in, write_shard
 from lofi_pipeline_tests.damage.damages import (
     change_a_byte,
     copied,
@@ -121,6 +125,45 @@ def test_damaged_encodings_are_found_and_make_way(
     found = {} if damage is remove else {path.relative_to(whole.path).as_posix(): "file-changed"}
     assert errors(check_data_root(whole, repair=True)) == found
     assert not path.exists() and check_data_root(whole).clean
+
+
+def packed(root: DataRoot, *others: str) -> Path:
+    """The latents of all tracks in one shard, in place of single files; with others of which nothing is known."""
+    folder = one(root, "cache/latents/*/*.safetensors").parent
+    arrays = {name: np.ones((8, 4), np.float32) for name in LATENTS}
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    audio = [item.audio_sha256 for item in load_version(root).tracks]
+    return write_shard(folder, "latents", "b" * 64, dict.fromkeys([*audio, *others], arrays)).path
+
+
+@pytest.mark.parametrize("damage", [empty, truncate, change_a_byte, flip_unseen])
+def test_a_damaged_shard_is_found_and_makes_way(damage: Callable[[Path], None], whole: DataRoot) -> None:
+    path = packed(whole)
+    assert check_data_root(whole).clean
+    damage(path)
+    with locked(whole.checkpoints / "training"):
+        assert "a training works on this data root" in check_data_root(whole, repair=True).not_repaired[0]
+    found = check_data_root(whole, repair=True)
+    assert errors(found) == {whole.relative(path): "file-changed"} and found.repaired
+    assert not path.exists() and check_data_root(whole).clean
+
+
+def test_music_in_a_shard_that_nothing_has_any_more_is_named_and_can_go(whole: DataRoot) -> None:
+    path, stray = packed(whole, "f" * 64), "f" * 64
+    (said,) = [it.sentence for it in check_data_root(whole).findings if it.where == whole.relative(path)]
+    assert "holds 1 of 5 encodings of music that no data set version has; `lofi gc`" in said, said
+    listed = unneeded_files(whole)
+    assert [(it.track_id, it.path, it.entry) for it in listed] == [("", whole.relative(path), stray)]
+    needed = {item.audio_sha256 for item in load_version(whole).tracks}
+    assert cached_encodings(whole, needed) == [whole.relative(path)]
+    remove_gone(whole, listed)
+    (left,) = path.parent.iterdir()
+    assert keys_in(left) == needed and unneeded_files(whole) == gone_files(whole) == []
+    report = check_data_root(whole)
+    assert report.clean and whole.relative(left) not in {it.where for it in report.findings}
+    facts = {it.path: it.files for it in cache_facts(whole, load_version(whole), None)}
+    assert facts[whole.relative(left.parent.parent)] == 1
 
 
 def test_encodings_stay_while_a_training_works(whole: DataRoot) -> None:

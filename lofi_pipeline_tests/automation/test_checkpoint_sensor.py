@@ -10,7 +10,7 @@ from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
 from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.checkpoints.kept import remember_scores, with_present_times
-from lofi_pipeline.checkpoints.manifest import LINEAGE_RECORD, read_record, write_record
+from lofi_pipeline.checkpoints.manifest import BESIDE, LINEAGE_RECORD, begin_beside, read_record, write_record
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import CHECKPOINT_RECORD, SCORES_RECORD, StyleOutcome, checkpoint_id_of
 from lofi_pipeline.environment import BASE_VARIABLE
@@ -87,6 +87,26 @@ def test_a_landed_checkpoint_is_asked_for_at_once_and_once(root: DataRoot, tick:
     assert [request[1:] for request in tick()] == [(key, ["license_audit"])]
     told(tick.instance, "license_audit", key)
     assert tick() == []
+
+
+def test_what_trains_beside_the_active_lineage_is_scored_too_and_what_was_put_aside_is_not(
+    root: DataRoot, tick: Ticks
+) -> None:
+    keys = {}
+    for name in ("b", "c"):
+        folder = make_folder(root, 10, lineage=name)
+        record = read_record(folder)
+        begin_beside(root, record.lineage)
+        home = root.archived_lineage(record.lineage.lineage)
+        folder.rename(home / folder.name)
+        keys[name] = record.partition_key
+    (home / BESIDE).unlink()
+    key = landed(root, tick.instance, 10)
+    assert [request[1] for request in tick()] == [key]
+    assert [request[1:] for request in tick.later()] == [
+        (key, ["quality_metrics", "license_audit"]),
+        (keys["b"], ["lora_checkpoints", "quality_metrics", "license_audit"]),
+    ]
 
 
 def test_the_last_and_the_best_are_asked_for_styles_when_all_are_scored(root: DataRoot, tick: Ticks) -> None:

@@ -1,19 +1,29 @@
 """Real ticks of source_drop_sensor on a real instance."""
 
+import os
 import shutil
+import time
 
 import dagster as dg
 import pytest
 
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
+from lofi_pipeline.automation.history_sensor import history_sensor
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.schedules import nightly_dataset
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import RegisteredTrack, Registry
 from lofi_pipeline.installation import PROJECT_ROOT
-from lofi_pipeline.resources import OWNER_TAG, Workspace, owned, owner_tag
-from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline.resources import OWNER_TAG, Workspace, owned, owner_tag, running_mark
+from lofi_pipeline.storage import (
+    DataRoot,
+    holder_file,
+    holder_of,
+    kept_file,
+    save_evicted,
+    write_json_atomic,
+)
 from lofi_pipeline_tests.drops import facts, make_drop, song
 
 
@@ -147,6 +157,33 @@ def test_a_run_whose_process_was_killed_does_not_block_for_ever(root: DataRoot, 
     assert end_orphans(ticks.instance) == [elsewhere.run_id]
 
 
+def test_a_run_of_a_machine_that_went_silent_is_ended_by_the_next_tick(root: DataRoot, ticks: Ticks) -> None:
+    job = defs.resolve_job_def("train")
+    run = ticks.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.STARTED, tags={OWNER_TAG: "node-7 1 1"}
+    )
+    mark = running_mark(ticks.instance, run.run_id)
+    with owned(ticks.instance, run.run_id):
+        holder = holder_of(mark)
+    assert holder
+    write_json_atomic(holder_file(mark), holder.model_copy(update={"host": "node-7", "place": "f" * 8}))
+
+    def tick() -> dg.DagsterRunStatus:
+        with dg.build_sensor_context(
+            instance=ticks.instance, definitions=defs, resources={"workspace": Workspace()}
+        ) as context:
+            history_sensor(context)
+        found = ticks.instance.get_run_by_id(run.run_id)
+        assert found
+        return found.status
+
+    assert tick() is dg.DagsterRunStatus.STARTED  # it lived a moment ago
+    then = time.time() - 121
+    os.utime(holder_file(mark), (then, then))
+    assert tick() is dg.DagsterRunStatus.FAILURE
+    assert not holder_file(mark).exists()
+
+
 def test_runs_of_other_machines_are_left_in_peace_where_their_locks_are_not_seen() -> None:
     """As where the history lies in a database on a server."""
     job = defs.resolve_job_def("register")
@@ -208,6 +245,18 @@ def test_a_killed_run_gives_its_pool_back(root: DataRoot, ticks: Ticks) -> None:
     end_orphans(instance)
     assert storage.get_concurrency_run_ids() == set()
     assert storage.claim_concurrency_slot("gpu", "another", "scoring").is_claimed
+
+
+def test_music_that_lies_in_the_object_store_only_is_waited_for(ticks: Ticks, root: DataRoot):
+    original = make_drop(root, "one", {"a.wav": song()}, facts()) / "a.wav"
+    assert ticks.jobs() == ["register"]
+    save_evicted(root, "s3://label/lofi", {root.relative(original): kept_file(original)})
+    away = original.rename(root.path.parent / "a.wav")
+    assert ticks.jobs() == []
+    assert "1 files lie only in s3://label/lofi" in ticks.reason()
+    away.rename(original)
+    save_evicted(root, "s3://label/lofi", {})
+    assert ticks.jobs() == ["register"]
 
 
 @pytest.mark.usefixtures("few_variables")

@@ -18,7 +18,9 @@ from lofi_pipeline.entities import (
     Sample,
     SamplesHeard,
     Scores,
+    StyleClips,
     StyleOutcome,
+    StyleRanks,
 )
 from lofi_pipeline.evaluation.records import base_samples_folder, write_base_scores
 from lofi_pipeline.storage import DataRoot, write_json_atomic
@@ -101,7 +103,14 @@ def make_trained(root: DataRoot) -> DataRoot:
             coverage = {"CORE-01": StyleOutcome(generated=True, recognizable=True)}
             coverage["CORE-02"] = StyleOutcome(generated=True, recognizable=False)
             metrics = scores.metrics.model_copy(update={"style_coverage": coverage})
-            scores = scores.model_copy(update={"metrics": metrics})
+            ranks = {
+                style: StyleRanks(ranks=[rank], nearest=["CORE-01"], p_value=0.02 * rank)
+                for rank, style in enumerate(coverage, start=1)
+            }
+            styles = StyleClips(
+                prompts_sha256="0" * 64, nearest=5, level=0.05, by_chance=0.1, styles=ranks, samples=[]
+            )
+            scores = scores.model_copy(update={"metrics": metrics, "styles": styles})
         write_json_atomic(folder / SCORES_RECORD, scores)
     write_json_atomic(root.checkpoints / LINEAGE_RECORD, lineage)
     log = [LogEntry(step=0, validation_loss=0.9)]

@@ -11,11 +11,14 @@ from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record, make_scores
 
 
-def landed(root: DataRoot, step: int, fad: float | None, *, last_step: int = 30) -> Path:
+def landed(
+    root: DataRoot, step: int, fad: float | None, *, last_step: int = 30, ended: str | None = None
+) -> Path:
     folder = make_folder(root, step, fad=fad)
     record = make_record(step)
     lineage = record.lineage.model_copy(update={"max_steps": last_step})
-    write_json_atomic(folder / CHECKPOINT_RECORD, record.model_copy(update={"lineage": lineage}))
+    record = record.model_copy(update={"lineage": lineage, "ended": ended})
+    write_json_atomic(folder / CHECKPOINT_RECORD, record)
     return folder
 
 
@@ -36,6 +39,18 @@ def test_the_last_and_the_best_once_training_ended(root: DataRoot):
     metrics = scores.metrics.model_copy(update={"style_coverage": coverage})
     write_json_atomic(best / SCORES_RECORD, scores.model_copy(update={"metrics": metrics}))
     assert without_styles(root) == {last}
+
+
+def test_the_last_and_the_best_of_a_training_that_ended_early(root: DataRoot):
+    best = landed(root, 10, 0.2, last_step=100)
+    assert without_styles(root) == set()
+    last = landed(root, 20, 0.4, last_step=100, ended="gap was no better for 1 checkpoint")
+    assert without_styles(root) == {best, last}
+
+
+def test_the_last_and_the_best_of_a_training_whose_steps_no_interval_divides(root: DataRoot):
+    best, last = landed(root, 10, 0.2, last_step=25), landed(root, 20, 0.4, last_step=25)
+    assert without_styles(root) == {best, last}
 
 
 def test_a_pinned_one_counts_as_the_best(root: DataRoot):

@@ -126,7 +126,7 @@ def test_unfinished_checkpoints_are_removed_and_nothing_else(data: DataRoot):
     for place in (data.checkpoints, data.checkpoints / ".rolling"):
         killed_while_writing(place / "epoch=0-step=20_lora")
     with commit_folder(data.checkpoint("epoch=0-step=30_lora")) as being_written:
-        remove_unfinished_checkpoints(data)
+        remove_unfinished_checkpoints(data.checkpoints)
         assert list(data.checkpoints.rglob(".tmp-*")) == [being_written] and folder.is_dir()
 
 

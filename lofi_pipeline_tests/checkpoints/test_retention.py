@@ -34,7 +34,7 @@ def checkpoints(draw: st.DrawFn) -> tuple[list[CheckpointRecord], dict[str, Scor
     return draw(st.permutations(records)), scores
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(checkpoints(), st.integers(1, 4))
 def test_plan(given_: tuple[list[CheckpointRecord], dict[str, Scores]], keep_best: int):
     records, scores = given_

@@ -23,7 +23,7 @@ from lofi_pipeline.checkpoints.votes import (
 )
 from lofi_pipeline.config import RetentionSettings
 from lofi_pipeline.entities import RecordError, Side, Vote
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, ledger_path
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_record
 
 KEY = {step: make_record(step).partition_key for step in (0, 10, 20, 30, 40, 50, 60)}
@@ -94,6 +94,9 @@ def test_a_damaged_line_is_named(root: DataRoot):
     voted(root, 10, 10, 20, 2)
     path = votes_path(root, KEY[10], KEY[20])
     path.write_bytes(path.read_bytes().replace(b'"side"', b'"seid"', 1))
+    with pytest.raises(RecordError, match=r"metadata/votes/.*: is not what was sealed"):
+        scan_checkpoints(root)
+    ledger_path(root).unlink()  # a data root of an earlier version
     with pytest.raises(RecordError, match=r"metadata/votes/.*: line 1 was damaged"):
         scan_checkpoints(root)
 

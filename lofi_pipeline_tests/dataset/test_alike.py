@@ -200,7 +200,7 @@ def test_an_excerpt_that_is_not_the_same_as_all_of_the_first_few_is_no_copy_of_t
 MARKS = st.lists(st.tuples(st.integers(1, 2), st.integers(0, VARIANTS - 1)), min_size=1, max_size=22)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     marks=MARKS,
     at_first=st.integers(0, 22),

@@ -310,6 +310,15 @@ def _(root: DataRoot) -> str:
     return error_of(lambda: register(root))
 
 
+@mishap("What people said was changed behind the program's back")
+def _(root: DataRoot) -> str:
+    drop(root, facts())
+    register(root)
+    root.edits.mkdir()
+    (root.edits / "track_001.jsonl").write_text("{}\n")
+    return error_of(lambda: register(root))
+
+
 @mishap("A private key is open to others")
 def _(root: DataRoot) -> str:
     from lofi_pipeline.audit.signing import make_key, read_private_key
@@ -491,6 +500,17 @@ def _(root: DataRoot) -> str:
 @mishap("The disk is full")
 def _(root: DataRoot) -> str:
     return in_words(OSError(errno.ENOSPC, "", str(root.registry_json)))
+
+
+@mishap("Music lies in the object store only")
+def _(root: DataRoot) -> str:
+    from lofi_pipeline.ingest import pending_tracks
+    from lofi_pipeline.storage import kept_file, save_evicted
+
+    original = make_drop(root, "evening", {"evening.wav": b"RIFF"}, facts()) / "evening.wav"
+    save_evicted(root, "s3://label-music/lofi", {root.relative(original): kept_file(original)})
+    original.unlink()
+    return error_of(lambda: pending_tracks(root, load_config()))
 
 
 @mishap("The disk is mounted read-only")

@@ -61,7 +61,7 @@ def test_fewer_rows_than_dimensions_is_exact() -> None:
     assert wide == pytest.approx(frechet_distance(small_a, small_b), rel=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10_000), st.integers(2, 30), st.integers(2, 30), st.integers(1, 20), st.floats(1e-6, 1e6)
 )

@@ -39,7 +39,7 @@ def joined(parts: Groups, left_out: object = None) -> np.ndarray:
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(4, 12), st.integers(3, 6))
 def test_without_each_clip_and_track_as_by_brute_force(seed: int, dimension: int, clips: int, tracks: int):
     random = np.random.default_rng(seed)

@@ -21,7 +21,10 @@ from lofi_pipeline.exporting.training import NEEDED, export_training
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, content_sha256
 from lofi_pipeline.training.checkpoints import verify_checkpoint
-from lofi_pipeline.training.encode import encode_dataset
+from lofi_pipeline.training.encode import encode_dataset, read_encoded
+from lofi_pipeline.training.packing import pack
+from lofi_pipeline.training.shards import keys_in, read_shard, write_shard
+from lofi_pipeline_tests.damage.damages import flip_unseen
 from lofi_pipeline_tests.drops import settings
 from lofi_pipeline_tests.exporting.elsewhere import train_elsewhere
 from lofi_pipeline_tests.training.toy import save_toy_base, toy_preset
@@ -222,3 +225,26 @@ def test_nothing_is_packed_that_may_not_be_used_or_is_not_there(
     with pytest.raises(ExportError, match="it ended.*builds the data set without them"):
         export_training(root, config, out)
     assert list(out.parent.iterdir()) == []
+
+
+def test_of_a_shard_goes_out_what_is_trained_on_and_nothing_else(
+    root: DataRoot, config: PipelineConfig, base: Path, tmp_path: Path
+) -> None:
+    version, preset = load_version(root), config.training.preset
+    pack(root, read_encoded(version, root, str(base), preset))
+    (path,) = (root.cache / "latents").glob("*/shards/*")
+    (folder,) = (root.cache / "conditions").glob("*")
+    export_training(root, config, tmp_path / "one")
+    inner = DataRoot(tmp_path / "one" / "data")
+    assert read_encoded(version, inner, str(base), preset) == read_encoded(version, root, str(base), preset)
+    shard = read_shard(path)
+    assert shard
+    others = {key: shard.tensors(key) for key in shard.shapes} | {"f" * 64: shard.tensors(min(shard.shapes))}
+    write_shard(path.parent.parent, "latents", shard.base_sha256, others)
+    path.unlink()
+    export_training(root, config, tmp_path / "other")
+    (out,) = (tmp_path / "other" / "data" / "cache" / "latents").glob("*/shards/*")
+    assert keys_in(out) == shard.shapes.keys() and out.name == path.name
+    flip_unseen(next(folder.glob("shards/*")))
+    with pytest.raises(ExportError, match="conditions/.*is damaged"):
+        export_training(root, config, tmp_path / "third")

@@ -128,29 +128,40 @@ def dask_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]
 def ray_cluster(folder: Path, *environments: dict[str, str]) -> Iterator[Local]:
     """A head without cores of its own, and a node of one core for each of these environments."""
     with TemporaryDirectory(prefix="lofi-ray-", ignore_cleanup_errors=True) as short:  # sockets lie in it
-        port, log = _free_port(), folder / "ray.log"
-        common = ("--block", "--disable-usage-stats", "--object-store-memory", str(80 << 20))
-        head = _start(
-            "ray.scripts.scripts", "start", "--head", "--node-ip-address", HEAD, "--port", str(port),
-            "--num-cpus", "0", "--include-dashboard", "false", "--temp-dir", short, *common, log=log,
-        )  # fmt: skip
-        local = Local("ray", f"{HEAD}:{port}")
+        local = Local("ray", f"{HEAD}:{_free_port()}")
+        head = None
         try:
-            wait_for(lambda: "Ray runtime started" in log.read_text(), "head")
+            head = _ray_node(
+                "--head", "--node-ip-address", HEAD, "--port", local.address.rpartition(":")[2], "--num-cpus", "0",
+                "--include-dashboard", "false", "--temp-dir", short, log=folder / "ray-head.log",
+            )  # fmt: skip
             for number, environment in enumerate(environments):
                 local.nodes.append(
-                    _start(
-                        "ray.scripts.scripts", "start", "--address", local.address, "--node-ip-address",
-                        NODES.format(number), "--num-cpus", "1", *common, log=log, **environment,
+                    _ray_node(
+                        "--address", local.address, "--node-ip-address", NODES.format(number), "--num-cpus", "1",
+                        log=folder / f"ray-node-{number}.log", **environment,
                     )
                 )  # fmt: skip
-            wait_for(
-                lambda: log.read_text().count("Ray runtime started") == 1 + len(environments), "all nodes"
-            )
             yield local
         finally:
-            for process in (*local.nodes, head):
+            for process in (*local.nodes, *filter(None, [head])):
                 _kill(process)
+
+
+def _ray_node(*options: str, log: Path, **environment: str) -> psutil.Popen:
+    """A node that is up. One after the other: on a busy machine a node does not come up within Ray's own 30 s, and is started again."""
+    deadline = time.monotonic() + PATIENCE
+    environment = {"RAY_agent_register_timeout_ms": f"{PATIENCE * 1000:.0f}"} | environment
+    common = ("--block", "--disable-usage-stats", "--object-store-memory", str(80 << 20))
+    while True:
+        log.unlink(missing_ok=True)
+        node = _start("ray.scripts.scripts", "start", *options, *common, log=log, **environment)
+        while node.poll() is None and time.monotonic() < deadline:
+            if "Ray runtime started" in log.read_text():
+                return node
+            time.sleep(0.2)
+        _kill(node)
+        assert time.monotonic() < deadline, f"no node of Ray:\n{log.read_text()}"
 
 
 def _free_port() -> int:

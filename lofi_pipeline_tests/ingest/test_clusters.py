@@ -178,6 +178,22 @@ def test_a_track_whose_worker_dies_is_tried_once_more(
     assert died == (deaths == 2)
 
 
+def test_a_node_that_cannot_read_its_work_is_said_to_have_other_code(
+    registered: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread = RuntimeError("Error during deserialization of the task graph")
+    unread.__cause__ = ImportError("cannot import name 'write_word'")
+    monkeypatch.setattr(elsewhere, "open_cluster", lambda settings: pretended([unread], []))
+    with pytest.raises(
+        ClusterFault, match=r"^a node .* \(cannot import name 'write_word'\): it has another version"
+    ):
+        batch(registered, settings(ingest={"backend": "dask"}))
+    fault = RuntimeError("of the work itself")
+    monkeypatch.setattr(elsewhere, "open_cluster", lambda settings: pretended([fault], []))
+    with pytest.raises(RuntimeError, match="of the work itself"):
+        batch(registered, settings(ingest={"backend": "dask"}))
+
+
 def test_a_node_is_unfit_with_other_code_other_presets_or_without_the_data_root(
     registered: DataRoot, tmp_path: Path
 ) -> None:

@@ -368,7 +368,7 @@ def test_any_unicode_is_read(root: DataRoot, encoding: str) -> None:
     assert drop.manifest and drop.manifest.provider == "Café 音楽"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, len(SOURCE)), new=st.text(max_size=4), gone=st.integers(0, 4))
 def test_a_source_json_with_any_slip_of_the_pen_is_taken_or_refused_with_a_reason(
     root: DataRoot, cut: int, new: str, gone: int

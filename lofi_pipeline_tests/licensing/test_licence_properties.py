@@ -29,9 +29,6 @@ def verdict(text: str, **how: Any) -> Verdict:
     return judge(text, SourceType.CREATIVE_COMMONS, **how)
 
 
-TRAINING_RIGHTS = "LicenseRef-AI-Training-Rights"
-
-
 @given(ANYTHING, BETWEEN, st.sampled_from(BANS), st.booleans())
 def test_a_ban_beside_any_string_never_permits(text: str, between: str, ban: str, first: bool) -> None:
     whole = f"{ban}{between}{text}" if first else f"{text}{between}{ban}"
@@ -57,10 +54,6 @@ def test_what_is_added_never_makes_milder(one: str, between: str, other: str, pr
     if not whole.permitted:
         return
     for side in (verdict(one, profile=profile), verdict(other, profile=profile)):
-        if (
-            side.licence == TRAINING_RIGHTS
-        ):  # beside a licence that allows training they are not needed, and not asked for
-            continue
         assert side.permitted, (whole, side)
         assert whole.strictness >= side.strictness
         assert {*whole.obligations} >= {*side.obligations}

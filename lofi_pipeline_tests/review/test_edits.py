@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from lofi_pipeline import review
 from lofi_pipeline.audit.fsck import check_data_root
 from lofi_pipeline.config import load_config
+from lofi_pipeline.dataset import build_dataset
 from lofi_pipeline.entities import EditAction, EditField, RecordError, TrackEdit, TrackStatus
 from lofi_pipeline.ingest import ProcessingContext, load_registry, work_on
 from lofi_pipeline.review import ReviewError, fold
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, ledger_path, peoples_words, read_ledger
 
 WHO, FIRST = "kim", "track_001"
 
@@ -152,7 +154,7 @@ def test_together_makes_all_edits_or_none(ready: DataRoot):
     tracks = [FIRST, "track_002", "track_099"]
 
     def accept_all() -> None:
-        with review.together(ready, tracks):
+        with review.together(ready):
             for track_id in tracks:
                 review.accept(ready, track_id, WHO)
 
@@ -160,6 +162,43 @@ def test_together_makes_all_edits_or_none(ready: DataRoot):
         accept_all()
     assert lines(ready) == before
     assert not review.edits_path(ready, "track_002").exists()
+
+
+def test_edits_that_are_made_together_build_on_each_other_and_are_sealed_at_once(ready: DataRoot):
+    before = len(read_ledger(ready).heads)
+    with review.together(ready):
+        for track_id in (FIRST, "track_002", "track_003"):
+            review.edit(ready, track_id, WHO, TrackEdit(bpm=91))
+            review.accept(ready, track_id, WHO)
+            assert len(review.history(ready, track_id)) == 2
+            assert not review.edits_path(ready, track_id).exists()
+    assert [it.number for it in review.history(ready, "track_003")] == [1, 2]
+    assert len(read_ledger(ready).heads) == before + 2 * 3
+
+
+def test_edits_on_a_full_disk_are_made_all_or_none(ready: DataRoot, monkeypatch: pytest.MonkeyPatch):
+    review.edit(ready, FIRST, WHO, TrackEdit(bpm=91))
+    before, real = lines(ready), peoples_words.append
+    written: list[Path] = []
+
+    def full(path: Path, data: bytes) -> None:
+        if written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        real(path, data)
+
+    def accept_both() -> None:
+        with review.together(ready):
+            for track_id in (FIRST, "track_002"):
+                review.accept(ready, track_id, WHO)
+
+    monkeypatch.setattr(peoples_words, "append", full)
+    with pytest.raises(OSError, match="No space left"):
+        accept_both()
+    monkeypatch.undo()
+    assert written and lines(ready) == before and not review.edits_path(ready, "track_002").exists()
+    build_dataset(ready, load_config())
+    review.accept(ready, FIRST, WHO)
 
 
 STEPS = st.one_of(
@@ -180,7 +219,7 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=12))
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_people_do_undo_leads_back_the_whole_way(
     worked_on: DataRoot, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, TrackEdit | None]]
 ):
@@ -228,6 +267,8 @@ def test_fsck_names_edits_that_are_damaged_or_gone(ready: DataRoot):
     path.write_text(whole)
     work_on(ready, load_registry(ready).by_id()[FIRST], ProcessingContext.open(config))
     path.unlink()
+    assert "edits/track_001.jsonl was sealed, and is missing" in findings(ready)
+    ledger_path(ready).unlink()  # a data root of an earlier version
     assert "edits/track_001.jsonl is missing, and track_001 was reviewed" in findings(ready)
 
 

@@ -7,9 +7,19 @@ from dataclasses import replace
 import pytest
 
 from lofi_pipeline import audio, review
+from lofi_pipeline.audit.fsck import check_data_root
 from lofi_pipeline.config import PipelineConfig, load_config
 from lofi_pipeline.dataset import build_dataset, left_out, load_version
-from lofi_pipeline.entities import EditField, Split, Support, TrackEdit, TrackRecord, TrackState, TrackStatus
+from lofi_pipeline.entities import (
+    EditField,
+    RecordError,
+    Split,
+    Support,
+    TrackEdit,
+    TrackRecord,
+    TrackState,
+    TrackStatus,
+)
 from lofi_pipeline.ingest import (
     ProcessingContext,
     load_record,
@@ -155,7 +165,7 @@ def test_words_that_a_person_writes_are_the_lyrics(ready: DataRoot):
     assert again.tagged and again.tagged.lyrics == "[Instrumental]"
 
 
-def test_a_damaged_file_of_edits_stops_its_track_alone_and_says_where(ready: DataRoot):
+def test_damaged_edits_stop_their_track_and_the_build_until_a_person_has_them_set_aside(ready: DataRoot):
     review.edit(ready, FIRST, WHO, TrackEdit(bpm=91))
     path = review.edits_path(ready, FIRST)
     path.write_text(path.read_text().replace("91", "910"))
@@ -163,9 +173,14 @@ def test_a_damaged_file_of_edits_stops_its_track_alone_and_says_where(ready: Dat
     assert record.status is TrackStatus.FAILED
     assert record.reason and "metadata/edits/track_001.jsonl: line 1" in record.reason
     assert "bpm: must be between 50 and 200" in record.reason
-    built = build_dataset(ready, load_config(), day=TODAY)
-    assert FIRST not in {item.track.track_id for item in built.version.tracks}
+    with pytest.raises(RecordError, match="track_001.jsonl: is not what was sealed"):
+        build_dataset(ready, load_config(), day=TODAY)
+    assert check_data_root(ready, repair=True).repaired
+    build_dataset(ready, load_config(), day=TODAY)
     assert any(item.track_id == FIRST for item in left_out(ready))
+    assert run(ready).status is TrackStatus.OK
+    built = build_dataset(ready, load_config(), day=TODAY)
+    assert FIRST in {item.track.track_id for item in built.version.tracks}
 
 
 def test_a_review_can_be_taken_up_at_once_where_nothing_else_is_to_be_done(ready: DataRoot, deaf: None):

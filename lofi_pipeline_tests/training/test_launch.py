@@ -13,13 +13,12 @@ import torch
 
 from lofi_pipeline.checkpoints.folder import PEFT_FILE
 from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
-from lofi_pipeline.checkpoints.manifest import scan_checkpoints, training_lock
+from lofi_pipeline.checkpoints.manifest import scan_checkpoints
 from lofi_pipeline.entities import DatasetVersion
-from lofi_pipeline.storage import DataRoot, locked, read_ledger, write_json_atomic
+from lofi_pipeline.storage import DataRoot, read_ledger, write_json_atomic
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.launch import train_in_process
 from lofi_pipeline.training.records import EventKind, TrainingEvent
-from lofi_pipeline.training.run import train
 from lofi_pipeline.training.weights import read_adapter
 from lofi_pipeline_tests.training.conftest import job_for, run_job
 
@@ -64,20 +63,6 @@ def test_two_trainings_at_once_take_turns_and_give_what_one_gives(
             place.checkpoint(f"epoch=0-step={step}_lora") / PEFT_FILE for place in (root, undisturbed[0])
         )
         assert ours.read_bytes() == theirs.read_bytes()
-
-
-def test_a_training_that_waits_too_long_for_another_says_so(
-    root: DataRoot, version: DatasetVersion, base: Path
-):
-    told: list[TrainingEvent] = []
-    job = job_for(root, version, base).model_copy(update={"wait_seconds": 0.2})
-    with (
-        locked(training_lock(root)),
-        pytest.raises(TrainingError, match=r"another training still works on .* after 0 s"),
-    ):
-        train(job, told.append, lambda: False)
-    assert [event.message for event in told] == ["another training works on this data root: waiting for it"]
-    assert not list(root.checkpoints.glob("*_lora"))
 
 
 def _weights(root: DataRoot, step: int) -> torch.Tensor:

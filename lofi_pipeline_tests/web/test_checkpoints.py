@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from starlette.testclient import TestClient
@@ -41,6 +44,11 @@ class Visitor:
         assert answer.status_code == 200, answer.text
         return answer.text
 
+    def bytes(self, path: str) -> bytes:
+        answer = self._client.get(f"/studio{path}", headers=self._headers)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
     def status(self, path: str) -> int:
         return self._client.get(f"/studio{path}", headers=self._headers).status_code
 
@@ -77,6 +85,30 @@ def test_a_row_has_the_base_first_equal_loudness_and_the_nearest_training_track(
     for wrong in ("rows/9", "clips/99/1.flac", "clips/10/9.flac", "clips/10/1.json"):
         assert owner.status(f"{PAGE}/{wrong}") == 404
     assert owner.status("/checkpoints/ffffffff") == 404
+
+
+def test_what_clips_of_styles_are_taken_for_is_a_picture_beside_the_table(trained: DataRoot) -> None:
+    visitor = Visitor(trained, Role.AUDITOR)
+    pictures = re.findall(rf'src="/studio({PAGE}/styles/\d+\.png)"', visitor.get(PAGE))
+    assert pictures == [f"{PAGE}/styles/30.png"]
+    assert visitor.bytes(pictures[0]).startswith(b"\x89PNG")
+    assert visitor.status(f"{PAGE}/styles/20.png") == 404
+
+
+def test_whoever_may_read_the_page_takes_it_along_as_files_and_nothing_is_written(
+    trained: DataRoot, tmp_path: Path
+) -> None:
+    visitor = Visitor(trained, Role.AUDITOR)
+    visitor.get(f"{PAGE}/rows/1")
+    before = {path for path in trained.path.rglob("*") if not path.is_relative_to(trained.cache)}
+    with ZipFile(BytesIO(visitor.bytes(f"{PAGE}/report.zip"))) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "taken")
+    (page,) = (tmp_path / "taken").glob("*/index.html")
+    named = set(re.findall(r'(?:src|href)="([^"#]+)"', page.read_text()))
+    assert "pictures/styles-30.png" in named
+    assert all((page.parent / name).is_file() for name in named)
+    assert {path for path in trained.path.rglob("*") if not path.is_relative_to(trained.cache)} == before
 
 
 def test_what_others_wrote_is_text_and_never_markup(trained: DataRoot) -> None:

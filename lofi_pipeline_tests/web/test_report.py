@@ -59,7 +59,7 @@ def test_it_names_no_host_and_everything_in_it_lies_beside_it(trained: DataRoot)
     assert "http" not in text.replace("http-equiv", "") and str(trained.path) not in text
     assert "/studio" not in text and "<b>saxophone" not in text and "&lt;b&gt;saxophone" in text
     named = re.findall(r'(?:src|href|data-audio)="([^"]*)"', text)
-    assert len(named) == 3 + 2 * 12 and all((page.parent / name).is_file() for name in named)
+    assert len(named) == 3 + 2 * 12 + 1 and all((page.parent / name).is_file() for name in named)
     gains = [float(gain) for gain in re.findall(r'data-gain="([^"]*)"', text)]
     assert len(gains) == 12 and max(gains) == 0.0  # a browser can't make a file louder
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from starlette.testclient import TestClient
@@ -252,3 +253,35 @@ def test_a_track_says_in_which_versions_it_is_and_which_others_are_the_same(copi
         "the same recording as creative-commons/first/a.wav" in listing and "the better copy is in" in listing
     )
     assert listed(copied, "?split=train") or listed(copied, "?split=validation")
+
+
+def test_places_of_clipping_are_those_of_the_original_whose_silence_was_cut_off(root: DataRoot) -> None:
+    samples, rate = soundfile.read(song(7), always_2d=True)
+    samples *= 0.5 / np.abs(samples).max()
+    loud = slice(12 * rate, 16 * rate)
+    samples[loud] = np.clip(samples[loud] * 8, -1, 1)
+    with_silence = np.concatenate([np.zeros((3 * rate, 2)), samples])
+    path = root.path / "clipped.wav"
+    soundfile.write(path, with_silence, rate, "PCM_16")
+    original = make_drop(root, "clipped", {"a.wav": path}, facts()) / "a.wav"
+    work(root)
+    shown = client(root).get("/studio/tracks/track_001/peaks").json()
+    assert shown["clipped"] and all(11.9 < begin < end < 16.2 for begin, end in shown["clipped"])
+    original.unlink()
+    assert client(root).get("/studio/tracks/track_001/peaks").json() == shown, "kept"
+    for kept in (root.cache / "peaks").iterdir():
+        kept.unlink()
+    assert client(root).get("/studio/tracks/track_001/peaks").json()["clipped"] is None
+
+
+def test_the_first_page_counts_what_its_links_list(library: DataRoot) -> None:
+    page = client(library).get("/studio/").text
+    links = re.findall(r'<a href="/studio/tracks(\S*)">[^<]* <span class="count">(\d+)</span>', page)
+    assert links[0] == ("", "7") and len(links) > 1
+    for query, count in links:
+        assert len(listed(library, query)) == int(count), query
+
+
+def test_the_first_page_of_an_empty_data_root_says_what_to_do(root: DataRoot) -> None:
+    page = client(root).get("/studio/").text
+    assert "put folders of music" in page and "Nothing was trained yet" in page

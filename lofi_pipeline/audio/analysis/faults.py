@@ -77,7 +77,7 @@ def analyse(samples: np.ndarray, *, lufs: float, peak_dbtp: float, lost_share: f
     return Analysis(
         samples=samples,
         power_db=decibels(power),
-        moment_peaks=np.maximum(moments.max(axis=2), -moments.min(axis=2)),
+        moment_peaks=peaks_of_moments(samples),
         moment_power=moment_power,
         spectrum_db=_smoothed_db(mean),
         usual_spectrum_db=_smoothed_db(usual),
@@ -111,28 +111,39 @@ def _floor_snr(spectra: np.ndarray, energy: np.ndarray) -> float:
 
 
 def flat_top_share(samples: np.ndarray, moment_peaks: np.ndarray) -> float:
-    """Share of samples on plateaus at their channel's peak, looked for in the 5 ms that come near it.
-
-    A plateau is entered or left by a step much larger than those within: a round bass note has none.
-    """
-    flat = 0
-    for channel, peaks in zip(samples, moment_peaks, strict=True):
-        peak = float(peaks.max(initial=0.0))
-        if peak < 0.05:
-            continue
-        near = (np.flatnonzero(peaks >= 0.985 * peak)[:, None] * _MOMENT + np.arange(_MOMENT)).ravel()
-        top = near[np.abs(channel[near]) >= 0.985 * peak]
-        begins = np.flatnonzero(np.diff(top, prepend=-2) > 1)
-        ends = np.append(begins[1:], len(top)) - 1
-        first, last = top[begins], top[ends]
-        whole = (last - first >= 2) & (first >= 2) & (last < len(channel) - 2)
-        first, last, begins, ends = first[whole], last[whole], begins[whole], ends[whole]
-        travelled = np.cumsum(np.abs(np.diff(channel[top], prepend=channel[top[:1]])), dtype=np.float64)
-        within = (travelled[ends] - travelled[begins]) / (last - first)
-        around = [np.abs(channel[first] - channel[first - 2]), np.abs(channel[last + 2] - channel[last])]
-        is_flat = (np.maximum(*around) / 2 > 5 * within) & (within < 0.003 * peak)
-        flat += int((last - first + 1)[is_flat].sum())
+    """Share of samples on plateaus at their channel's peak."""
+    found = [flat_tops(channel, peaks) for channel, peaks in zip(samples, moment_peaks, strict=True)]
+    flat = sum(int((last - first + 1).sum()) for first, last in found)
     return flat / max(1, samples.size)
+
+
+def flat_tops(channel: np.ndarray, peaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last sample of each plateau at the peak of a channel, float32 [n], of whose 5 ms `peaks` are the peaks.
+
+    They are looked for in the 5 ms that come near the peak. A plateau is entered or left by a step much larger than those
+    within: a round bass note has none.
+    """
+    peak = float(peaks.max(initial=0.0))
+    if peak < 0.05:
+        return np.zeros(0, int), np.zeros(0, int)
+    near = (np.flatnonzero(peaks >= 0.985 * peak)[:, None] * _MOMENT + np.arange(_MOMENT)).ravel()
+    top = near[np.abs(channel[near]) >= 0.985 * peak]
+    begins = np.flatnonzero(np.diff(top, prepend=-2) > 1)
+    ends = np.append(begins[1:], len(top)) - 1
+    first, last = top[begins], top[ends]
+    whole = (last - first >= 2) & (first >= 2) & (last < len(channel) - 2)
+    first, last, begins, ends = first[whole], last[whole], begins[whole], ends[whole]
+    travelled = np.cumsum(np.abs(np.diff(channel[top], prepend=channel[top[:1]])), dtype=np.float64)
+    within = (travelled[ends] - travelled[begins]) / (last - first)
+    around = [np.abs(channel[first] - channel[first - 2]), np.abs(channel[last + 2] - channel[last])]
+    is_flat = (np.maximum(*around) / 2 > 5 * within) & (within < 0.003 * peak)
+    return first[is_flat], last[is_flat]
+
+
+def peaks_of_moments(samples: np.ndarray) -> np.ndarray:
+    """float32 [2, n // 240]: the peak of each 5 ms of float32 [2, n] at 48 kHz."""
+    moments = samples[:, : samples.shape[1] // _MOMENT * _MOMENT].reshape(2, -1, _MOMENT)
+    return np.maximum(moments.max(axis=2), -moments.min(axis=2))
 
 
 _HEIGHTS = np.arange(-9.0, 3.01, 0.25)

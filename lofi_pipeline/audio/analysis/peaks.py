@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from lofi_pipeline.audio.analysis.faults import silent_stretches
+from lofi_pipeline.audio.analysis.faults import RATE, flat_tops, peaks_of_moments, silent_stretches
 
 COLUMNS = 1_600
 """More than a screen shows of a track at once."""
 _SHORTEST_GAP = 1.0
+_TOGETHER = 0.5
+"""Seconds between clipped places that are shown as one."""
 _BLOCK = 4_800
 """Samples of 100 ms at 48 kHz."""
 
@@ -33,3 +35,16 @@ def gaps(samples: np.ndarray) -> list[tuple[float, float]]:
     turns = np.flatnonzero(np.diff(np.concatenate(([False], silent, [False])).astype(int)))
     found = [(first / 10, last / 10) for first, last in list(pairwise(turns.tolist()))[::2]]
     return [(begin, end) for begin, end in found if end - begin >= _SHORTEST_GAP]
+
+
+def clipped(samples: np.ndarray) -> list[tuple[float, float]]:
+    """(begin, end) in seconds of each place where float32 [2, n] at 48 kHz sits on flat tops, those near each other together."""
+    channels = zip(samples, peaks_of_moments(samples), strict=True)
+    tops = [np.stack(flat_tops(channel, peaks), axis=1) for channel, peaks in channels]
+    found: list[tuple[float, float]] = []
+    for first, last in sorted(np.concatenate(tops).tolist()):
+        begin, end = first / RATE, (last + 1) / RATE
+        if found and begin - found[-1][1] <= _TOGETHER:
+            begin, end = found[-1][0], max(end, found.pop()[1])
+        found.append((begin, end))
+    return [(round(begin, 2), round(end, 2)) for begin, end in found]

@@ -43,6 +43,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.licensing.withdrawals import withdrawals_json
 from lofi_pipeline.storage import DataRoot, locked
+from lofi_pipeline.training.shards import all_shards
 
 BACKUP = "take it back from a backup"
 
@@ -86,7 +87,7 @@ def check_data_root(
 def _steps(inputs: AuditInputs) -> int:
     tracks = inputs.registry.value.tracks if inputs.registry.value else []
     landed = [len(found.record.files) for found in inputs.checkpoints if found.record]
-    return len(tracks) + len(encoded_files(inputs.root)) + sum(landed)
+    return len(tracks) + len(encoded_files(inputs.root)) + len(all_shards(inputs.root)) + sum(landed)
 
 
 def _check_ledger(examination: Examination) -> None:

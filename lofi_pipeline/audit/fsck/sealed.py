@@ -1,12 +1,15 @@
 """Records that decide what is trained on and are not what was sealed: compiled anew from what lies beside them, and sealed.
 
-What cannot be compiled anew (withdrawals, days that were set, data set versions) only comes back from a backup.
+What people said is set aside where it is not what they said. What else cannot be compiled anew (withdrawals, days that were set,
+data set versions) only comes back from a backup.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 
 from lofi_pipeline.audit.fsck.errors import CannotMend
 from lofi_pipeline.audit.fsck.examination import Examination
@@ -34,10 +37,12 @@ from lofi_pipeline.storage import (
     content_sha256,
     file_sha256,
     locked,
+    places_of_words,
     read_json,
     read_ledger,
     remove_sealed,
     version_hash,
+    write_bytes_atomic,
     write_sealed,
 )
 
@@ -58,6 +63,8 @@ def mend_sealed(examination: Examination, records: dict[str, TrackRecord]) -> No
     for finding in examination.verifier.findings:
         if finding.severity is Severity.ERROR and finding.where in mends:
             examination.mends[finding.where] = mends[finding.where]
+        elif finding.severity is Severity.ERROR and _holds_words(root, finding.where):
+            examination.mends[finding.where] = partial(_set_words_aside, root, finding.where)
         elif finding.where.startswith(f"{fingerprints}/"):
             examination.mends.setdefault(
                 finding.where, partial(_make_fingerprint_again, examination, finding.where)
@@ -157,6 +164,37 @@ def _compare_again(root: DataRoot) -> str:
     with locked(root.duplicates_json):
         remove_sealed(root, root.duplicates_json)
     return f"{root.relative(root.duplicates_json)}: removed; the next `lofi run` compares all tracks again"
+
+
+def _holds_words(root: DataRoot, where: str) -> bool:
+    return any((root.path / where).is_relative_to(place) for place in places_of_words(root))
+
+
+def _set_words_aside(root: DataRoot, where: str) -> str:
+    """What is there is kept, and counts no more. Of a file that only grows, the lines that were sealed last stay."""
+    path, folder = root.path / where, root.metadata / "set_aside"
+    lock = next(place for place in (root.edits, path) if path.is_relative_to(place))
+    with locked(lock):
+        sealed, kept = read_ledger(root).hashes.get(where), b""
+        if path.is_file():
+            data = path.read_bytes()
+            kept = next((part for part in _beginnings(data) if sha256(part).hexdigest() == sealed), b"")
+            folder.mkdir(exist_ok=True)
+            path.replace(folder / f"{path.name}.{sha256(data).hexdigest()[:12]}")
+        if kept:
+            write_bytes_atomic(path, kept)
+            return f"{where}: what stood behind the lines that were sealed is in {root.relative(folder)} now"
+        remove_sealed(root, path)
+    there = f"; what stood there is in {root.relative(folder)} now" if folder.is_dir() else ""
+    return f"{where}: what people said there is forgotten{there}"
+
+
+def _beginnings(data: bytes) -> Iterator[bytes]:
+    """Each run of whole lines from the first on, the longest first."""
+    end = data.rfind(b"\n") + 1
+    while end:
+        yield data[:end]
+        end = data.rfind(b"\n", 0, end - 1) + 1
 
 
 def _make_fingerprint_again(examination: Examination, where: str) -> str:

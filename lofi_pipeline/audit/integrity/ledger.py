@@ -19,6 +19,7 @@ from lofi_pipeline.entities import (
     LedgerHead,
     RecordError,
     Severity,
+    few,
 )
 from lofi_pipeline.ingest import load_record
 from lofi_pipeline.ingest.day_changes import day_changes_json
@@ -30,12 +31,16 @@ from lofi_pipeline.storage import (
     compiled_anew,
     fault_of,
     file_sha256,
+    is_sealed_from_the_first,
     last_member,
     ledger_path,
+    places_of_words,
     read_json,
     read_ledger,
     remedy_of,
     sealed_names,
+    strangers,
+    words_in,
 )
 
 
@@ -151,6 +156,11 @@ def verify_sealed(verifier: Verifier, inputs: AuditInputs) -> None:
             missing = not (root.path / name).is_file()
             code = FindingCode.FILE_MISSING if missing else FindingCode.RECORD_CHANGED
             verifier.error(code, name, f"{name} {fault}; {remedy_of(root, name)}.")
+    for place in places_of_words(root):
+        found = list(strangers(root, ledger, place))
+        for name, fault in strangers(root, read_ledger(root), place) if found else ():
+            verifier.error(FindingCode.RECORD_CHANGED, name, f"{name} {fault}; {remedy_of(root, name)}.")
+        _tell_of_unsealed_words(verifier, inputs, place)
     unsealed = [
         root.relative(path)
         for path in compiled_anew(root)
@@ -162,6 +172,17 @@ def verify_sealed(verifier: Verifier, inputs: AuditInputs) -> None:
             "with the first audit that finds it intact."
         )
         verifier.log(Severity.INFO, FindingCode.NOT_SEALED, unsealed[0], sentence)
+
+
+def _tell_of_unsealed_words(verifier: Verifier, inputs: AuditInputs, place: Path) -> None:
+    """What an earlier version let people say in a place of which no file was sealed yet."""
+    root = inputs.root
+    if not is_sealed_from_the_first(root, inputs.ledger, place) and (words := words_in(place)):
+        sentence = (
+            f"{few([root.relative(path) for path in words])}: never sealed, as in a data root of an earlier version; sealed when "
+            "people next say something of that kind. Until then a change is not noticed."
+        )
+        verifier.log(Severity.INFO, FindingCode.NOT_SEALED, root.relative(words[0]), sentence)
 
 
 def verify_fingerprints(verifier: Verifier, inputs: AuditInputs) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import Finding, FindingCode, Severity
-from lofi_pipeline.storage import DataRoot, file_sha256, is_json_file_of
+from lofi_pipeline.storage import DataRoot, file_sha256, is_json_file_of, load_evicted
 
 MISSING = ""
 """In place of the hash of a file that is not there."""
@@ -35,6 +35,8 @@ class Verifier:
         self._progress, self._total, self._done = progress, total, 0
         self._folders: dict[str, str] = {}
         self._known: dict[tuple[int, int, int, int], str] = {}
+        self._evicted = load_evicted(root)
+        self._elsewhere: set[str] = set()
 
     def step(self, what: str, count: int = 1) -> None:
         """Report progress: `count` more of the expected files were looked at."""
@@ -47,7 +49,14 @@ class Verifier:
         self.bytes += size
 
     def finish(self) -> None:
-        """Report progress: all was looked at."""
+        """Report progress: all was looked at. What lies in the object store only is named once."""
+        if self._evicted and self._elsewhere:
+            size = sum(self._evicted.files[path].size for path in self._elsewhere)
+            sentence = (
+                f"{len(self._elsewhere)} files ({size / 1e6:.1f} MB) lie only in {self._evicted.store}, the first is {min(self._elsewhere)}: "
+                "their hashes are those that they had when they went there; they were not read."
+            )
+            self.log(Severity.WARNING, FindingCode.FILE_ELSEWHERE, self._evicted.store, sentence)
         self._progress(self._total, self._total, "")
 
     def error(self, code: FindingCode, where: str, sentence: str) -> None:
@@ -94,7 +103,7 @@ class Verifier:
                 return MISSING
             return self._hash(path, facts)
         except (FileNotFoundError, NotADirectoryError):
-            return MISSING
+            return self._away(relative) or MISSING
         except OSError as error:
             sentence = f"{relative} can't be read ({error.strerror}): check permissions and the disk."
             self.error(FindingCode.FILE_UNREADABLE, relative, sentence)
@@ -112,9 +121,17 @@ class Verifier:
         return found
 
     def exists(self, relative: str) -> bool:
-        """Whether a regular file lies there."""
+        """Whether a regular file lies there, or in the object store."""
         path = self._inside(relative)
-        return path is not None and os.path.isfile(path)
+        return path is not None and (os.path.isfile(path) or self._away(relative) is not None)
+
+    def _away(self, relative: str) -> str | None:
+        """The hash that a file had when it went to the object store."""
+        file = self._evicted.files.get(relative) if self._evicted else None
+        if file is None:
+            return None
+        self._elsewhere.add(relative)
+        return file.sha256
 
     def expect(self, relative: str, sha256: str, what: str, *, advice: str) -> None:
         """Demand a file with a hash; what is missing or changed is an error that says what it is and what to do."""

@@ -1,4 +1,4 @@
-"""Embedders: nano and musicnn, which are shipped; vggish, pann and clap where the user has put their weights in place; and
+"""Embedders: nano and musicnn, which are shipped; vggish, pann, clap and muq where the user has put their weights in place; and
 those of other packages.
 
 Each has a module of its own, imported when it is opened.
@@ -72,6 +72,10 @@ def open_embedder(settings: EvaluationSettings) -> Embedder:
             from lofi_pipeline.evaluation.embedders.clap import ClapEmbedder
 
             return ClapEmbedder.open(settings)
+        case "muq":
+            from lofi_pipeline.evaluation.embedders.muq import MuqEmbedder
+
+            return MuqEmbedder.open(settings)
         case _:
             return open_plugin(settings)
 

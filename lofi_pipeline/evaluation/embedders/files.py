@@ -25,6 +25,7 @@ VGGISH_FILES = (
 PANN_FILE = "Cnn14_mAP%3D0.431.pth"
 CLAP_FILES = {"music_audioset_epoch_15_esc_90.14.pt": "HTSAT-base", "630k-audioset-best.pt": "HTSAT-tiny"}
 """Checkpoint to audio encoder, the one made for music first: either will do."""
+MUQ_FILES = ("MuQ-large-msd-iter/config.json", "MuQ-large-msd-iter/model.safetensors")
 ROBERTA_FILES = ("roberta-base/vocab.json", "roberta-base/merges.txt")
 
 KNOWN_SHA256 = {
@@ -43,6 +44,7 @@ _VGGISH_SOURCE = "github.com/harritaylor/torchvggish, the repository and its rel
 _PANN_SOURCE = "zenodo.org/record/3987831"
 _CLAP_SOURCE = "huggingface.co/lukewys/laion_clap"
 _ROBERTA_SOURCE = "huggingface.co/FacebookAI/roberta-base"
+_MUQ_SOURCE = "huggingface.co/OpenMuQ/MuQ-large-msd-iter"
 _DEFAULT_FOLDER = "weights"
 
 
@@ -63,6 +65,8 @@ def missing_weights(settings: EvaluationSettings) -> list[MissingFile]:
             return _absent(folder, VGGISH_FILES, _VGGISH_SOURCE)
         case "pann":
             return _absent(folder, [PANN_FILE], _PANN_SOURCE)
+        case "muq":
+            return _absent(folder, MUQ_FILES, _MUQ_SOURCE)
         case "clap":
             found = clap_checkpoints(folder)
             either = f"{_CLAP_SOURCE}; or {' or '.join(list(CLAP_FILES)[1:])} beside it"
@@ -111,6 +115,8 @@ def _user_files(settings: EvaluationSettings) -> list[Path]:
             return [folder / name for name in VGGISH_FILES if name.endswith(".pth")]
         case "pann":
             return [folder / PANN_FILE]
+        case "muq":
+            return [folder / name for name in MUQ_FILES]
         case "clap":
             return [*clap_checkpoints(folder)[:1], *(folder / name for name in ROBERTA_FILES)]
         case _:

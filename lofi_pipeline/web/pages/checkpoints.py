@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from pydantic import Field
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline.checkpoints import by_hand
@@ -23,6 +26,7 @@ from lofi_pipeline.web.asked import root_of, takes
 from lofi_pipeline.web.charts import charts_of
 from lofi_pipeline.web.media import media
 from lofi_pipeline.web.rendering import render
+from lofi_pipeline.web.report import confusion_of, report_as_zip
 from lofi_pipeline.web.role import STUDIO
 from lofi_pipeline.web.sample_cells import cells_of
 
@@ -103,6 +107,27 @@ def clip(request: Request) -> Response:
     return media(root, root.relative(file))
 
 
+def styles(request: Request) -> Response:
+    """What the clips of each style are taken for, as a picture."""
+    step = request.path_params["step"]
+    item = next((it for it in view_of(request).styled if it.step == step), None)
+    picture = confusion_of(item) if item else None
+    if picture is None:
+        raise HTTPException(404, f"step {step} was not asked for styles")
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, no-cache"})
+
+
+def report(request: Request) -> Response:
+    """A lineage's page as files in an archive; nothing is written into the data root."""
+    folder, place = lineage_of(request), Path(mkdtemp(prefix="lofi-report-"))
+    try:
+        archive = report_as_zip(root_of(request), folder, load_config().retention, place)
+    except BaseException:
+        rmtree(place)
+        raise
+    return FileResponse(archive, filename=archive.name, background=BackgroundTask(rmtree, place))
+
+
 @takes(Reason)
 def say(request: Request, given: Reason) -> Response:
     """Write down a person's word on a checkpoint, or take it back."""
@@ -139,5 +164,7 @@ routes: list[BaseRoute] = [
     Route("/checkpoints/{lineage}", lineage),
     Route("/checkpoints/{lineage}/rows/{row:int}", row),
     Route("/checkpoints/{lineage}/clips/{step:int}/{row:int}.{kind}", clip),
+    Route("/checkpoints/{lineage}/styles/{step:int}.png", styles),
+    Route("/checkpoints/{lineage}/report.zip", report),
     Route("/checkpoints/{lineage}/{step}/{word}", say, methods=["POST"]),
 ]

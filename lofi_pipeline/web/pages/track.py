@@ -37,7 +37,7 @@ from lofi_pipeline.web.media import media
 from lofi_pipeline.web.pages.track_facts import facts, record_of
 from lofi_pipeline.web.pages.tracks import address_of, query_of, what_to_do
 from lofi_pipeline.web.rendering import render
-from lofi_pipeline.web.waveform import waveform
+from lofi_pipeline.web.waveform import waveform, with_clipping
 
 MOST_STYLES = 5
 """Suggestions that are shown beside the styles that a track has."""
@@ -224,13 +224,14 @@ def heard(request: Request) -> FileResponse:
 
 def peaks(request: Request) -> Response:
     """What the player draws."""
-    processed = _processed(request)
+    root, processed = root_of(request), _processed(request)
     try:
-        found = waveform(root_of(request), processed.audio_path, processed.audio_sha256)
+        found = waveform(root, processed.audio_path, processed.audio_sha256)
     except FileNotFoundError as error:
         raise HTTPException(
             404, f"{processed.audio_path}: is missing; the next run makes it again"
         ) from error
+    found = with_clipping(root, record_of(request), found)
     return Response(
         found.model_dump_json(),
         media_type="application/json",

@@ -183,7 +183,7 @@ class Surest(Entity):
 def change_several(request: Request, given: Bulk) -> Response:
     """Accept several tracks, or set their styles: all, or none of them."""
     root = root_of(request)
-    with together(root, given.track_ids):
+    with together(root):
         for track_id in dict.fromkeys(given.track_ids):
             if given.style_ids:
                 edit(root, track_id, given.who, TrackEdit(style_ids=given.style_ids))
@@ -203,7 +203,7 @@ def accept_surest(request: Request, given: Surest) -> Response:
         return [row.track_id for row in listed if row.track_id and row.is_as_sure_as(given.confidence)]
 
     sure = ask_index(root, load_config(), question)
-    with together(root, sure[:MOST_AT_ONCE]):
+    with together(root):
         for track_id in sure[:MOST_AT_ONCE]:
             accept(root, track_id, given.who)
     return JSONResponse({"changed": len(sure[:MOST_AT_ONCE]), "left": len(sure[MOST_AT_ONCE:])})

@@ -2,7 +2,7 @@
 import { player } from "./player.js";
 import { keys, send, toast } from "./studio.js";
 
-const SEEK = 5, TAPS = 8, PAUSE = 2500;
+const SEEK = 5, TAPS = 8, PAUSE = 2500, MOST_PLACES = 12;
 let now = null;    // what is shown: {article, loaded, base, wave, loop, added, dropped}
 let ahead = null;  // {address, page}: the next track's page, fetched before it is wanted
 let last = null;   // {address, base}: where the last decision was made, for undo
@@ -31,6 +31,10 @@ function drawGrid() {
   pen.fillStyle = colour("--bad");
   pen.globalAlpha = 0.25;
   for (const [begin, end] of now.gaps) pen.fillRect(x(begin), 0, Math.max(2, x(end) - x(begin)), height);
+  pen.fillStyle = colour("--warn");
+  pen.globalAlpha = 0.9;
+  for (const [begin, end] of now.clipped) pen.fillRect(x(begin), 0, Math.max(2, x(end) - x(begin)), 4);
+  pen.globalAlpha = 0.25;
   if (now.loop) {
     pen.fillStyle = colour("--accent");
     pen.fillRect(x(now.loop.begin), 0, Math.max(2, x(now.loop.end) - x(now.loop.begin)), height);
@@ -51,8 +55,16 @@ function drawGrid() {
 }
 
 function sayPlaces() {
-  const place = find('[data-part="silence"] .places');
-  if (place && now.gaps.length) place.textContent = `Silent at ${now.gaps.map(([a, b]) => `${clock(a)}–${clock(b)}`).join(", ")}.`;
+  say("silence", "Silent", now.gaps);
+  say("clipping", "Clipped", now.clipped);
+}
+
+function say(part, word, places) {
+  const element = find(`[data-part="${part}"] .places`);
+  if (!element || !places.length) return;
+  const shown = places.slice(0, MOST_PLACES).map(([a, b]) => [...new Set([clock(a), clock(b)])].join("–")).join(", ");
+  const more = places.length > MOST_PLACES ? ` and ${places.length - MOST_PLACES} more places` : "";
+  element.textContent = `${word} at ${shown}${more}.`;
 }
 
 async function startPlayer() {
@@ -63,6 +75,7 @@ async function startPlayer() {
     const [made, known] = await Promise.all([player(element), fetch(element.dataset.peaks).then((answer) => answer.json())]);
     wave = made;
     shown.gaps = known.gaps;
+    shown.clipped = known.clipped ?? [];
   } catch {
     return toast("The audio of this track cannot be shown: is the file still there? The next run makes it again.", true);
   }
@@ -274,7 +287,7 @@ function listen() {
 
 function begin() {
   const article = document.getElementById("track");
-  now = { article, loaded: JSON.parse(article.dataset.loaded), base: article.dataset.base, gaps: [], added: new Set(), dropped: new Set() };
+  now = { article, loaded: JSON.parse(article.dataset.loaded), base: article.dataset.base, gaps: [], clipped: [], added: new Set(), dropped: new Set() };
   const input = find("#who"), kept = localStorage.getItem("lofi-who");
   if (input && kept) input.value = kept;
   taps = [];

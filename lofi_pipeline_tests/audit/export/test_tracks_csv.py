@@ -37,6 +37,9 @@ def test_every_column_is_described_and_every_track_has_its_row() -> None:
     assert first["original_sha256"] == track.original_sha256
     assert float(first["seconds"]) == track.seconds
     assert first["permitted_now"] == "yes"
+    assert first["human_verified"] == "no"
+    looked_at = report.model_copy(update={"tracks": [replace(track, human_verified=True)]})
+    assert dict(zip(*read(table_of(looked_at)), strict=True))["human_verified"] == "yes"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
