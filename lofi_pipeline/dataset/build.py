@@ -68,6 +68,7 @@ from lofi_pipeline.storage import (
     list_sha256,
     locked,
     looks_kept,
+    no_search_for_cycles,
     read_json,
     read_ledger,
     read_record,
@@ -305,6 +306,7 @@ def _earlier_mark(root: DataRoot) -> LedgerHead | None:
     return built_from.ledger if built_from else None
 
 
+@no_search_for_cycles()
 def _inputs(
     root: DataRoot,
     config: PipelineConfig,
@@ -337,6 +339,7 @@ def _said(record: TrackRecord) -> dict[str, Any]:
     return said
 
 
+@no_search_for_cycles()
 def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord]:
     """The records of the tracks that are done, up to date, permitted, and can be compared; by track number."""
     present = [
