@@ -111,7 +111,7 @@ def test_a_data_set_is_built_whole_or_not_at_all(fault: Fault, disk: str, left: 
     ("fault", "disk", "left"),
     [
         ("full", "checkpoints", 20_000),
-        ("full", "checkpoints", 3_000_000),
+        ("full", "checkpoints", 1_000_000),
         ("inodes", "checkpoints", 4),
         ("read-only", "checkpoints", 0),
         ("full", "cache", 20_000),
