@@ -120,7 +120,7 @@ def _checks(root: DataRoot) -> Iterator[dg.AssetCheckResult]:
     """One for each stage, over all tracks and not the batch alone: the latest result is what the asset's page shows."""
     from lofi_pipeline.ingest import refused_tracks
 
-    refused = list(refused_tracks(root))
+    refused = refused_tracks(root)
     for stage in STAGES:
         rows = [
             (record.track_id, record.origins[0].path, record.reason or "")

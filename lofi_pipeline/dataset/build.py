@@ -32,7 +32,6 @@ from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_ver
 from lofi_pipeline.dataset.split import Candidate, assign_splits
 from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
 from lofi_pipeline.dataset.waiting import Waiting
-from lofi_pipeline.dataset.worked import Worked, load_worked, worked_of
 from lofi_pipeline.entities import (
     DatasetVersion,
     Entity,
@@ -48,6 +47,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.entities.base import TrackId
 from lofi_pipeline.ingest import (
     changed_files,
+    fingerprint_path,
     listen_to_refused,
     load_record,
     load_registry,
@@ -68,8 +68,10 @@ from lofi_pipeline.storage import (
     list_sha256,
     locked,
     looks_kept,
+    no_search_for_cycles,
     read_json,
     read_ledger,
+    read_record,
     require_music,
     require_sealed,
     seal_as_found,
@@ -157,18 +159,9 @@ def build_dataset(
             stay=_staying(root, eligibility, ready),
         )
         write_json_atomic(root.built_from_json, built_from)
-    return BuiltDataset(version, is_new, left_out(root, eligibility, worked=_worked_among(root, ready)))
-
-
-def _worked_among(root: DataRoot, records: list[TrackRecord]) -> Callable[[str], Worked | None]:
-    """What came of a track, by its record where that was read already."""
-    known = {record.track_id: record for record in records}
-
-    def worked(track_id: str) -> Worked | None:
-        record = known.get(track_id)
-        return worked_of(root, record) if record else load_worked(root, track_id)
-
-    return worked
+    return BuiltDataset(
+        version, is_new, left_out(root, eligibility, taken={it.track_id for it in chosen.records})
+    )
 
 
 def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
@@ -304,10 +297,7 @@ def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
 
 def _fingerprints(root: DataRoot, records: list[TrackRecord]) -> dict[str, str]:
     """By track, the SHA-256 of its fingerprint as it was written; none of records of an earlier version."""
-    kept = {
-        record.track_id: record.kept_files.get(root.relative(root.fingerprint(record.track_id)))
-        for record in records
-    }
+    kept = {record.track_id: record.kept_files.get(fingerprint_path(record.track_id)) for record in records}
     return {track_id: item.sha256 for track_id, item in kept.items() if item is not None}
 
 
@@ -316,6 +306,7 @@ def _earlier_mark(root: DataRoot) -> LedgerHead | None:
     return built_from.ledger if built_from else None
 
 
+@no_search_for_cycles()
 def _inputs(
     root: DataRoot,
     config: PipelineConfig,
@@ -348,6 +339,7 @@ def _said(record: TrackRecord) -> dict[str, Any]:
     return said
 
 
+@no_search_for_cycles()
 def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord]:
     """The records of the tracks that are done, up to date, permitted, and can be compared; by track number."""
     present = [
@@ -405,4 +397,4 @@ def _split(
 
 
 def _load(kind: type[Kept], path: Path) -> Kept:
-    return kind.parse(read_json(path), where=str(path)) if path.is_file() else kind()
+    return read_record(kind, path) if path.is_file() else kind()

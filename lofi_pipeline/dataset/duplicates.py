@@ -23,7 +23,7 @@ from lofi_pipeline.dataset.sketch_index import Candidate, SketchIndex, index_key
 from lofi_pipeline.entities import Entity, RecordError, recording_order
 from lofi_pipeline.entities.base import RecordingId, Sha256, TrackId
 from lofi_pipeline.processes import worker_processes
-from lofi_pipeline.storage import BrokenSeal, DataRoot, file_sha256, locked, read_json, write_sealed
+from lofi_pipeline.storage import BrokenSeal, DataRoot, file_sha256, locked, read_record, write_sealed
 
 COMPARISON_VERSION = 4
 """Raise it when pairs would be judged otherwise: everything is then compared again."""
@@ -130,7 +130,7 @@ def load_comparisons(root: DataRoot) -> Comparisons:
     """The comparisons so far; none when the file is missing, damaged or of another version."""
     path = root.duplicates_json
     try:
-        found = Comparisons.parse(read_json(path), where=str(path))
+        found = read_record(Comparisons, path)
     except (FileNotFoundError, RecordError):
         return Comparisons()
     return found if found.version == COMPARISON_VERSION else Comparisons()

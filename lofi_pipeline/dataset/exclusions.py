@@ -90,6 +90,7 @@ def left_out(
     root: DataRoot,
     eligibility: Eligibility | None = None,
     *,
+    taken: Collection[str] = (),
     barriers: Barriers | None = None,
     worked: Callable[[str], Worked | None] | None = None,
 ) -> list[LeftOut]:
@@ -99,6 +100,7 @@ def left_out(
     that wait for a person.
 
     Args:
+        taken: the tracks that are known to be in the data set; their records are not read again.
         barriers: those of `eligibility`, where they are known.
         worked: what came of a track, where that is known; else the records are read.
     """
@@ -114,6 +116,10 @@ def left_out(
         found += [
             LeftOut(path, f"the same bytes as {first} ({track.track_id})", track.track_id) for path in copies
         ]
+        if track.track_id in taken:
+            if track.track_id in barriers.twice:
+                ready[track.track_id] = first
+            continue
         known = worked(track.track_id)
         barrier = barriers.before(track)
         if reason := barrier.reason(known):

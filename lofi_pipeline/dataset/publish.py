@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from lofi_pipeline.dataset.version import FILE_KINDS
 from lofi_pipeline.entities import Dataset, KeptFile, Split, Track, TrackRecord, VersionTrack
@@ -64,7 +63,7 @@ def kept_copies(
     for record, item in zip(records, tracks, strict=True):
         published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
         for source, path in zip(published_files(record), published, strict=True):
-            if not os.path.samefile(root.path / source, root.path / path):
+            if not _is_linked(root, source, path):
                 kept[path] = kept_file(root.path / path, sha256_of(record, source))
     return kept
 
@@ -80,9 +79,10 @@ def publish_version(
 
     `records` and `tracks` are those of the version, in the same order.
     """
-    inside = _Inside(root)
+    for folder in (root.final, root.validation):
+        root.inside(folder.name)  # refuses one that leads out of the data root
     for number, (record, item) in enumerate(zip(records, tracks, strict=True), start=1):
-        _publish_track(inside, record, item.track)
+        _publish_track(root, record, item.track)
         if number % 500 == 0:
             progress(f"published {number} of {len(records)} tracks")
     _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
@@ -94,24 +94,20 @@ def publish_version(
     write_json_atomic(root.dataset_manifest_json, dataset)
 
 
-class _Inside:
-    """`DataRoot.inside` of many files in few folders: where a folder leads is asked once."""
-
-    def __init__(self, root: DataRoot) -> None:
-        self._root, self._folders = root, dict[str, Path]()
-
-    def __call__(self, relative: str) -> Path:
-        folder, name = os.path.split(relative)
-        if folder not in self._folders:
-            self._folders[folder] = self._root.inside(folder)
-        path = self._folders[folder] / name
-        return self._root.inside(relative) if name in ("", ".", "..") or path.is_symlink() else path
-
-
-def _publish_track(inside: _Inside, record: TrackRecord, track: Track) -> None:
+def _publish_track(root: DataRoot, record: TrackRecord, track: Track) -> None:
     published = (track.audio_path, track.prompt_path, track.lyrics_path)
     for source, path in zip(published_files(record), published, strict=True):
-        link_or_copy(inside(source), inside(path))
+        if not _is_linked(root, source, path):
+            link_or_copy(root.inside(source), root.inside(path))
+
+
+def _is_linked(root: DataRoot, source: str, path: str) -> bool:
+    """Whether a file is published already, as one more name of the processed one."""
+    try:
+        one, other = (os.lstat(os.path.join(root.path, name)) for name in (source, path))
+    except OSError:
+        return False
+    return os.path.samestat(one, other)
 
 
 def unpublish_all(root: DataRoot) -> None:

@@ -73,13 +73,10 @@ class Worked(Entity):
 def load_worked(root: DataRoot, track_id: str) -> Worked | None:
     """What came of a track so far; None before its first work."""
     record = load_record(root, track_id)
-    return worked_of(root, record) if record else None
-
-
-def worked_of(root: DataRoot, record: TrackRecord) -> Worked:
-    """What a record says came of its track, and people since."""
+    if record is None:
+        return None
     try:
-        review = review_of(root, record.track_id)
+        review = review_of(root, track_id)
     except ReviewError:  # `awaits_run` says so
         review = record.review
     return Worked.of(record, review, awaits_run(root, record))

@@ -3,16 +3,17 @@
 How the records of all tracks become a data set is in dataset/.
 """
 
-from lofi_pipeline.ingest.batch import refused_tracks, work_batch
+from lofi_pipeline.ingest.batch import work_batch
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.day_changes import day_changes_json
-from lofi_pipeline.ingest.due import pending_tracks
+from lofi_pipeline.ingest.due import pending_tracks, refused_tracks
 from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.ingest.layout import drop_folders
 from lofi_pipeline.ingest.listing import drop_signature
 from lofi_pipeline.ingest.outputs import (
     changed_files,
+    fingerprint_path,
     looks_whole,
     output_files,
     published_files,
@@ -72,6 +73,7 @@ __all__ = [
     "day_changes_json",
     "drop_folders",
     "drop_signature",
+    "fingerprint_path",
     "incomplete_reason",
     "is_corrected",
     "is_replaced",

@@ -11,7 +11,6 @@ import re
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import islice
 from typing import cast
 
@@ -19,11 +18,11 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import RecordError, RegisteredTrack, TrackRecord, TrackStatus
+from lofi_pipeline.entities import RegisteredTrack, TrackRecord
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.elsewhere import AHEAD, work_on_cluster
 from lofi_pipeline.ingest.in_time import ending_after, keep_freed_memory
-from lofi_pipeline.ingest.process_track import failed_record, load_record, work_on
+from lofi_pipeline.ingest.process_track import failed_record, work_on
 from lofi_pipeline.ingest.registry import load_registry
 from lofi_pipeline.processes import worker_processes
 from lofi_pipeline.storage import DataRoot
@@ -52,15 +51,6 @@ def seconds_for(root: DataRoot, path: str, config: PipelineConfig) -> float:
     tagging = config.tagging
     captioner = tagging.caption_seconds if tagging.caption_command or tagging.caption_url else 0.0
     return _START_SECONDS + size / _BYTES_A_SECOND + audio_seconds / _TIMES_REAL_TIME + captioner
-
-
-def refused_tracks(root: DataRoot) -> Iterator[TrackRecord]:
-    """The tracks that lie in data/raw and that policy refused, in the order they were registered."""
-    for track in load_registry(root).tracks:
-        with suppress(RecordError, OSError):  # the next work on the track says what is wrong with its record
-            record = load_record(root, track.track_id) if track.origins else None
-            if record and record.status is TrackStatus.REJECTED:
-                yield record
 
 
 def work_with_limit(

@@ -1,4 +1,4 @@
-"""Which tracks have something to be done. Of many tracks, what their records say of it is kept in an index: 50,000 are looked through in seconds.
+"""Which tracks have something to be done, and which were refused. Of many tracks, what their records say of it is kept in an index: 50,000 are looked through in seconds.
 
 The index lies in cache/, is made of the records alone, and may be thrown away at any time. A record is read again when its size,
 time or inode is another; whether the files that were made of a track are still as written is asked of the disk each time.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.entities import RegisteredTrack
+from lofi_pipeline.entities import RecordError, RegisteredTrack, TrackRecord, TrackStatus
 from lofi_pipeline.ingest.context import ProcessingContext
 from lofi_pipeline.ingest.outcome import Outcome
 from lofi_pipeline.ingest.process_track import load_record
@@ -32,33 +33,50 @@ def pending_tracks(root: DataRoot, config: PipelineConfig) -> list[str]:
     """The ids of the tracks that have something to be done, in the order they were registered."""
     require_music(root)
     context = ProcessingContext.open(config)
+    with _outcomes(root) as (present, outcome_of):
+        return [
+            track.track_id
+            for track in present
+            if (outcome := outcome_of(track.track_id)) is None or outcome.needs_work(root, track, context)
+        ]
+
+
+def refused_tracks(root: DataRoot) -> list[TrackRecord]:
+    """The records of the tracks that lie in data/raw and that policy refused, in the order they were registered."""
+    refused: list[TrackRecord] = []
+    with _outcomes(root) as (present, outcome_of):
+        for track in present:
+            with suppress(
+                RecordError, OSError
+            ):  # the next work on the track says what is wrong with its record
+                outcome = outcome_of(track.track_id)
+                if outcome and outcome.status is TrackStatus.REJECTED:
+                    refused += filter(None, [load_record(root, track.track_id)])
+    return refused
+
+
+@contextmanager
+def _outcomes(root: DataRoot) -> Iterator[tuple[list[RegisteredTrack], Callable[[str], Outcome | None]]]:
+    """The tracks that lie in data/raw, and what tells what came of one."""
     present = [track for track in load_registry(root).tracks if track.origins]
-    return [
-        track.track_id
-        for track, outcome in _outcomes(root, present)
-        if outcome is None or outcome.needs_work(root, track, context)
-    ]
-
-
-def _outcomes(
-    root: DataRoot, tracks: list[RegisteredTrack]
-) -> Iterator[tuple[RegisteredTrack, Outcome | None]]:
-    if len(tracks) <= _FEW:
-        for track in tracks:
-            yield track, _read(root, track)
+    if len(present) <= _FEW:
+        yield present, partial(_read, root)
         return
     known = _Index.open(root.cache / "due.sqlite")
-    for track in tracks:
-        stamp = file_stamp(root.track_record(track.track_id))
-        found = known.outcome(track.track_id, stamp)
-        if found is None and (found := _read(root, track)):
-            known.note(track.track_id, stamp, found)
-        yield track, found
+
+    def outcome_of(track_id: str) -> Outcome | None:
+        stamp = file_stamp(root.track_record(track_id))
+        found = known.outcome(track_id, stamp)
+        if found is None and (found := _read(root, track_id)):
+            known.note(track_id, stamp, found)
+        return found
+
+    yield present, outcome_of
     known.save()
 
 
-def _read(root: DataRoot, track: RegisteredTrack) -> Outcome | None:
-    record = load_record(root, track.track_id)
+def _read(root: DataRoot, track_id: str) -> Outcome | None:
+    record = load_record(root, track_id)
     return Outcome.of(record) if record else None
 
 

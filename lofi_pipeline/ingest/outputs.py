@@ -19,11 +19,16 @@ Look = tuple[int | None, int | None]
 """Size and time of a file; without a size, whether it holds anything."""
 
 
+def fingerprint_path(track_id: str) -> str:
+    """Where the fingerprint of a track lies, by path in the data root."""
+    return f"metadata/fingerprints/{track_id}.npy"
+
+
 def audio_files(record: TrackRecord) -> dict[str, str | None]:
     """Processed audio and fingerprint by path in the data root, each with its SHA-256 where the record says it."""
     if record.processed is None:
         return {}
-    path = f"metadata/fingerprints/{record.track_id}.npy"
+    path = fingerprint_path(record.track_id)
     fingerprint = record.kept_files.get(path)
     return {
         record.processed.audio_path: record.processed.audio_sha256,

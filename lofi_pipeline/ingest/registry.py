@@ -52,6 +52,7 @@ from lofi_pipeline.storage import (
     file_stamp,
     finish_seals,
     locked,
+    no_search_for_cycles,
     read_json,
     read_ledger,
     read_record,
@@ -96,6 +97,7 @@ def load_scan(root: DataRoot) -> Scan | None:
 
 
 @lru_cache(maxsize=1)
+@no_search_for_cycles()
 def _scan_in(path: Path, _stamp: str) -> Scan:
     """Of 50,000 tracks it takes a second to read, and one build of a data set asks for it at five places."""
     return read_record(Scan, path)
@@ -108,6 +110,7 @@ def load_registry(root: DataRoot) -> Registry:
 
 
 @lru_cache(maxsize=1)
+@no_search_for_cycles()
 def _registry_in(path: Path, _stamp: str) -> Registry:
     return read_record(Registry, path)
 
@@ -294,6 +297,7 @@ def _accepted(scan: Scan) -> list[tuple[Drop, DropAudio]]:
     return sorted(pairs, key=lambda pair: (-pair[0].strictness, pair[1].path))
 
 
+@no_search_for_cycles()
 def assign_ids(root: DataRoot, before: Registry, scan: Scan) -> Registry:
     """The registry with where each track lies now, and an id for each content that has none. Nothing is written."""
     places: dict[str, list[tuple[Drop, DropAudio]]] = {}

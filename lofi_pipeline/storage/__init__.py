@@ -32,6 +32,7 @@ from lofi_pipeline.storage.atomic import (
     write_json_atomic,
     writer_of,
 )
+from lofi_pipeline.storage.cycles import no_search_for_cycles
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal, ChangedWhileRead, UnreadableRecord
 from lofi_pipeline.storage.evicted import (
@@ -164,6 +165,7 @@ __all__ = [
     "music_elsewhere",
     "naming",
     "nested_json",
+    "no_search_for_cycles",
     "odd_texts",
     "opened_items",
     "parse_json",

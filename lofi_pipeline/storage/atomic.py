@@ -152,12 +152,10 @@ def write_bytes_atomic(path: Path, data: bytes | bytearray) -> None:
 
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value, which content hashes are taken of: sorted keys, no spaces, no escapes of non-ASCII."""
-    return json.dumps(
-        _jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return plain_json(_jsonable(value))
 
 
-def plain_json(value: Mapping[str, Any]) -> str:
+def plain_json(value: Any) -> str:
     """`canonical_json` of what is JSON already: no models, and no keys but texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

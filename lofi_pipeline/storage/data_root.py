@@ -144,7 +144,7 @@ class DataRoot:
         return self.metadata / "tracks"
 
     def track_record(self, track_id: str) -> Path:
-        return self.track_records / f"{track_id}.json"
+        return self.path.joinpath("metadata", "tracks", f"{track_id}.json")
 
     @property
     def edits(self) -> Path:
@@ -162,7 +162,7 @@ class DataRoot:
         return self.metadata / "pins.json"
 
     def fingerprint(self, track_id: str) -> Path:
-        return self.metadata / "fingerprints" / f"{track_id}.npy"
+        return self.path.joinpath("metadata", "fingerprints", f"{track_id}.npy")
 
     def thumbnail(self, track_id: str) -> Path:
         return self.metadata / "thumbnails" / f"{track_id}.png"

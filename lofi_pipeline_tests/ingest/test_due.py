@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lofi_pipeline.config import load_config
-from lofi_pipeline.entities import TrackRecord
-from lofi_pipeline.ingest import due, load_record, pending_tracks
+from lofi_pipeline.entities import TrackRecord, TrackStatus
+from lofi_pipeline.ingest import due, load_record, pending_tracks, refused_tracks
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 
 
@@ -63,6 +63,15 @@ def test_another_configuration_is_due_for_all(root: DataRoot, index: Path) -> No
     louder = config.model_copy(update={"audio": config.audio.model_copy(update={"target_lufs": -10.0})})
     due_now = pending_tracks(root, louder)
     assert {"track_001", "track_002"} <= set(due_now)
+
+
+def test_of_those_that_were_not_refused_no_record_is_read(
+    root: DataRoot, index: Path, read: list[str]
+) -> None:
+    root.track_record("track_002").write_text("no record")
+    (refused,) = refused_tracks(root)
+    assert (refused.status, refused.reason is not None) == (TrackStatus.REJECTED, True)
+    assert read == ["track_002", refused.track_id]
 
 
 @pytest.mark.parametrize("damage", ["no database", "another layout", "gone"])
