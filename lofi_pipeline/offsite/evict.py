@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from filelock import Timeout
 
@@ -58,6 +61,9 @@ def _confirmed(
         if not looks_kept(root.path / path, known[path]):
             continue  # changed since: the next push puts it
         there = bucket.head(path)
+        if there and there.sha256 is None:  # somebody else put it: it is read once more
+            digest, there = bucket.fetch(path, Path(os.devnull))
+            there = replace(there, sha256=digest)
         if there is None or (there.sha256, there.size) != (known[path].sha256, known[path].size):
             raise StoreError(
                 f"{bucket.url}/{path}: is not what was put there any more; look who changed it. Nothing was removed here"

@@ -317,6 +317,25 @@ def test_nothing_is_removed_here_that_is_not_there(root: DataRoot, bucket: Bucke
     assert files(root) == before and load_evicted(root) is None
 
 
+def test_what_somebody_else_put_is_read_before_it_goes_here(
+    root: DataRoot, bucket: Bucket, client: Any
+) -> None:
+    push(root, bucket)
+    put(client, f"{NEW}/source.json", SOURCE)
+    put(client, f"{NEW}/c.wav", song(2).read_bytes())
+    pull(root, bucket)
+    register(root, config())
+    before = files(root)
+    put(client, f"{NEW}/c.wav", bytes(song(2).stat().st_size))
+    with pytest.raises(StoreError, match=r"c\.wav: is not what was put there any more"):
+        evict(root, bucket, ["music"])
+    assert files(root) == before
+    put(client, f"{NEW}/c.wav", song(2).read_bytes())
+    assert evict(root, bucket, ["music"]).keys() == before.keys()
+    pull(root, bucket)
+    assert files(root) == before
+
+
 @pytest.fixture
 def lineage(root: DataRoot) -> Lineage:
     """A former lineage in the archive, with one checkpoint."""
