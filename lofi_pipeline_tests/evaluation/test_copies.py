@@ -11,7 +11,7 @@ from scipy.signal import butter, sosfilt
 
 from lofi_pipeline.demo.drop import spec_of
 from lofi_pipeline.demo.synth import KEYS, SongSpec, render
-from lofi_pipeline.evaluation.copies.search import EXACT, Copied, Likeness, find_copies
+from lofi_pipeline.evaluation.copies.search import EXACT, Copied, Likeness, _best, _Spot, find_copies
 from lofi_pipeline.evaluation.copies.sound import Sound, bands_of, mono_of
 from lofi_pipeline.styles import load_presets
 
@@ -185,3 +185,13 @@ def test_half_of_the_shorter_stretch_in_common_makes_it_shared() -> None:
     one = Copied("track_001", 1.0, 3.0, 0.0, 0.99)
     assert one.shares(Copied("track_002", 2.0, 5.0, 0.0, 0.99))
     assert not one.shares(Copied("track_002", 2.1, 5.0, 0.0, 0.99))
+
+
+def test_music_that_is_like_much_of_what_was_trained_on_leaves_room_for_a_copy_beside_it():
+    """Found with a clip of which a few seconds were like 32 places of tracks, and another three seconds were copied."""
+    crowd = [
+        _Spot(f"track_{number:03d}", 1.0, frame=number % 150, shift=40 * number, alike=0.95)
+        for number in range(60)
+    ]
+    copied = _Spot("track_999", 1.0, frame=800, shift=-500, alike=0.9)
+    assert copied in _best([*crowd, copied])

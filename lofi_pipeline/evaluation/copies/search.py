@@ -9,6 +9,7 @@ different tracks reach, the shorter the more, and where no other track holds it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,8 +218,17 @@ def _queries(take: _Take) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _best(spots: list[_Spot]) -> list[_Spot]:
+    """The best of each second of the clip, then the second best of each, and so on: music that is like much of what was trained on
+    leaves no room for a copy beside it otherwise.
+    """
     chosen: list[_Spot] = []
+    passed: Counter[int] = Counter()
+    ranked: list[tuple[int, float, _Spot]] = []
     for spot in sorted(spots, key=lambda it: -it.alike):
+        second = int(spot.moment // FRAMES_PER_SECOND)
+        ranked.append((passed[second], -spot.alike, spot))
+        passed[second] += 1
+    for _, _, spot in sorted(ranked, key=lambda it: it[:2]):
         if len(chosen) == _CANDIDATES:
             break
         if not any(spot.is_beside(other) for other in chosen):
