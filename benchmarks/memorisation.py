@@ -101,7 +101,8 @@ CHANGES: dict[str, Callable[[Music], Music]] = {
     "1 % slower": _faster(0.99),
     "2 % faster": _faster(1.02),
     "2 % slower": _faster(0.98),
-    "under other music at 0 dB": lambda music: music,
+    "under other music as loud": lambda music: music,
+    "under other music 6 dB louder": lambda music: music,
     "nano's codec, in 5 s": nano_codec,
 }
 
@@ -126,8 +127,14 @@ def rendered(spec: SongSpec) -> Music:
     return render(spec, RATE).samples
 
 
-def planted(rng: np.random.Generator, music: Music, host: Music, seconds: float, *, over: bool) -> Music:
-    """The host with a stretch of the music in the place of its own, or over it: as loud as the host."""
+UNDER = {"under other music as loud": 0.0, "under other music 6 dB louder": -6.0}
+"""The changes in which the host plays on, and the level of what is copied beside it in dB."""
+
+
+def planted(
+    rng: np.random.Generator, music: Music, host: Music, seconds: float, *, level_db: float | None = None
+) -> Music:
+    """The host with a stretch of the music in the place of its own, as loud as the host; or, at a level, with both at once."""
     count = min(round(seconds * RATE), host.shape[1], music.shape[1])
     level = float(np.sqrt(np.mean(music**2)))
     while True:
@@ -137,8 +144,9 @@ def planted(rng: np.random.Generator, music: Music, host: Music, seconds: float,
             break
     at = int(rng.integers(host.shape[1] - count + 1))
     found = host.copy()
-    below = found[:, at : at + count] if over else 0
-    found[:, at : at + count] = below + stretch * (np.sqrt(np.mean(host**2)) / level)
+    below = 0 if level_db is None else found[:, at : at + count]
+    gain = 10 ** ((level_db or 0) / 20) * np.sqrt(np.mean(host**2)) / level
+    found[:, at : at + count] = below + stretch * gain
     return found
 
 
@@ -243,7 +251,7 @@ def _found(
         host = hosts[int(rng.integers(len(hosts)))]
         of_nano = CHANGES[name] is nano_codec
         host = host[:, : round(NANO_SECONDS * RATE)] if of_nano else host
-        clip = planted(rng, tracks[track], host, given.copied, over=name.startswith("under"))
+        clip = planted(rng, tracks[track], host, given.copied, level_db=UNDER.get(name))
         clip = np.asarray(CHANGES[name](clip), dtype=np.float32)
         before = time.process_time()
         (copies,) = find_copies([clip], RATE, sounds, lost=NANO_LOST if of_nano else EXACT)

@@ -243,7 +243,7 @@ class _Absent(StoreError):
         super().__init__("the object is not there any more; give the same command again")
 
 
-class _CutOff(Exception):
+class _CutOff(StoreError):
     """The connection ended before the object did."""
 
 

@@ -49,9 +49,10 @@ def pack(root: DataRoot, encoded: EncodedDataset, *, shard_bytes: int = SHARD_BY
         packer = packers.setdefault(folder, _Packer(folder, kind, encoded.base_sha256, shard_bytes))
         if not entry:
             packer.loose.append(path)
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {"latents": {}, "conditions": {}}
     for packer in packers.values():
-        found |= {key: root.relative(shard.path) for key, shard in packer.packed().items()}
+        shards = packer.packed().items()
+        found[packer.kind] |= {key: root.relative(shard.path) for key, shard in shards}
     return encoded.model_copy(update={"tracks": [_moved(track, found) for track in encoded.tracks]})
 
 
@@ -143,11 +144,11 @@ class _Packer:
             (self.folder / f"{key}.safetensors").unlink(missing_ok=True)
 
 
-def _moved(track: EncodedTrack, found: Mapping[str, str]) -> EncodedTrack:
-    latents, entry = _place(track.latents, track.entry, found)
+def _moved(track: EncodedTrack, found: Mapping[str, Mapping[str, str]]) -> EncodedTrack:
+    latents, entry = _place(track.latents, track.entry, found["latents"])
     captions = []
     for said in track.captions:
-        condition, inner = _place(said.condition, said.entry, found)
+        condition, inner = _place(said.condition, said.entry, found["conditions"])
         captions.append(EncodedCaption(condition=condition, entry=inner, tokens=said.tokens))
     return track.model_copy(update={"latents": latents, "entry": entry, "captions": captions})
 

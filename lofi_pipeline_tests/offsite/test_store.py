@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from lofi_pipeline.offsite.index import load_index
 from lofi_pipeline.storage import DataRoot, file_sha256, load_evicted
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audit.roots import BASE, land, lineage_for
-from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
+from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song, work
 from lofi_pipeline_tests.offsite.conftest import URL
 from lofi_pipeline_tests.offsite.server import BUCKET, SLOW_DOWN, Faults
 
@@ -247,7 +248,7 @@ def test_a_full_disk_leaves_nothing_half_written(root: DataRoot, bucket: Bucket)
     with no_file_larger_than(400_000), pytest.raises(OSError, match="too large"):
         pull(root, bucket)
     assert temporaries(root) == [] and load_evicted(root) is not None
-    assert all(before[path] == sha256 for path, sha256 in files(root).items())
+    assert all(before[path] == digest for path, digest in files(root).items())
     pull(root, bucket)
     assert files(root) == before and load_evicted(root) is None
 
@@ -291,10 +292,12 @@ def test_bytes_that_are_not_those_on_record_are_never_taken(
     gone = evict(root, bucket, ["music"])
     path = next(path for path in gone if path.endswith("a.wav"))
     whole = body_of(client, path)
-    put(client, path, whole[:-1] + bytes([whole[-1] ^ 1]), sha256=gone[path].sha256)
-    with pytest.raises(StoreError, match=rf"{path}: has the hash .* on record is .*nothing was written"):
-        pull(root, bucket)
-    assert not (root.path / path).exists() and temporaries(root) == []
+    changed = whole[:-1] + bytes([whole[-1] ^ 1])
+    for said in (gone[path].sha256, sha256(changed).hexdigest()):
+        put(client, path, changed, sha256=said)
+        with pytest.raises(StoreError, match=rf"{path}: has the hash .* on record is .*nothing was written"):
+            pull(root, bucket)
+        assert not (root.path / path).exists() and temporaries(root) == []
     client.delete_object(Bucket=BUCKET, Key=f"lofi/{path}")
     with pytest.raises(StoreError, match="is not there any more"):
         pull(root, bucket)
@@ -376,16 +379,18 @@ def test_former_lineages_make_room_and_are_asked_for_by_name(
     assert gone and not any(path.endswith(".json") for path in gone)
     with pytest.raises(CheckpointError, match="`lofi store pull` brings them back"):
         activate_lineage(root, lineage)
-    assert files(root) == {path: sha256 for path, sha256 in before.items() if path not in gone}
+    assert files(root) == {path: digest for path, digest in before.items() if path not in gone}
     pull(root, bucket, ["archive"])
     assert files(root) == before and lineage.base == BASE
     activate_lineage(root, lineage)
 
 
-def test_a_drop_that_is_still_copied_is_not_put(root: DataRoot, bucket: Bucket) -> None:
-    make_drop(root, "later", {"d.wav": song(3)}, facts(source_id="later"))
+def test_a_drop_that_is_refused_or_still_copied_is_not_put(root: DataRoot, bucket: Bucket) -> None:
+    make_drop(root, "no", {"d.wav": song(3)}, facts(source_id="no", license_type="CC BY-NC 4.0"))
+    register(root, config())
+    make_drop(root, "later", {"e.wav": song(4)}, facts(source_id="later"))
     assert push(root, bucket).skipped == {}
-    assert not any(key.startswith("raw/creative-commons/later") for key, _ in bucket.keys("raw"))
+    assert {key.split("/")[2] for key, _ in bucket.keys("raw")} == {"album"}
     os.rename(
         root.raw / "creative-commons" / "album" / "a.wav",
         root.raw / "creative-commons" / "album" / "\u202e.wav",

@@ -84,6 +84,22 @@ def test_a_shard_is_named_by_what_it_holds(packed: DataRoot, version: DatasetVer
     assert shards_of(packed, "latents") == [latents] and latents.read_bytes() == bytes_before
 
 
+def test_latents_and_conditions_of_one_key_are_told_apart(
+    root: DataRoot, version: DatasetVersion, base: Path
+) -> None:
+    found = read_encoded(version, root, str(base), toy_preset())
+    tracks = []
+    for track in found.tracks:
+        (said,) = track.captions
+        path = Path(said.condition).with_name(Path(track.latents).name)
+        (root.path / said.condition).rename(root.path / path)
+        moved = said.model_copy(update={"condition": path.as_posix()})
+        tracks.append(track.model_copy(update={"captions": [moved]}))
+    packed = pack(root, found.model_copy(update={"tracks": tracks}))
+    places = [(it.latents.split("/")[1], it.captions[0].condition.split("/")[1]) for it in packed.tracks]
+    assert places == [("latents", "conditions")] * 4
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_shard_is_named_and_made_again(
     damage: Damage, packed: DataRoot, version: DatasetVersion, base: Path
