@@ -19,6 +19,7 @@ ORIGIN = "lofi_pipeline/config"
 PRESETS = "training.presets.<name>"
 SAMPLING = "evaluation.sampling.<name>"
 OTHERS = {
+    "CUDA_VISIBLE_DEVICES": "CUDA's own: which GPUs a training sees; where you have not set it, trainings at once see one each.",
     "DAGSTER_EVENT_BATCH_SIZE": "Set by `lofi` where it is not set: of the events that say what a run will make, how many Dagster writes together.",
     "DAGSTER_HOME": "Set by `lofi` to `.dagster/` of the data root, so that each data root has a history of its own.",
     "HF_HUB_OFFLINE": "The hub client's own: with `1` a base model given by its hub id comes from the local cache alone.",
