@@ -74,6 +74,7 @@ CHANGES: dict[str, Callable[[DataRoot], object]] = {
     "an edited track": lambda root: edit(root, "track_001", "kim", TrackEdit(bpm=99, style_ids=["CORE-02"])),
     "an undone edit": lambda root: undo(root, "track_001", "kim"),
     "a damaged file of edits": lambda root: edits_path(root, "track_004").write_text("{}\n"),
+    "that file is gone": lambda root: edits_path(root, "track_004").unlink(missing_ok=True),
     "another drop": lambda root: (
         make_drop(root, "third", {"e.wav": song(4)}, facts(source_id="third")),
         register(root),
