@@ -8,8 +8,10 @@ conditions of one length share a batch. Nothing is scored here.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,11 @@ from lofi_pipeline.training.sampling import groups_of_equal_shape
 
 if TYPE_CHECKING:
     from lofi_pipeline.training.prompt_encoding import EncodedPrompt
+
+
+SMALL_BASE = 100_000_000
+"""Parameters of a transformer, of which several batches fit into memory."""
+MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -68,21 +75,49 @@ def generate(
         device = pipeline._execution_device
         encoded = [encode_prompt(pipeline, spec.as_played, settings.clip_seconds, device) for spec in prompts]
     shapes = [(text.shape[1], lyrics.shape[1]) for text, _, lyrics, _ in encoded]
-    sampler = _EncodedPipeline(**{**pipeline.components, "scheduler": _without_shift(pipeline.scheduler)})
-    sampler.set_progress_bar_config(disable=True)
+    batches = [
+        members[start : start + settings.batch_size]
+        for members in groups_of_equal_shape(shapes)
+        for start in range(0, len(members), settings.batch_size)
+    ]
+
+    def made(batch: list[int]) -> list[Clip]:
+        # One of its own: a pipeline and its scheduler know how far they are
+        sampler = _EncodedPipeline(**{**pipeline.components, "scheduler": _without_shift(pipeline.scheduler)})
+        sampler.set_progress_bar_config(disable=True)
+        sampler.encoded = [encoded[index] for index in batch]
+        audio = _sample(sampler, [prompts[index] for index in batch], settings)
+        return [
+            Clip(prompts[index], samples, sampler.sample_rate)
+            for index, samples in zip(batch, audio, strict=True)
+        ]
+
     clips: dict[int, Clip] = {}
     began = time.monotonic()
-    for members in groups_of_equal_shape(shapes):
-        for start in range(0, len(members), settings.batch_size):
-            batch = members[start : start + settings.batch_size]
-            sampler.encoded = [encoded[index] for index in batch]
-            audio = _sample(sampler, [prompts[index] for index in batch], settings)
-            for index, samples in zip(batch, audio, strict=True):
-                clips[index] = Clip(prompts[index], samples, sampler.sample_rate)
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(batches_at_once(pipeline), "generate", torch.set_num_threads, (threads,))
+    try:
+        for batch, found in zip(batches, pool.map(made, batches), strict=True):
+            clips |= dict(zip(batch, found, strict=True))
             progress(
                 f"generated {len(clips)} of {len(prompts)} clips{_left(began, len(clips), len(prompts))}"
             )
+    finally:
+        pool.shutdown(cancel_futures=True)
     return [clips[index] for index in range(len(prompts))]
+
+
+def batches_at_once(pipeline: AceStepPipeline) -> int:
+    """How many batches are worked on together: on the CPU one for each core that the threads of a batch leave idle.
+
+    Each gives the same bits as it does alone. A large base fills memory with one batch, and one that comes from disk part by
+    part can do one thing at a time.
+    """
+    transformer = pipeline.transformer
+    one_by_one = pipeline._execution_device.type != "cpu" or hasattr(transformer, "_hf_hook")
+    if one_by_one or sum(each.numel() for each in transformer.parameters()) > SMALL_BASE:
+        return 1
+    return min(MOST_AT_ONCE, max(1, (os.cpu_count() or 1) // torch.get_num_threads()))
 
 
 def _without_shift(scheduler: Any) -> Any:

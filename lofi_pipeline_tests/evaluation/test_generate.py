@@ -9,8 +9,10 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
-from lofi_pipeline.evaluation.generate import generate
+from lofi_pipeline.evaluation import generate as module
+from lofi_pipeline.evaluation.generate import batches_at_once, generate
 from lofi_pipeline.evaluation.prompts import PromptSpec
+from lofi_pipeline.evaluation.threads import scoring_threads
 from lofi_pipeline_tests.evaluation.toys import SETTINGS, toy_pipeline
 
 ROUNDING = 2e-5
@@ -111,3 +113,38 @@ def test_progress_counts_every_clip(pipeline) -> None:
     said: list[str] = []
     generate(pipeline, SPECS, SETTINGS, said.append)
     assert said[-1] == "generated 5 of 5 clips"
+
+
+def test_batches_that_are_made_together_have_the_bits_of_each_alone(
+    pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS.model_copy(update={"batch_size": 1})
+    with scoring_threads():
+        monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+        alone = generate(pipeline, SPECS, settings)
+        monkeypatch.setattr(module, "MOST_AT_ONCE", 3)
+        monkeypatch.setattr("os.cpu_count", lambda: 8)
+        assert batches_at_once(pipeline) == 3
+        together = generate(pipeline, SPECS, settings)
+    for one, other in zip(alone, together, strict=True):
+        assert one.spec == other.spec and np.array_equal(one.samples, other.samples)
+
+
+def test_a_large_base_makes_one_batch_at_a_time(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr(module, "SMALL_BASE", 1)
+    with scoring_threads():
+        assert batches_at_once(pipeline) == 1
+
+
+def test_what_goes_wrong_in_a_batch_ends_the_rest(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def broken(sampler, specs: list[PromptSpec], settings) -> list[np.ndarray]:
+        begun.append(specs[0].name)
+        raise RuntimeError("no numbers")
+
+    monkeypatch.setattr(module, "_sample", broken)
+    with pytest.raises(RuntimeError, match="no numbers"):
+        generate(pipeline, SPECS * 8, SETTINGS.model_copy(update={"batch_size": 1}))
+    assert len(begun) < 8 * len(SPECS)
