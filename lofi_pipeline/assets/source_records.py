@@ -133,7 +133,7 @@ def _log(
         for change in found.verdict_changes
     ]
     _warn(context, root, changes)
-    gone = [f"{track_id} left: its file is gone: {path}" for track_id, path in found.left.items()]
+    gone = [f"{it.track_id} left: {it.why}: {it.file}" for it in found.left]
     _warn(context, root, gone)
 
 
@@ -153,7 +153,9 @@ def _metadata(found: "Registration") -> Facts:
         "new_tracks": len(found.new_track_ids),
         "studio": dg.MetadataValue.url(TRACKS_PAGE),
         "files_with_audio": _counted(found.scan.companions()),
-        "left_tracks": table(["track_id", "file that is gone"], found.left.items()),
+        "left_tracks": table(
+            ["track_id", "file", "why"], [(it.track_id, it.file, it.why) for it in found.left]
+        ),
         "judged_for": str(found.scan.day),
         "seals": f"{head.lines} lines, ending in {head.head}" if head else "none yet",
         "note": DISCLAIMER,

@@ -119,7 +119,7 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> tuple[Summary, bo
     """Run up to `last`, show and write the summary; and whether all went well."""
     from lofi_pipeline.cli.run import STAGES, headless
     from lofi_pipeline.cli.run_summary import show, summarize
-    from lofi_pipeline.ingest import left_since, load_registry
+    from lofi_pipeline.ingest import left_since, load_registry, load_scan
 
     before = load_registry(root)
     with headless(root) as runner:
@@ -132,7 +132,7 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> tuple[Summary, bo
             seconds=outcome.seconds,
             runs=outcome.dagster_runs,
             reached=reached,
-            left=left_since(before, load_registry(root)),
+            left=left_since(root, before, load_registry(root), load_scan(root)),
         )
     show(summary, root, console)
     write_json(json_file, summary.model_dump(mode="json", exclude_unset=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 from rich.console import Console
@@ -16,8 +16,10 @@ from lofi_pipeline.entities import (
     Entity,
     RecordError,
     TrackStatus,
+    few,
 )
 from lofi_pipeline.evaluation.scoreboard import Scoreboard, scoreboard
+from lofi_pipeline.ingest.left import GONE, LeftTrack
 from lofi_pipeline.storage import DataRoot
 
 MOST_ROWS = 200
@@ -58,10 +60,11 @@ class NotedLine(Entity):
 
 
 class LeftLine(Entity):
-    """One track that this run found no file of any more. The file is where it lay, relative to data/raw."""
+    """One track that this run found no file of any more that may be taken. The file is where it lay, relative to data/raw."""
 
     track_id: str
     file: str
+    why: str
 
 
 class DatasetLine(Entity):
@@ -114,13 +117,13 @@ def summarize(
     seconds: dict[str, float],
     runs: int,
     reached: set[str],
-    left: Mapping[str, str] | None = None,
+    left: Sequence[LeftTrack] = (),
 ) -> Summary:
     """Read the outcome from the records in the data root.
 
     Args:
         reached: the stages that the run was to do.
-        left: the tracks that the run found no file of any more, each with where it lay in the data root.
+        left: the tracks that lost their file.
     """
     from lofi_pipeline.dataset import left_out
     from lofi_pipeline.dataset.eligibility import eligibility_of
@@ -145,7 +148,7 @@ def summarize(
     if left:
         raw = f"{root.relative(root.raw)}/"
         fields["left"] = [
-            LeftLine(track_id=track, file=path.removeprefix(raw)) for track, path in left.items()
+            LeftLine(track_id=it.track_id, file=it.file.removeprefix(raw), why=it.why) for it in left
         ]
     if foreign := _foreign(root):
         fields["foreign"] = foreign
@@ -247,14 +250,7 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     if summary.companions:
         kinds = ", ".join(f"{count} {sanitize(kind)}" for kind, count in summary.companions.items())
         console.print(f"Not music, and known to go with it: {kinds}", highlight=False)
-    for line in summary.left[:MOST_ROWS]:
-        console.print(
-            f"[yellow]{line.track_id} left[/]: its file is gone: {sanitize(line.file)}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if summary.left:
-        console.print("lofi gc lists what was made of them.")
+    _show_left(summary, console)
     if summary.foreign:
         rows = [(line.path, line.sentence) for line in summary.foreign]
         headers = "among the checkpoints", "what it is, and what to do"
@@ -277,6 +273,23 @@ def show(summary: Summary, root: DataRoot, console: Console) -> None:
     console.print(
         f"{summary.dagster_runs} Dagster runs: {spent}" if summary.dagster_runs else "Nothing was to be done."
     )
+
+
+def _show_left(summary: Summary, console: Console) -> None:
+    """A line for each track whose file is gone, and one for all that left for another reason together."""
+    together: dict[str, list[str]] = {}
+    for line in summary.left:
+        together.setdefault(f"{line.why}: {line.file}" if line.why == GONE else line.why, []).append(
+            line.track_id
+        )
+    for why, tracks in list(together.items())[:MOST_ROWS]:
+        console.print(
+            f"[yellow]{few(tracks)} left[/]: {sanitize(why)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if summary.left:
+        console.print("lofi gc lists what was made of them.")
 
 
 def _show_waiting(summary: Summary, console: Console) -> None:

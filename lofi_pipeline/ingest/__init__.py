@@ -10,6 +10,7 @@ from lofi_pipeline.ingest.due import pending_tracks, refused_tracks
 from lofi_pipeline.ingest.errors import DayInDoubt
 from lofi_pipeline.ingest.judging_day import clock_day, judging_day
 from lofi_pipeline.ingest.layout import drop_folders
+from lofi_pipeline.ingest.left import LeftTrack, left_since
 from lofi_pipeline.ingest.listing import drop_signature
 from lofi_pipeline.ingest.outputs import (
     changed_files,
@@ -30,7 +31,6 @@ from lofi_pipeline.ingest.refused import (
 from lofi_pipeline.ingest.registry import (
     Registration,
     VerdictChange,
-    left_since,
     load_registration,
     load_registry,
     load_scan,
@@ -61,6 +61,7 @@ __all__ = [
     "DeclaredTerms",
     "DeclaredTermsRecord",
     "Judge",
+    "LeftTrack",
     "Memory",
     "ProcessingContext",
     "RefusedRecording",

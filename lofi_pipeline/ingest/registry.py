@@ -26,6 +26,7 @@ from lofi_pipeline.entities import (
     track_number,
 )
 from lofi_pipeline.ingest.judging_day import days_of, require_no_doubt, with_days
+from lofi_pipeline.ingest.left import LeftTrack, left_since
 from lofi_pipeline.ingest.listing import spelled
 from lofi_pipeline.ingest.process_track import load_record
 from lofi_pipeline.ingest.remembered import (
@@ -86,8 +87,8 @@ class Registration:
     verdict_changes: list[VerdictChange]
     newly_sealed: list[str] = field(default_factory=list)
     """Records of an earlier version that were sealed now as they stood."""
-    left: dict[str, str] = field(default_factory=dict)
-    """The tracks that no file is there of any more since the last scan, each with where it lay."""
+    left: list[LeftTrack] = field(default_factory=list)
+    """The tracks that lost their file since the last scan."""
 
 
 def load_scan(root: DataRoot) -> Scan | None:
@@ -184,18 +185,8 @@ def register_sources(
         write_sealed(root, root.drops_json, scan)
     given = {track.track_id for track in before.tracks}
     new = [track.track_id for track in registry.tracks if track.track_id not in given]
-    left = left_since(before, registry)
+    left = left_since(root, before, registry, scan)
     return Registration(scan, registry, sources, new, _verdict_changes(known, scan), newly_sealed, left)
-
-
-def left_since(before: Registry, after: Registry) -> dict[str, str]:
-    """The tracks that had a file before and have none now, each with where it lay."""
-    now = after.by_id()
-    return {
-        track.track_id: track.origins[0].path
-        for track in before.tracks
-        if track.origins and not now[track.track_id].origins
-    }
 
 
 def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.entities import DropManifest, SourceType
+from lofi_pipeline.ingest import left_since
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import STYLE_IDS
 from lofi_pipeline.web.door import PortTaken, free_port
@@ -319,3 +320,20 @@ def test_a_file_that_is_gone_is_said_and_what_it_left_can_be_removed(tmp_path: P
     assert {name: again[name] for name in made if name.startswith("processed/")} == {
         name: data for name, data in made.items() if name.startswith("processed/")
     }
+
+
+def test_tracks_of_a_drop_that_is_not_in_order_any_more_leave_with_its_reason(root: DataRoot) -> None:
+    """Their files are there; they are not said to be gone."""
+    named = facts(files={"a.wav": {"title": "A"}, "b.wav": {"title": "B"}})
+    drop = make_drop(root, "one", {"a.wav": song(0), "b.wav": song(1)}, named)
+    before = register(root).registry
+    (drop / "b.wav").unlink()
+    after = register(root)
+    assert [(it.track_id, it.why) for it in left_since(root, before, after.registry, after.scan)] == [
+        ("track_001", "raw/creative-commons/one/source.json: files: named but not in the drop: b.wav"),
+        ("track_002", "its file is gone"),
+    ]
+    (drop / "source.json").write_text(json.dumps(facts()), encoding="utf-8")
+    assert register(root).left == []
+    (drop / "a.wav").write_bytes(song(2).read_bytes())
+    assert [it.why for it in register(root).left] == ["another file lies in its place"]
