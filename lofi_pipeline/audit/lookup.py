@@ -107,7 +107,11 @@ def _sounding_like(inputs: AuditInputs, heard: Heard) -> Match:
         place = f"It is in {few([each.dataset.dataset_id for each, _ in holding])}, under {item.licence}"
     else:
         origins = registered.origins if registered else []
-        name = origins[0].title or origins[0].path.rsplit("/", 1)[-1] if origins else "no file of it can be taken"
+        name = (
+            origins[0].title or origins[0].path.rsplit("/", 1)[-1]
+            if origins
+            else "no file of it can be taken"
+        )
         source_ids = list(dict.fromkeys(origin.source_id for origin in origins))
         place, version = "It is in no data set version", None
     said = (

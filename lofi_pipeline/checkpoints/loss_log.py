@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from pydantic import Field, ValidationError
 
@@ -72,11 +73,15 @@ def rewind(path: Path, step: int) -> None:
     write_bytes_atomic(path, "".join(_line(entry) for entry in kept).encode())
 
 
-def append(log: TextIO, entry: LogEntry) -> None:
+def open_log(path: Path) -> FileIO:
+    """The log, to add lines to. Nothing is held back: a disk that is full would be told of again, without a name, when it is closed."""
+    return path.open("ab", buffering=0)
+
+
+def append(log: FileIO, entry: LogEntry) -> None:
     """Add one line, visible to readers at once."""
-    with naming(Path(log.name)):
-        log.write(_line(entry))
-        log.flush()
+    with naming(Path(os.fsdecode(log.name))):
+        log.write(_line(entry).encode())
 
 
 def _line(entry: LogEntry) -> str:

@@ -15,6 +15,7 @@ from lofi_pipeline.storage.atomic import TEMPORARY_PREFIX, intended_name, naming
 _AGAIN = "then give the same command again: what was done is kept"
 _NO_RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 _PROBE_BYTES = 1 << 20
+_FEW_INODES = 64
 
 
 def in_words(error: Exception) -> str:
@@ -65,9 +66,16 @@ def _file_system(path: Path) -> Path:
 
 def _full(path: Path) -> str:
     where, found = _file_system(path), os.statvfs(_existing(path))
-    if found.f_files and not found.f_favail:
+    # What failed has often taken back by now what it had made
+    room = found.f_bavail * found.f_frsize > _PROBE_BYTES
+    if found.f_files and found.f_favail < (_FEW_INODES if room else 1):
+        used = (
+            f"{found.f_files - found.f_favail} of {found.f_files}"
+            if found.f_favail
+            else f"all {found.f_files}"
+        )
         return (
-            f"cannot be written, the file system at {where} takes no more files (all {found.f_files} inodes are in use); "
+            f"cannot be written, the file system at {where} takes no more files ({used} inodes are in use); "
             f"remove files that nobody needs there, {_AGAIN}"
         )
     free, total = (_size(blocks * found.f_frsize) for blocks in (found.f_bavail, found.f_blocks))

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import broadcast_object_list
 
-from lofi_pipeline.checkpoints.loss_log import LOG_NAME, LogEntry, append, rewind
+from lofi_pipeline.checkpoints.loss_log import LOG_NAME, LogEntry, append, open_log, rewind
 from lofi_pipeline.checkpoints.manifest import lineage_home, trainings
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, Split
@@ -234,10 +235,10 @@ class Trainer:
             stack.callback(self._crops.close)
             self._trackers.open(self.state.step)
             stack.callback(self._trackers.close)
-            log: TextIO | None = None
+            log: FileIO | None = None
             if self.accelerator.is_main_process:
                 rewind(path, self.state.step or -1)  # the line of step 0 is written again
-                log = stack.enter_context(path.open("a", encoding="utf-8"))
+                log = stack.enter_context(open_log(path))
             begins = not self._is_over()
             if begins:
                 self._say(self.memory.planned())
@@ -258,7 +259,7 @@ class Trainer:
     def _is_over(self) -> bool:
         return bool(self.state.ended) or self.state.step >= self.end
 
-    def _steps(self, stop: Stop, log: TextIO | None) -> None:
+    def _steps(self, stop: Stop, log: FileIO | None) -> None:
         began, first = time.monotonic(), self.state.step
         reported = saved = began
         self.transformer.train()
@@ -361,7 +362,7 @@ class Trainer:
             self.state = self.state.model_copy(update=update)
         return entry
 
-    def _checkpoint(self, entry: LogEntry, rate: float, log: TextIO | None) -> None:
+    def _checkpoint(self, entry: LogEntry, rate: float, log: FileIO | None) -> None:
         """Measure and commit. Nothing is compiled for it anew: a checkpoint asks otherwise than training does."""
         eager = torch.compiler.set_stance("force_eager") if self.preset.compile else nullcontext()
         with eager, averaged(self._inner_optimiser):
@@ -369,7 +370,7 @@ class Trainer:
             self._log(log, entry)
             self._commit_checkpoint(entry, rate)
 
-    def _log(self, log: TextIO | None, entry: LogEntry) -> None:
+    def _log(self, log: FileIO | None, entry: LogEntry) -> None:
         if log:
             append(log, entry)
         self._trackers.log(entry)

@@ -23,7 +23,7 @@ LAST = f"epoch=0-step={STEPS}_lora"
 AGAIN = "then give the same command again: what was done is kept"
 SAYS: dict[Fault, str] = {
     "full": r"is full \(\d+ \w+ of \d+ MB are free\); make room there",
-    "inodes": r"takes no more files \(all \d+ inodes are in use\); remove files that nobody needs there",
+    "inodes": r"takes no more files \((?:all|\d+ of) \d+ inodes are in use\); remove files that nobody needs there",
     "read-only": "is mounted read-only; mount it for writing",
 }
 

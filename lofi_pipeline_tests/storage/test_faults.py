@@ -67,6 +67,11 @@ def test_a_disk_without_inodes_is_told_from_a_full_one(
     monkeypatch.setattr(os, "statvfs", lambda _path: found)
     said = in_words(OSError(errno.ENOSPC, "", str(tmp_path / "a")))
     assert "takes no more files (all 500 inodes are in use); remove files" in said
+    found.f_favail = 3  # what failed has given back what it had made
+    said = in_words(OSError(errno.ENOSPC, "", str(tmp_path / "a")))
+    assert "takes no more files (497 of 500 inodes are in use); remove files" in said
+    found.f_bavail = 2
+    assert "is full (8 kB of" in in_words(OSError(errno.ENOSPC, "", str(tmp_path / "a")))
 
 
 def test_the_file_is_named_as_the_user_knows_it(tmp_path: Path) -> None:
