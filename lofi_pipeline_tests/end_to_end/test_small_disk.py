@@ -168,7 +168,7 @@ def test_scores_are_made_whole_or_not_at_all(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "left"), [("full", 0), ("full", 20_000), ("inodes", 0)])
+@pytest.mark.parametrize(("fault", "left"), [("full", 0), ("full", 8_000), ("inodes", 0)])
 def test_an_audit_is_written_whole_or_does_not_count(
     fault: Fault, left: int, trained: Way, tmp_path: Path
 ) -> None:
