@@ -14,10 +14,9 @@ from lofi_pipeline.config import PipelineConfig, base_name, load_config
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.errors import LofiError
 from lofi_pipeline.storage import DataRoot, content_sha256, leased, lock_file
+from lofi_pipeline.storage.data_root import RUNNING
 
 OWNER_TAG = "lofi/process"
-RUNNING = "running"
-"""The folder in DAGSTER_HOME with a lease for each run that goes on."""
 
 
 class OtherDataRoot(LofiError):

@@ -10,7 +10,6 @@ import typer
 from lofi_pipeline.cli.console import errors, sanitize
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.installation import code_version
-from lofi_pipeline.resources import RUNNING
 from lofi_pipeline.storage import DataRoot, live_holders
 from lofi_pipeline.storage.shared import locks_fault, mount_of
 
@@ -58,7 +57,7 @@ def say_what_threatens(root: DataRoot) -> None:
     mount = mount_of(root.path)
     if mount and mount.is_shared and (fault := locks_fault(root.path)):
         _warn(fault)
-    for holder in live_holders(root.dagster_home / RUNNING, ""):
+    for holder in live_holders(root.running, ""):
         if holder.code != code_version():
             _warn(
                 f"{holder} works on this data root, too; what one writes the other may do again: install the same version everywhere"

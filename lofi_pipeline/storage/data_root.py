@@ -9,6 +9,9 @@ from lofi_pipeline.entities import RAW_FOLDER, SourceType, StyleCategory
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.installation import working_folder
 
+RUNNING = "running"
+"""The folder in DAGSTER_HOME with a lease for each run that goes on."""
+
 
 @dataclass(frozen=True)
 class DataRoot:
@@ -88,6 +91,11 @@ class DataRoot:
     @property
     def dagster_home(self) -> Path:
         return self.path / ".dagster"
+
+    @property
+    def running(self) -> Path:
+        """What is leased while runs of Dagster go on."""
+        return self.dagster_home / RUNNING
 
     @property
     def sources_json(self) -> Path:
