@@ -47,7 +47,7 @@ def _named(root: DataRoot) -> Iterator[str]:
     for _, version in read_versions(root):
         yield from (item.audio_sha256 for item in version.tracks)
     for path in (
-        *root.checkpoints.glob(f"*/{SCORES_RECORD}"),
+        *root.checkpoints.rglob(SCORES_RECORD),  # those of archived lineages, too
         *(root.metadata / "base_scores").glob("*.json"),
     ):
         scores = read_record(Scores, path)

@@ -9,9 +9,10 @@ import pytest
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import build_dataset
 from lofi_pipeline.dataset.unneeded import BY_SOUND, unneeded_files
-from lofi_pipeline.entities import RecordError
+from lofi_pipeline.entities import SCORES_RECORD, RecordError, Sample
 from lofi_pipeline.ingest import load_record
-from lofi_pipeline.storage import DataRoot, read_versions
+from lofi_pipeline.storage import DataRoot, read_versions, write_json_atomic
+from lofi_pipeline_tests.checkpoints.folders import make_scores
 from lofi_pipeline_tests.cli.test_dropping import run
 
 NOBODYS = "ab" * 32
@@ -68,3 +69,12 @@ def test_where_a_record_cannot_be_read_nothing_counts_as_unneeded(root: DataRoot
     assert run(root, "gc", "--remove").exit_code == 1
     assert all((root.cache / kind.replace("*", "of-something")).is_dir() for kind in BY_SOUND)
     assert list(root.cache.rglob(f"{NOBODYS}*"))
+
+
+def test_what_scores_of_an_archived_lineage_name_stays(root: DataRoot) -> None:
+    keep(root, NOBODYS)
+    scores = make_scores(10, 0.5)
+    sample = Sample(prompt="rain", seed=1, clap=0.3, sha256=NOBODYS)
+    folder = root.checkpoints / "archive" / "a-lineage" / "epoch=0-step=10_lora"
+    write_json_atomic(folder / SCORES_RECORD, scores.model_copy(update={"samples": [sample]}))
+    assert unneeded_files(root) == []
