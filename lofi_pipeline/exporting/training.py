@@ -13,8 +13,9 @@ from pathlib import Path
 
 from lofi_pipeline import progress
 from lofi_pipeline.checkpoints.ledger_entries import BUNDLE, bundle_entry
+from lofi_pipeline.checkpoints.manifest import read_record
 from lofi_pipeline.config import PipelineConfig, base_name
-from lofi_pipeline.entities import DatasetVersion, Lineage, few
+from lofi_pipeline.entities import CHECKPOINT_RECORD, DatasetVersion, Lineage, StartedFrom, few, now
 from lofi_pipeline.exporting.bundled_code import modules_behind
 from lofi_pipeline.exporting.errors import ExportError
 from lofi_pipeline.exporting.export import credit_files, mark_of
@@ -40,6 +41,7 @@ from lofi_pipeline.training.lineage import last_step, lineage_of
 from lofi_pipeline.training.packing import part_of
 from lofi_pipeline.training.records import EncodedDataset, TrainingJob
 from lofi_pipeline.training.shards import key_of, read_shard
+from lofi_pipeline.training.start import refuse_withdrawn, start_folder, start_of
 
 KIND = "training"
 ENTRY = "lofi_pipeline.training.bundle"
@@ -79,7 +81,8 @@ def export_training(
 
     Raises:
         ExportError: see `select` and `settle_target`; a track may not be used today, or is not encoded yet.
-        BaseModelError, TrainingError, NoTracks: the base model or the data set is not there, or the preset can't be trained.
+        BaseModelError, TrainingError, NoTracks: the base model or the data set is not there, or the preset can't be trained, or not
+            from the LoRA that it names.
     """
     place, selection = settle_target(root, target), select(root, config, None, None)
     if selection.left_behind:
@@ -87,10 +90,6 @@ def export_training(
         raise ExportError(
             f"{selection.version.dataset.dataset_id}: holds tracks that may not be used any more: {few(reasons, between=' ')}; "
             "`lofi run --to dataset_manifest` builds the data set without them"
-        )
-    if start := config.training.preset.start_from:
-        raise ExportError(
-            f"start_from {start}: a bundle does not carry the LoRA that a training starts from; train here, or without start_from"
         )
     version, name = selection.version, base_name(config)
     job = TrainingJob(
@@ -102,7 +101,10 @@ def export_training(
         preset=config.training.preset,
         encode_chunk_seconds=config.training.encode_chunk_seconds,
     )
-    lineage = lineage_of(version, job.preset_name, job.preset, describe_base(name, licence=base_licence))
+    base = describe_base(name, licence=base_licence)
+    start = start_of(root, job.preset, base.sha256)
+    lineage = lineage_of(version, job.preset_name, job.preset, base, start)
+    refuse_withdrawn(root, lineage, now().date())
     steps = last_step(lineage)
     encoded = _encoded(root, version, name, config)
     with replacing_folder(place) as folder:
@@ -178,12 +180,27 @@ def _fill(
     if lineage.caption_variants:
         captions = root.captions(version.dataset.hash, lineage.caption_variants)
         link_or_copy(captions, inner.path / root.relative(captions))
+    if lineage.started_from:
+        _place_start(root, inner, lineage.started_from)
     for path, source in {f"{CODE}/{path}": it for path, it in modules_behind(ENTRY).items()}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)
     shutil.copyfile(SCRIPT, folder / "train.py")
     there = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(there)}
+
+
+def _place_start(root: DataRoot, inner: DataRoot, start: StartedFrom) -> None:
+    """Place the LoRA that the training starts from where trainings wait: its record and weights, without samples and scores.
+
+    Raises:
+        TrainingError: its weights are gone, damaged, or others.
+    """
+    source = start_folder(root, start)
+    target = inner.archived_lineage(start.lineage.lineage) / source.name
+    for path in (CHECKPOINT_RECORD, *read_record(source).files):
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(source / path, target / path)
 
 
 def _seal(root: DataRoot, folder: Path, bundle: TrainingBundle) -> dict[str, str]:
@@ -211,6 +228,7 @@ def _texts(selection: Selection, bundle: TrainingBundle) -> dict[str, bytes]:
 def _readme(selection: Selection, bundle: TrainingBundle) -> str:
     lineage, dataset = bundle.lineage, selection.version.dataset
     base = bundle.hub_id or "FOLDER"
+    without = " --exclude /archive/" if lineage.started_from else ""
     parts = [
         f"# A training of {dataset.dataset_id}",
         f"{dataset.track_count} tracks, encoded for the base model {lineage.base.name} (hash {lineage.base.sha256[:12]}, not in here), preset "
@@ -222,7 +240,7 @@ def _readme(selection: Selection, bundle: TrainingBundle) -> str:
         "## Bring it back",
         "Copy the checkpoints into the data root that this was exported from, whole folders, and let `lofi run` (or the UI) find them: it "
         "verifies, scores and audits each.",
-        f"```\nrsync -a THERE:BUNDLE/data/checkpoints/ DATA_ROOT/checkpoints/archive/{lineage.lineage}/\n```",
+        f"```\nrsync -a{without} THERE:BUNDLE/data/checkpoints/ DATA_ROOT/checkpoints/archive/{lineage.lineage}/\n```",
         "That is the place where trainings wait; the next `lofi run` with this data set and preset makes it the active one. Where no other "
         "training lies in DATA_ROOT/checkpoints, the folders `epoch=0-step=...` may be copied there themselves, while the UI runs, too.",
         "## Whose music this is",

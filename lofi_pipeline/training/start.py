@@ -9,10 +9,11 @@ from datetime import date
 from pathlib import Path
 
 from lofi_pipeline.checkpoints.folder import PEFT_FILE, all_checkpoints
+from lofi_pipeline.checkpoints.ledger_entries import BUNDLE
 from lofi_pipeline.checkpoints.manifest import active_lineage, files_fault
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import CheckpointRecord, Lineage, StartedFrom
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, read_ledger
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.lineage import read_version
 
@@ -59,14 +60,14 @@ def start_folder(root: DataRoot, start: StartedFrom) -> Path:
 
 
 def refuse_withdrawn(root: DataRoot, lineage: Lineage, today: date) -> None:
-    """Nothing is trained on from a LoRA that heard music which was withdrawn since.
+    """Nothing is trained on from a LoRA that heard music which was withdrawn since. A bundle was judged when it was exported.
 
     Raises:
         TrainingError: names the LoRA, the tracks and the source.
     """
-    if not lineage.before:
+    if not lineage.before or BUNDLE in read_ledger(root).hashes:
         return
-    # Trained elsewhere, from a bundle, there is nothing that reads licences
+    # Where a bundle is trained there is nothing that reads licences
     from lofi_pipeline.licensing.withdrawals import load_withdrawals, withdrawn_contents, withdrawn_sources
 
     withdrawals = load_withdrawals(root)

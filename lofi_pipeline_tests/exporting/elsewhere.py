@@ -43,16 +43,31 @@ sys.exit(code)
 """
 
 
-def train_elsewhere(bundle: Path, base: Path) -> subprocess.CompletedProcess[str]:
-    """Start train.py with the packages absent that the pipeline has beside the trainer's."""
+def train_elsewhere(bundle: Path, base: Path, *, processes: int = 1) -> subprocess.CompletedProcess[str]:
+    """Start train.py with the packages absent that the pipeline has beside the trainer's; several processes by accelerate."""
     script = ELSEWHERE.format(
         absent=ABSENT, script=str(bundle / "train.py"), base=str(base), folder=str(bundle)
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOFI_")}
     environment = kept | {"OMP_NUM_THREADS": "1", "LOFI_TORCH_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     environment.pop("PYTHONPATH", None)
+    command = [sys.executable, "-c", script]
+    if processes > 1:
+        several = bundle.parent / "several.py"
+        several.write_text(script, encoding="utf-8")
+        count = str(processes)
+        launch = [
+            "-m",
+            "accelerate.commands.launch",
+            "--cpu",
+            "--num_machines",
+            "1",
+            "--num_processes",
+            count,
+        ]
+        command = [sys.executable, *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(several)]
     return subprocess.run(
-        [sys.executable, "-c", script],
+        command,
         cwd=bundle.parent,
         env=environment,
         capture_output=True,

@@ -14,7 +14,7 @@ import pytest
 from lofi_pipeline.audit import AuditInputs, build_report, find_subject
 from lofi_pipeline.checkpoints.manifest import activate_lineage, compile_manifest, read_record, write_record
 from lofi_pipeline.config import PipelineConfig
-from lofi_pipeline.dataset import load_version
+from lofi_pipeline.dataset import build_dataset, load_version
 from lofi_pipeline.entities import AuditReport, Severity
 from lofi_pipeline.exporting import ExportError
 from lofi_pipeline.exporting.training import NEEDED, export_training
@@ -22,8 +22,10 @@ from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, content_sha256
 from lofi_pipeline.training.checkpoints import verify_checkpoint
 from lofi_pipeline.training.encode import encode_dataset, read_encoded
+from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.packing import pack
 from lofi_pipeline.training.shards import keys_in, read_shard, write_shard
+from lofi_pipeline.training.weights import PEFT_FILE
 from lofi_pipeline_tests.damage.damages import flip_unseen
 from lofi_pipeline_tests.drops import settings
 from lofi_pipeline_tests.exporting.elsewhere import train_elsewhere
@@ -79,9 +81,9 @@ def trained(encoded: DataRoot, base: Path, tmp_path_factory: pytest.TempPathFact
     return DataRoot(there / "data").checkpoints
 
 
-def audit(root: DataRoot, config: PipelineConfig) -> AuditReport:
+def audit(root: DataRoot, config: PipelineConfig, name: str = LANDED) -> AuditReport:
     inputs = AuditInputs(root)
-    return build_report(inputs, find_subject(inputs, LANDED), config=config)
+    return build_report(inputs, find_subject(inputs, name), config=config)
 
 
 def brought_back(root: DataRoot, trained: Path) -> Path:
@@ -248,3 +250,60 @@ def test_of_a_shard_goes_out_what_is_trained_on_and_nothing_else(
     flip_unseen(next(folder.glob("shards/*")))
     with pytest.raises(ExportError, match="conditions/.*is damaged"):
         export_training(root, config, tmp_path / "third")
+
+
+def going_on_from(root: DataRoot, trained: Path, config: PipelineConfig) -> PipelineConfig:
+    """The configuration of a training that starts from the checkpoint that was brought back into `root`."""
+    key = read_record(brought_back(root, trained)).partition_key
+    preset = config.training.preset.model_copy(update={"start_from": key, "seed": 1})
+    training = config.training.model_copy(update={"presets": {"toy": preset}})
+    return config.model_copy(update={"training": training})
+
+
+def test_the_lora_that_a_training_starts_from_goes_with_it(
+    root: DataRoot, trained: Path, config: PipelineConfig, tmp_path: Path
+) -> None:
+    config = going_on_from(root, trained, config)
+    record = read_record(root.checkpoint(LANDED))
+    export_training(root, config, tmp_path / "bundle")
+    (there,) = (tmp_path / "bundle" / "data" / "checkpoints").rglob(LANDED)
+    files = {it.relative_to(there).as_posix() for it in there.rglob("*") if it.is_file()}
+    assert files == {"checkpoint.json", *record.files}
+    assert "--exclude /archive/" in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    weights = there / PEFT_FILE
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    done = train_elsewhere(tmp_path / "bundle", Path(config.training.base))
+    assert done.returncode == 1 and "copy the bundle again" in done.stderr
+    flip_unseen(root.checkpoint(LANDED) / PEFT_FILE)
+    with pytest.raises(TrainingError, match="start_from .*copy the whole folder"):
+        export_training(root, config, tmp_path / "other")
+
+
+def test_a_start_that_heard_withdrawn_music_is_not_exported(
+    root: DataRoot, trained: Path, config: PipelineConfig, tmp_path: Path
+) -> None:
+    config = going_on_from(root, trained, config)
+    withdraw(root, "session", reason="it ended", day=date.today())
+    build_dataset(root, config)
+    with pytest.raises(TrainingError, match="was trained on track_.* of session, which was withdrawn"):
+        export_training(root, config, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_of_accelerate_go_on_from_the_lora_in_the_bundle(
+    root: DataRoot, trained: Path, config: PipelineConfig, base: Path, tmp_path: Path
+) -> None:
+    config = going_on_from(root, trained, config)
+    start = read_record(root.checkpoint(LANDED)).partition_key
+    lineage = export_training(root, config, tmp_path / "bundle").lineage.lineage
+    done = train_elsewhere(tmp_path / "bundle", base, processes=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    there = tmp_path / "bundle" / "data" / "checkpoints"
+    home = root.archived_lineage(lineage)
+    shutil.copytree(there, home, ignore=shutil.ignore_patterns("archive"), copy_function=shutil.copyfile)
+    record = read_record(home / LANDED)
+    assert record.lineage.started_from and record.lineage.started_from.partition_key == start
+    activate_lineage(root, record.lineage)
+    assert verify_checkpoint(root, root.checkpoint(LANDED), config.training.base) == (True, None)
+    assert audit(root, config, record.partition_key).of_severity(Severity.ERROR) == []
