@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
@@ -10,13 +11,10 @@ from rich.table import Table
 from lofi_pipeline.cli.console import Config, Data, Json, console, sanitize, write_json
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.sparkline import sparkline
-from lofi_pipeline.cli.train_progress import (
-    CheckpointProgress,
-    EarlyStopping,
-    TrainingProgress,
-    training_progress,
-)
 from lofi_pipeline.config import load_config
+
+if TYPE_CHECKING:
+    from lofi_pipeline.cli.train_progress import CheckpointProgress, EarlyStopping, TrainingProgress
 
 train_app = typer.Typer(no_args_is_help=True, help="How a training goes.")
 BANDS = {"high_noise": "high noise", "middle_noise": "middle", "low_noise": "low noise"}
@@ -35,6 +33,8 @@ def train_status(
 
     Nothing is changed; it may run or not. Training itself is part of `lofi run`.
     """
+    from lofi_pipeline.cli.train_progress import training_progress  # numpy and scipy: half a second
+
     found = training_progress(data_root(context, data), load_config())
     write_json(json_file, found)
     show(found)

@@ -140,7 +140,7 @@ def test_an_audit_loads_no_decoder() -> None:
 
 
 def test_the_command_line_loads_dagster_for_no_command_but_those_that_run_something() -> None:
-    code = "import sys, lofi_pipeline.cli.app; print([m for m in ('dagster', 'torch', 'boto3') if m in sys.modules])"
+    code = "import sys, lofi_pipeline.cli.app; print([m for m in ('dagster', 'torch', 'boto3', 'numpy', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
