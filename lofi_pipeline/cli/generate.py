@@ -55,6 +55,14 @@ def generate(
         str | None, typer.Option(help=f"Of the lyrics, such as `en`, or `unknown`. {_TRAINED}")
     ] = None,
     lyrics: Annotated[str | None, typer.Option(help="Lyrics. Else none are sung.")] = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A text file with a plan by ACE-Step's language model, <|audio_code_1|> and so on, which also says how long.",
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, max=1000, help=f"From noise to music. {_SUITED}")
     ] = None,
@@ -74,6 +82,8 @@ def generate(
     """Make music with a checkpoint."""
     from lofi_pipeline.cli.generate_clips import Request, generate_to_files
 
+    if codes and seconds:
+        raise typer.BadParameter("the codes say how long; leave --seconds out", param_hint="--codes")
     if base:
         os.environ[BASE_VARIABLE] = base
     wanted = Request(
@@ -86,6 +96,7 @@ def generate(
         metre=str(metre) if metre else None,
         language=language,
         lyrics=lyrics or "",
+        codes=codes,
         seeds=seeds or (0,),
         steps=steps,
         guidance=guidance,

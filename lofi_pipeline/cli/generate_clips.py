@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_pipeline.cli.generated_files import Names, file_format, is_folder
-from lofi_pipeline.config import EvaluationSettings, Offload, load_config
+from lofi_pipeline.config import EvaluationSettings, load_config
 from lofi_pipeline.entities import CheckpointRecord, DatasetVersion, Entity, RecordError
 from lofi_pipeline.evaluation.prompts import STYLE_KEYSCALE, PromptSpec, no_words
 from lofi_pipeline.resources import base_name
@@ -48,6 +48,7 @@ class Request:
     metre: str | None = None
     language: str | None = None
     lyrics: str = INSTRUMENTAL_LYRICS
+    codes: Path | None = None
     seeds: Sequence[int] = (0,)
     steps: int | None = None
     guidance: float | None = None
@@ -74,6 +75,7 @@ class Made(Entity):
     metre: str
     language: str
     lyrics: str
+    codes: str
     seconds: float
     steps: int
     guidance: float
@@ -135,8 +137,13 @@ def generate_to_files(root: DataRoot, wanted: Request) -> list[Made]:
         RecordError: unknown checkpoint, file type or key, or the checkpoint is of another base model.
         CheckpointError: the checkpoint's files are damaged.
         PromptTooLong: the base model would read a prompt in part only.
+        BadAudioCodes: there are none in the file, or the base model can't read them.
         NotFinite: the model gave NaN or infinity, which is no music.
     """
+    from lofi_pipeline.evaluation.audio_codes import seconds_of_codes
+    from lofi_pipeline.training.bases import pick_device
+    from lofi_pipeline.training.in_turn import open_base
+
     is_folder(wanted.output)  # a wrong type is said before all else
     config = load_config()
     base = base_name(config)
@@ -144,13 +151,14 @@ def generate_to_files(root: DataRoot, wanted: Request) -> list[Made]:
     record = _record_on_this_base(folder, base) if folder else None
     settings = _sampling(wanted, config.evaluation, base)
     specs = _specs(root, wanted, record)
+    pipeline = open_base(base, device=pick_device(), offload=config.training.offload)
+    if specs[0].codes:
+        settings = settings.model_copy(update={"clip_seconds": seconds_of_codes(pipeline, specs[0].codes)})
     players = [BASE] if wanted.base_too or folder is None else []
     players += [folder.name] if folder else []
     names = Names(wanted.output, wanted.prompts, wanted.seeds, players)
     made: list[Made] = []
-    for player, clips in _played(
-        base, folder, players, specs, settings, wanted.lora_scale, config.training.offload
-    ):
+    for player, clips in _played(pipeline, folder, players, specs, settings, wanted.lora_scale):
         for clip, target in zip(clips, names.of(player), strict=True):
             _write(clip, target, player)
             made.append(_made(clip, target, player, settings, wanted.lora_scale))
@@ -175,9 +183,12 @@ def _sampling(wanted: Request, settings: EvaluationSettings, base: str) -> Evalu
 
 def _specs(root: DataRoot, wanted: Request, record: CheckpointRecord | None) -> list[PromptSpec]:
     """What is asked for, prompt by prompt and seed by seed; what is left open is as the checkpoint was trained."""
+    from lofi_pipeline.evaluation.audio_codes import read_audio_codes
+
     plain = PromptSpec(name="", prompt="", bpm=_DEFAULT_BPM, keyscale=STYLE_KEYSCALE, seed=0)
     language, metre, lyrics = plain.language, plain.time_signature, plain.lyrics
     version = _data_set(root, record)
+    codes = read_audio_codes(wanted.codes) if wanted.codes else ""
     if version is not None and version.tracks:
         language = _commonest([track.language for track in version.tracks])
         metre = _commonest([track.time_signature for track in version.tracks])
@@ -193,6 +204,7 @@ def _specs(root: DataRoot, wanted: Request, record: CheckpointRecord | None) -> 
             language=wanted.language or language,
             time_signature=wanted.metre or metre,
             trigger=record.lineage.trigger if record else None,
+            codes=codes,
         )
         for prompt in wanted.prompts
         for seed in wanted.seeds
@@ -215,21 +227,17 @@ def _data_set(root: DataRoot, record: CheckpointRecord | None) -> DatasetVersion
 
 
 def _played(
-    base: str,
+    pipeline: Any,
     folder: Path | None,
     players: Sequence[str],
     specs: list[PromptSpec],
     settings: EvaluationSettings,
     scale: float,
-    offload: Offload,
 ) -> list[tuple[str, list[Clip]]]:
     """The clips of each player: first the base alone where it is one, then with the checkpoint's LoRA."""
     from lofi_pipeline.evaluation.generate import generate
-    from lofi_pipeline.training.bases import pick_device
-    from lofi_pipeline.training.in_turn import open_base
     from lofi_pipeline.training.weights import LOADED_ADAPTER, load_checkpoint_into
 
-    pipeline: Any = open_base(base, device=pick_device(), offload=offload)
     played = [(BASE, generate(pipeline, specs, settings))] if BASE in players else []
     if folder is not None:
         load_checkpoint_into(pipeline, folder)
@@ -268,6 +276,7 @@ def _made(clip: Clip, target: Path, player: str, settings: EvaluationSettings, s
         metre=spec.time_signature,
         language=spec.language,
         lyrics=spec.lyrics,
+        codes=spec.codes,
         seconds=settings.clip_seconds,
         steps=settings.inference_steps,
         guidance=settings.guidance_scale,

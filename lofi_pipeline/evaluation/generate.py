@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+from diffusers.pipelines.ace_step.pipeline_ace_step import TASK_INSTRUCTIONS
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.prompts import PromptSpec
@@ -73,8 +74,20 @@ def generate(
     """
     with torch.no_grad():
         device = pipeline._execution_device
-        encoded = [encode_prompt(pipeline, spec.as_played, settings.clip_seconds, device) for spec in prompts]
-    shapes = [(text.shape[1], lyrics.shape[1]) for text, _, lyrics, _ in encoded]
+        encoded = [
+            encode_prompt(
+                pipeline,
+                spec.as_played,
+                settings.clip_seconds,
+                device,
+                TASK_INSTRUCTIONS["cover"] if spec.codes else None,
+            )
+            for spec in prompts
+        ]
+    shapes = [
+        (text.shape[1], lyrics.shape[1], len(spec.codes))
+        for spec, (text, _, lyrics, _) in zip(prompts, encoded, strict=True)
+    ]
     batches = [
         members[start : start + settings.batch_size]
         for members in groups_of_equal_shape(shapes)
@@ -138,6 +151,7 @@ def _sample(
         prompt=[spec.prompt for spec in specs],
         lyrics=[spec.lyrics for spec in specs],
         audio_duration=settings.clip_seconds,
+        audio_codes=[spec.codes for spec in specs] if specs[0].codes else None,
         num_inference_steps=settings.inference_steps,
         guidance_scale=settings.guidance_scale,
         shift=settings.shift,

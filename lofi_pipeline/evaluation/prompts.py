@@ -39,6 +39,8 @@ class PromptSpec:
     time_signature: str = "4"
     trigger: Trigger | None = None
     """A word that is put into the prompt when it is played, not when it is judged."""
+    codes: str = ""
+    """A plan of the piece: see audio_codes.py."""
 
     @property
     def as_played(self) -> PromptSpec:
@@ -130,9 +132,10 @@ def prompts_sha256(prompts: list[PromptSpec], settings: EvaluationSettings) -> s
 
 def _facts(spec: PromptSpec) -> dict[str, Any]:
     facts = asdict(spec)
-    trigger = facts.pop("trigger")
+    trigger, codes = facts.pop("trigger"), facts.pop("codes")
     # Without one, scores keep the key that they had before there were any
-    return facts | ({"trigger": trigger.model_dump()} if trigger else {})
+    facts |= {"trigger": trigger.model_dump()} if trigger else {}
+    return facts | ({"codes": codes} if codes else {})
 
 
 def _seed(settings: EvaluationSettings, number: int) -> int:

@@ -92,6 +92,8 @@ class _Turns:
         for verb in CODEC_VERBS:  # a codec is not called as a module
             if work := getattr(loaded, verb, None):
                 setattr(loaded, verb, self._taking(part, work))
+        if quantizer := getattr(loaded, "quantizer", None):  # nor is what reads audio codes
+            quantizer.get_output_from_indices = self._taking(part, quantizer.get_output_from_indices)
         return loaded
 
     def take(self, part: str) -> None:

@@ -34,9 +34,15 @@ class Prompt(Protocol):
 
 
 def encode_prompt(
-    pipeline: AceStepPipeline, prompt: Prompt, seconds: float, device: torch.device
+    pipeline: AceStepPipeline,
+    prompt: Prompt,
+    seconds: float,
+    device: torch.device,
+    instruction: str | None = None,
 ) -> EncodedPrompt:
     """Text states, text mask, lyric states and lyric mask of one prompt for audio of `seconds`; each [1, tokens, ...].
+
+    `instruction`: what the model is told to do; None: to make music of the text.
 
     Raises:
         PromptTooLong: the base would not read all of it.
@@ -48,6 +54,7 @@ def encode_prompt(
         device=device,
         vocal_language=prompt.language,
         audio_duration=seconds,
+        instruction=instruction,
         bpm=prompt.bpm,
         keyscale=prompt.keyscale,
         timesignature=prompt.time_signature,

@@ -19,7 +19,7 @@ WINDOW_BATCHES = 16
 TURBO_STEPS = 8
 TURBO_SHIFT = 3.0
 
-Shape = tuple[int, int]  # such as crop frames and condition tokens
+Shape = tuple[int, ...]  # such as crop frames and condition tokens
 Chosen = tuple[int, int]  # index of a track, index of one of its captions
 
 

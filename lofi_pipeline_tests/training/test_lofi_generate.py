@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
+from diffusers.pipelines.ace_step.modeling_ace_step import AceStepAudioTokenDetokenizer, AceStepAudioTokenizer
+from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
 from typer.testing import CliRunner, Result
 
 from lofi_pipeline.cli.app import app
@@ -17,6 +20,7 @@ from lofi_pipeline.cli.generated_files import Names
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.storage import DataRoot
+from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH
 
 PROMPTS = ("lofi hip hop, mellow, rhodes, 82 bpm", "ambient, calm, pads")
 STEP_6 = "epoch=0-step=6_lora"
@@ -107,3 +111,83 @@ def test_names_of_files(tmp_path: Path) -> None:
     assert len({*several.of("base")}) == 2, "prompts without a letter of the alphabet"
     with pytest.raises(RecordError, match="x.mp3: write to a file ending in .wav or .flac"):
         Names(tmp_path / "x.mp3", PROMPTS, [0], ["base"]).of("base")
+
+
+@pytest.fixture(scope="module")
+def planned_base(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy base with what reads the codes of ACE-Step's language model."""
+    torch.manual_seed(5)
+    size: dict[str, Any] = {
+        "hidden_size": WIDTH,
+        "intermediate_size": WIDTH,
+        "audio_acoustic_hidden_dim": CHANNELS,
+        "num_attention_pooler_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+    }
+    pipeline = AceStepPipeline.from_pretrained(base)
+    pipeline.register_modules(
+        audio_tokenizer=AceStepAudioTokenizer(fsq_dim=WIDTH, **size),
+        audio_token_detokenizer=AceStepAudioTokenDetokenizer(**size),
+    )
+    folder = tmp_path_factory.mktemp("planned") / "base"
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+CODES = "<think>bpm: 82</think>" + "".join(f"<|audio_code_{7919 * number % 64000}|>" for number in range(10))
+
+
+@pytest.mark.parametrize("offload", ["never", "always"])
+def test_a_plan_of_the_language_model_is_played_as_diffusers_plays_it(
+    offload: str, trained: DataRoot, planned_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOFI_TRAINING__OFFLOAD", offload)
+    plan = tmp_path / "plan.txt"
+    plan.write_text(CODES)
+    with monkeypatch.context() as patch:
+        patch.setenv(BASE_VARIABLE, "")
+        asked = ["--prompt", PROMPTS[0], "--checkpoint", "base", "--base", str(planned_base), "--steps", "2", "--guidance", "1",
+                 "--shift", "1", "--codes", str(plan), "-o", str(tmp_path / "x.wav"), "--data", str(trained.path)]  # fmt: skip
+        done = CliRunner().invoke(app, ["generate", *asked, "--json", str(tmp_path / "said.json")])
+    assert done.exit_code == 0, (done.output, done.exception)
+    (clip,) = json.loads((tmp_path / "said.json").read_text())["clips"]
+    assert clip["seconds"] == 2.0, "ten codes, five a second"
+    pipeline: Any = AceStepPipeline.from_pretrained(planned_base)
+    theirs = pipeline(
+        prompt=clip["prompt"], lyrics=clip["lyrics"], vocal_language=clip["language"], bpm=clip["bpm"], keyscale=clip["key"],
+        timesignature=clip["metre"], audio_codes=CODES, num_inference_steps=2, guidance_scale=1.0, shift=1.0,
+        generator=torch.Generator().manual_seed(0), output_type="np",
+    ).audios[0]  # fmt: skip
+    np.testing.assert_allclose(music(clip["wrote"]), theirs.T, atol=2 * ROUNDING)
+
+
+def test_a_plan_that_this_base_cannot_read_is_refused(
+    trained: DataRoot, base: Path, planned_base: Path, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.txt"
+
+    def refused(text: str, by: Path = planned_base) -> str:
+        plan.write_text(text)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(BASE_VARIABLE, "")
+            asked = [
+                "--prompt",
+                "x",
+                "--checkpoint",
+                "base",
+                "--base",
+                str(by),
+                "--codes",
+                str(plan),
+                "--data",
+                str(trained.path),
+            ]
+            done = CliRunner().invoke(app, ["generate", *asked, "-o", str(tmp_path / "x.wav")])
+        assert done.exit_code == 1 and not (tmp_path / "x.wav").exists()
+        return str(done.exception)
+
+    assert "plan.txt: holds no audio codes" in refused("[verse] rain")
+    assert "64000 is no code of this base, whose codes go to 63999" in refused("<|audio_code_64000|>")
+    assert "has no audio_tokenizer" in refused(CODES, base)
