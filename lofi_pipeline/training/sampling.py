@@ -19,7 +19,7 @@ WINDOW_BATCHES = 16
 TURBO_STEPS = 8
 TURBO_SHIFT = 3.0
 
-Shape = tuple[int, ...]  # such as crop frames and condition tokens
+Shape = tuple[int, int]  # such as crop frames and condition tokens
 Chosen = tuple[int, int]  # index of a track, index of one of its captions
 
 
@@ -115,9 +115,9 @@ def timesteps(rng: np.random.Generator, count: int, *, kind: str, mean: float, s
     return (1 / (1 + np.exp(-(rng.standard_normal(count) * std + mean)))).astype(np.float32)
 
 
-def groups_of_equal_shape(shapes: Sequence[Shape]) -> list[list[int]]:
+def groups_of_equal_shape(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
     """The positions of each shape, together: they can be one batch without padding."""
-    groups: dict[Shape, list[int]] = {}
+    groups: dict[tuple[int, ...], list[int]] = {}
     for position, shape in enumerate(shapes):
         groups.setdefault(shape, []).append(position)
     return list(groups.values())
