@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from diffusers.training_utils import EMAModel
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.training.weights import Tensors, adapter_tensors, set_adapter_tensors
@@ -25,7 +24,7 @@ class Averages:
         self, transformer: Any, parameters: list[torch.nn.Parameter], preset: TrainingPreset
     ) -> None:
         self._transformer, self._parameters = transformer, parameters
-        self._average = EMAModel(parameters, decay=preset.ema_decay) if preset.ema_decay else None
+        self._average = _average_of(parameters, preset.ema_decay) if preset.ema_decay else None
         self._publish_average = bool(self._average) and preset.ema_publish
 
     @property
@@ -81,6 +80,12 @@ class Averages:
             self._average.shadow_params = [p.detach().clone() for p in self._parameters]
             self._average.optimization_step = counted
         set_adapter_tensors(self._transformer, live)
+
+
+def _average_of(parameters: list[torch.nn.Parameter], decay: float) -> Any:
+    from diffusers.training_utils import EMAModel  # half of diffusers comes with it: a second of CPU
+
+    return EMAModel(parameters, decay=decay)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.training_utils import compute_loss_weighting_for_sd3
 from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
@@ -137,6 +136,8 @@ class FlowMatching:
             )[0]
         if not weighted or self._preset.loss_weighting == "none":
             return torch.nn.functional.mse_loss(answer.float(), noise - clean)
+        from diffusers.training_utils import compute_loss_weighting_for_sd3  # a second of CPU
+
         errors = torch.nn.functional.mse_loss(answer.float(), noise - clean, reduction="none")
         weights = compute_loss_weighting_for_sd3(self._preset.loss_weighting, t)
         return (weights[:, None, None] * errors).mean()
