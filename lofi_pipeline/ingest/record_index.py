@@ -34,7 +34,9 @@ class RecordIndex:
         self._insert = f"REPLACE INTO {table} VALUES ({', '.join('?' * (len(texts) + 2))})"
         with suppress(sqlite3.Error), database:
             columns = "".join(f", {text} TEXT" for text in texts)
-            database.execute(f"CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, stamp TEXT{columns})")
+            database.execute(
+                f"CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, stamp TEXT{columns})"
+            )
 
     def find(self, track_id: str, stamp: str, text: str) -> str | None:
         """A text of a track, if its record looks as it did when the text was made of it."""

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -383,11 +383,11 @@ def content_sha256(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def list_sha256(items: Iterable[Mapping[str, Any]], rest: Sequence[Any]) -> str:
-    """`content_sha256` of a list that begins with a list of `items`, JSON already, without having all of its text in memory."""
+def list_sha256(items: Iterable[str], rest: Sequence[Any]) -> str:
+    """`content_sha256` of a list that begins with a list of `items`, canonical JSON already, without having all of its text in memory."""
     digest, between = hashlib.sha256(b"[["), b""
     for item in items:
-        digest.update(between + plain_json(item).encode())
+        digest.update(between + item.encode())
         between = b","
     digest.update(b"]")
     for value in rest:
