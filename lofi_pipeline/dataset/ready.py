@@ -42,7 +42,8 @@ from lofi_pipeline.review import is_unsure
 from lofi_pipeline.storage import DataRoot, file_stamp, no_search_for_cycles, plain_json
 from lofi_pipeline.styles import load_presets
 
-_TEXTS: tuple[str, ...] = ("ready", "inputs", "version", "looks")
+_TEXTS: tuple[str, ...] = ("ready", "looks", "version", "inputs")
+"""The long one last: SQLite goes past what lies before a text."""
 
 
 class ReadyTrack(Entity):
@@ -137,7 +138,9 @@ def ready_tracks(root: DataRoot, eligibility: Eligibility) -> Iterator[ReadyTrac
     ]
     with opened_index(root, "ready", *_TEXTS, tracks=len(present)) as index:
         read = _Reader(root, index, {})
-        yield ReadyTracks(_ready_among(present, read, Waiting(root, eligibility)), read)
+        tracks = _ready_among(present, read, Waiting(root, eligibility))
+        index.save()
+        yield ReadyTracks(tracks, read)
 
 
 @no_search_for_cycles()
@@ -196,7 +199,7 @@ class _Reader:
         texts = dict.fromkeys(_TEXTS, "")
         if stamp:
             texts = _texts_of(self.root, self.record(track_id))
-            self.index.note(track_id, stamp, *texts.values())
+            self.index.note(track_id, stamp, *map(texts.__getitem__, _TEXTS))
         return texts
 
 

@@ -30,7 +30,7 @@ class RecordIndex:
 
     def __init__(self, database: sqlite3.Connection, table: str, texts: Sequence[str]) -> None:
         self._database, self._table = database, table
-        self._new: list[tuple[int | str, ...]] = []
+        self._unsaved = 0
         self._insert = f"REPLACE INTO {table} VALUES ({', '.join('?' * (len(texts) + 2))})"
         with suppress(sqlite3.Error), database:
             columns = "".join(f", {text} TEXT" for text in texts)
@@ -51,15 +51,17 @@ class RecordIndex:
     def note(self, track_id: str, stamp: str, *texts: str) -> None:
         """Keep what was made of a record that looked so before it was read."""
         if stamp:
-            self._new.append((track_number(track_id), stamp, *texts))
-        if len(self._new) >= _SAVE_EVERY:
+            with suppress(sqlite3.Error):
+                self._database.execute(self._insert, (track_number(track_id), stamp, *texts))
+                self._unsaved += 1
+        if self._unsaved >= _SAVE_EVERY:
             self.save()
 
     def save(self) -> None:
-        """Write what is new. Where that cannot be done, it is read once more the next time."""
-        with suppress(sqlite3.Error), self._database:
-            self._database.executemany(self._insert, self._new)
-        self._new.clear()
+        """Have it on the disk, and let others write. Where that cannot be done, records are read once more the next time."""
+        with suppress(sqlite3.Error):
+            self._database.commit()
+        self._unsaved = 0
 
 
 @contextmanager
