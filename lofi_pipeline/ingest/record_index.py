@@ -18,6 +18,8 @@ from lofi_pipeline.storage import DataRoot
 FEW = 500
 """Of so many tracks nothing is kept: their records are read each time."""
 _SAVE_EVERY = 1000
+_WAIT_SECONDS = 0.5
+"""For another process that writes to it: to read a record once more costs less."""
 
 
 def index_path(root: DataRoot) -> Path:
@@ -30,7 +32,7 @@ class RecordIndex:
 
     def __init__(self, database: sqlite3.Connection, table: str, texts: Sequence[str]) -> None:
         self._database, self._table = database, table
-        self._unsaved = 0
+        self._unsaved, self._can_be_written = 0, True
         self._insert = f"REPLACE INTO {table} VALUES ({', '.join('?' * (len(texts) + 2))})"
         with suppress(sqlite3.Error), database:
             columns = "".join(f", {text} TEXT" for text in texts)
@@ -50,10 +52,13 @@ class RecordIndex:
 
     def note(self, track_id: str, stamp: str, *texts: str) -> None:
         """Keep what was made of a record that looked so before it was read."""
-        if stamp:
-            with suppress(sqlite3.Error):
-                self._database.execute(self._insert, (track_number(track_id), stamp, *texts))
-                self._unsaved += 1
+        if not (stamp and self._can_be_written):
+            return
+        try:
+            self._database.execute(self._insert, (track_number(track_id), stamp, *texts))
+        except sqlite3.Error:  # another process writes to it, or the disk is full: this is tried once
+            self._can_be_written = False
+        self._unsaved += 1
         if self._unsaved >= _SAVE_EVERY:
             self.save()
 
@@ -69,8 +74,10 @@ def opened_index(root: DataRoot, table: str, *texts: str, tracks: int) -> Iterat
     """A table of the index, with these texts of each track. Of few tracks, or where it cannot be kept, it is for once."""
     with closing(_database(index_path(root)) if tracks > FEW else sqlite3.connect(":memory:")) as database:
         index = RecordIndex(database, table, texts)
-        yield index
-        index.save()
+        try:
+            yield index
+        finally:
+            index.save()
 
 
 def _database(path: Path) -> sqlite3.Connection:
@@ -79,7 +86,7 @@ def _database(path: Path) -> sqlite3.Connection:
     for _ in range(2):
         with suppress(OSError, sqlite3.Error):
             path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(path, timeout=60)
+            database = sqlite3.connect(path, timeout=_WAIT_SECONDS)
             with suppress(sqlite3.DatabaseError):
                 if database.execute("PRAGMA user_version").fetchone()[0] == layout:
                     database.execute("SELECT count(*) FROM sqlite_master").fetchone()
