@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, islice
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -255,23 +255,31 @@ def _json_blocks(value: Any) -> Iterator[bytes]:
     yield bytes(block)
 
 
+_ITEMS_AT_ONCE = 20
 _ODD_NUMBERS = ("0.0000", "NaN", "Infinity")
 _EXPONENT = re.compile(r"e(?<=[0-9]e)[+-][0-9]")
 """What pydantic may write otherwise than Python: a number below 0.0001 or from 10**16 on, and what is none in JSON."""
 
 
 def _json_pieces(value: Any, line: str, levels: int) -> Iterator[str]:
-    """The text of `_indented_json`, the outer levels item by item."""
-    value = _fields_of(value)
+    """The text of `_indented_json`, the outer levels a few items at a time."""
+    value, inner = _fields_of(value), f"{line}  "
     if not (levels and value and isinstance(value, dict | list | tuple)):
         yield _indented_json(value, line)
         return
-    is_mapping, inner = isinstance(value, dict), f"{line}  "
+    is_mapping = isinstance(value, dict)
     before = f"{'{' if is_mapping else '['}{inner}"
-    for item in value:
-        yield f"{before}{encode_basestring(str(item))}: " if is_mapping else before
-        yield from _json_pieces(value[item] if is_mapping else item, inner, levels - 1)
-        before = f",{inner}"
+    if levels == 1:
+        items = iter(value.items() if is_mapping else value)
+        while some := list(islice(items, _ITEMS_AT_ONCE)):
+            text = _indented_json(dict(some) if is_mapping else some, line)
+            yield f"{before}{text[len(inner) + 1 : -len(line) - 1]}"
+            before = f",{inner}"
+    else:
+        for item in value:
+            yield f"{before}{encode_basestring(str(item))}: " if is_mapping else before
+            yield from _json_pieces(value[item] if is_mapping else item, inner, levels - 1)
+            before = f",{inner}"
     yield f"{line}{'}' if is_mapping else ']'}"
 
 
