@@ -104,6 +104,20 @@ def tick(root: DataRoot) -> float:
     )
 
 
+def history(root: DataRoot) -> float:
+    """What the history sensor compares with the history after one record was written, where it looked at all of them before."""
+    from lofi_pipeline.assets.tracks import standing_tracks
+    from lofi_pipeline.resources import Workspace
+
+    workspace = Workspace(data_root=str(root.path))
+    for _ in standing_tracks(workspace):
+        pass
+    path = root.track_record("track_002")
+    shutil.copy2(path, root.track_records / ".x")
+    os.replace(root.track_records / ".x", path)
+    return _cpu(lambda: [it.data_version for it in standing_tracks(workspace)])
+
+
 def due(root: DataRoot) -> float:
     """Which tracks have something to be done, in a process that knows nothing yet."""
     from lofi_pipeline.config import load_config
@@ -198,6 +212,7 @@ STEPS: dict[str, Callable[[DataRoot], float]] = {
         partitions,
         quiet_tick,
         tick,
+        history,
         due,
         registration,
         new_version,

@@ -67,6 +67,13 @@ class Environment(BaseSettings):
         validation_alias="LOFI_KUBERNETES_GPUS",
         description="GPUs that the pod of a training or a scoring asks for, where runs are pods (deploy/kubernetes).",
     )
+    most_hours: float | None = Field(
+        default=None,
+        gt=0,
+        validation_alias="LOFI_MOST_HOURS",
+        description="Hours after which Dagster ends a run, while `lofi ui` or the daemon runs; what it had done is kept, and the run is "
+        "done again up to twice. Without it: none is ended. A training may take days.",
+    )
     base: str | None = Field(
         default=None,
         validation_alias=BASE_VARIABLE,

@@ -6,7 +6,7 @@ Each asset says here once what is told of its result. Which results the history 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import dagster as dg
@@ -22,7 +22,7 @@ def _none() -> Sequence[dg.AssetCheckResult]:
 class Standing:
     """A result of an asset, or of one of its partitions. What is told of it is looked up when it is told.
 
-    `facts` and `checks` raise LofiError or OSError where it turns out that the result is not whole.
+    `facts`, `checks` and `tags` raise LofiError or OSError where it turns out that the result is not whole.
     """
 
     asset: str
@@ -32,7 +32,7 @@ class Standing:
     partition: str | None = None
     made: datetime | None = None
     """Where the history may tell of one that was made after it and left nothing on disk."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Callable[[], Mapping[str, str]] = dict
     """Of its event. Dagster shows them, and searches in none but the data version."""
 
     def result(self) -> dg.MaterializeResult:
@@ -41,7 +41,7 @@ class Standing:
             metadata=shown(self.facts()),
             data_version=dg.DataVersion(self.data_version),
             check_results=list(self.checks()),
-            tags=self.tags or None,
+            tags=self.tags() or None,
         )
 
     def materialization(self) -> dg.AssetMaterialization:
@@ -50,7 +50,7 @@ class Standing:
             self.asset,
             partition=self.partition,
             metadata=shown(self.facts()),
-            tags={**self.tags, DATA_VERSION_TAG: self.data_version},
+            tags={**self.tags(), DATA_VERSION_TAG: self.data_version},
         )
 
     def evaluations(self) -> list[dg.AssetCheckEvaluation]:

@@ -1,6 +1,7 @@
 """raw_tracks, processed_audio, tagged_prompts: one step takes a batch of tracks all the way, each with its own truth."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -148,16 +149,50 @@ def _refusing_stage(record: TrackRecord) -> str:
 def standing_tracks(workspace: Workspace) -> Iterator[Standing]:
     """What stands in the records of all tracks that were worked on; with that of the last one, what is refused."""
     from lofi_pipeline.dataset import eligibility_of
-    from lofi_pipeline.ingest import load_record, load_registry
+    from lofi_pipeline.ingest import load_registry
 
     root = workspace.root
     eligibility = cache(lambda: eligibility_of(root, workspace.config))
-    registered = load_registry(root).tracks
-    for track in registered:
-        with suppress(RecordError, OSError):  # the next work on the track says what is wrong with its record
-            if record := load_record(root, track.track_id):
-                stages = _stages_of(root, record, eligibility)
-                yield from stages if track is not registered[-1] else _with_checks(root, stages)
+    ids = [track.track_id for track in load_registry(root).tracks]
+    for track_id, versions in _versions_on_disk(root, ids):
+        # Nearly all are told already, which their versions say: those records are not read
+        record = cache(partial(_record, root, track_id))
+        stages = _standing(root, track_id, versions, record, eligibility)
+        yield from stages if track_id != ids[-1] else _with_checks(root, stages)
+
+
+def _versions_on_disk(root: DataRoot, track_ids: list[str]) -> list[tuple[str, dict[str, str]]]:
+    """By track that was worked on, the data version of each of its stages. Records that did not change are not read again."""
+    from lofi_pipeline.ingest.record_index import opened_index
+    from lofi_pipeline.storage import file_stamp
+
+    found: list[tuple[str, dict[str, str]]] = []
+    with opened_index(root, "stages", "versions", tracks=len(track_ids)) as index:
+        for track_id in track_ids:
+            stamp = file_stamp(root.track_record(track_id))
+            versions = index.find(track_id, stamp, "versions")
+            if stamp and versions is None:
+                # One that cannot be read: the next work on the track says what is wrong with it
+                with suppress(RecordError, OSError):
+                    versions = json.dumps(_versions(_record(root, track_id)))
+                    index.note(track_id, stamp, versions)
+            if versions:
+                found.append((track_id, json.loads(versions)))
+    return found
+
+
+def _record(root: DataRoot, track_id: str) -> TrackRecord:
+    """The record of a track that was worked on.
+
+    Raises:
+        RecordError: there is none any more, or it is damaged.
+    """
+    from lofi_pipeline.ingest import load_record
+
+    record = load_record(root, track_id)
+    if record is None:
+        raise RecordError(f"{root.track_record(track_id)}: is gone; `lofi run` makes it again")
+    return record
 
 
 def _with_checks(root: DataRoot, stages: Iterator[Standing]) -> Iterator[Standing]:
@@ -172,28 +207,50 @@ def _stages_of(
     root: DataRoot, record: TrackRecord, eligibility: "Callable[[], Eligibility]"
 ) -> Iterator[Standing]:
     """Each stage that has an outcome: done, or refused by policy."""
+    return _standing(root, record.track_id, _versions(record), lambda: record, eligibility)
+
+
+def _versions(record: TrackRecord) -> dict[str, str]:
+    """The data version of each stage that has an outcome."""
     if record.status is TrackStatus.PENDING:
-        return
+        return {}
+    versions: dict[str, str] = {}
     for stage in STAGES:
         if record.status is TrackStatus.FAILED and stage == record.failed_stage:
-            return
-        refused = record.status is TrackStatus.REJECTED and STAGES.index(stage) >= STAGES.index(
-            _refusing_stage(record)
-        )
+            break
         said = [record.inputs["review"]] if stage == STAGES[-1] and "review" in record.inputs else []
+        inputs = record.inputs[stage.split("_")[0]]
+        versions[stage] = content_sha256([inputs, _is_refused(record, stage), *said])
+    return versions
+
+
+def _is_refused(record: TrackRecord, stage: str) -> bool:
+    refused = record.status is TrackStatus.REJECTED
+    return refused and STAGES.index(stage) >= STAGES.index(_refusing_stage(record))
+
+
+def _standing(
+    root: DataRoot,
+    track_id: str,
+    versions: Mapping[str, str],
+    record: Callable[[], TrackRecord],
+    eligibility: "Callable[[], Eligibility]",
+) -> Iterator[Standing]:
+    for stage, version in versions.items():
         yield Standing(
             stage,
-            content_sha256([record.inputs[stage.split("_")[0]], refused, *said]),
-            partial(_facts, root, record, stage, refused, eligibility),
-            partition=record.track_id,
-            tags=_tags(record, refused=refused),
+            version,
+            partial(_facts, root, record, stage, eligibility),
+            partition=track_id,
+            tags=partial(_tags, record, stage),
         )
 
 
 def _facts(
-    root: DataRoot, record: TrackRecord, stage: str, refused: bool, eligibility: "Callable[[], Eligibility]"
+    root: DataRoot, read: Callable[[], TrackRecord], stage: str, eligibility: "Callable[[], Eligibility]"
 ) -> Facts:
-    origin = record.origins[0]
+    record = read()
+    origin, refused = record.origins[0], _is_refused(record, stage)
     facts: Facts = {
         "status": "rejected" if refused else "ok",
         "reason": record.reason if refused else None,
@@ -205,12 +262,13 @@ def _facts(
     return facts | (_licensing(record, eligibility()) if stage == "raw_tracks" else {})
 
 
-def _tags(record: TrackRecord, *, refused: bool) -> dict[str, str]:
+def _tags(read: Callable[[], TrackRecord], stage: str) -> dict[str, str]:
     """Title, file and outcome, for whoever reads events by a program."""
+    record = read()
     said = {
         "lofi/title": record.origins[0].title or "",
         "lofi/file": record.filename,
-        "lofi/status": "rejected" if refused else "ok",
+        "lofi/status": "rejected" if _is_refused(record, stage) else "ok",
     }
     return {name: value for name, text in said.items() if (value := tag_value(text))}
 

@@ -41,8 +41,9 @@ NOT_OVER = [
 LAUNCHED_BY = "lofi/launched_by"
 SAID_AS = "user"
 """The tag that the UI shows as whoever launched a run; without it: Manually launched."""
-BY_COMMAND = {LAUNCHED_BY: "cli", SAID_AS: "lofi (command line)"}
-"""Tags of the runs that the command line starts."""
+DONE_AGAIN, ENDED_AFTER = "dagster/max_retries", "dagster/max_runtime"
+BY_COMMAND = {LAUNCHED_BY: "cli", SAID_AS: "lofi (command line)", DONE_AGAIN: "0"}
+"""Tags of the runs that the command line starts: whoever started one that died sees it, and gives the command again."""
 
 
 def is_active(instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None) -> bool:
@@ -58,6 +59,15 @@ def assets_of(run: dg.DagsterRun) -> set[str]:
     return assets | {"lora_checkpoints"} if "lora_training" in assets else assets
 
 
+def in_time(hours: float | None) -> dict[str, object]:
+    """Tags of every job: a run whose process or machine died is done again, and goes on from what that one had done.
+
+    One that failed over its work is not (see run_retries in dagster.yaml): sensors try that again, see attempts.py. A run ends
+    after so many hours, where they are given.
+    """
+    return {DONE_AGAIN: "2", **({ENDED_AFTER: str(round(hours * 3600))} if hours else {})}
+
+
 def on_a_gpu(gpus: int) -> dict[str, object]:
     """Tags that Dagster's launcher for Kubernetes reads: the pod asks for GPUs, and goes where only such pods may."""
     if not gpus:
@@ -71,31 +81,37 @@ def on_a_gpu(gpus: int) -> dict[str, object]:
     }
 
 
+_ENVIRONMENT = Environment.read()
+_IN_TIME = in_time(_ENVIRONMENT.most_hours)
+
 register = dg.define_asset_job(
     JobName.REGISTER.value,
     selection=dg.AssetSelection.assets(*ASSETS[JobName.REGISTER]),
+    tags=_IN_TIME,
     description="Scan data/raw: judge each drop's licence and give its tracks ids.",
 )
 ingest = dg.define_asset_job(
     JobName.INGEST.value,
     selection=dg.AssetSelection.assets(*ASSETS[JobName.INGEST]),
+    tags=_IN_TIME,
     description="Take a range of tracks from raw to tagged, on all cores of one run.",
 )
 build_dataset = dg.define_asset_job(
     JobName.BUILD_DATASET.value,
     selection=dg.AssetSelection.assets(*ASSETS[JobName.BUILD_DATASET]),
+    tags=_IN_TIME,
     description="Scan the drops again and make the data set of all tracks that are ready.",
 )
 train = dg.define_asset_job(
     JobName.TRAIN.value,
     selection=dg.AssetSelection.assets(*ASSETS[JobName.TRAIN]),
     config=one_choice,
-    tags=on_a_gpu(Environment.read().kubernetes_gpus),
+    tags={**_IN_TIME, **on_a_gpu(_ENVIRONMENT.kubernetes_gpus)},
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(
     JobName.EVALUATE.value,
     selection=dg.AssetSelection.assets(*ASSETS[JobName.EVALUATE]),
-    tags=on_a_gpu(Environment.read().kubernetes_gpus),
+    tags={**_IN_TIME, **on_a_gpu(_ENVIRONMENT.kubernetes_gpus)},
     description="Verify a checkpoint, score it, prune what retention lets go, and audit its licences.",
 )

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.barred import barred_tracks, heard, not_to_be_trained_on
@@ -21,6 +21,7 @@ from lofi_pipeline.dataset.duplicates import (
     Comparisons,
     Copy,
     KnownGroups,
+    SameRecordings,
     compare_tracks,
     group_related,
     load_comparisons,
@@ -28,9 +29,10 @@ from lofi_pipeline.dataset.duplicates import (
 from lofi_pipeline.dataset.eligibility import Eligibility, eligibility_of
 from lofi_pipeline.dataset.errors import ChangedTracks, NoTracks
 from lofi_pipeline.dataset.exclusions import LeftOut, left_out
-from lofi_pipeline.dataset.publish import is_published, kept_copies, publish_version, unpublish_all
+from lofi_pipeline.dataset.publish import is_published, publish_version, unpublish_all
+from lofi_pipeline.dataset.ready import ReadyTrack, ReadyTracks, ready_tracks
 from lofi_pipeline.dataset.split import Candidate, assign_splits
-from lofi_pipeline.dataset.version import category_of, load_version, make_version, version_track
+from lofi_pipeline.dataset.version import load_version, make_version
 from lofi_pipeline.dataset.waiting import Waiting
 from lofi_pipeline.entities import (
     DatasetVersion,
@@ -39,26 +41,20 @@ from lofi_pipeline.entities import (
     RecordError,
     SourceRecord,
     Split,
-    TrackRecord,
-    TrackStatus,
     few,
-    track_number,
 )
 from lofi_pipeline.entities.base import TrackId
 from lofi_pipeline.ingest import (
     changed_files,
-    fingerprint_path,
     listen_to_refused,
-    load_record,
     load_registry,
     load_scan,
-    looks_whole,
     published_files,
     refused_without_fingerprint,
     remember_day,
 )
 from lofi_pipeline.licensing import load_withdrawals
-from lofi_pipeline.review import HOLD, is_unsure
+from lofi_pipeline.review import HOLD
 from lofi_pipeline.storage import (
     BrokenSeal,
     DataRoot,
@@ -129,39 +125,50 @@ def build_dataset(
             progress(f"{name}: was not sealed yet, as in an earlier version; sealed as it stands")
         eligibility = eligibility_of(root, config, day=day)
         remember_day(root, day)
-        ready = _ready_records(root, eligibility)
-        _require_whole(root, ready)
-        listen_to_refused(root, config, progress)
-        processing = {record.track_id: record.inputs["processed"] for record in ready}
-        compared = compare_tracks(
-            root,
-            heard(root, processing),
-            progress,
-            workers=config.ingest.workers,
-            barred=not_to_be_trained_on(root, eligibility),
-            fingerprints=_fingerprints(root, ready),
-        )
-        ready = [record for record in ready if record.track_id in compared.compared]
-        chosen = _choose(root, ready, eligibility, compared)
-        if not chosen.records:
-            unpublish_all(root)
-            raise NoTracks(_no_tracks(root, eligibility))
-        progress(f"{len(chosen.records)} tracks are ready, {len(chosen.copies)} more are copies of them")
-        sides, style_ids = _split(root, config, chosen, compared), set(load_presets())
-        tracks = [version_track(root, record, sides[record.track_id], style_ids) for record in chosen.records]
-        version, is_new = make_version(root, tracks, _sources(root), eligibility)
-        publish_version(root, chosen.records, tracks, version.dataset, progress)
-        built_from = BuiltFrom(
-            inputs=_inputs(root, config, ready, eligibility, chosen.barred),
-            ledger=read_ledger(root).mark(_earlier_mark(root)),
-            kept_files=kept_copies(root, chosen.records, tracks),
-            needs_review=config.tagging.needs_review,
-            stay=_staying(root, eligibility, ready),
-        )
-        write_json_atomic(root.built_from_json, built_from)
-    return BuiltDataset(
-        version, is_new, left_out(root, eligibility, taken={it.track_id for it in chosen.records})
+        with ready_tracks(root, eligibility) as ready:
+            version, is_new, taken = _build_of(root, config, eligibility, ready, progress)
+    return BuiltDataset(version, is_new, left_out(root, eligibility, taken=taken))
+
+
+def _build_of(
+    root: DataRoot,
+    config: PipelineConfig,
+    eligibility: Eligibility,
+    ready: ReadyTracks,
+    progress: Callable[[str], None],
+) -> tuple[DatasetVersion, bool, set[str]]:
+    """Build the data set of what is ready: the version, whether it is new, and the tracks in it."""
+    _require_whole(root, ready)
+    listen_to_refused(root, config, progress)
+    processing = {track.track_id: track.processing for track in ready.tracks}
+    compared = compare_tracks(
+        root,
+        heard(root, processing),
+        progress,
+        workers=config.ingest.workers,
+        barred=not_to_be_trained_on(root, eligibility),
+        # Records of an earlier version do not say what their fingerprints were
+        fingerprints={it.track_id: it.fingerprint for it in ready.tracks if it.fingerprint},
     )
+    ready = ready.among(compared.compared)
+    chosen = _choose(root, ready, eligibility, compared)
+    if not chosen.tracks:
+        unpublish_all(root)
+        raise NoTracks(_no_tracks(root, eligibility))
+    progress(f"{len(chosen.tracks)} tracks are ready, {len(chosen.copies)} more are copies of them")
+    sides, style_ids = _split(root, config, chosen, compared), set(load_presets())
+    with no_search_for_cycles():
+        tracks = [ready.in_version(track, sides[track.track_id], style_ids) for track in chosen.tracks]
+    version, is_new = make_version(root, tracks, _sources(root), eligibility)
+    built_from = BuiltFrom(
+        kept_files=publish_version(root, chosen.tracks, tracks, version.dataset, progress),
+        inputs=_inputs(root, config, ready, eligibility, chosen.barred),
+        ledger=read_ledger(root).mark(_earlier_mark(root)),
+        needs_review=config.tagging.needs_review,
+        stay=_staying(root, eligibility, ready),
+    )
+    write_json_atomic(root.built_from_json, built_from)
+    return version, is_new, {track.track_id for track in chosen.tracks}
 
 
 def current_dataset(root: DataRoot, config: PipelineConfig) -> BuiltDataset:
@@ -190,16 +197,24 @@ def dataset_is_current(root: DataRoot, config: PipelineConfig, *, day: date | No
     eligibility = eligibility_of(root, config, day=day)
     if refused_without_fingerprint(root, eligibility.scan):
         return False
-    ready, compared = _ready_records(root, eligibility), load_comparisons(root)
-    if any(record.track_id not in compared.compared for record in ready):
+    with ready_tracks(root, eligibility) as ready:
+        return _is_built_of(root, config, eligibility, ready)
+
+
+def _is_built_of(
+    root: DataRoot, config: PipelineConfig, eligibility: Eligibility, ready: ReadyTracks
+) -> bool:
+    """Whether the data set that is there was built of what is ready, and is published whole."""
+    compared = load_comparisons(root)
+    if any(track.track_id not in compared.compared for track in ready.tracks):
         return False
     chosen = _choose(root, ready, eligibility, compared)
-    built_from = BuiltFrom.parse(read_json(path), where=str(path))
+    built_from = read_record(BuiltFrom, root.built_from_json)
     if built_from.inputs != _inputs(root, config, ready, eligibility, chosen.barred):
         return False
     metadata = [(path, kept) for path, kept in built_from.kept_files.items() if path.startswith(METADATA)]
     return all(looks_kept(root.path / path, kept) for path, kept in metadata) and all(
-        is_published(root, record, built_from.kept_files) for record in chosen.records
+        is_published(root, track, built_from.kept_files) for track in chosen.tracks
     )
 
 
@@ -221,24 +236,23 @@ def _no_tracks(root: DataRoot, eligibility: Eligibility) -> str:
     )
 
 
-def _staying(root: DataRoot, eligibility: Eligibility, ready: list[TrackRecord]) -> list[str]:
+def _staying(root: DataRoot, eligibility: Eligibility, ready: ReadyTracks) -> list[str]:
     """The unsure tracks that an earlier version took, and that nobody has looked at since."""
     if eligibility.needs_review != HOLD:
         return []
     staying = Waiting(root, eligibility).staying
-    return [record.track_id for record in ready if is_unsure(record) and record.track_id in staying]
+    return [track.track_id for track in ready.tracks if track.unsure and track.track_id in staying]
 
 
-def _require_whole(root: DataRoot, ready: list[TrackRecord]) -> None:
+def _require_whole(root: DataRoot, ready: ReadyTracks) -> None:
     """Refuse to publish what is not what the records say.
 
     Raises:
         ChangedTracks: a file was emptied, changed or removed since its track was worked on.
     """
-    suspects = [record for record in ready if not looks_whole(root, record)]
     changed = [
         path
-        for record in suspects
+        for record in ready.that_look_changed()
         for path in changed_files(root, record)
         if path in published_files(record) or root.path / path == root.fingerprint(record.track_id)
     ]
@@ -267,21 +281,20 @@ def _require_fingerprints_of_withdrawn(root: DataRoot) -> None:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The records that make the data set, and the ready tracks that do not, by track id."""
+    """The tracks that make the data set, and the ready ones that do not, by track id."""
 
-    records: list[TrackRecord]
+    tracks: list[ReadyTrack]
     copies: dict[str, Copy]
     barred: dict[str, str]
     """Tracks that stay out because of another recording, with the reason."""
 
 
-def _choose(
-    root: DataRoot, ready: list[TrackRecord], eligibility: Eligibility, compared: Comparisons
-) -> _Chosen:
+def _choose(root: DataRoot, ready: ReadyTracks, eligibility: Eligibility, compared: Comparisons) -> _Chosen:
     barred = barred_tracks(root, eligibility, compared)
-    permitted = [record for record in ready if record.track_id not in barred]
-    copies = worse_copies(permitted, compared)
-    return _Chosen([record for record in permitted if record.track_id not in copies], copies, barred)
+    twice = SameRecordings.of(compared).partners.keys() | compared.alike.keys()
+    copies = worse_copies(ready.records(twice - barred.keys()), compared)
+    out = barred.keys() | copies.keys()
+    return _Chosen([track for track in ready.tracks if track.track_id not in out], copies, barred)
 
 
 def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
@@ -295,73 +308,27 @@ def _heads(root: DataRoot) -> list[tuple[str, LedgerHead | None]]:
     ]
 
 
-def _fingerprints(root: DataRoot, records: list[TrackRecord]) -> dict[str, str]:
-    """By track, the SHA-256 of its fingerprint as it was written; none of records of an earlier version."""
-    kept = {record.track_id: record.kept_files.get(fingerprint_path(record.track_id)) for record in records}
-    return {track_id: item.sha256 for track_id, item in kept.items() if item is not None}
-
-
 def _earlier_mark(root: DataRoot) -> LedgerHead | None:
     built_from = load_built_from(root)
     return built_from.ledger if built_from else None
 
 
-@no_search_for_cycles()
 def _inputs(
     root: DataRoot,
     config: PipelineConfig,
-    records: list[TrackRecord],
+    ready: ReadyTracks,
     eligibility: Eligibility,
     barred: Mapping[str, str],
 ) -> str:
     """The hash of everything that a build depends on."""
-    used = {origin.source_id for record in records for origin in record.origins}
+    registered = load_registry(root).by_id()
+    used = {origin.source_id for it in ready.tracks for origin in registered[it.track_id].origins}
     behind = [
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)
     ]
     rest = [config.dataset, file_sha256(root.sources_json), behind, COMPARISON_VERSION]
-    return list_sha256(map(_said, records), [*rest, *([sorted(barred)] if barred else [])])
-
-
-def _said(record: TrackRecord) -> dict[str, Any]:
-    """What a record says of its track; what is unknown of the fields that came later is left out."""
-    left_out: dict[str, Any] = {
-        "kept_files": True,
-        "tagged": {"lyrics_timing"},
-        **({} if record.tags else {"tags": True}),
-    }
-    said = record.model_dump(mode="json", exclude=left_out)
-    for origin in said["origins"]:
-        for later in ("credited", "stems"):
-            if origin[later] is None:
-                del origin[later]
-    return said
-
-
-@no_search_for_cycles()
-def _ready_records(root: DataRoot, eligibility: Eligibility) -> list[TrackRecord]:
-    """The records of the tracks that are done, up to date, permitted, and can be compared; by track number."""
-    present = [
-        track
-        for track in load_registry(root).tracks
-        if track.origins and eligibility.refusal_reason(track) is None
-    ]
-    records = [load_record(root, track.track_id) for track in present]
-    origins = {track.track_id: track.origins for track in present}
-    waiting = Waiting(root, eligibility)
-    return sorted(
-        (
-            record
-            for record in records
-            # A record that is older than the latest facts of its drop waits until the track is worked on again.
-            if record
-            and record.status is TrackStatus.OK
-            and record.origins == origins[record.track_id]
-            and not (waiting.for_a_run(record) or waiting.for_a_person(record))
-        ),
-        key=lambda record: track_number(record.track_id),
-    )
+    return list_sha256(ready.inputs(), [*rest, *([sorted(barred)] if barred else [])])
 
 
 def _sources(root: DataRoot) -> dict[str, SourceRecord]:
@@ -375,7 +342,7 @@ def _split(
 ) -> dict[str, Split]:
     """The side of each track and of its copies; groups and sides are kept for later builds."""
     groups_path, copies = root.metadata / "groups.json", chosen.copies
-    ids = [record.track_id for record in chosen.records]
+    ids = [track.track_id for track in chosen.tracks]
     known = _load(KnownGroups, groups_path).groups
     groups = group_related([*ids, *copies], compared, known)
     decided = _load(SplitDecisions, root.splits_json).sides
@@ -383,8 +350,8 @@ def _split(
     taken = {it.original: decided[it.track_id] for it in reversed(copies.values()) if it.track_id in decided}
     decided = {**taken, **decided}
     candidates = [
-        Candidate(record.track_id, record.sha256, category_of(record), groups[record.track_id])
-        for record in chosen.records
+        Candidate(track.track_id, track.sha256, track.category, groups[track.track_id])
+        for track in chosen.tracks
     ]
     sides = assign_splits(
         candidates, decided, ratio=config.dataset.validation_ratio, seed=config.dataset.seed

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from lofi_pipeline.dataset.ready import ReadyTrack
 from lofi_pipeline.dataset.version import FILE_KINDS
-from lofi_pipeline.entities import Dataset, KeptFile, Split, Track, TrackRecord, VersionTrack
-from lofi_pipeline.ingest import published_files, sha256_of
+from lofi_pipeline.entities import Dataset, KeptFile, Split, VersionTrack
 from lofi_pipeline.storage import (
     DataRoot,
     kept_file,
@@ -21,23 +21,22 @@ from lofi_pipeline.storage import (
 )
 
 
-def is_published(root: DataRoot, record: TrackRecord, kept: Mapping[str, KeptFile]) -> bool:
+def is_published(root: DataRoot, record: ReadyTrack, kept: Mapping[str, KeptFile]) -> bool:
     """Whether the three files of a track lie on either side of the split and look as they did when they were published.
 
     `kept`: what is remembered of published files that are no links, by path in the data root.
     """
-    sources = published_files(record)
     return any(
         all(
             _looks_published(root, f"{folder}/{record.track_id}{kind}", source, kept, record)
-            for kind, source in zip(FILE_KINDS, sources, strict=True)
+            for kind, source in zip(FILE_KINDS, record.published, strict=True)
         )
         for folder in (root.final.name, root.validation.name)
     )
 
 
 def _looks_published(
-    root: DataRoot, path: str, source: str, kept: Mapping[str, KeptFile], record: TrackRecord
+    root: DataRoot, path: str, source: str, kept: Mapping[str, KeptFile], record: ReadyTrack
 ) -> bool:
     """Whether a published file is the processed one, or looks like the copy that was made of it."""
     there, made_of = (regular_stat(os.path.join(root.path, name)) for name in (path, source))
@@ -48,41 +47,27 @@ def _looks_published(
     if (copy := kept.get(path)) is not None:
         return (there.st_size, there.st_mtime_ns) == (copy.size, copy.mtime_ns)
     # A whole data root that was copied has copies in place of links, with the times of what they were copied from
-    same_time = there.st_mtime_ns == made_of.st_mtime_ns or not record.kept_files
+    same_time = there.st_mtime_ns == made_of.st_mtime_ns or not record.keeps_times
     return there.st_size == made_of.st_size and same_time
-
-
-def kept_copies(
-    root: DataRoot, records: list[TrackRecord], tracks: list[VersionTrack]
-) -> dict[str, KeptFile]:
-    """What is to be remembered of published files: of those that are copies, and of the metadata."""
-    kept = {
-        root.relative(path): kept_file(path)
-        for path in (root.style_mapping_json, root.quality_scores_json, root.dataset_manifest_json)
-    }
-    for record, item in zip(records, tracks, strict=True):
-        published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
-        for source, path in zip(published_files(record), published, strict=True):
-            if not _is_linked(root, source, path):
-                kept[path] = kept_file(root.path / path, sha256_of(record, source))
-    return kept
 
 
 def publish_version(
     root: DataRoot,
-    records: list[TrackRecord],
+    records: list[ReadyTrack],
     tracks: list[VersionTrack],
     dataset: Dataset,
     progress: Callable[[str], None] = lambda message: None,
-) -> None:
+) -> dict[str, KeptFile]:
     """Publish a version: the three files of each track (linked, else copied) and the metadata; remove other tracks' files.
 
-    `records` and `tracks` are those of the version, in the same order.
+    `records` and `tracks` are those of the version, in the same order. Returns what is to be remembered of published files: of those
+    that are copies, and of the metadata.
     """
     for folder in (root.final, root.validation):
         root.inside(folder.name)  # refuses one that leads out of the data root
+    copies: dict[str, KeptFile] = {}
     for number, (record, item) in enumerate(zip(records, tracks, strict=True), start=1):
-        _publish_track(root, record, item.track)
+        copies |= _publish_track(root, record, item)
         if number % 500 == 0:
             progress(f"published {number} of {len(records)} tracks")
     _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
@@ -92,13 +77,21 @@ def publish_version(
     write_json_atomic(root.style_mapping_json, {item.track.track_id: item.track.style_ids for item in tracks})
     write_json_atomic(root.quality_scores_json, {record.track_id: _quality(record) for record in records})
     write_json_atomic(root.dataset_manifest_json, dataset)
+    metadata = (root.style_mapping_json, root.quality_scores_json, root.dataset_manifest_json)
+    return {root.relative(path): kept_file(path) for path in metadata} | copies
 
 
-def _publish_track(root: DataRoot, record: TrackRecord, track: Track) -> None:
-    published = (track.audio_path, track.prompt_path, track.lyrics_path)
-    for source, path in zip(published_files(record), published, strict=True):
+def _publish_track(root: DataRoot, record: ReadyTrack, item: VersionTrack) -> dict[str, KeptFile]:
+    """Publish the files of a track; returns what is to be remembered of those that are copies."""
+    published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
+    copies: dict[str, KeptFile] = {}
+    for (source, digest), path in zip(record.published.items(), published, strict=True):
+        if _is_linked(root, source, path):
+            continue
+        link_or_copy(root.inside(source), root.inside(path))
         if not _is_linked(root, source, path):
-            link_or_copy(root.inside(source), root.inside(path))
+            copies[path] = kept_file(root.path / path, digest)
+    return copies
 
 
 def _is_linked(root: DataRoot, source: str, path: str) -> bool:
@@ -127,12 +120,10 @@ def _unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:
                 path.unlink()
 
 
-def _quality(record: TrackRecord) -> dict[str, object]:
-    assert record.processed is not None
-    quality = record.processed.quality
+def _quality(record: ReadyTrack) -> dict[str, object]:
     return {
-        "score": quality.score,
-        "verified": record.human_verified,
+        "score": record.quality.score,
+        "verified": record.verified,
         "date": record.updated.date().isoformat(),
-        "parts": quality.parts,
+        "parts": record.quality.parts,
     }

@@ -122,16 +122,27 @@ def version_track(root: DataRoot, record: TrackRecord, split: Split, style_ids: 
     )
 
 
+def on_side(root: DataRoot, entry: VersionTrack, split: Split) -> VersionTrack:
+    """The entry of a track as it is on a side of the split."""
+    track = entry.track
+    if track.split is split:
+        return entry
+    placed = {**_published_paths(root, track.track_id, split), "split": split}
+    return entry.model_copy(update={"track": track.model_copy(update=placed)})
+
+
+def _published_paths(root: DataRoot, track_id: str, split: Split) -> dict[str, str]:
+    folder = root.final if split is Split.TRAIN else root.validation
+    names = ("audio_path", "prompt_path", "lyrics_path")
+    return {name: f"{folder.name}/{track_id}{kind}" for name, kind in zip(names, FILE_KINDS, strict=True)}
+
+
 def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str]) -> Track:
     assert record.processed is not None and record.tagged is not None
-    folder = root.final if split is Split.TRAIN else root.validation
-    audio_path, prompt_path, lyrics_path = (f"{folder.name}/{record.track_id}{kind}" for kind in FILE_KINDS)
     fields = {
         "track_id": record.track_id,
         "filename": record.filename,
-        "audio_path": audio_path,
-        "prompt_path": prompt_path,
-        "lyrics_path": lyrics_path,
+        **_published_paths(root, record.track_id, split),
         "duration": record.processed.duration,
         "sample_rate": record.processed.sample_rate,
         "quality_score": record.processed.quality.score,
@@ -158,7 +169,7 @@ def make_version(
     provenance = [eligibility.provenance[record.source_id] for record in records]
     digest = version_hash(
         {
-            "tracks": [track.model_dump(mode="json") for track in tracks],
+            "tracks": (track.model_dump(mode="json") for track in tracks),
             "sources": [record.model_dump(mode="json") for record in records],
             "provenance": [item.model_dump(mode="json") for item in provenance],
         }

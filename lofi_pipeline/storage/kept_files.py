@@ -25,12 +25,15 @@ def regular_stat(path: Path | str) -> os.stat_result | None:
 
 
 def file_stamp(path: Path) -> str:
-    """What changes when a file is written anew, or written to: time, size and inode; empty where there is none."""
+    """What changes when a file is written anew, or written to: times, size and inode; empty where there is none.
+
+    The time of its last change tells also of one that was written to in place and given its former time.
+    """
     try:
-        info = path.stat()
+        info = os.stat(path)
     except OSError:
         return ""
-    return f"{info.st_mtime_ns} {info.st_size} {info.st_ino}"
+    return f"{info.st_mtime_ns} {info.st_size} {info.st_ino} {info.st_ctime_ns}"
 
 
 def kept_file(path: Path, sha256: str | None = None) -> KeptFile:

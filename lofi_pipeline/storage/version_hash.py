@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -35,7 +35,7 @@ def version_hash(version: Mapping[str, Any]) -> str:
     return found.hexdigest()
 
 
-def _without(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _without(names: tuple[str, ...], items: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     return (
         {
             name: value

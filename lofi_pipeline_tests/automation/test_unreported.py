@@ -25,8 +25,8 @@ from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.unreported import ALL_ASSETS, tell_unreported
 from lofi_pipeline.checkpoints.manifest import read_record
 from lofi_pipeline.definitions import defs
-from lofi_pipeline.entities import CHECKPOINT_RECORD
-from lofi_pipeline.ingest import load_record, load_registry
+from lofi_pipeline.entities import CHECKPOINT_RECORD, TrackRecord
+from lofi_pipeline.ingest import load_record, load_registry, record_index
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 from lofi_pipeline_tests.cli.test_cli import lofi
@@ -321,3 +321,36 @@ def run_without_work(root: DataRoot, *, to: str) -> None:
 def told_by_history(root: DataRoot, *assets: str) -> Counter[Told]:
     with history(root) as instance:
         return told_in(instance, *assets)
+
+
+def test_only_the_records_that_changed_are_read_to_know_what_is_not_told(
+    ready: DataRoot, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOFI_DATA_ROOT", str(ready.path))
+    monkeypatch.setattr(record_index, "FEW", 1)
+    cursor, _ = tick(instance, history_sensor)
+    read: list[str] = []
+
+    def noted(root: DataRoot, track_id: str) -> TrackRecord | None:
+        read.append(track_id)
+        return load_record(root, track_id)
+
+    monkeypatch.setattr("lofi_pipeline.ingest.load_record", noted)
+    record = load_record(ready, "track_001")
+    assert record
+    touched = record.model_copy(update={"human_verified": True})
+    write_json_atomic(ready.track_record("track_001"), touched)
+    cursor, said = tick(instance, history_sensor, cursor)
+    assert (said, set(read)) == ("the history tells of all that stands on disk", {"track_001"})
+    read.clear()
+    anew = {**record.inputs, "processed": "0" * 64}
+    write_json_atomic(ready.track_record("track_002"), record_of(ready, "track_002", anew))
+    assert "processed_audio track_002" in tick(instance, history_sensor, cursor)[1]
+    assert set(read) == {"track_002"}
+    assert told_in(instance, "processed_audio")["processed_audio", "track_002"] == 2
+
+
+def record_of(root: DataRoot, track_id: str, inputs: dict[str, str]) -> TrackRecord:
+    record = load_record(root, track_id)
+    assert record
+    return record.model_copy(update={"inputs": inputs})

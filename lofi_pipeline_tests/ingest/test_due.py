@@ -7,7 +7,7 @@ import pytest
 
 from lofi_pipeline.config import load_config
 from lofi_pipeline.entities import TrackRecord, TrackStatus
-from lofi_pipeline.ingest import due, load_record, pending_tracks, refused_tracks
+from lofi_pipeline.ingest import due, load_record, pending_tracks, record_index, refused_tracks
 from lofi_pipeline.storage import DataRoot, write_json_atomic
 
 
@@ -27,7 +27,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def root(ready: DataRoot, monkeypatch: pytest.MonkeyPatch) -> DataRoot:
     """With so few tracks taken for many."""
-    monkeypatch.setattr(due, "_FEW", 1)
+    monkeypatch.setattr(record_index, "FEW", 1)
     return ready
 
 
