@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from benchmarks.studio_library import library
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import ask_index
-from lofi_pipeline.dataset.track_index import index_path
+from lofi_pipeline.dataset.track_tables import index_path
 from lofi_pipeline.review import accept, undo
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.role import Role

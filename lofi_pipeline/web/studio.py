@@ -21,6 +21,7 @@ from lofi_pipeline.web.guard import Guard
 from lofi_pipeline.web.pages import routes
 from lofi_pipeline.web.rendering import render
 from lofi_pipeline.web.role import READING, STUDIO, is_in_studio
+from lofi_pipeline.web.track_list import ListBeingMade, TrackList
 
 _STATIC = Path(__file__).with_name("static")
 
@@ -36,6 +37,7 @@ def studio_app(root: DataRoot, *, beside_dagster: bool, read_only: bool = False)
         },
     )
     app.state.root, app.state.beside_dagster, app.state.read_only = root, beside_dagster, read_only
+    app.state.track_list = TrackList(root)
     return app
 
 
@@ -57,6 +59,7 @@ class WithStudio:
 def serve_alone(root: DataRoot, door: Door) -> None:
     """Serve the studio without Dagster until a signal comes."""
     studio = studio_app(root, beside_dagster=False, read_only=door.read_only)
+    studio.state.track_list.begin()
     app = Guard(WithStudio(studio, RedirectResponse(f"{STUDIO}/")), door)
     uvicorn.run(app, host=door.host, port=door.port, log_level="warning", lifespan="off")
 
@@ -77,5 +80,6 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _sentence(request: Request, error: Exception) -> Response:
-    """What went wrong, as the command line says it: 422 for what was sent, 500 for the rest."""
-    return _said(request, 422 if isinstance(error, RecordError) else 500, in_words(error))
+    """What went wrong, as the command line says it: 422 for what was sent, 503 for what comes soon, 500 for the rest."""
+    status = 422 if isinstance(error, RecordError) else 503 if isinstance(error, ListBeingMade) else 500
+    return _said(request, status, in_words(error))
