@@ -58,8 +58,12 @@ def choose(request: Request) -> Response:
         names=names,
         last=own[-1] if own else None,
         clips=blind.MOST_CLIPS,
-        going_on=blind.open_sessions(root, folder.short),
+        going_on=[it for it in blind.open_sessions(root) if folder.short in _lineages_of(it)],
     )
+
+
+def _lineages_of(session: BlindSession) -> set[str]:
+    return {blind.lineage_in(session.one), blind.lineage_in(session.other)}
 
 
 @takes(Wanted)
