@@ -2,7 +2,7 @@
 
 Makes a library of 50,000 tracks (unless asked for another number) in a temporary folder, or takes the one in --library. Pages are
 asked for within this process, so what is measured is the server's part; the review runs in a real browser, key after key, as fast
-as the page takes them.
+as the page takes them. With --drop FILES it measures instead how long it takes from a drop to its first track that is heard.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from starlette.testclient import TestClient
 
+from benchmarks.first_sound import measure_first_sound
 from benchmarks.studio_library import library
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import ask_index
@@ -124,8 +125,12 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="A folder for the library, which is kept")
     parser.add_argument("--keep-index", action="store_true", help="Do not make the index anew")
     parser.add_argument("--decisions", type=int, default=40)
+    parser.add_argument("--drop", type=int, help="From a drop of so many tracks to the first sound")
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
+        if given.drop:
+            measure_first_sound(Path(folder), given.drop)
+            return
         root = library(given.library or Path(folder), given.tracks)
         print(f"{given.tracks} tracks")
         measure_index(root, anew=not given.keep_index)
