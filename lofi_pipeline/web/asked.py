@@ -59,6 +59,8 @@ async def body(request: Request, model: type[Given]) -> Given:
             raise HTTPException(413, f"more than {MOST_BYTES // 1_000_000} MB were sent")
     try:
         return model.parse(loads(bytes(sent)), where=SENT)
+    except RecordError:
+        raise
     except ValueError as error:
         raise RecordError(f"{SENT}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
 import uvicorn
@@ -49,7 +50,9 @@ class WithStudio:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one websocket, or the lifespan."""
-        if scope["type"] == "http" and is_in_studio(scope["path"]):
+        if scope["type"] == "http" and scope["path"] == STUDIO:
+            await RedirectResponse(f"{STUDIO}/")(scope, receive, send)
+        elif scope["type"] == "http" and is_in_studio(scope["path"]):
             _, inside = self._mount.matches(scope)
             await self._mount.handle({**scope, **inside}, receive, send)
         else:
@@ -76,7 +79,8 @@ def _said(request: Request, status: int, sentence: str) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _said(request, error.status_code, error.detail)
+    detail = "there is no such page" if error.detail == HTTPStatus.NOT_FOUND.phrase else error.detail
+    return _said(request, error.status_code, detail)
 
 
 def _sentence(request: Request, error: Exception) -> Response:

@@ -188,14 +188,14 @@ class Surest(Entity):
 @takes(Bulk)
 def change_several(request: Request, given: Bulk) -> Response:
     """Accept several tracks, or set their styles: all, or none of them."""
-    root = root_of(request)
+    root, track_ids = root_of(request), list(dict.fromkeys(given.track_ids))
     with together(root):
-        for track_id in dict.fromkeys(given.track_ids):
+        for track_id in track_ids:
             if given.style_ids:
                 edit(root, track_id, given.who, TrackEdit(style_ids=given.style_ids))
             else:
                 accept(root, track_id, given.who)
-    return JSONResponse({"changed": len(given.track_ids)})
+    return JSONResponse({"changed": len(track_ids)})
 
 
 @takes(Surest)
