@@ -54,7 +54,7 @@ def listed(root: DataRoot, query: str = "") -> list[str]:
     """The files of the tracks on a page of the list."""
     page = client(root).get(f"/studio/tracks{query}")
     assert page.status_code == 200, page.text
-    rows = re.findall(r'<p class="soft">[^<]*· ([^<·]+)</p>', page.text)
+    rows = re.findall(r'<p class="soft">.*· ([^<·]+)</p>', page.text)
     return [html.unescape(row).rsplit("/", 1)[-1] for row in rows]
 
 
