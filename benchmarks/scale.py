@@ -160,7 +160,7 @@ def index_of_studio(root: DataRoot) -> float:
     """Make the index of the studio's lists anew, and the first page."""
     from lofi_pipeline.config import load_config
     from lofi_pipeline.dataset import TrackQuery, ask_index
-    from lofi_pipeline.dataset.track_index import index_path
+    from lofi_pipeline.dataset.track_tables import index_path
 
     index_path(root).unlink(missing_ok=True)
     return _cpu(lambda: ask_index(root, load_config(), lambda index: index.page(TrackQuery())))

@@ -2,7 +2,7 @@
 
 Makes a library of 50,000 tracks (unless asked for another number) in a temporary folder, or takes the one in --library. Pages are
 asked for within this process, so what is measured is the server's part; the review runs in a real browser, key after key, as fast
-as the page takes them.
+as the page takes them. With --drop FILES it measures instead how long it takes from a drop to its first track that is heard.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from tempfile import TemporaryDirectory
 
 from starlette.testclient import TestClient
 
+from benchmarks.first_sound import measure_first_sound
 from benchmarks.studio_library import library
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import ask_index
-from lofi_pipeline.dataset.track_index import index_path
+from lofi_pipeline.dataset.track_tables import index_path
 from lofi_pipeline.review import accept, undo
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.role import Role
@@ -86,10 +87,31 @@ def measure_index(root: DataRoot, *, anew: bool) -> None:
     undo(root, "track_099", "benchmark")
 
 
-def measure_pages(root: DataRoot, tracks: int) -> None:
-    """Each page, as the server makes it."""
+def owner(root: DataRoot) -> TestClient:
+    """Asks the studio as its owner."""
     client = TestClient(guarded_studio(root), base_url="http://127.0.0.1:3000")
     client.headers["Authorization"] = f"Bearer {TOKENS[Role.OWNER]}"
+    return client
+
+
+def measure_while_made(root: DataRoot) -> None:
+    """What pages take, in ms on the clock, while the index is made beside the server."""
+    index_path(root).unlink(missing_ok=True)
+    client, began = owner(root), time.perf_counter()
+    print(f"{'first page, no index yet':32}{cost(lambda: client.get('/studio/tracks')).wall:10.1f} ms")
+    taken: dict[str, list[float]] = {"/tracks": [], "/tracks/track_077": [], "/checkpoints": []}
+    while "being made" in client.get("/studio/tracks").text:
+        for path, walls in taken.items():
+            walls.append(cost(lambda path=path: client.get(f"/studio{path}")).wall)
+        time.sleep(1)
+    for path, walls in taken.items():
+        print(f"{f'  meanwhile {path}':32}{median(walls):10.1f} ms, the longest {max(walls):.1f} ms")
+    print(f"{'  the list shows itself after':32}{time.perf_counter() - began:10.1f} s")
+
+
+def measure_pages(root: DataRoot, tracks: int) -> None:
+    """Each page, as the server makes it."""
+    client = owner(root)
     for name, path in PAGES.items():
         address = "/studio" + path.format(middle=tracks // 100)
         assert client.get(address).status_code == 200, address
@@ -124,10 +146,16 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="A folder for the library, which is kept")
     parser.add_argument("--keep-index", action="store_true", help="Do not make the index anew")
     parser.add_argument("--decisions", type=int, default=40)
+    parser.add_argument("--drop", type=int, help="From a drop of so many tracks to the first sound")
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
+        if given.drop:
+            measure_first_sound(Path(folder), given.drop)
+            return
         root = library(given.library or Path(folder), given.tracks)
         print(f"{given.tracks} tracks")
+        if not given.keep_index:
+            measure_while_made(root)
         measure_index(root, anew=not given.keep_index)
         measure_pages(root, given.tracks)
         if CHROMIUM:

@@ -15,6 +15,7 @@ from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.lineages import LineageFolder
+    from lofi_pipeline.entities import BlindSession
     from lofi_pipeline.evaluation.blind import Comparison, Trial
 
 BASE = "base"
@@ -64,6 +65,17 @@ def compare(
             help="Hear clips of both as A and B, without knowing which is which, and vote.",
         ),
     ] = False,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            help="Go on with a blind comparison that was begun here or in the studio, by its id.",
+            show_default=False,
+        ),
+    ] = None,
+    end: Annotated[
+        bool, typer.Option("--end", help="With --session: end it, and hear no more pairs.")
+    ] = False,
     who: Annotated[str, typer.Option("--who", help="Your name, which stands with your votes.")] = "",
     clips: Annotated[int, typer.Option("--clips", min=1, help="Pairs to hear.")] = 20,
     out: Annotated[
@@ -94,11 +106,16 @@ def compare(
     keys = _key(root, folder, one, "ONE"), _key(root, folder, other, "OTHER")
     if keys[0] == keys[1]:
         raise typer.BadParameter("is the same as ONE; name two", param_hint="OTHER")
-    if blind:
-        _ask(root, keys, who, clips, out)
+    if end and not session:
+        raise typer.BadParameter("says which comparison only with --session", param_hint="--end")
+    if session:
+        _ask(root, _session(root, keys, session), out, only_end=end)
+    elif blind:
+        _ask(root, _begun(root, keys, who, clips), out)
     found = _compared(root, folder, *keys)
     write_json(json_file, found)
     _show(found)
+    _show_open(root, keys)
 
 
 def _key(root: DataRoot, folder: LineageFolder, wanted: str, argument: str) -> str:
@@ -175,19 +192,54 @@ def _show(found: Compared) -> None:
         console.print(sanitize(line), highlight=False, soft_wrap=True)
 
 
-def _ask(root: DataRoot, keys: tuple[str, str], who: str, clips: int, out: Path) -> None:
-    """A blind comparison: what is answered is written down at once, and the end says which was which."""
+def _begun(root: DataRoot, keys: tuple[str, str], who: str, clips: int) -> BlindSession:
     from lofi_pipeline.evaluation import blind
 
     if not who.strip():
         raise typer.BadParameter("give your name: it stands with your votes", param_hint="--who")
-    session = blind.begin(root, *keys, who, clips)
-    found = blind.comparison(root, session)
-    for trial in found.trials:
-        blind.write_pair(root, trial, out)
-    console.print(f"{len(found.trials)} pairs in {sanitize(out)}: NN-A.wav and NN-B.wav", highlight=False)
+    return blind.begin(root, *keys, who, clips)
+
+
+def _session(root: DataRoot, keys: tuple[str, str], wanted: str) -> BlindSession:
+    """The session with this id, which is of these two."""
+    from lofi_pipeline.evaluation import blind
+
     try:
-        for trial in found.trials:
+        session = blind.read_session(root, wanted)
+    except blind.BlindError as error:
+        raise typer.BadParameter(sanitize(str(error)), param_hint="--session") from error
+    if {session.one, session.other} != {*keys}:
+        pair = f"{session.one} and {session.other}"
+        raise typer.BadParameter(f"{wanted} compares {pair}; name these", param_hint="--session")
+    return session
+
+
+def _show_open(root: DataRoot, keys: tuple[str, str]) -> None:
+    """The comparisons of these two that have not ended: their votes do not count yet."""
+    from lofi_pipeline.evaluation import blind
+
+    for it in blind.open_sessions(root):
+        if {it.one, it.other} != {*keys}:
+            continue
+        line = (
+            f"not ended: {it.session}, by {it.who}, begun {it.started:%Y-%m-%d %H:%M}; "
+            f"--session {it.session} goes on with it, and with --end ends it"
+        )
+        console.print(sanitize(line), highlight=False, soft_wrap=True)
+
+
+def _ask(root: DataRoot, session: BlindSession, out: Path, *, only_end: bool = False) -> None:
+    """A blind comparison: what is answered is written down at once, and the end says which was which."""
+    from lofi_pipeline.evaluation import blind
+
+    found = blind.comparison(root, session)
+    left = [trial for trial in found.trials if trial.vote is None and not only_end and not session.ended]
+    for trial in left:
+        blind.write_pair(root, trial, out)
+    if left:
+        console.print(f"{len(left)} pairs in {sanitize(out)}: NN-A.wav and NN-B.wav", highlight=False)
+    try:
+        for trial in left:
             side = _answer(trial, len(found.trials))
             if side is None:
                 break

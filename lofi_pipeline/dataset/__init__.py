@@ -18,9 +18,10 @@ from lofi_pipeline.dataset.exclusions import LeftOut, left_out
 from lofi_pipeline.dataset.file_stamps import UNSETTLED, deciding_files, folder_stamp, state_of_inputs
 from lofi_pipeline.dataset.overview import TrackOverview, track_overview
 from lofi_pipeline.dataset.track_index import (
-    Refreshed,
     TrackIndex,
     ask_index,
+    ask_index_as_it_is,
+    refresh_index,
 )
 from lofi_pipeline.dataset.track_query import (
     TrackChoice,
@@ -30,6 +31,7 @@ from lofi_pipeline.dataset.track_query import (
     TrackQuery,
     TrackSort,
 )
+from lofi_pipeline.dataset.track_refresh import Progress, Refreshed
 from lofi_pipeline.dataset.version import current_hash, load_version
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Eligibility",
     "LeftOut",
     "NoTracks",
+    "Progress",
     "Refreshed",
     "TrackChoice",
     "TrackCounts",
@@ -49,6 +52,7 @@ __all__ = [
     "TrackQuery",
     "TrackSort",
     "ask_index",
+    "ask_index_as_it_is",
     "build_dataset",
     "current_dataset",
     "current_hash",
@@ -60,6 +64,7 @@ __all__ = [
     "load_built_from",
     "load_version",
     "published_metadata",
+    "refresh_index",
     "state_of_inputs",
     "track_overview",
     "withdrawn_recordings",

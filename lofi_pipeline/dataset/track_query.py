@@ -165,6 +165,7 @@ def sorted_by(row: TrackOverview) -> dict[TrackSort, str | float | None]:
 # Written without spaces: each letter counts as a word, and a search for two finds them side by side
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 _WORD = re.compile(r"[^\W_]+")
+_PICTURE = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 
 
 def searchable(row: TrackOverview) -> str:
@@ -181,4 +182,7 @@ def match(text: str) -> str:
 
 def _spaced(text: str) -> str:
     clean = text.encode(errors="replace").decode().replace("\0", " ")
-    return _UNSPACED.sub(r" \1 ", clean)
+    named = _PICTURE.sub(
+        lambda found: f" u{ord(found[0]):x} ", clean
+    )  # FTS5 knows no pictures, and drops them
+    return _UNSPACED.sub(r" \1 ", named)

@@ -251,8 +251,8 @@ def end(root: DataRoot, session: BlindSession) -> BlindSession:
     return session
 
 
-def open_sessions(root: DataRoot, lineage: str) -> list[BlindSession]:
-    """The sessions on checkpoints of a lineage, by its first digits, that have not ended; the latest first.
+def open_sessions(root: DataRoot) -> list[BlindSession]:
+    """The sessions that have not ended; the latest first.
 
     Raises:
         RecordError: one was damaged.
@@ -261,8 +261,7 @@ def open_sessions(root: DataRoot, lineage: str) -> list[BlindSession]:
         read_record(BlindSession, path, where=root.relative(path))
         for path in session_path(root, "any").parent.glob("*.json")
     ]
-    going_on = (it for it in found if it.ended is None and lineage_in(it.one) == lineage)
-    return sorted(going_on, key=lambda it: it.started, reverse=True)
+    return sorted((it for it in found if it.ended is None), key=lambda it: it.started, reverse=True)
 
 
 def trial_gains(root: DataRoot, trial: Trial) -> tuple[float, float]:

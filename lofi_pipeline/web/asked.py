@@ -16,6 +16,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.storage.json_text import loads
 from lofi_pipeline.web.guard import ROLE
 from lofi_pipeline.web.role import Role
+from lofi_pipeline.web.track_list import TrackList
 
 MOST_BYTES = 2_000_000
 """Of what a page sends: lyrics, or a table of edits."""
@@ -27,6 +28,11 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 def root_of(request: Request) -> DataRoot:
     """The data root that the studio shows."""
     return request.app.state.root
+
+
+def track_list_of(request: Request) -> TrackList:
+    """The list of its tracks."""
+    return request.app.state.track_list
 
 
 def role_of(request: Request) -> Role:
@@ -53,6 +59,8 @@ async def body(request: Request, model: type[Given]) -> Given:
             raise HTTPException(413, f"more than {MOST_BYTES // 1_000_000} MB were sent")
     try:
         return model.parse(loads(bytes(sent)), where=SENT)
+    except RecordError:
+        raise
     except ValueError as error:
         raise RecordError(f"{SENT}: {error}") from error
 

@@ -35,6 +35,7 @@ def dagster_context(
 def guarded_app(context: WorkspaceProcessContext, door: Door, root: DataRoot) -> Guard:
     """Dagster's app and the studio behind the guard."""
     studio = studio_app(root, beside_dagster=True, read_only=door.read_only)
+    studio.state.track_list.begin()
     dagster = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_MS)
     return Guard(WithStudio(studio, dagster), door)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +22,7 @@ from lofi_pipeline.web.guard import Guard
 from lofi_pipeline.web.pages import routes
 from lofi_pipeline.web.rendering import render
 from lofi_pipeline.web.role import READING, STUDIO, is_in_studio
+from lofi_pipeline.web.track_list import ListBeingMade, TrackList
 
 _STATIC = Path(__file__).with_name("static")
 
@@ -36,6 +38,7 @@ def studio_app(root: DataRoot, *, beside_dagster: bool, read_only: bool = False)
         },
     )
     app.state.root, app.state.beside_dagster, app.state.read_only = root, beside_dagster, read_only
+    app.state.track_list = TrackList(root)
     return app
 
 
@@ -47,7 +50,9 @@ class WithStudio:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one websocket, or the lifespan."""
-        if scope["type"] == "http" and is_in_studio(scope["path"]):
+        if scope["type"] == "http" and scope["path"] == STUDIO:
+            await RedirectResponse(f"{STUDIO}/")(scope, receive, send)
+        elif scope["type"] == "http" and is_in_studio(scope["path"]):
             _, inside = self._mount.matches(scope)
             await self._mount.handle({**scope, **inside}, receive, send)
         else:
@@ -57,6 +62,7 @@ class WithStudio:
 def serve_alone(root: DataRoot, door: Door) -> None:
     """Serve the studio without Dagster until a signal comes."""
     studio = studio_app(root, beside_dagster=False, read_only=door.read_only)
+    studio.state.track_list.begin()
     app = Guard(WithStudio(studio, RedirectResponse(f"{STUDIO}/")), door)
     uvicorn.run(app, host=door.host, port=door.port, log_level="warning", lifespan="off")
 
@@ -73,9 +79,11 @@ def _said(request: Request, status: int, sentence: str) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _said(request, error.status_code, error.detail)
+    detail = "there is no such page" if error.detail == HTTPStatus.NOT_FOUND.phrase else error.detail
+    return _said(request, error.status_code, detail)
 
 
 def _sentence(request: Request, error: Exception) -> Response:
-    """What went wrong, as the command line says it: 422 for what was sent, 500 for the rest."""
-    return _said(request, 422 if isinstance(error, RecordError) else 500, in_words(error))
+    """What went wrong, as the command line says it: 422 for what was sent, 503 for what comes soon, 500 for the rest."""
+    status = 422 if isinstance(error, RecordError) else 503 if isinstance(error, ListBeingMade) else 500
+    return _said(request, status, in_words(error))

@@ -13,6 +13,7 @@ from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.checkpoints.votes import read_votes
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.entities import Side
+from lofi_pipeline.evaluation.blind import begin, comparison, read_session, vote
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.checkpoints.folders import make_lineage
 from lofi_pipeline_tests.checkpoints.lineages import KEY, SHORT, make_trained
@@ -72,6 +73,36 @@ def test_what_was_voted_before_it_was_broken_off_counts(trained: DataRoot, tmp_p
     assert said(trained, "10", "30")["votes"]["neither"] == 1
     compared(trained, *begun, answers="q\n")
     assert len(read_votes(trained, KEY[10], KEY[30])) == 1
+
+
+def test_what_was_begun_in_the_studio_is_gone_on_with_and_ended_here(
+    trained: DataRoot, tmp_path: Path
+) -> None:
+    begun = begin(trained, KEY[10], KEY[30], "Ada")
+    vote(trained, comparison(trained, begun), 1, Side.A)
+    shown = compared(trained, "30", "10")
+    assert f"not ended: {begun.session}, by Ada" in shown
+    out = tmp_path / "pairs"
+    shown = compared(trained, "10", "30", "--session", begun.session, "--out", str(out), answers="b\nn\n")
+    assert sorted({path.name[:2] for path in out.iterdir()}) == ["02", "03"]
+    assert "01: A was " in shown and "not ended" not in shown
+    assert [it.side for it in read_votes(trained, KEY[10], KEY[30])] == [Side.A, Side.B, Side.NEITHER]
+    assert read_session(trained, begun.session).ended
+
+
+def test_a_comparison_is_ended_without_hearing_the_rest(trained: DataRoot, tmp_path: Path) -> None:
+    begun = begin(trained, KEY[10], KEY[30], "Ada")
+    vote(trained, comparison(trained, begun), 1, Side.A)
+    ending = ("10", "30", "--session", begun.session, "--end")
+    assert "preferred: no vote" in compared(trained, *ending)
+    ended = read_session(trained, begun.session).ended
+    assert ended and "01: A was " in compared(trained, *ending)
+    assert read_session(trained, begun.session).ended == ended, "it ended once"
+    assert "compares" in compared(trained, "base", "30", "--session", begun.session, status=2), (
+        "another pair than was said is not ended"
+    )
+    assert "there is no comparison" in compared(trained, "10", "30", "--session", "0123456789ab", status=2)
+    assert "--session" in compared(trained, "10", "30", "--end", status=2)
 
 
 def test_what_can_t_be_compared_is_named(trained: DataRoot) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import (
+    Progress,
     Refreshed,
     TrackFilter,
     TrackIndex,
@@ -20,12 +23,14 @@ from lofi_pipeline.dataset import (
     TrackQuery,
     TrackSort,
     ask_index,
+    ask_index_as_it_is,
     build_dataset,
     deciding_files,
-    track_index,
+    refresh_index,
     track_overview,
+    track_refresh,
 )
-from lofi_pipeline.dataset.track_index import index_path
+from lofi_pipeline.dataset.track_tables import index_path
 from lofi_pipeline.entities import RecordError, TrackEdit, TrackRecord, TrackStatus
 from lofi_pipeline.ingest import load_record, load_registry
 from lofi_pipeline.licensing import withdraw
@@ -116,17 +121,7 @@ def test_it_says_what_the_overview_says_in_any_order(ready: DataRoot, seed: int)
 
 def test_only_records_that_changed_are_read(ready: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     def refreshed() -> Refreshed:
-        found: list[Refreshed] = []
-        real = TrackIndex.refresh
-
-        def noted(index: TrackIndex) -> Refreshed:
-            found.append(real(index))
-            return found[-1]
-
-        with monkeypatch.context() as patched:
-            patched.setattr(TrackIndex, "refresh", noted)
-            rows(ready)
-        return found[0]
+        return refresh_index(ready, load_config())
 
     assert refreshed() == Refreshed(looked_at=5, read=5, all_anew=True)
     assert refreshed() == Refreshed(looked_at=5, read=0, all_anew=False)
@@ -134,7 +129,7 @@ def test_only_records_that_changed_are_read(ready: DataRoot, monkeypatch: pytest
     assert refreshed() == Refreshed(looked_at=5, read=1, all_anew=False)
     accept(ready, "track_002", "kim")
     assert refreshed() == Refreshed(looked_at=6, read=1, all_anew=False)
-    monkeypatch.setattr(track_index, "_FEW_RECORDS", 0)
+    monkeypatch.setattr(track_refresh, "_FEW_RECORDS", 0)
     long_ago = os.stat(ready.track_records).st_mtime - 1000
     for folder in (ready.track_records, ready.edits, ready.fingerprint("").parent):
         os.utime(folder, (long_ago, long_ago))
@@ -195,6 +190,37 @@ def test_a_damaged_or_foreign_index_is_made_anew(ready: DataRoot, damage: str) -
 def test_where_no_index_can_be_kept_it_is_made_for_once(ready: DataRoot) -> None:
     shutil.rmtree(ready.cache, ignore_errors=True)
     ready.cache.write_text("no folder")
+    assert rows(ready) == track_overview(ready, load_config())
+    assert refresh_index(ready, load_config()).read == 0, "it is kept elsewhere while the program runs"
+
+
+def test_one_that_was_broken_off_is_not_taken_for_whole_and_goes_on_where_it_was(
+    ready: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(progress: Progress) -> None:
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(track_refresh, "_AT_ONCE", 2)
+    with pytest.raises(KeyboardInterrupt):
+        refresh_index(ready, load_config(), ended)
+    assert ask_index_as_it_is(ready, lambda index: list(index.rows())) is None
+    assert refresh_index(ready, load_config()) == Refreshed(looked_at=5, read=3, all_anew=True)
+    assert rows(ready) == track_overview(ready, load_config())
+
+
+def test_of_copies_the_other_one_is_taken_once_the_better_one_is_rejected(ready: DataRoot) -> None:
+    folder = make_drop(ready, "copies", {}, facts(source_id="copies"))
+    samples, rate = soundfile.read(song(0))
+    soundfile.write(folder / "a again.wav", 0.8 * samples, rate)
+    work(ready)
+    build_dataset(ready, load_config())
+    same = [row for row in rows(ready) if "the same recording as" in (row.reason or "")]
+    assert len(same) == 1 and same[0].reason
+    kept = re.findall("track_[0-9]+", same[0].reason)[0]
+    reject(ready, kept, "kim", "a hum in it")
+    found = {row.track_id: row for row in rows(ready)}
+    assert found[kept].refused and not found[same[0].track_id].refused
     assert rows(ready) == track_overview(ready, load_config())
 
 

@@ -148,6 +148,15 @@ def test_a_tag_that_was_added_by_hand_outlives_another_style_and_a_voice_replace
     assert "instrumental" not in found.prompt_tags
 
 
+def test_what_is_sent_twice_is_said_once_and_taken_back_at_once(ready: DataRoot):
+    assert review.accept(ready, FIRST, "kim") == review.accept(ready, FIRST, "kim")
+    assert review.accept(ready, FIRST, "sam").number == 2, "another person looked at it as well"
+    assert review.reject(ready, FIRST, "kim", "a hum") == review.reject(ready, FIRST, "kim", "a hum")
+    assert review.reject(ready, FIRST, "kim", "a loud hum").number == 4
+    review.undo(ready, FIRST, "kim")
+    assert review.reject(ready, FIRST, "kim", "a loud hum").number == 6, "it was taken back in between"
+
+
 def test_together_makes_all_edits_or_none(ready: DataRoot):
     review.edit(ready, FIRST, WHO, TrackEdit(bpm=91))
     before = lines(ready)

@@ -11,13 +11,14 @@ from zipfile import ZipFile
 import pytest
 from starlette.testclient import TestClient
 
+from lofi_pipeline.checkpoints.manifest import activate_lineage
 from lofi_pipeline.checkpoints.pins import read_kept, read_pins
 from lofi_pipeline.checkpoints.votes import counted_preference, read_votes
 from lofi_pipeline.entities import SCORES_RECORD, Side, checkpoint_id_of
 from lofi_pipeline.evaluation import blind
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.role import Role
-from lofi_pipeline_tests.checkpoints.folders import make_record
+from lofi_pipeline_tests.checkpoints.folders import make_lineage, make_record
 from lofi_pipeline_tests.checkpoints.lineages import KEY, PROMPTS, SHORT, STEPS, make_trained
 from lofi_pipeline_tests.web.browser import CHROMIUM
 from lofi_pipeline_tests.web.serving import TOKENS, Studio, guarded_studio, studio_in_browser
@@ -180,6 +181,21 @@ def test_nothing_of_a_blind_pair_says_which_is_which(trained: DataRoot) -> None:
 
 def test_an_empty_data_root_says_what_to_do(root: DataRoot) -> None:
     assert "<code>lofi run</code> trains" in Visitor(root).get("/checkpoints")
+
+
+def test_a_training_of_which_nothing_landed_shows_no_empty_table_and_no_all_clear(root: DataRoot) -> None:
+    lineage = make_lineage("b")
+    activate_lineage(root, lineage)
+    page = Visitor(root).get(f"/checkpoints/{lineage.lineage[:8]}")
+    assert "<table" not in page and "None has landed yet" in page
+    assert "warnings come with the scores" in page and "None." not in page
+
+
+def test_on_a_phone_a_chart_shows_its_last_step(browsed: Studio) -> None:
+    browsed.page.set_width(375)
+    browsed.open(PAGE)
+    for chart in browsed.raw.locator(".chart .wide").all():
+        assert chart.evaluate("(it) => it.scrollWidth <= it.clientWidth")
 
 
 @pytest.fixture

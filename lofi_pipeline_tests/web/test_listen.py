@@ -154,6 +154,35 @@ def test_the_keyboard_is_enough(root: DataRoot, listener: Studio) -> None:
     assert result.evaluator_count == 1
 
 
+def test_of_two_windows_the_first_answer_counts_and_none_is_lost_while_the_server_is_gone(
+    root: DataRoot, listener: Studio
+) -> None:
+    files = files_of(root)
+    _, key = parts(files)
+    code = invite(files, [None])[0].listener
+    address = f"/listen/{files.folder.name}/{code}/"
+    listener.open(address)
+    one = Listener(listener.raw, key)
+    one.begin()
+    other_window = listener.raw.context.new_page()
+    other_window.goto(listener.address + address)
+    two = Listener(other_window, key)
+    two.set_volume()
+    two.answer()
+    one.answer()
+    kept = [it.trial for it in read_answers(files, code)]
+    assert len(kept) == 3 and kept[1] == kept[2], "both are kept, of which the first counts"
+
+    listener.raw.route("**/answers", lambda asked: asked.abort())
+    one.hear()
+    one.choose(0)
+    one.press(one.section.locator(".next"))
+    listener.raw.wait_for_selector("#problem:has-text('the server does not answer. Try again.')")
+    listener.raw.unroute("**/answers")
+    one.answer()
+    assert len(read_answers(files, code)) == 4
+
+
 def rate(page: RawPage, key: Key) -> None:
     """Give each clip of each group what it is worth."""
     worth = {"held_out": "95", "anchor": "20", "generated": "60"}

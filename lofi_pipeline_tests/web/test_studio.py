@@ -110,6 +110,7 @@ def test_what_a_page_sends_is_parsed_as_strictly_as_a_file(sample: TestClient) -
     }.items():
         answer = sample.post("/studio/said", headers=owner, content=sent)
         assert answer.status_code == 422 and sentence in answer.json()["error"], answer.text
+        assert answer.json()["error"].count("what was sent") == 1
     answer = sample.post("/studio/said", headers=owner, content=b" " * (MOST_BYTES + 1))
     assert answer.status_code == 413
 
@@ -118,7 +119,10 @@ def test_what_went_wrong_is_a_sentence_and_never_markup(sample: TestClient) -> N
     answer = sample.get("/studio/broken", headers=as_(Role.OWNER))
     assert answer.status_code == 500
     assert "&lt;b&gt;file.json&lt;/b&gt;: it is broken; do this" in answer.text
-    assert sample.get("/studio/none", headers=as_(Role.OWNER)).status_code == 404
+    none = sample.get("/studio/none", headers=as_(Role.OWNER))
+    assert none.status_code == 404 and "there is no such page" in none.text
+    bare = sample.get("/studio", headers=as_(Role.OWNER), follow_redirects=False)
+    assert bare.is_redirect and bare.headers["location"] == "/studio/"
     asked = {**as_(Role.OWNER), "Accept": "application/json"}
     assert "broken" in sample.get("/studio/broken", headers=asked).json()["error"]
 
@@ -131,6 +135,24 @@ def test_audio_is_sent_in_parts_and_nothing_else_is_sent(sample: TestClient, roo
     part = sample.get("/studio/heard/final/a.wav", headers={**as_(Role.OWNER), "Range": "bytes=10-19"})
     assert part.status_code == 206 and part.content == whole.content[10:20]
     assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
+    for nonsense in (
+        "bytes=5-2",
+        "bytes=abc",
+        "bytes=",
+        "items=0-5",
+        "bytes=1-2-3",
+        "bytes=" + "9" * 5000 + "-",
+        "x",
+    ):
+        asked = sample.get("/studio/heard/final/a.wav", headers={**as_(Role.OWNER), "Range": nonsense})
+        assert asked.status_code == 200 and asked.content == whole.content, nonsense
+    beyond = sample.get("/studio/heard/final/a.wav", headers={**as_(Role.OWNER), "Range": "bytes=9999999-"})
+    assert beyond.status_code == 416 and beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+    for tag in (whole.headers["etag"], f'"other", W/{whole.headers["etag"]}', "*"):
+        again = sample.get("/studio/heard/final/a.wav", headers={**as_(Role.OWNER), "If-None-Match": tag})
+        assert again.status_code == 304 and not again.content, tag
+    other = sample.get("/studio/heard/final/a.wav", headers={**as_(Role.OWNER), "If-None-Match": '"other"'})
+    assert other.status_code == 200
     for path in ("metadata/secret.json", "..%2Foutside.wav", "%2Fetc%2Fpasswd", "final", "final/none.wav"):
         assert sample.get(f"/studio/heard/{path}", headers=as_(Role.OWNER)).status_code == 404, path
 

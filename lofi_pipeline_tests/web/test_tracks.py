@@ -23,7 +23,7 @@ from lofi_pipeline_tests.web.serving import TOKENS, guarded_studio
 
 OURS = "http://127.0.0.1:3000"
 FROM_PAGE = {"Origin": OURS, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
-HOSTILE = "<script>alert(1)</script>\"' & 夜のカフェ"
+HOSTILE = "<script>alert(1)</script>\"' & 夜のカフェ שלום🦊🎵"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def listed(root: DataRoot, query: str = "") -> list[str]:
     """The files of the tracks on a page of the list."""
     page = client(root).get(f"/studio/tracks{query}")
     assert page.status_code == 200, page.text
-    rows = re.findall(r'<p class="soft">[^<]*· ([^<·]+)</p>', page.text)
+    rows = re.findall(r'<p class="soft">.*· ([^<·]+)</p>', page.text)
     return [html.unescape(row).rsplit("/", 1)[-1] for row in rows]
 
 
@@ -66,6 +66,10 @@ def listed(root: DataRoot, query: str = "") -> list[str]:
         ("?q=track_001", ["c.wav"]),
         ("?q=zoe", ["e.wav"]),
         ("?q=カフェ", ["e.wav"]),
+        ("?q=שלו", ["e.wav"]),
+        ("?q=🎵", ["e.wav"]),
+        ("?q=🦊🎵", ["e.wav"]),
+        ("?q=🎶", []),
         ("?q=ukul", ["d.wav"]),
         ("?q=commissioned", ["c.wav", "d.wav"]),
         ("?q=SEASON-01", ["c.wav", "d.wav"]),

@@ -131,6 +131,40 @@ def test_the_list_is_searched_as_one_types_and_plays(studio: Studio) -> None:
     assert studio.raw.get_attribute("button.play", "aria-pressed") == "true"
 
 
+def test_a_search_ends_the_music_keeps_the_name_and_is_undone_by_the_back_button(studio: Studio) -> None:
+    studio.open("/tracks")
+    studio.raw.click(".several summary")
+    studio.raw.fill("#several [name=who]", "lee")
+    studio.page.ask("localStorage.setItem('lofi-who', 'lee')")
+    studio.raw.click("button.play")
+    studio.page.wait_for("document.querySelector('#listen').currentTime > 0")
+    studio.raw.type("#q", "b.wa")
+    studio.page.wait_for("document.querySelectorAll('.tracks > li').length === 1")
+    studio.page.wait_for("document.querySelector('#listen').paused")
+    assert studio.raw.get_attribute("button.play", "aria-pressed") == "false"
+    assert studio.page.ask("document.querySelector('#several [name=who]').value") == "lee"
+    studio.raw.go_back(wait_until="load")
+    studio.page.wait_for("document.querySelectorAll('.tracks > li').length > 1")
+    studio.raw.click("button.play")
+    studio.page.wait_for("document.querySelector('#listen').currentTime > 0")
+
+
+def test_once_the_link_no_longer_holds_the_list_stays_and_it_is_said_why(studio: Studio) -> None:
+    studio.open("/tracks")
+    rows = studio.page.ask("document.querySelectorAll('.tracks > li').length")
+    cookies = studio.raw.context.cookies()
+    studio.raw.context.clear_cookies()
+    try:
+        for text in ("b", "b.", "b.w"):
+            with studio.raw.expect_response("**/tracks?*"):
+                studio.raw.fill("#q", text)
+        studio.raw.wait_for_selector(".toast.bad:has-text('open the link')")
+        assert studio.page.ask("document.querySelectorAll('.tracks > li').length") == rows
+        assert studio.raw.locator(".toast.bad").count() == 1
+    finally:
+        studio.raw.context.add_cookies(cookies)  # pyright: ignore[reportArgumentType]
+
+
 def test_several_are_changed_at_once(studio: Studio, library: DataRoot) -> None:
     studio.open("/tracks")
     studio.raw.click(".several summary")

@@ -32,7 +32,7 @@
     } else {
       const response = await fetch("answers", {
         method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(answer),
-      });
+      }).catch(() => { throw new Error("the server does not answer"); });
       if (!response.ok) {
         const said = await response.json().catch(() => ({}));
         throw new Error(said.error || `the server says ${response.status}`);

@@ -7,14 +7,14 @@ import os
 from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline.checkpoints.errors import CheckpointError
 from lofi_pipeline.entities import BlindSession, Entity, Side
 from lofi_pipeline.evaluation import blind
 from lofi_pipeline.web.asked import root_of, takes
-from lofi_pipeline.web.media import media
+from lofi_pipeline.web.media import Media, media
 from lofi_pipeline.web.pages.checkpoints import lineage_of
 from lofi_pipeline.web.rendering import render
 from lofi_pipeline.web.role import STUDIO
@@ -38,7 +38,7 @@ class Preferred(Entity):
     side: Side
 
 
-class _Opaque(FileResponse):
+class _Opaque(Media):
     """A clip whose headers do not tell it from the other: neither when it was made, nor by a tag of that."""
 
     def set_stat_headers(self, stat_result: os.stat_result) -> None:
@@ -58,8 +58,12 @@ def choose(request: Request) -> Response:
         names=names,
         last=own[-1] if own else None,
         clips=blind.MOST_CLIPS,
-        going_on=blind.open_sessions(root, folder.short),
+        going_on=[it for it in blind.open_sessions(root) if folder.short in _lineages_of(it)],
     )
+
+
+def _lineages_of(session: BlindSession) -> set[str]:
+    return {blind.lineage_in(session.one), blind.lineage_in(session.other)}
 
 
 @takes(Wanted)

@@ -7,18 +7,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline.checkpoints.lineages import LineageFolder, lineages
-from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import TrackQuery, ask_index
+from lofi_pipeline.dataset import TrackQuery
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline.web.asked import root_of
+from lofi_pipeline.web.asked import root_of, track_list_of
 from lofi_pipeline.web.rendering import render
+from lofi_pipeline.web.track_list import ListBeingMade
 
 
 def home(request: Request) -> Response:
     """The first page."""
-    root = root_of(request)
-    counts = ask_index(root, load_config(), lambda index: index.counts(TrackQuery()))
-    return render(request, "home.html", counts=counts, trained_last=_trained_last(root))
+    counts = making = None
+    try:
+        counts, _ = track_list_of(request).ask(lambda index: index.counts(TrackQuery()))
+    except ListBeingMade as error:
+        making = error.how_far
+    trained_last = _trained_last(root_of(request))
+    return render(request, "home.html", counts=counts, making=making, trained_last=trained_last)
 
 
 def _trained_last(root: DataRoot) -> LineageFolder | None:

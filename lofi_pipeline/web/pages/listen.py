@@ -32,6 +32,7 @@ from lofi_pipeline.listening import (
 from lofi_pipeline.listening.page import BESIDE, PAGE, served_page
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.asked import may_change, root_of, takes
+from lofi_pipeline.web.media import Media
 from lofi_pipeline.web.rendering import render
 from lofi_pipeline.web.role import STUDIO
 
@@ -122,7 +123,7 @@ def make(request: Request, given: Made) -> Response:
 def invite(request: Request, given: Invited) -> Response:
     """Make links."""
     _require_owner(request)
-    invited = listening.invite(listening.find_test(root_of(request), given.test), [None] * given.count)
+    invited = listening.invite(_named(request, given.test), [None] * given.count)
     return JSONResponse({"listeners": [it.listener for it in invited]})
 
 
@@ -130,14 +131,21 @@ def invite(request: Request, given: Invited) -> Response:
 def score(request: Request, given: Scored) -> Response:
     """Score the answers so far, and keep the result."""
     _require_owner(request)
-    root = root_of(request)
-    files = listening.find_test(root, given.test)
+    root, files = root_of(request), _named(request, given.test)
     try:
         result = listening.score_test(root, files)
         listening.keep_result(root, files, result)
     except ListeningError as error:
         raise HTTPException(422, str(error)) from error
     return JSONResponse(result.model_dump(mode="json"))
+
+
+def _named(request: Request, test: str) -> Files:
+    """The files of a test. Raises: HTTPException, 404."""
+    try:
+        return listening.find_test(root_of(request), test)
+    except ListeningError as error:
+        raise HTTPException(404, str(error)) from error
 
 
 def _require_owner(request: Request) -> None:
@@ -187,7 +195,7 @@ def clip(request: Request) -> Response:
     path = files.clip(name)
     if not (_CLIP.fullmatch(name) and path.is_file()):
         raise HTTPException(404, "there is no such clip")
-    return FileResponse(path, media_type="audio/wav", headers={"Cache-Control": "private, max-age=3600"})
+    return Media(path, media_type="audio/wav", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @takes(Given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -12,8 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline import styles
-from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import TrackFilter, TrackIndex, TrackOverview, TrackQuery, ask_index
+from lofi_pipeline.dataset import TrackFilter, TrackIndex, TrackOverview, TrackQuery
 from lofi_pipeline.entities import (
     Edit,
     Entity,
@@ -32,11 +32,12 @@ from lofi_pipeline.entities.key import TONICS
 from lofi_pipeline.entities.metre import BEATS_IN_A_BAR, METRES, Metre
 from lofi_pipeline.entities.review import HIGHEST_BPM, LOWEST_BPM, Reason, Who
 from lofi_pipeline.review import accept, edit, history, reject, review_of, shown, undo
-from lofi_pipeline.web.asked import root_of, takes
+from lofi_pipeline.web.asked import root_of, takes, track_list_of
 from lofi_pipeline.web.media import media
 from lofi_pipeline.web.pages.track_facts import facts, record_of
 from lofi_pipeline.web.pages.tracks import address_of, query_of, what_to_do
 from lofi_pipeline.web.rendering import render
+from lofi_pipeline.web.track_list import ListBeingMade
 from lofi_pipeline.web.waveform import waveform, with_clipping
 
 MOST_STYLES = 5
@@ -102,7 +103,9 @@ def track(request: Request) -> Response:
         around = [index.neighbour(query, track_id, following=way) for way in (True, False)]
         return index.row(track_id), around[0], around[1], waiting
 
-    row, following, before, waiting = ask_index(root, load_config(), question)
+    row = following = before = waiting = None
+    with suppress(ListBeingMade):  # the track itself can be shown
+        row, following, before, waiting = track_list_of(request).ask(question).answer
     known = _Track(record, shown(root, track_id), review_of(root, track_id), history(root, track_id), row)
     presets = styles.load_presets()
     asked = address_of(query)

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lofi_pipeline import styles
-from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import (
     TrackChoice,
     TrackCounts,
@@ -23,15 +22,15 @@ from lofi_pipeline.dataset import (
     TrackPage,
     TrackQuery,
     TrackSort,
-    ask_index,
 )
 from lofi_pipeline.entities import Entity, TrackEdit
 from lofi_pipeline.entities.base import StyleId, TrackId
 from lofi_pipeline.entities.review import Who
 from lofi_pipeline.ingest import load_record
 from lofi_pipeline.review import accept, edit, export_csv, import_csv, together
-from lofi_pipeline.web.asked import MOST_BYTES, root_of, takes
+from lofi_pipeline.web.asked import MOST_BYTES, root_of, takes, track_list_of
 from lofi_pipeline.web.rendering import render
+from lofi_pipeline.web.track_list import ListBeingMade
 
 MOST_AT_ONCE = 5_000
 MOST_CHOICES = 40
@@ -82,9 +81,12 @@ def tracks(request: Request) -> Response:
     def question(index: TrackIndex) -> tuple[TrackPage, TrackCounts]:
         return index.page(query), index.counts(query)
 
-    page, counts = ask_index(root_of(request), load_config(), question)
+    try:
+        (page, counts), behind = track_list_of(request).ask(question)
+    except ListBeingMade as error:
+        return render(request, "tracks_being_made.html", how_far=error.how_far, address=_address(query)())
     presets = styles.load_presets()
-    return render(
+    answer = render(
         request,
         "tracks.html",
         query=query,
@@ -99,7 +101,11 @@ def tracks(request: Request) -> Response:
         address=_address(query),
         links=_links(query),
         what_to_do=what_to_do,
+        behind=behind,
     )
+    if request.headers.get("HX-Target", "").endswith("being-made"):
+        answer.headers["HX-Refresh"] = "true"  # who waited for the list: load it as a page of its own
+    return answer
 
 
 def _address(query: TrackQuery) -> Callable[..., str]:
@@ -141,7 +147,7 @@ def what_to_do(row: TrackOverview) -> str:
 def table(request: Request) -> Response:
     """What is listed as a table for a spreadsheet, as `lofi review export` writes it."""
     root, query = root_of(request), query_of(request)
-    listed = ask_index(root, load_config(), lambda index: index.ids(query))
+    listed, _ = track_list_of(request).ask(lambda index: index.ids(query), up_to_date=True)
     records = [record for track_id in listed if (record := load_record(root, track_id))]
     headers = {"Content-Disposition": 'attachment; filename="tracks.csv"', "Cache-Control": "no-store"}
     return Response(export_csv(root, records), media_type="text/csv", headers=headers)
@@ -182,14 +188,14 @@ class Surest(Entity):
 @takes(Bulk)
 def change_several(request: Request, given: Bulk) -> Response:
     """Accept several tracks, or set their styles: all, or none of them."""
-    root = root_of(request)
+    root, track_ids = root_of(request), list(dict.fromkeys(given.track_ids))
     with together(root):
-        for track_id in dict.fromkeys(given.track_ids):
+        for track_id in track_ids:
             if given.style_ids:
                 edit(root, track_id, given.who, TrackEdit(style_ids=given.style_ids))
             else:
                 accept(root, track_id, given.who)
-    return JSONResponse({"changed": len(given.track_ids)})
+    return JSONResponse({"changed": len(track_ids)})
 
 
 @takes(Surest)
@@ -202,7 +208,7 @@ def accept_surest(request: Request, given: Surest) -> Response:
         listed = index.rows(query)
         return [row.track_id for row in listed if row.track_id and row.is_as_sure_as(given.confidence)]
 
-    sure = ask_index(root, load_config(), question)
+    sure, _ = track_list_of(request).ask(question, up_to_date=True)
     with together(root):
         for track_id in sure[:MOST_AT_ONCE]:
             accept(root, track_id, given.who)

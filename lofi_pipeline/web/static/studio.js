@@ -1,7 +1,8 @@
 // What every page of the studio can do: send a change, say what came of it, and be driven by keys.
 
-/** Show a sentence for a while; a failure stays until it is clicked. */
+/** Show a sentence for a while; a failure stays until it is clicked, and is not said twice. */
 export function toast(sentence, bad = false) {
+  if (bad && [...document.querySelectorAll(".toast.bad")].some((shown) => shown.textContent === sentence)) return;
   const made = document.createElement("div");
   made.className = bad ? "toast bad" : "toast";
   made.textContent = sentence;
@@ -9,6 +10,8 @@ export function toast(sentence, bad = false) {
   document.getElementById("toasts").append(made);
   if (!bad) setTimeout(() => made.remove(), 4000);
 }
+
+const NO_ANSWER = "The server does not answer: is lofi ui still running?";
 
 /** Send a change as JSON; the answer's data, or null when it was refused, which is said. */
 export async function send(address, data = {}) {
@@ -20,7 +23,7 @@ export async function send(address, data = {}) {
       body: JSON.stringify(data),
     });
   } catch {
-    toast("The server does not answer: is lofi ui still running?", true);
+    toast(NO_ANSWER, true);
     return null;
   }
   const text = await answer.text();
@@ -32,6 +35,13 @@ export async function send(address, data = {}) {
   }
   return said;
 }
+
+// A part of a page that could not be loaded stays as it was, and it is said why: see htmx-config in layout.html.
+document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+  const page = new DOMParser().parseFromString(ctx.text, "text/html");
+  toast((page.querySelector(".error") ?? page.body).textContent.trim(), true);
+});
+document.addEventListener("htmx:error", () => toast(NO_ANSWER, true));
 
 const known = new Map();
 

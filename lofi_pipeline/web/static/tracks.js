@@ -96,5 +96,5 @@ document.addEventListener("click", (event) => {
   if (button.dataset.bulk) change(button.dataset.bulk);
   if ("select" in button.dataset) for (const box of document.querySelectorAll("[name=pick]")) box.checked = true;
 });
-document.addEventListener("htmx:afterSwap", () => { stop(); fillName(); });
+document.addEventListener("htmx:after:swap", () => { stop(); fillName(); });
 fillName();
