@@ -46,7 +46,7 @@ from lofi_pipeline.storage.evicted import (
     store_records,
 )
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
-from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
+from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items, read_packed
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import (
@@ -175,6 +175,7 @@ __all__ = [
     "read_ledger",
     "read_ledger_file",
     "read_lines",
+    "read_packed",
     "read_record",
     "read_versions",
     "refreshed",

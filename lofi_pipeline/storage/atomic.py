@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.processes import ProcessMark
 from lofi_pipeline.storage import json_text
 from lofi_pipeline.storage.errors import UnreadableRecord
@@ -165,6 +166,14 @@ def json_file(value: Any) -> bytes:
     return b"".join(_json_blocks(value))
 
 
+def json_file_sha256(value: Any) -> str:
+    """SHA-256 of that file, whose bytes are never in memory as a whole."""
+    digest = hashlib.sha256()
+    for block in _json_blocks(value):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def is_json_file_of(data: bytes, value: Any) -> bool:
     """Whether these bytes are the file that `write_json_atomic` writes of a value; no second copy of them is made."""
     at = 0
@@ -261,7 +270,7 @@ _SCALARS = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 def _json_pieces(value: Any, line: str, levels: int) -> Iterator[str]:
     """The text of `_indented_json`, the outer levels item by item."""
     value = _fields_of(value)
-    if not (levels and value and isinstance(value, dict | list | tuple)):
+    if not (levels and value and isinstance(value, dict | list | tuple | Packed)):
         yield _indented_json(value, line)
         return
     is_mapping, inner = isinstance(value, dict), f"{line}  "
@@ -286,7 +295,7 @@ def _indented_json(value: Any, line: str) -> str:
             f"{encode_basestring(str(key))}: {_indented_json(item, inner)}" for key, item in value.items()
         ]
         return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Packed):
         items = [_indented_json(item, inner) for item in value]
         return f"[{inner}{f',{inner}'.join(items)}{line}]" if items else "[]"
     if value is None:
