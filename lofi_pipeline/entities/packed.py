@@ -17,6 +17,7 @@ from lofi_pipeline.entities.base import Entity
 
 Item = TypeVar("Item", bound=Entity)
 _FAST = 1
+_set = object.__setattr__
 _given: list[set[str]] = []
 """The sets of fields that packed entities were given; there are few, and all entities share them."""
 _number_given: dict[int, int] = {}
@@ -79,13 +80,10 @@ class _Pickler(pickle.Pickler):
 
 def _restored(kind: type[Entity], values: dict[str, Any], given: int) -> Entity:
     entity = kind.__new__(kind)
-    for name, value in (
-        ("__dict__", values),
-        ("__pydantic_fields_set__", _given[given]),
-        ("__pydantic_extra__", None),
-        ("__pydantic_private__", None),
-    ):
-        object.__setattr__(entity, name, value)
+    _set(entity, "__dict__", values)
+    _set(entity, "__pydantic_fields_set__", _given[given])
+    _set(entity, "__pydantic_extra__", None)
+    _set(entity, "__pydantic_private__", None)
     return entity
 
 

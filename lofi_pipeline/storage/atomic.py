@@ -166,12 +166,14 @@ def json_file(value: Any) -> bytes:
     return b"".join(_json_blocks(value))
 
 
-def json_file_sha256(value: Any) -> str:
-    """SHA-256 of that file, whose bytes are never in memory as a whole."""
-    digest = hashlib.sha256()
-    for block in _json_blocks(value):
-        digest.update(block)
-    return digest.hexdigest()
+def json_file_sha256(value: Any, path: Path) -> tuple[str, bool]:
+    """SHA-256 of the file of a value, whose bytes are never in memory as a whole; and whether `path` is that file."""
+    digest, is_there = hashlib.sha256(), path.is_file()
+    with path.open("rb") if is_there else io.BytesIO() as file:
+        for block in _json_blocks(value):
+            digest.update(block)
+            is_there = is_there and file.read(len(block)) == block
+        return digest.hexdigest(), is_there and not file.read(1)
 
 
 def is_json_file_of(data: bytes, value: Any) -> bool:
@@ -295,13 +297,15 @@ def _indented_json(value: Any, line: str) -> str:
             f"{encode_basestring(str(key))}: {_indented_json(item, inner)}" for key, item in value.items()
         ]
         return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
-    if isinstance(value, list | tuple | Packed):
+    if isinstance(value, list | tuple):
         items = [_indented_json(item, inner) for item in value]
         return f"[{inner}{f',{inner}'.join(items)}{line}]" if items else "[]"
     if value is None:
         return "null"
     if type(value) is int:
         return repr(value)
+    if isinstance(value, Packed):
+        return _indented_json(list(value), line)
     plain = to_jsonable_python(value)  # such as the text of a date
     return _indented_json(plain, line) if isinstance(plain, str | dict | list) else _SCALARS.encode(plain)
 

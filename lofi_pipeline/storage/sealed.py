@@ -64,10 +64,11 @@ def sealed_digest(path: Path, *, also: bytes = b"") -> str:
 
 def write_sealed(root: DataRoot, path: Path, value: Any) -> None:
     """Write a record whole or not at all, and seal it. One that is there and sealed already is left alone."""
-    name, digest = root.relative(path), json_file_sha256(value)
+    name, (digest, is_there) = root.relative(path), json_file_sha256(value, path)
     if read_ledger(root).hashes.get(name) != digest:
         append_to_ledger(root, {f"{ANNOUNCED}{name}": digest})
-    write_json_atomic(path, value)
+    if not is_there:
+        write_json_atomic(path, value)
     append_to_ledger(root, {name: digest})
 
 
