@@ -56,6 +56,7 @@ from lofi_pipeline.storage.kept_files import (
     looks_kept,
     refreshed,
     regular_stat,
+    stranger_at,
 )
 from lofi_pipeline.storage.lease import (
     SILENT_SECONDS,
@@ -195,6 +196,7 @@ __all__ = [
     "sealed_names",
     "sparse_reason",
     "store_records",
+    "stranger_at",
     "strangers",
     "sync_folder",
     "temporary_files",
