@@ -2,9 +2,12 @@
 
 import platform
 import re
+import time
+from contextlib import suppress
 
 import dagster as dg
 import psutil
+from dagster._core.events import EngineEventData
 from dagster._core.storage.runs import SqliteRunStorage
 
 from lofi_pipeline.resources import OWNER_TAG, identity_of, running_mark
@@ -16,6 +19,8 @@ _RUNNING = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+SILENT_SECONDS = 600
+"""So long nothing was written of a run that names no process, before the process in its events is asked for."""
 
 
 def _is_gone(instance: dg.DagsterInstance, run_id: str, owner: str) -> bool:
@@ -47,7 +52,7 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
         owner = _owner(instance, run)
-        if owner and _is_gone(instance, run.run_id, owner):
+        if _is_gone(instance, run.run_id, owner) if owner else _is_left_behind(instance, run.run_id):
             instance.report_run_failed(run, "The process of this run was killed; what it had done is kept.")
             mark = running_mark(instance, run.run_id)
             for file in (lock_file(mark), holder_file(mark)):
@@ -55,6 +60,37 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
             ended.append(run.run_id)
     _free_pools(instance)
     return ended
+
+
+def _is_left_behind(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run is over that names no process: what began it was an earlier version, or was killed before the run named it.
+
+    Nothing was written of it for a while, nobody holds its lease, and no process that its events name is alive here.
+    """
+    record = instance.get_run_record_by_id(run_id)
+    if record is None or not _lies_in_the_data_root(instance) or is_held(running_mark(instance, run_id)):
+        return False
+    written = max(
+        [record.create_timestamp.timestamp()]
+        + [it.timestamp for it in instance.get_records_for_run(run_id, limit=1, ascending=False).records]
+    )
+    return time.time() - written > SILENT_SECONDS and not _has_process(instance, run_id)
+
+
+def _has_process(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a process is alive here that a run's events name, and that had begun when they did."""
+    for event in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records:
+        said = event.event_log_entry.get_dagster_event().event_specific_data
+        pid = said.metadata.get("pid") if isinstance(said, EngineEventData) else None
+        with suppress(psutil.Error, ValueError, OverflowError):
+            process = psutil.Process(int(str(pid.value))) if pid else None
+            if (
+                process
+                and process.create_time() <= event.timestamp
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                return True
+    return False
 
 
 def _owner(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:

@@ -30,7 +30,7 @@ class Watch(Entity):
         """The watch in a sensor's cursor; a foreign or damaged one counts as empty."""
         try:
             return cls.parse(json.loads(cursor or "{}"), where="sensor cursor")
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls()
 
     def since(self, name: str, signature: str, moment: float) -> float:

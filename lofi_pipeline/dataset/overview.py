@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.dataset.eligibility import eligibility_of
@@ -123,7 +123,7 @@ def overview(
     return [*rows, *sorted(others, key=lambda row: row.file)]
 
 
-def _drops(root: DataRoot) -> list[Drop]:
+def _drops(root: DataRoot) -> Sequence[Drop]:
     scan = load_scan(root)
     return scan.drops if scan else []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -96,7 +97,7 @@ class Drop(Entity):
 class Scan(Entity):
     """All drops under data/raw: metadata/drops.json."""
 
-    drops: list[Drop]
+    drops: Sequence[Drop]
     judged_with: Sha256 = Field(description="Of the licence policy, its settings and the style ids")
     day: date | None = Field(default=None, description="The latest day that was ever judged for")
     borne_out: date | None = Field(
@@ -147,7 +148,7 @@ class RegisteredTrack(Entity):
 class Registry(Entity):
     """Every track id ever given: metadata/registry.json. It only grows."""
 
-    tracks: list[RegisteredTrack]
+    tracks: Sequence[RegisteredTrack]
 
     def by_id(self) -> dict[str, RegisteredTrack]:
         """The tracks by their ids."""

@@ -43,7 +43,7 @@ def claims_of(path: Path, settings: TaggingSettings) -> Claims | None:
         )
     try:
         data = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CaptionerFailed(
             f"{name}: answered no JSON of {path.name} ({error}): {_start(answer)}; see docs/captions.md"
         ) from error

@@ -132,18 +132,20 @@ def with_remarks_on_documents(verdict: Verdict, drop: Drop) -> Verdict:
     return verdict.model_copy(update={"remarks": tuple(dict.fromkeys([*verdict.remarks, *kept]))})
 
 
-def shared_documents(drops: Iterable[Drop]) -> dict[str, list[Remark]]:
+def shared_documents(drops: Sequence[Drop]) -> dict[str, list[Remark]]:
     """By folder of a drop, a remark on each of its documents that is the evidence of another licensor, too."""
     licensors: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    drops = [drop for drop in drops if drop.manifest is not None]
-    for drop in drops:
-        for facts in drop.documents:
-            licensors[facts.sha256].setdefault(_letters(facts.licensor or ""), facts.licensor or "")
+    documents = [
+        (drop.folder, facts) for drop in drops if drop.manifest is not None for facts in drop.documents
+    ]
+    for _, facts in documents:
+        licensors[facts.sha256].setdefault(_letters(facts.licensor or ""), facts.licensor or "")
     found: defaultdict[str, list[Remark]] = defaultdict(list)
-    for drop in drops:
-        for facts in drop.documents:
-            if len(names := licensors[facts.sha256]) > 1:
-                named = few([f'"{quoted(name)}"' for name in names.values()], most=5)
-                sentence = f"{drop.folder}/{facts.name}: the same document is the evidence of several licensors: {named}."
-                found[drop.folder].append(Remark(code=FindingCode.EVIDENCE_SHARED, sentence=sentence))
+    for folder, facts in documents:
+        if len(names := licensors[facts.sha256]) > 1:
+            named = few([f'"{quoted(name)}"' for name in names.values()], most=5)
+            sentence = (
+                f"{folder}/{facts.name}: the same document is the evidence of several licensors: {named}."
+            )
+            found[folder].append(Remark(code=FindingCode.EVIDENCE_SHARED, sentence=sentence))
     return found

@@ -24,8 +24,8 @@ class LeftTrack:
 
 def left_since(root: DataRoot, before: Registry, after: Registry, scan: Scan | None) -> list[LeftTrack]:
     """The tracks that had a file when `before` was written, and have none in `after`, which rests on `scan`."""
-    now = after.by_id()
-    had = [track for track in before.tracks if track.origins and not now[track.track_id].origins]
+    lost = {track.track_id for track in after.tracks if not track.origins}
+    had = [track for track in before.tracks if track.origins and track.track_id in lost] if lost else []
     reasons = _reasons(scan) if had and scan else iter(())
     known = dict(reasons)
     found = []

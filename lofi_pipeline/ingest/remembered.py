@@ -7,10 +7,11 @@ the strictest terms that they ever came under, whatever source.json says of them
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field
@@ -25,11 +26,11 @@ from lofi_pipeline.entities import (
     Grant,
     Permission,
     RecordError,
-    Scan,
     Use,
     Verdict,
 )
 from lofi_pipeline.entities.base import RelativePath, Sha256
+from lofi_pipeline.entities.packed_drops import PackedDrops
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of
 from lofi_pipeline.ingest.source_edits import JUDGED, Judge, with_verdict
@@ -126,22 +127,28 @@ def save_memory(root: DataRoot, memory: Memory) -> None:
 
 
 def updated(
-    memory: Memory, known: Scan | None, drops: Sequence[Drop], day: date, *, without: Container[str] = ()
+    memory: Memory, former: PackedDrops, drops: PackedDrops, day: date, *, without: Container[str] = ()
 ) -> Memory:
     """The memory with what was or is forbidden, and with what lay in a drop at the last scan and does not any more.
 
     `without`: sources that are remembered otherwise.
     """
-    former = [drop for drop in (known.drops if known else []) if drop.status in JUDGED]
-    present = {drop.folder: _contents(drop) for drop in drops}
-    removed = [(drop, _contents(drop) - present.get(drop.folder, set())) for drop in former]
-    forbidden = [(drop, _contents(drop)) for drop in [*former, *drops] if drop.status is DropStatus.FORBIDDEN]
-    found = [
+    forbidden = (
+        (drop, _contents(drop)) for it in (former, drops) for drop in it.having(DropStatus.FORBIDDEN)
+    )
+    found = (
         (DeclaredTerms.of(drop.manifest, drop.evidence), drop.folder, contents)
-        for drop, contents in [*removed, *forbidden]
+        for drop, contents in chain(_removed(former, drops), forbidden)
         if contents and drop.manifest is not None and drop.manifest.source_id not in without
-    ]
+    )
     return memory.having(found, day)
+
+
+def _removed(former: PackedDrops, drops: PackedDrops) -> Iterator[tuple[Drop, set[str]]]:
+    """The drops that were judged and changed since, each with the contents that it does not have any more."""
+    for before, now in drops.changed_since(former):
+        if before is not None and before.status in JUDGED:
+            yield before, _contents(before) - (_contents(now) if now else set())
 
 
 def _contents(drop: Drop) -> set[str]:
@@ -186,7 +193,7 @@ def verdict_under(
 
 def is_corrected(terms: DeclaredTerms, verdict: Verdict, manifest: DropManifest) -> bool:
     """Whether a licence that nobody knows, such as a misspelt one, was corrected by name: that needs no document."""
-    return verdict.licence == UNKNOWN and amends(manifest, terms)
+    return verdict.licence == UNKNOWN and amends(manifest.amends, terms)
 
 
 @dataclass(frozen=True)
@@ -206,23 +213,24 @@ class _Stricter:
 
 
 def apply_memory(
-    drops: Sequence[Drop], memory: Memory, record: DeclaredTermsRecord, judge: Judge, day: date
-) -> list[Drop]:
+    drops: PackedDrops, memory: Memory, record: DeclaredTermsRecord, judge: Judge, day: date
+) -> PackedDrops:
     """Where files came under stricter terms before, those hold: for the whole drop if they are all of it, else the file is refused."""
     if not memory.record.entries:
-        return list(drops)
+        return drops
     present = {
         (DeclaredTerms.of(drop.manifest, drop.evidence).sha256, sha256)
-        for drop in drops
-        if drop.manifest is not None and drop.status in JUDGED
+        for drop in drops.having(*JUDGED)
+        if drop.manifest is not None
         for sha256 in _contents(drop) & memory.by_content.keys()
     }
-    return [
-        _Remembering(drop, memory, record, judge, day, present).held()
-        if drop.status is DropStatus.ACCEPTED and _contents(drop) & memory.by_content.keys()
-        else drop
-        for drop in drops
-    ]
+
+    def held(drops: Iterable[Drop]) -> Iterator[Drop]:
+        for drop in drops:
+            came_before = drop.status is DropStatus.ACCEPTED and _contents(drop) & memory.by_content.keys()
+            yield _Remembering(drop, memory, record, judge, day, present).held() if came_before else drop
+
+    return drops.through(held)
 
 
 @dataclass(frozen=True)

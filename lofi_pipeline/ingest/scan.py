@@ -12,10 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from heapq import merge
 from itertools import chain
 from operator import is_
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -27,13 +28,16 @@ from lofi_pipeline.entities import (
     DropManifest,
     DropStatus,
     EvidenceFile,
+    Grant,
     RecordError,
+    Remark,
     Scan,
     Statement,
     Verdict,
     few,
 )
 from lofi_pipeline.entities.base import MOST_LISTED
+from lofi_pipeline.entities.packed_drops import PackedDrops
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.accounting import others_of, printable_name, without_music
 from lofi_pipeline.ingest.documents import (
@@ -75,15 +79,10 @@ from lofi_pipeline.storage import (
 )
 from lofi_pipeline.styles import no_such_tag
 
-T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
+_ACCEPTED = DropStatus.ACCEPTED
 _MAX_SOURCE_JSON_BYTES = 16 << 20
 """Enough for tens of thousands of files with titles and artists; a larger file is not read."""
-
-
-def either(new: T, former: T | None) -> T:
-    """The former value where the two are equal, else the new one: equal values need not be in memory twice."""
-    return former if former is not None and former == new else new
 
 
 def _folder_name(root: DataRoot, folder: Path) -> str:
@@ -105,7 +104,8 @@ def scan_drops(
 ) -> Scan:
     """Scan every drop. Bad input makes that drop refused or incomplete, with a reason; it never stops the others.
 
-    First all drops are read and judged, then all files are hashed. A file whose size and modification time are as in `known`
+    First all drops are read and judged, then all files are hashed. One drop after the other is in memory as objects, the others
+    are packed: what a step needs to know of the others, it notes. A file whose size and modification time are as in `known`
     is not hashed again; documents of evidence always are.
 
     Args:
@@ -119,49 +119,68 @@ def scan_drops(
     require_music(root)
     clock = day or clock_day()
     day = judging_day(known, clock)
-    former = {drop.folder: drop for drop in (known.drops if known else [])}
+    former = PackedDrops.of(known.drops if known else [])
     rules = judging_hash(style_ids, licensing)
     same_rules = known is not None and known.judged_with == rules
     scanner = _Scanner(root, style_ids, licensing, former, day, clock, base, same_rules)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
-    drops: list[Drop] = []
     folders = drop_folders(root) if only is None else [only]
-    for number, folder in enumerate(folders, start=1):
-        drops.append(scanner.scan(folder))
-        progress(number, len(folders), f"drops read: {drops[-1].folder}")
-    _add_hashes(root, drops, progress)
-    drops = [without_music(drop) for drop in drops]
+    folders = sorted(folders, key=partial(_folder_name, root))
+    drops = PackedDrops(_listed(scanner, folders, progress))
+    drops.share(former)
+    drops = drops.through(partial(_hashed, root, drops, progress))
     if only is not None:
-        drops += [drop for name, drop in former.items() if name != drops[0].folder]
-    drops = _refuse_conflicting_sources(drops, known, record)
-    drops = apply_declared_terms(root, drops, record, known, scanner.judge)
-    drops = hold_to_tags(drops, scanner.judge)
-    drops = _with_remarks(drops)
-    remembered = updated(memory or NOTHING_REMEMBERED, known, drops, day)
+        others = (drop for drop in former if drop.folder != drops.folders[0])
+        drops = PackedDrops(sorted([*drops, *others], key=_by_folder))
+
+    conflicts, shared = _conflicting_sources(drops, former, record), shared_documents(drops)
+
+    def judged(drops: Iterable[Drop]) -> Iterator[Drop]:
+        settled = apply_declared_terms(root, _refused(drops, conflicts), record, former, scanner.judge)
+        return _with_remarks(hold_to_tags(settled, scanner.judge), shared)
+
+    drops = drops.through(judged)
+    remembered = updated(memory or NOTHING_REMEMBERED, former, drops, day)
     drops = apply_memory(drops, remembered, record, scanner.judge, day)
-    drops = forbid_withdrawn(drops, withdrawals, day)
-    drops = _apply_strictest_licence(drops)
-    if only is None:
-        drops += [scanner.refuse(path, reason) for path, reason in misplaced(root).items()]
-    return Scan(
-        drops=[either(drop, former.get(drop.folder)) for drop in sorted(drops, key=lambda drop: drop.folder)],
+    drops = drops.through(partial(forbid_withdrawn, withdrawals=withdrawals, day=day))
+    drops = drops.through(partial(_apply_strictest_licence, drops))
+    if only is None and (strangers := misplaced(root)):
+        refused = [scanner.refuse(path, reason) for path, reason in strangers.items()]
+        drops = PackedDrops(merge(drops, sorted(refused, key=_by_folder), key=_by_folder))
+    drops.share(former)
+    scan = Scan(
+        drops=[],
         judged_with=rules,
         day=day,
         withdrawals=_withdrawals_hash(withdrawals, day),
-        base=base if any(_limited_to_bases(drop) for drop in drops) else None,
+        base=base if any(map(_limited_to_bases, drops)) else None,
         outside=[_folder_name(root, path) for path in companions_outside(root)],
     )
+    return scan.model_copy(update={"drops": drops})
 
 
-def _add_hashes(root: DataRoot, drops: list[Drop], progress: Progress) -> None:
-    """Give the files that have no hash yet and can be taken theirs; drop by drop, so that no file is in memory twice."""
-    count = sum(map(_to_be_read, _files_of(drops)))
-    total = sum(file.size for file in _files_of(drops) if _to_be_read(file))
-    files, size = 0, 0
-    with closing(hashed(root, filter(_to_be_read, _files_of(drops)))) as done:
-        for number, drop in enumerate(drops):
+def _by_folder(drop: Drop) -> str:
+    return drop.folder
+
+
+def _listed(scanner: _Scanner, folders: Sequence[Path], progress: Progress) -> Iterator[Drop]:
+    """The drops as they stand there: names and sizes, and no hash that is not known."""
+    for number, folder in enumerate(folders, start=1):
+        yield (drop := scanner.scan(folder))
+        progress(number, len(folders), f"drops read: {drop.folder}")
+
+
+def _hashed(
+    root: DataRoot, all_drops: Sequence[Drop], progress: Progress, drops: Iterable[Drop]
+) -> Iterator[Drop]:
+    """The drops with the hashes of the files that can be taken; what has to be read is found in all of them first."""
+    count = total = files = size = 0
+    for file in filter(_to_be_read, _files_of(all_drops)):
+        count, total = count + 1, total + file.size
+    with closing(hashed(root, filter(_to_be_read, _files_of(all_drops)))) as done:
+        for drop in drops:
             new = [next(done) if _to_be_read(file) else file for file in drop.files]
-            drops[number] = _with_files(drop, new)
+            yield without_music(_with_files(drop, new))
             if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
                 files, size = files + len(read), size + sum(file.size for file in read)
                 progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
@@ -181,17 +200,14 @@ def _to_be_read(file: DropAudio) -> bool:
     return file.refusal is None and (file.sha256 is None or file.said is None)
 
 
-def _with_remarks(drops: Sequence[Drop]) -> list[Drop]:
+def _with_remarks(drops: Iterable[Drop], shared: Mapping[str, list[Remark]]) -> Iterator[Drop]:
     """The drops with what is to be known of their documents, written into their verdicts."""
-    shared = shared_documents(drops)
-    found = []
     for drop in drops:
         more = [*remarks_on_documents(drop), *shared.get(drop.folder, [])]
         if more and drop.verdict is not None:
             verdict = drop.verdict.model_copy(update={"remarks": (*drop.verdict.remarks, *more)})
             drop = drop.model_copy(update={"verdict": verdict})
-        found.append(drop)
-    return found
+        yield drop
 
 
 def judging_hash(style_ids: set[str], licensing: LicensingSettings) -> str:
@@ -239,7 +255,7 @@ def changed_signatures(
         and scan.judged_with == judging_hash(style_ids, licensing)
         and scan.withdrawals == _withdrawals_hash(load_withdrawals(root), day)
     )
-    scanned = {drop.folder: drop for drop in scan.drops} if scan is not None else {}
+    scanned = {drop.folder: _Scanned.of(drop) for drop in scan.drops} if scan is not None else {}
     present = signatures_of_drops(root)
     changed = {
         name: signature
@@ -248,7 +264,7 @@ def changed_signatures(
         or name not in scanned
         or scanned[name].signature != signature
         or _grant_changed(scanned[name], scan.day if scan else None, day)
-        or (scan and base not in (None, scan.base) and _limited_to_bases(scanned[name]))
+        or (scan and base not in (None, scan.base) and scanned[name].limited)
     }
     return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
 
@@ -266,11 +282,26 @@ def _sources_are_whole(root: DataRoot, scan: Scan) -> bool:
     return is_there and scan.sources in (None, file_sha256(root.sources_json))
 
 
-def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
+class _Scanned(NamedTuple):
+    """What tells whether a drop is to be looked at again."""
+
+    signature: str
+    judged: date | None
+    grants: list[Grant]
+    limited: bool
+
+    @classmethod
+    def of(cls, drop: Drop) -> _Scanned:
+        """Of a drop as it was scanned."""
+        judged = drop.verdict.day if drop.verdict else None
+        return cls(drop.signature, judged, drop.grants(), _limited_to_bases(drop))
+
+
+def _grant_changed(drop: _Scanned, before: date | None, day: date) -> bool:
     """Whether a grant of a drop began or ended since the drop was judged, else since `before`."""
-    before = (drop.verdict.day if drop.verdict else None) or before
+    before = drop.judged or before
     return any(
-        before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
+        before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants
     )
 
 
@@ -278,49 +309,53 @@ def _limited_to_bases(drop: Drop) -> bool:
     return any(grant.model_versions for grant in drop.grants())
 
 
-def _refuse_conflicting_sources(
-    drops: list[Drop], known: Scan | None, record: DeclaredTermsRecord
-) -> list[Drop]:
-    """Refuse drops that share a source_id with another drop but state other facts on the source.
+def _conflicting_sources(
+    drops: PackedDrops, former: PackedDrops, record: DeclaredTermsRecord
+) -> dict[str, str]:
+    """By folder, the accepted drops that share a source_id with another drop but state other facts on the source; with that drop.
 
     The drop that agrees with the record is kept, else the one that was accepted first.
     """
-    settled = {drop.folder for drop in (known.drops if known else []) if drop.status is DropStatus.ACCEPTED}
-    declared = {
-        drop.folder: DeclaredTerms.of(drop.manifest, drop.evidence) for drop in drops if drop.manifest
+    declared: dict[str, tuple[str, str]] = {}
+    first: dict[str, tuple[bool, bool, str]] = {}
+    settled = {folder for folder, it in zip(former.folders, former.statuses, strict=True) if it is _ACCEPTED}
+    for drop in drops.having(_ACCEPTED):
+        if drop.manifest is not None:
+            terms, source_id = DeclaredTerms.of(drop.manifest, drop.evidence), drop.manifest.source_id
+            order = (terms != record.on_record(source_id), drop.folder not in settled, drop.folder)
+            first[source_id] = min(first.get(source_id, order), order)
+            declared[drop.folder] = source_id, terms.sha256
+    return {
+        folder: earlier
+        for folder, terms in declared.items()
+        for earlier in [first[terms[0]][-1]]
+        if declared[earlier] != terms
     }
 
-    def order(drop: Drop) -> tuple[bool, bool, str]:
-        terms = declared.get(drop.folder)
-        on_record = record.on_record(terms.source.source_id) if terms else None
-        return (terms != on_record, drop.folder not in settled, drop.folder)
 
-    first: dict[str, Drop] = {}
-    result = []
-    for drop in sorted(drops, key=order):
-        if drop.status is DropStatus.ACCEPTED and drop.manifest is not None:
-            earlier = first.setdefault(drop.manifest.source_id, drop)
-            if declared[earlier.folder] != declared[drop.folder]:
-                reason = (
-                    f"{drop.folder}/{SOURCE_JSON}: source_id: {drop.manifest.source_id!r} stands in "
-                    f"{earlier.folder} with other facts; give this drop a source_id of its own"
-                )
-                drop = drop.model_copy(update={"status": DropStatus.REFUSED, "reason": reason})
-        result.append(drop)
-    return sorted(result, key=lambda drop: drop.folder)
-
-
-def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
-    """Refuse files whose bytes also lie in a drop whose licence forbids training, unless their drop supersedes it."""
-    forbidden: dict[str, list[Drop]] = {}
+def _refused(drops: Iterable[Drop], conflicts: Mapping[str, str]) -> Iterator[Drop]:
+    """The drops, those that conflict with another one refused."""
     for drop in drops:
-        if drop.status is DropStatus.FORBIDDEN:
-            for file in drop.files:
-                forbidden.setdefault(file.sha256 or "", []).append(drop)
+        if drop.folder in conflicts and drop.manifest is not None:
+            reason = (
+                f"{drop.folder}/{SOURCE_JSON}: source_id: {drop.manifest.source_id!r} stands in "
+                f"{conflicts[drop.folder]} with other facts; give this drop a source_id of its own"
+            )
+            drop = drop.model_copy(update={"status": DropStatus.REFUSED, "reason": reason})
+        yield drop
+
+
+def _apply_strictest_licence(all_drops: PackedDrops, drops: Iterable[Drop]) -> Iterator[Drop]:
+    """Refuse files whose bytes also lie in a drop whose licence forbids training, unless their drop supersedes it."""
+    forbidden: dict[str, list[int]] = {}
+    for number, status in enumerate(all_drops.statuses):
+        if status is DropStatus.FORBIDDEN:
+            for file in all_drops[number].files:
+                forbidden.setdefault(file.sha256 or "", []).append(number)
 
     def judged(drop: Drop, file: DropAudio) -> DropAudio:
         others = forbidden.get(file.sha256, []) if file.sha256 and not file.refusal else []
-        other = next((other for other in others if not _supersedes(drop, other)), None)
+        other = next((it for it in map(all_drops.__getitem__, others) if not _supersedes(drop, it)), None)
         if other is None:
             return file
         reason = (
@@ -328,12 +363,9 @@ def _apply_strictest_licence(drops: list[Drop]) -> list[Drop]:
         )
         return file.model_copy(update={"refusal": reason})
 
-    return [
-        _with_files(drop, [judged(drop, file) for file in drop.files])
-        if drop.status is DropStatus.ACCEPTED
-        else drop
-        for drop in drops
-    ]
+    for drop in drops:
+        accepted = drop.status is DropStatus.ACCEPTED
+        yield _with_files(drop, [judged(drop, file) for file in drop.files]) if accepted else drop
 
 
 def _supersedes(drop: Drop, other: Drop) -> bool:
@@ -347,7 +379,7 @@ class _Scanner:
     root: DataRoot
     style_ids: set[str]
     licensing: LicensingSettings
-    former: dict[str, Drop]
+    former: PackedDrops
     """The drops of the last scan."""
     day: date
     clock: date
@@ -378,7 +410,6 @@ class _Scanner:
             return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
             return found(status=DropStatus.INCOMPLETE, reason=str(error))
-        manifest = either(manifest, former.manifest if former else None)
         present = _Present(folder, entries)
         others, companions = others_of(name, entries, manifest)
         found = partial(found, files=[*files, *others], companions=companions, manifest=manifest)
@@ -577,7 +608,7 @@ def incomplete_reason(root: DataRoot, folder: Path, *, style_ids: set[str]) -> s
     """
     if not is_drop(root, folder):
         return None
-    scanner = _Scanner(root, style_ids, LicensingSettings(), {}, clock_day(), clock_day(), None)
+    scanner = _Scanner(root, style_ids, LicensingSettings(), PackedDrops(), clock_day(), clock_day(), None)
     try:
         manifest = scanner.manifest(folder)
     except FileNotFoundError as error:

@@ -5,7 +5,7 @@ The record of declared terms is in source_history.py, the ledger of withdrawals 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 
@@ -16,9 +16,9 @@ from lofi_pipeline.entities import (
     DropStatus,
     EvidenceFile,
     RecordError,
-    Scan,
     Verdict,
 )
+from lofi_pipeline.entities.packed_drops import PackedDrops
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of
 from lofi_pipeline.ingest.source_history import (
@@ -56,22 +56,23 @@ def with_verdict(drop: Drop, verdict: Verdict) -> Drop:
 
 
 def apply_declared_terms(
-    root: DataRoot, drops: Sequence[Drop], record: DeclaredTermsRecord, known: Scan | None, judge: Judge
-) -> list[Drop]:
+    root: DataRoot,
+    drops: Iterable[Drop],
+    record: DeclaredTermsRecord,
+    former: PackedDrops,
+    judge: Judge,
+) -> Iterator[Drop]:
     """Where a source.json no longer declares the terms that are on record, the stricter of the two apply."""
-    former = {drop.folder: drop for drop in (known.drops if known else [])}
-    return [
-        _with_stricter_terms(root, drop, on_record, judge)
-        if (on_record := _on_record(drop, record, former.get(drop.folder))) is not None
-        else drop
-        for drop in drops
-    ]
+    for drop in drops:
+        on_record = _on_record(drop, record, former)
+        yield drop if on_record is None else _with_stricter_terms(root, drop, on_record, judge)
 
 
-def _on_record(drop: Drop, record: DeclaredTermsRecord, former: Drop | None) -> DeclaredTerms | None:
+def _on_record(drop: Drop, record: DeclaredTermsRecord, all_former: PackedDrops) -> DeclaredTerms | None:
     """The terms on record for a drop's source; for its former source, if the drop only changed its source_id."""
     if drop.manifest is None or drop.status not in JUDGED:
         return None
+    former = all_former.get(drop.folder)
     if former is not None and former.manifest is not None and _contents(former) & _contents(drop):
         renamed = record.on_record(former.manifest.source_id)
         if renamed is not None:
@@ -92,7 +93,7 @@ def _with_stricter_terms(root: DataRoot, drop: Drop, on_record: DeclaredTerms, j
     evidence = _intact_documents(root, drop, on_record)
     verdict = judge(manifest, evidence)
     is_milder_now = stricter(verdict, drop.verdict)
-    if amends(drop.manifest, on_record) and not is_milder_now:
+    if amends(drop.manifest.amends, on_record) and not is_milder_now:
         return drop
     differences = "; ".join(on_record.difference(declared))
     is_stricter_now = stricter(drop.verdict, verdict)
@@ -118,10 +119,11 @@ def _intact_documents(root: DataRoot, drop: Drop, on_record: DeclaredTerms) -> l
     return [item for item in found if on_record.documents.get(item.evidence.document) == item.sha256]
 
 
-def forbid_withdrawn(drops: Sequence[Drop], withdrawals: Sequence[Withdrawal], day: date) -> list[Drop]:
+def forbid_withdrawn(drops: Iterable[Drop], withdrawals: Sequence[Withdrawal], day: date) -> Iterator[Drop]:
     """Forbid the drops of withdrawn sources, and refuse files with the same bytes in every other drop."""
     sources, contents = withdrawn_sources(withdrawals, day), withdrawn_contents(withdrawals, day)
-    return [_forbid_withdrawn(drop, sources, contents) if drop.status in JUDGED else drop for drop in drops]
+    for drop in drops:
+        yield _forbid_withdrawn(drop, sources, contents) if drop.status in JUDGED else drop
 
 
 def _forbid_withdrawn(
@@ -131,6 +133,8 @@ def _forbid_withdrawn(
     if withdrawal is not None and drop.verdict is not None:
         verdict = drop.verdict.model_copy(update={"permitted": False, "reason": withdrawn_reason(withdrawal)})
         return with_verdict(drop, verdict)
+    if not any(file.sha256 in contents for file in drop.files):
+        return drop
     return drop.model_copy(update={"files": list(map(partial(_refuse_withdrawn, contents), drop.files))})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -89,6 +90,15 @@ def _flat(terms: DeclaredTerms) -> dict[str, object]:
     return {**source, **{f"grant.{name}": value for name, value in grant.items()}, **given, **documents}
 
 
+class Accepted(NamedTuple):
+    """What the source.json of an accepted drop declares."""
+
+    terms: DeclaredTerms
+    amends: str | None
+    replaces: Sequence[str]
+    """The records that it replaces with evidence."""
+
+
 class RecordedTerms(Entity):
     """Declared terms, and the day on which they were recorded."""
 
@@ -114,26 +124,22 @@ class DeclaredTermsRecord(Entity):
         history = [item.claims for item in self.sources.get(source_id, [])]
         return terms in history[:-1] or declared == self.on_record(source_id)
 
-    def with_accepted(
-        self, accepted: Mapping[str, tuple[DropManifest, DeclaredTerms, Sequence[str]]], day: date
-    ) -> DeclaredTermsRecord:
-        """This record with the terms of new sources, and of those whose source.json amends the terms on record.
-
-        `accepted`: by source id, also the records that it replaces with evidence.
-        """
+    def with_accepted(self, accepted: Mapping[str, Accepted], day: date) -> DeclaredTermsRecord:
+        """This record with the terms of new sources, and of those whose source.json amends the terms on record."""
         sources = {source_id: list(history) for source_id, history in self.sources.items()}
-        for source_id, (manifest, terms, replaces) in sorted(accepted.items()):
+        for source_id, it in sorted(accepted.items()):
             on_record = self.on_record(source_id)
             if on_record is None or (
-                terms != on_record and (amends(manifest, on_record) or is_replaced(on_record, replaces))
+                it.terms != on_record
+                and (amends(it.amends, on_record) or is_replaced(on_record, it.replaces))
             ):
-                sources.setdefault(source_id, []).append(RecordedTerms(since=day, claims=terms))
+                sources.setdefault(source_id, []).append(RecordedTerms(since=day, claims=it.terms))
         return DeclaredTermsRecord(sources=sources)
 
 
-def amends(manifest: DropManifest, on_record: DeclaredTerms) -> bool:
-    """Whether a source.json names these terms as the ones that it replaces."""
-    return manifest.amends is not None and on_record.sha256.startswith(manifest.amends)
+def amends(named: str | None, on_record: DeclaredTerms) -> bool:
+    """Whether what a source.json `amends` names these terms as the ones that it replaces."""
+    return named is not None and on_record.sha256.startswith(named)
 
 
 def is_replaced(terms: DeclaredTerms, replaces: Iterable[str]) -> bool:

@@ -6,7 +6,7 @@ Which of them bear on rights is found in ingest/said_by_tags.py; whether that is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 from lofi_pipeline.entities import (
     Acceptance,
@@ -24,14 +24,11 @@ from lofi_pipeline.ingest.source_edits import with_verdict
 Judge = Callable[[DropManifest, Sequence[EvidenceFile], Sequence[Statement]], Verdict]
 
 
-def hold_to_tags(drops: Iterable[Drop], judge: Judge) -> list[Drop]:
+def hold_to_tags(drops: Iterable[Drop], judge: Judge) -> Iterator[Drop]:
     """The drops, each without the files whose tags forbid what its licence permits, and held to what is stricter in the others."""
-    return [
-        _held(drop, judge)
-        if drop.status is DropStatus.ACCEPTED and any(_said(drop, file) for file in drop.files)
-        else drop
-        for drop in drops
-    ]
+    for drop in drops:
+        says = drop.status is DropStatus.ACCEPTED and any(_said(drop, file) for file in drop.files)
+        yield _held(drop, judge) if says else drop
 
 
 def _held(drop: Drop, judge: Judge) -> Drop:

@@ -47,7 +47,7 @@ from lofi_pipeline.storage.evicted import (
     store_records,
 )
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
-from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items
+from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items, read_packed
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import (
@@ -57,6 +57,7 @@ from lofi_pipeline.storage.kept_files import (
     looks_kept,
     refreshed,
     regular_stat,
+    stranger_at,
 )
 from lofi_pipeline.storage.lease import (
     SILENT_SECONDS,
@@ -177,6 +178,7 @@ __all__ = [
     "read_ledger",
     "read_ledger_file",
     "read_lines",
+    "read_packed",
     "read_record",
     "read_versions",
     "refreshed",
@@ -196,6 +198,7 @@ __all__ = [
     "sealed_names",
     "sparse_reason",
     "store_records",
+    "stranger_at",
     "strangers",
     "sync_folder",
     "temporary_files",

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json, to_jsonable_python
 
 from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.processes import ProcessMark
 from lofi_pipeline.storage import json_text
 from lofi_pipeline.storage.errors import UnreadableRecord
@@ -165,6 +166,16 @@ def json_file(value: Any) -> bytes:
     return b"".join(_json_blocks(value))
 
 
+def json_file_sha256(value: Any, path: Path) -> tuple[str, bool]:
+    """SHA-256 of the file of a value, whose bytes are never in memory as a whole; and whether `path` is that file."""
+    digest, is_there = hashlib.sha256(), path.is_file()
+    with path.open("rb") if is_there else io.BytesIO() as file:
+        for block in _json_blocks(value):
+            digest.update(block)
+            is_there = is_there and file.read(len(block)) == block
+        return digest.hexdigest(), is_there and not file.read(1)
+
+
 def is_json_file_of(data: bytes, value: Any) -> bool:
     """Whether these bytes are the file that `write_json_atomic` writes of a value; no second copy of them is made."""
     at = 0
@@ -264,7 +275,7 @@ _EXPONENT = re.compile(r"e(?<=[0-9]e)[+-][0-9]")
 def _json_pieces(value: Any, line: str, levels: int) -> Iterator[str]:
     """The text of `_indented_json`, the outer levels a few items at a time."""
     value, inner = _fields_of(value), f"{line}  "
-    if not (levels and value and isinstance(value, dict | list | tuple)):
+    if not (levels and value and isinstance(value, dict | list | tuple | Packed)):
         yield _indented_json(value, line)
         return
     is_mapping = isinstance(value, dict)
@@ -288,11 +299,18 @@ def _indented_json(value: Any, line: str) -> str:
 
     That function indents in Python, a character of punctuation at a time; pydantic is fifty times as fast.
     """
-    text = to_json(value, indent=2, by_alias=False, serialize_as_any=True).decode()
+    text = to_json(value, indent=2, by_alias=False, serialize_as_any=True, fallback=_items_of).decode()
     if any(odd in text for odd in _ODD_NUMBERS) or _EXPONENT.search(text):
-        plain = to_jsonable_python(value, by_alias=False, serialize_as_any=True)
+        plain = to_jsonable_python(value, by_alias=False, serialize_as_any=True, fallback=_items_of)
         text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     return text.replace("\n", line)
+
+
+def _items_of(value: Any) -> list[Any]:
+    """What pydantic does not know: packed entities alone."""
+    if isinstance(value, Packed):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
 def _fields_of(value: Any) -> Any:

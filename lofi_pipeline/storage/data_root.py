@@ -42,7 +42,10 @@ class DataRoot:
         """The absolute path of a stored relative one; refuses what leads out of the root."""
         path = (self.path / relative).resolve()
         if not path.is_relative_to(self.path.resolve()):
-            raise ValueError(f"{relative}: leads out of the data root {self.path}")
+            raise ValueError(
+                f"{relative}: leads out of the data root {self.path}; where a link does that, put the file itself in its place, or, if it "
+                "can be made again, let `lofi fsck --repair` take the link away"
+            )
         return path
 
     @property

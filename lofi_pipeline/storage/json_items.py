@@ -9,13 +9,19 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+from lofi_pipeline.entities import Entity
+from lofi_pipeline.entities.packed import Packed
+from lofi_pipeline.storage.atomic import read_record
 from lofi_pipeline.storage.errors import ChangedWhileRead
+
+Record = TypeVar("Record", bound=Entity)
+Item = TypeVar("Item", bound=Entity)
 
 _LIST = re.compile(rb'\n  "([a-z_]+)": \[(?=\n    \{\n)')
 _OPENS, _CLOSES, _ENDS = b"\n    {\n", b"\n    }", b"\n  ]"
@@ -61,6 +67,26 @@ def opened_items(path: Path) -> Iterator[JsonItems | None]:
         yield items
         if _looks(file) != before:
             raise ChangedWhileRead(f"{path.name} was changed while it was read; do it again")
+
+
+def read_packed(
+    kind: type[Record],
+    path: Path,
+    name: str,
+    item: type[Item],
+    *,
+    pack: Callable[[Iterable[Item]], Packed[Item]],
+) -> Record:
+    """The record in `path`, the items of whose list `name` are read one by one, and kept packed.
+
+    Raises:
+        UnreadableRecord, RecordError, FileNotFoundError: as `read_record`.
+    """
+    with suppress(ValueError), opened_items(path) as items:
+        if items and items.places.keys() <= {name}:
+            packed = pack(map(item.model_validate_json, items.of(name)))
+            return kind.model_validate_json(items.frame).model_copy(update={name: packed})
+    return read_record(kind, path)
 
 
 def _looks(file: BinaryIO) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lofi_pipeline.entities.kept_file import KeptFile
@@ -22,6 +23,15 @@ def regular_stat(path: Path | str) -> os.stat_result | None:
     except OSError:
         return None
     return facts if stat.S_ISREG(facts.st_mode) else None
+
+
+def stranger_at(path: Path) -> str | None:
+    """What stands where a file belongs that this project writes, and is none: a link, wherever it leads, or a folder."""
+    with suppress(OSError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            return "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "no regular file"
+    return None
 
 
 def file_stamp(path: Path) -> str:

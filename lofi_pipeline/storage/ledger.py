@@ -136,7 +136,7 @@ def _read_on(known: Ledger, data: bytes) -> Ledger:
         try:
             found = json.loads(line)
             name, digest, when, chain = (found[key] for key in ("name", "sha256", "when", "chain"))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             broken = len(heads) + 1
             break
         written = isinstance(name, str) and line == _line(name, digest, when, chain)

@@ -127,7 +127,7 @@ def _head(path: Path) -> tuple[Head, str | None]:
         head = json.loads(data)
         ends = [value["data_offsets"][1] for key, value in head.items() if key != "__metadata__"]
         whole = 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         if len(data) < length:
             return {}, f"is cut off: it has {size} bytes, its head alone {8 + length}"
         return {}, "is no safetensors file"

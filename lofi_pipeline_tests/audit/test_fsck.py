@@ -114,6 +114,50 @@ def test_a_flipped_byte_that_no_time_tells_of_is_found_and_made_again(
     assert file_sha256(path) == file_sha256(one(whole_once, pattern))
 
 
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_link_out(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("stranger", "pattern"),
+    [
+        (a_folder, "processed/*/*.mp3"),
+        (a_folder, "final/*.mp3"),
+        (a_folder, "metadata/style_mapping.json"),
+        (a_folder, "metadata/duplicates.json"),
+        (a_link_out, "processed/*/*.mp3"),
+        (a_link_out, "validation/*_prompt.txt"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_file_makes_way_for_it(
+    stranger: Callable[[Path], None], pattern: str, whole: DataRoot, whole_once: DataRoot
+) -> None:
+    path = one(whole, pattern)
+    stranger(path)
+    assert path.relative_to(whole.path).as_posix() in errors(check_data_root(whole))
+    assert check_data_root(whole, repair=True).not_repaired == []
+    run(whole)
+    assert check_data_root(whole).clean and path.is_file() and not path.is_symlink()
+    assert file_sha256(path) == file_sha256(one(whole_once, pattern))
+    assert Path("/etc/passwd").stat().st_size > 0
+
+
+def test_a_folder_with_something_in_it_is_not_removed(whole: DataRoot) -> None:
+    path = one(whole, "processed/*/*.mp3")
+    a_folder(path)
+    (path / "mine.txt").write_text("mine")
+    assert any(
+        "move it away first" in sentence for sentence in check_data_root(whole, repair=True).not_repaired
+    )
+    assert (path / "mine.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("damage", [empty, truncate, change_a_byte, remove, flip_unseen])
 @pytest.mark.parametrize("kind", ["latents", "conditions"])
 def test_damaged_encodings_are_found_and_make_way(

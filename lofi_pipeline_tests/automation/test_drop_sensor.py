@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
 
 from lofi_pipeline.assets.partitions import TRACKS
+from lofi_pipeline.automation import orphans
 from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.history_sensor import history_sensor
 from lofi_pipeline.automation.orphans import end_orphans
@@ -182,6 +186,27 @@ def test_a_run_of_a_machine_that_went_silent_is_ended_by_the_next_tick(root: Dat
     os.utime(holder_file(mark), (then, then))
     assert tick() is dg.DagsterRunStatus.FAILURE
     assert not holder_file(mark).exists()
+
+
+def test_a_run_that_an_earlier_version_left_without_a_name_is_ended_once_its_process_is_gone(
+    ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found after an upgrade: nothing named the process of what the daemon had begun, and it counted as running for ever."""
+    instance, job = ticks.instance, defs.resolve_job_def("register")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    runs = [
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        for _ in ("dead", "alive", "none")
+    ]
+    for run, pid in zip(runs, (dead.pid, os.getpid()), strict=False):
+        instance.report_engine_event("Executing", run, EngineEventData.in_process(pid))
+    assert end_orphans(instance) == []
+    later = time.time() + orphans.SILENT_SECONDS + 5
+    monkeypatch.setattr(orphans.time, "time", lambda: later)
+    assert set(end_orphans(instance)) == {runs[0].run_id, runs[2].run_id}
+    found = instance.get_run_by_id(runs[1].run_id)
+    assert found and found.status is dg.DagsterRunStatus.STARTED
 
 
 def test_runs_of_other_machines_are_left_in_peace_where_their_locks_are_not_seen() -> None:

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from lofi_pipeline.automation import drop_sensor
-from lofi_pipeline.automation.stability import LOOK_AGAIN_SECONDS
+from lofi_pipeline.automation.stability import LOOK_AGAIN_SECONDS, Watch
 from lofi_pipeline.ingest import load_record
 from lofi_pipeline.review import accept
 from lofi_pipeline.storage import DataRoot, write_bytes_atomic, write_json_atomic
@@ -164,3 +164,8 @@ def test_everything_is_looked_at_now_and_then(
     later = time.time() + LOOK_AGAIN_SECONDS + 1
     monkeypatch.setattr(drop_sensor.time, "time", lambda: later)
     assert ticks.jobs() == ["ingest"]
+
+
+@pytest.mark.parametrize("cursor", ["x", "[]", "[" * 100_000, '{"seen": 1}'])
+def test_a_cursor_that_somebody_else_stored_counts_as_empty(cursor: str) -> None:
+    assert Watch.load(cursor) == Watch()

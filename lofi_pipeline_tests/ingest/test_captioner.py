@@ -102,6 +102,7 @@ def test_other_models_change_no_track_of_a_declared_style(root: DataRoot, tmp_pa
     [
         ("raise SystemExit('no weights')", "exit code 1.*no weights"),
         ("print('a nice song')", "answered no JSON.*a nice song"),
+        ("print('[' * 100_000)", "answered no JSON"),
         ('print(\'{"tempo": "fast"}\')', "tempo"),
         ("import time; time.sleep(60)", "no answer .* in 2 s"),
         ("print('x' * 2_000_000)", "more than 1000000 bytes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 
 from lofi_pipeline.config import LicensingSettings, load_config
-from lofi_pipeline.entities import DropAudio, DropStatus, now
-from lofi_pipeline.ingest import Registration, changed_drops, hashing, load_scan, register_sources
+from lofi_pipeline.entities import Drop, DropAudio, DropStatus, now
+from lofi_pipeline.ingest import Registration, changed_drops, hashing, load_scan, register_sources, registry
 from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
@@ -131,6 +132,28 @@ def test_twice_the_files_are_twice_the_work(tmp_path: Path, again: bool) -> None
 
 def told(root: DataRoot, progress: Callable[[int, int, str], None]) -> Registration:
     return register_sources(root, load_config(), style_ids=STYLES, day=TODAY, progress=progress)
+
+
+def test_few_drops_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = DataRoot(tmp_path).create()
+    make_drops(root, range(30))
+    monkeypatch.setattr(registry, "_DROPS_AT_HAND", 4)
+    there: list[int] = []
+
+    def look() -> None:
+        there.append(sum(type(it) is Drop for it in gc.get_objects()))
+
+    def progress(done: int, _total: int, _what: str) -> None:
+        if done in (FILES * 15, 29):
+            look()
+
+    writing = registry.write_sealed
+    monkeypatch.setattr(registry, "write_sealed", lambda *given: (look(), writing(*given)))
+    for looks in (4, 6):
+        registry._scan_in.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        found = register_sources(root, load_config(), style_ids=STYLES, progress=progress)
+        assert len(found.scan.drops) == 30 and len(there) >= looks
+        assert max(there) < 12, there
 
 
 def test_all_names_and_sizes_are_known_before_the_first_file_is_hashed(root: DataRoot) -> None:

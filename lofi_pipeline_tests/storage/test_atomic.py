@@ -19,12 +19,14 @@ from lofi_pipeline.storage import (
     canonical_json,
     commit_folder,
     content_sha256,
+    file_sha256,
     link_or_copy,
     locked,
     read_json,
     replacing,
     write_json_atomic,
 )
+from lofi_pipeline.storage.atomic import json_file_sha256
 
 
 def names(folder: Path) -> list[str]:
@@ -95,6 +97,16 @@ def test_a_record_that_says_so_already_is_not_written_again(tmp_path: Path):
     assert path.stat().st_mtime == 1
     write_json_atomic(path, {"a": [2, "ü"]})
     assert path.stat().st_mtime > 1 and read_json(path) == {"a": [2, "ü"]}
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_the_hash_of_a_value_is_that_of_its_file_and_tells_whether_it_is_there(tmp_path: Path, end: bytes):
+    path, value = tmp_path / "record.json", {"a": [1, "ü"]}
+    assert not json_file_sha256(value, path)[1]
+    write_json_atomic(path, value)
+    digest = file_sha256(path)
+    path.write_bytes(path.read_bytes() + end)
+    assert json_file_sha256(value, path) == (digest, not end)
 
 
 def test_one_value_has_one_spelling_and_one_hash():

@@ -54,8 +54,19 @@ def test_what_was_sealed_is_read_and_not_sealed_twice(sealed: DataRoot):
         (lambda found: [*found[:3], found[3].replace(b'"name"', b' "name"')], 4),
         (lambda found: [*found, b"{}\n"], 5),
         (lambda found: [*found, b"no json\n"], 5),
+        (lambda found: [*found, b"[" * 100_000 + b"\n"], 5),
     ],
-    ids=["changed", "removed", "first removed", "swapped", "repeated", "spaced", "empty", "foreign"],
+    ids=[
+        "changed",
+        "removed",
+        "first removed",
+        "swapped",
+        "repeated",
+        "spaced",
+        "empty",
+        "foreign",
+        "nested",
+    ],
 )
 def test_a_line_that_does_not_follow_is_found_and_nothing_is_written_after_it(
     sealed: DataRoot, change: object, broken: int

@@ -108,8 +108,10 @@ def test_a_file_that_is_cut_off_is_named_with_both_sizes(copy: Path, monkeypatch
     assert said == f"{WEIGHTS} is cut off: it has {len(data) - 1000} bytes of {len(data)}"
     (copy / WEIGHTS).write_bytes(data[:100])
     assert f"{WEIGHTS} is cut off: it has 100 bytes, its head alone" in refused_everywhere(copy, monkeypatch)
-    (copy / WEIGHTS).write_bytes(b"")
-    assert f"{WEIGHTS} is no safetensors file" in refused_everywhere(copy, monkeypatch)
+    nested = b"[" * 100_000
+    for no_head in (b"", len(nested).to_bytes(8, "little") + nested):
+        (copy / WEIGHTS).write_bytes(no_head)
+        assert f"{WEIGHTS} is no safetensors file" in refused_everywhere(copy, monkeypatch)
 
 
 def test_a_base_of_another_architecture_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

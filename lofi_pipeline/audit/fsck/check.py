@@ -8,6 +8,7 @@ compiled anew and sealed again (fsck/sealed.py). Raw music, lines of the ledger 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from lofi_pipeline.audit.errors import BrokenRecord
@@ -152,6 +153,8 @@ def _repair(examination: Examination, records: dict[str, TrackRecord]) -> tuple[
         mend = examination.mends.get(where)
         try:
             if mend is not None:
+                with suppress(OSError):  # an empty folder in the place of a file
+                    (examination.root.path / where).rmdir()
                 done.append(mend())
             elif any(it.where == where and it.severity is Severity.ERROR for it in found):
                 undone.append(f"{where}: can't be made again; see what was found")

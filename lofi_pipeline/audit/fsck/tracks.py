@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from lofi_pipeline.audit.fsck.errors import CannotMend
-from lofi_pipeline.audit.fsck.examination import Examination
+from lofi_pipeline.audit.fsck.examination import Examination, make_way
 from lofi_pipeline.audit.integrity.verifier import MISSING
 from lofi_pipeline.entities import (
     DatasetVersion,
@@ -26,7 +26,7 @@ from lofi_pipeline.ingest import (
     with_kept_files,
 )
 from lofi_pipeline.review import ReviewError, edits_path, read_edits
-from lofi_pipeline.storage import DataRoot, file_sha256, locked, regular_stat, write_json_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, locked, regular_stat, stranger_at, write_json_atomic
 
 RUN = "the next `lofi run`"
 
@@ -115,7 +115,7 @@ def _damaged(examination: Examination, record: TrackRecord) -> list[str]:
     for path in output_files(record):
         expected = sha256_of(record, path)
         holds = (
-            examination.holds(path, expected)
+            examination.is_file_with(path, expected)
             if expected
             else path not in changed_files(root, record)  # an old record does not say: it can be read
         )
@@ -153,7 +153,10 @@ def _remove_outputs(root: DataRoot, track: RegisteredTrack, path: str) -> str:
         record = load_record(root, track.track_id)
         expected = sha256_of(record, path) if record and path in output_files(record) else None
         full = root.path / path
-        if regular_stat(full) is not None and (expected is None or file_sha256(full) != expected):
+        if stranger_at(full):
+            _require_original(root, track)
+            make_way(full)
+        elif regular_stat(full) is not None and (expected is None or file_sha256(full) != expected):
             _require_original(root, track)
             full.unlink()
         elif regular_stat(full) is None:
@@ -175,7 +178,7 @@ def check_published(
             expected = sha256_of(record, source)
             # A version that was built elsewhere keeps the hash that its encoder gave
             allowed = {expected, item.audio_sha256} if path == track.audio_path else {expected}
-            if not any(examination.holds(path, sha256) for sha256 in allowed if sha256):
+            if not any(examination.is_file_with(path, sha256) for sha256 in allowed if sha256):
                 mend = partial(_unpublish, root, path, {sha256 for sha256 in allowed if sha256})
                 examination.damaged(
                     path, f"{track.track_id} as published", f"{RUN} publishes it again once it is gone", mend
@@ -185,8 +188,8 @@ def check_published(
 def _unpublish(root: DataRoot, path: str, allowed: set[str]) -> str:
     with locked(root.dataset_manifest_json):
         full = root.path / path
-        if regular_stat(full) is not None and file_sha256(full) not in allowed:
-            full.unlink()
+        if stranger_at(full) or (regular_stat(full) is not None and file_sha256(full) not in allowed):
+            make_way(full)
     return f"{path}: {RUN} publishes it again"
 
 

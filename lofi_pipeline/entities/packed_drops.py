@@ -1,0 +1,74 @@
+"""The drops of a scan in little memory, with what is asked of all of them at hand: where each lies, and whether it was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+
+from lofi_pipeline.entities.drop import Drop, DropStatus
+from lofi_pipeline.entities.packed import Packed
+
+
+class PackedDrops(Packed[Drop]):
+    """Drops, each made anew when it is asked for."""
+
+    def __init__(self, drops: Iterable[Drop] = ()) -> None:
+        self.folders: list[str] = []
+        self.statuses: list[DropStatus] = []
+        super().__init__(drops)
+
+    @classmethod
+    def of(cls, drops: Sequence[Drop]) -> PackedDrops:
+        """These drops, packed if they are not."""
+        return drops if isinstance(drops, PackedDrops) else cls(drops)
+
+    def _add(self, items: tuple[Drop, ...], packed: bytes | None = None) -> None:
+        super()._add(items, packed)
+        self.folders += [drop.folder for drop in items]
+        self.statuses += [drop.status for drop in items]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {folder: number for number, folder in enumerate(self.folders)}
+
+    def get(self, folder: str) -> Drop | None:
+        """The drop in a folder."""
+        number = self._places.get(folder)
+        return None if number is None else self[number]
+
+    def having(self, *statuses: DropStatus) -> Iterator[Drop]:
+        """The drops that have one of these statuses."""
+        return (self[number] for number, status in enumerate(self.statuses) if status in statuses)
+
+    def through(self, step: Callable[[Iterable[Drop]], Iterator[Drop]]) -> PackedDrops:
+        """What a step makes of the drops, one after the other. What it gives back as it came is not packed again."""
+        given: list[Drop] = []
+
+        def one_by_one() -> Iterator[Drop]:
+            for drop in self:
+                given[:] = [drop]
+                yield drop
+
+        found = PackedDrops()
+        for packed, drop in zip(self._bytes, step(one_by_one()), strict=True):
+            found._add((drop,), packed if drop is given[0] else None)
+        return found
+
+    def share(self, former: PackedDrops) -> None:
+        """Have the drops that are as they were in memory once."""
+        for number, folder in enumerate(self.folders):
+            there = former._places.get(folder)
+            if there is None or former._bytes[there] is self._bytes[number]:
+                continue
+            if former[there] == self[number]:
+                self._bytes[number] = former._bytes[there]
+
+    def changed_since(self, former: PackedDrops) -> Iterator[tuple[Drop | None, Drop | None]]:
+        """What lay in a folder before, and what lies there now, of each folder of which these two may differ."""
+        for number, folder in enumerate(former.folders):
+            there = self._places.get(folder)
+            if there is None or self._bytes[there] is not former._bytes[number]:
+                yield former[number], None if there is None else self[there]
+        for folder in self.folders:
+            if folder not in former._places:
+                yield None, self.get(folder)
