@@ -37,12 +37,15 @@ class VGGish(nn.Module):
         self.mel = torchaudio.transforms.MelSpectrogram(
             16_000, n_fft=512, win_length=400, hop_length=160, f_min=125, f_max=7500, n_mels=64, center=False
         )
-        self.postprocess = True
+        self.preprocess = self.postprocess = True
 
-    def forward(self, x, fs=None):
+    def _preprocess(self, x, fs):
         # Frames of 400 samples, each filled up to 512
         mel = self.mel(nn.functional.pad(torch.as_tensor(x).float(), (0, 112))).add(0.01).log().T
-        examples = mel[: len(mel) // 96 * 96].reshape(-1, 1, 96, 64)
+        return mel[: len(mel) // 96 * 96].reshape(-1, 1, 96, 64)
+
+    def forward(self, x, fs=None):
+        examples = self._preprocess(x, fs) if self.preprocess else x
         return self.embeddings(self.features(examples).permute(0, 2, 3, 1).flatten(1))
 
 
