@@ -213,7 +213,7 @@ def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
         "clips": sum(sample.style_id is None for sample in scores.samples),
         "reference_tracks": precision.reference_tracks if precision else None,
         "memorised": scores.memorised or [],
-        "separable_from_best": best is not None and alike and is_separable(scores, best.scores),
+        "separable_from_best": best is not None and alike and is_separable(scores, best.scores, best.among),
     }
 
 
@@ -262,7 +262,7 @@ def _fault(found: CheckpointFolder, record: CheckpointRecord) -> str | None:
 def _pairs(scores: Sequence[Scores], best: Best) -> Iterator[PairLine]:
     alike = [item for item in scores if item.key == best.scores.key]
     for one, other in combinations(alike, 2):
-        fad, clap = fad_difference(one, other), clap_difference(one, other)
+        fad, clap = fad_difference(one, other, best.among), clap_difference(one, other, best.among)
         yield PairLine(
             one=one.metrics.checkpoint_id,
             other=other.metrics.checkpoint_id,
