@@ -23,7 +23,6 @@ import argparse
 import contextlib
 import io
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -279,8 +278,9 @@ def memory(clips: int) -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    """Of this process; ru_maxrss would be the larger of it and that of the process that began it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024**2
 
 
 def apart(*arguments: str) -> dict[str, float]:
