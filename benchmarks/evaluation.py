@@ -36,7 +36,7 @@ from typing import Any, cast
 import numpy as np
 import soundfile
 
-from benchmarks.random_weights import put_random_weights
+from benchmarks.random_weights import put_random_weights, random_roberta
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, Split
 from lofi_pipeline.evaluation import Embedder, PromptSpec, open_embedder
@@ -137,10 +137,14 @@ class Timed:
 def score_by_package(name: str, weights: Path, sample_rate: int) -> Callable[[Path, Path], object]:
     """`score` of the package, its model loaded."""
     from lofi_pipeline.evaluation.embedders.files import VGGISH_REPOSITORY
-    from lofi_pipeline.evaluation.embedders.offline import frechet_audio_distance, local_torch_hub
+    from lofi_pipeline.evaluation.embedders.offline import (
+        frechet_audio_distance,
+        hub_answers,
+        local_torch_hub,
+    )
 
     repository = weights / VGGISH_REPOSITORY if name == "vggish" else None
-    with local_torch_hub(weights, repository):
+    with local_torch_hub(weights, repository), hub_answers(text_model=random_roberta):
         holder = frechet_audio_distance().FrechetAudioDistance(
             ckpt_dir=str(weights), model_name=name, sample_rate=sample_rate, audio_load_worker=1
         )

@@ -49,7 +49,8 @@ def best_checkpoint(found: Sequence[CheckpointFolder]) -> Best | None:
     scored last count: it is that of the settings in use now. Among them `choose` decides, unless people prefer another who
     compared both blind, or a person named the best.
     """
-    scored = [(item.scores, item) for item in found if item.scores and _is_usable(item)]
+    measured = [(item.measured, item) for item in found if _is_usable(item)]
+    scored = [(scores, item) for scores, item in measured if scores]
     if not scored:
         return None
     for scores, item in scored:

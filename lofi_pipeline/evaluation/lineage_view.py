@@ -189,7 +189,7 @@ def _checkpoint(
     fault: str | None,
 ) -> CheckpointView:
     assert item.record
-    scores = item.scores
+    scores = item.measured
     alike = bool(scores and best and scores.key == best.scores.key)
     if item.record.pruned:
         weights = "removed by retention"
