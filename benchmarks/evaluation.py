@@ -1,16 +1,18 @@
 """What a score costs: beside the package frechet-audio-distance, and beside the procedure that fadtk and kadtk publish.
 
-    python -m benchmarks.evaluation [--embedders vggish,clap] [--reference 60] [--clips 12] [--steps 25]
+    python -m benchmarks.evaluation [--embedders vggish,clap] [--reference 60] [--track-seconds 10] [--clips 12] [--steps 25]
 
 All numbers are ratios within this run, of CPU time, over the same audio files and the same random weights under the names that each
 embedder expects (speed does not depend on their values):
 
 - The package: `FrechetAudioDistance.score()` over two folders, as its README calls it.
-- fadtk, kadtk: embeddings of one file after another, kept in a file each; means and covariances; the trace of the matrix square root; FAD
-  for endless clips from `--steps` random subsets with replacement, each with a square root of its own. Written anew for this comparison.
+- fadtk, kadtk: embeddings of one file after another, kept in a file each (vggish: the whole file at once; clap: 10 s from each second on,
+  one by one); means and covariances; the trace of the matrix square root; FAD for endless clips from `--steps` random subsets with
+  replacement, each with a square root of its own. Written anew for this comparison.
 - Ours: the reference, FAD with its errors by clip and track, FAD for endless clips, KAD, the floor, and how clips follow prompts.
 
-First: nothing is kept from before. Further: other clips against the same reference, as the next checkpoint is scored. Then a batch of 8
+First: nothing is kept from before. Further: other clips against the same reference, as the next checkpoint is scored. What the
+network alone takes of ours stands beside it: who takes the same network takes as much, so no ratio can exceed the other's time by that. Then a batch of 8
 windows beside one by one, with the peak memory of each embedder; and the peak memory of scoring few and many clips. Each of these
 runs in a process of its own.
 """
@@ -21,7 +23,6 @@ import argparse
 import contextlib
 import io
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -35,7 +36,7 @@ from typing import Any, cast
 import numpy as np
 import soundfile
 
-from benchmarks.random_weights import put_random_weights
+from benchmarks.random_weights import put_random_weights, random_roberta
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, Split
 from lofi_pipeline.evaluation import Embedder, PromptSpec, open_embedder
@@ -115,13 +116,35 @@ def score_ours(
     score_clips([*clips], reference, embedder, open_text_embedder(embedder), settings, root)
 
 
+class Timed:
+    """An embedder, and the CPU time that its network takes."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder, self.spent = embedder, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._embedder, name)
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """As the embedder's."""
+        began = time.process_time()
+        try:
+            return self._embedder.embed_audio(samples)
+        finally:
+            self.spent += time.process_time() - began
+
+
 def score_by_package(name: str, weights: Path, sample_rate: int) -> Callable[[Path, Path], object]:
     """`score` of the package, its model loaded."""
     from lofi_pipeline.evaluation.embedders.files import VGGISH_REPOSITORY
-    from lofi_pipeline.evaluation.embedders.offline import frechet_audio_distance, local_torch_hub
+    from lofi_pipeline.evaluation.embedders.offline import (
+        frechet_audio_distance,
+        hub_answers,
+        local_torch_hub,
+    )
 
     repository = weights / VGGISH_REPOSITORY if name == "vggish" else None
-    with local_torch_hub(weights, repository):
+    with local_torch_hub(weights, repository), hub_answers(text_model=random_roberta):
         holder = frechet_audio_distance().FrechetAudioDistance(
             ckpt_dir=str(weights), model_name=name, sample_rate=sample_rate, audio_load_worker=1
         )
@@ -156,8 +179,16 @@ def _embedded_file(embedder: Embedder, path: Path, kept: Path) -> np.ndarray:
     if target.is_file():
         return np.load(target)
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    windows = cut_windows(samples.T, rate, embedder, min(SECONDS, embedder.window_seconds))
-    rows = np.concatenate([embedder.embed_audio(window[None]) for window in windows])
+    seconds = min(SECONDS, embedder.window_seconds)
+    if embedder.name == "vggish":
+        rows = embedder.embed_audio(cut_windows(samples.T, rate, embedder, seconds))
+    else:
+        hop = rate * (1 if embedder.name == "clap" else round(seconds))
+        parts = [samples[at : at + round(seconds * rate)] for at in range(0, len(samples), hop)]
+        filled = [np.pad(part, ((0, round(seconds * rate) - len(part)), (0, 0))) for part in parts]
+        rows = np.concatenate(
+            [embedder.embed_audio(cut_windows(part.T, rate, embedder, seconds)) for part in filled]
+        )
     kept.mkdir(parents=True, exist_ok=True)
     np.save(target, rows)
     return rows
@@ -176,8 +207,11 @@ def _square_root_distance(
 def compare(name: str, weights: Path, folder: Path, arguments: argparse.Namespace) -> list[str]:
     """Lines of Markdown: what each way costs, in multiples of ours."""
     settings = settings_of(name, weights)
-    embedder, root = open_embedder(settings), DataRoot(folder / "data").create()
-    reference = write_music(root.validation / "reference", arguments.reference, seed=1)
+    timed, root = Timed(open_embedder(settings)), DataRoot(folder / "data").create()
+    embedder = cast(Embedder, timed)
+    reference = write_music(
+        root.validation / "reference", arguments.reference, seed=1, seconds=arguments.track_seconds
+    )
     first, second, warm = (
         write_music(folder / part, count, seed=seed)
         for part, count, seed in (
@@ -200,17 +234,26 @@ def compare(name: str, weights: Path, folder: Path, arguments: argparse.Namespac
         "frechet-audio-distance": lambda files: score(reference[0].parent, files[0].parent),
     }
     found: dict[str, list[float]] = {way: [] for way in ways}
+    network: list[float] = []
     # By turns, so that what else the machine does hits all of them
     for files in (first, second):
         for way, evaluate in ways.items():
+            timed.spent = 0.0
             with contextlib.redirect_stdout(io.StringIO()):
                 found[way].append(cpu(partial(evaluate, files)))
+            if way == "ours":
+                network.append(timed.spent)
     again, ours = cpu(lambda: score_ours(root, version, embedder, second, settings)), found["ours"]
     lines = [
         f"| {name} | {way} | {spent[0]:.1f} s, {spent[0] / ours[0]:.1f} x ours | {spent[1]:.1f} s, {spent[1] / ours[1]:.1f} x ours |"
         for way, spent in found.items()
     ]
-    return [*lines, f"| {name} | ours, clips that were embedded before | | {again:.1f} s |"]
+    alone = [f"{spent:.1f} s, {spent / whole:.0%} of it" for spent, whole in zip(network, ours, strict=True)]
+    return [
+        *lines,
+        f"| {name} | ours, the network alone | {' | '.join(alone)} |",
+        f"| {name} | ours, clips that were embedded before | | {again:.1f} s |",
+    ]
 
 
 def batches(name: str, weights: Path) -> dict[str, float]:
@@ -239,8 +282,9 @@ def memory(clips: int) -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    """Of this process; ru_maxrss would be the larger of it and that of the process that began it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024**2
 
 
 def apart(*arguments: str) -> dict[str, float]:
@@ -259,7 +303,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--embedders", default="vggish,clap", help="to compare with the others")
     parser.add_argument("--batched", default="vggish,pann,clap", help="to embed in batches")
-    parser.add_argument("--reference", type=int, default=60, help="files of 10 s")
+    parser.add_argument("--reference", type=int, default=60, help="tracks to compare with")
+    parser.add_argument("--track-seconds", type=float, default=SECONDS, help="length of each")
     parser.add_argument("--clips", type=int, default=12, help="clips of 10 s")
     parser.add_argument("--steps", type=int, default=25, help="subsets for endless clips, as fadtk takes")
     parser.add_argument("--memory", default="40,320", help="numbers of clips of 30 s to score")
@@ -289,7 +334,9 @@ def report(arguments: argparse.Namespace) -> None:
         weights = Path(folder) / "weights"
         for name in {*compared, *batched}:
             put_random_weights(name, weights)
-        print(f"{arguments.reference} files against {arguments.clips} clips of {SECONDS:g} s, CPU\n")
+        print(
+            f"{arguments.reference} tracks of {arguments.track_seconds:g} s against {arguments.clips} clips of {SECONDS:g} s, CPU\n"
+        )
         print("| embedder | way | first evaluation | each further |\n| --- | --- | --- | --- |")
         for name in compared:
             print("\n".join(compare(name, weights, Path(folder) / name, arguments)), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,12 +38,15 @@ class VGGish(nn.Module):
         self.mel = torchaudio.transforms.MelSpectrogram(
             16_000, n_fft=512, win_length=400, hop_length=160, f_min=125, f_max=7500, n_mels=64, center=False
         )
-        self.postprocess = True
+        self.preprocess = self.postprocess = True
 
-    def forward(self, x, fs=None):
+    def _preprocess(self, x, fs):
         # Frames of 400 samples, each filled up to 512
         mel = self.mel(nn.functional.pad(torch.as_tensor(x).float(), (0, 112))).add(0.01).log().T
-        examples = mel[: len(mel) // 96 * 96].reshape(-1, 1, 96, 64)
+        return mel[: len(mel) // 96 * 96].reshape(-1, 1, 96, 64)
+
+    def forward(self, x, fs=None):
+        examples = self._preprocess(x, fs) if self.preprocess else x
         return self.embeddings(self.features(examples).permute(0, 2, 3, 1).flatten(1))
 
 
@@ -86,7 +90,7 @@ def _put_pann(folder: Path) -> None:
 def _put_clap(folder: Path) -> None:
     import torch
     from tokenizers import pre_tokenizers
-    from transformers import RobertaConfig, RobertaModel, RobertaTokenizer
+    from transformers import RobertaTokenizer
 
     tokens = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokens += [f"<filler{number}>" for number in range(ROBERTA_TOKENS - 1 - len(tokens))] + ["<mask>"]
@@ -94,11 +98,21 @@ def _put_clap(folder: Path) -> None:
     vocabulary.parent.mkdir()
     vocabulary.write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
     merges.write_text("#version: 0.2\n")
-    config = RobertaConfig(
-        vocab_size=ROBERTA_TOKENS, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1
-    )
     tokenizer = RobertaTokenizer(vocab=str(vocabulary), merges=str(merges))
-    with hub_answers(tokenizer=tokenizer, text_model=lambda *args, **kwargs: RobertaModel(config)):
+    with hub_answers(tokenizer=tokenizer, text_model=random_roberta):
         model = laion_clap().CLAP_Module(enable_fusion=False, amodel="HTSAT-tiny", device="cpu").model
     weights = {f"module.{name}": value for name, value in model.state_dict().items()}
+    # As the published files have it: laion_clap takes it out without looking
+    weights["module.text_branch.embeddings.position_ids"] = torch.arange(514)[None]
     torch.save({"epoch": np.int64(0), "state_dict": weights}, folder / "630k-audioset-best.pt")
+
+
+def random_roberta(*args: object, **kwargs: object) -> Any:
+    """In place of what the hub would give."""
+    from transformers import RobertaConfig, RobertaModel
+
+    return RobertaModel(
+        RobertaConfig(
+            vocab_size=ROBERTA_TOKENS, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1
+        )
+    )

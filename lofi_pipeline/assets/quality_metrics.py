@@ -162,7 +162,9 @@ def _best_not_worse(root: DataRoot, parent: Path, base: Scores) -> dg.AssetCheck
         [it for it in scan_checkpoints(root, parent) if it.scores and it.scores.key == base.key]
     )
     worse = bool(
-        best and best.scores.metrics.fad_score > base.metrics.fad_score and is_separable(best.scores, base)
+        best
+        and best.scores.metrics.fad_score > base.metrics.fad_score
+        and is_separable(best.scores, base, best.among)
     )
     facts: Facts = {"base_fad_score": rounded(base.metrics.fad_score)}
     if best:

@@ -205,7 +205,9 @@ class _Beside:
 def _looks_changed(found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
     from lofi_pipeline.checkpoints.kept import files_that_look_changed
 
-    return found.scores_error is not None or bool(files_that_look_changed(found.folder, record))
+    if found.scores_error is not None or (found.scores and not found.measured):
+        return True
+    return bool(files_that_look_changed(found.folder, record))
 
 
 def _failed(partition_key: str) -> dg.RunsFilter:

@@ -22,6 +22,8 @@ class Choice(NamedTuple):
 
     scores: Scores
     why: str
+    among: int
+    """So many were compared."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Best:
 
     found: CheckpointFolder
     why: str
+    among: int
+    """So many were compared: scored alike, valid, and with weights."""
 
     @property
     def scores(self) -> Scores:
@@ -45,18 +49,20 @@ def best_checkpoint(found: Sequence[CheckpointFolder]) -> Best | None:
     scored last count: it is that of the settings in use now. Among them `choose` decides, unless people prefer another who
     compared both blind, or a person named the best.
     """
-    scored = [(item.scores, item) for item in found if item.scores and _is_usable(item)]
+    measured = [(item.measured, item) for item in found if _is_usable(item)]
+    scored = [(scores, item) for scores, item in measured if scores]
     if not scored:
         return None
-    for _, item in scored:
+    for scores, item in scored:
         if item.pin:
-            return Best(item, f"{item.step}: pinned by a person: {item.pin.why}")
+            among = sum(other.key == scores.key for other, _ in scored)
+            return Best(item, f"{item.step}: pinned by a person: {item.pin.why}", among)
     key = present_key([scores for scores, _ in scored])
     alike = {scores.step: (scores, item) for scores, item in scored if scores.key == key}
     choice = choose([scores for scores, _ in alike.values()])
     if choice is None:
         return None
-    chosen = Best(alike[choice.scores.step][1], choice.why)
+    chosen = Best(alike[choice.scores.step][1], choice.why, choice.among)
     return _as_people_prefer(chosen, [item for scores, item in alike.values() if not scores.memorises])
 
 
@@ -68,7 +74,7 @@ def _as_people_prefer(chosen: Best, candidates: Sequence[CheckpointFolder]) -> B
         former, found = found.step, by_key[better.other]
         passed.add(found.key)
         why = f"{found.step}: people who compared both blind prefer it to {former} ({better.of(found.key)}); by scores {chosen.why}"
-    return Best(found, "; ".join([why, *_said_by_votes(found, passed)]))
+    return Best(found, "; ".join([why, *_said_by_votes(found, passed)]), chosen.among)
 
 
 def _said_by_votes(found: CheckpointFolder, overruled: Collection[str]) -> Iterator[str]:
@@ -111,26 +117,27 @@ def choose(scores: Sequence[Scores]) -> Choice | None:
     honest = [item for item in scores if not item.memorises]
     if not honest:
         return None
-    lowest = min(honest, key=rank)
-    near = [item for item in honest if item is lowest or not is_separable(item, lowest)]
+    lowest, among = min(honest, key=rank), len(scores)
+    near = [item for item in honest if item is lowest or not is_separable(item, lowest, among)]
     follows = max(near, key=lambda item: (item.metrics.clap_score, -item.step))
-    alike = [item for item in near if item is follows or not _follows_better(follows, item)]
+    alike = [item for item in near if item is follows or not _follows_better(follows, item, among)]
     best = min(alike, key=lambda item: item.step)
-    return Choice(
-        best, f"{best.step}: {_reason(best, lowest, follows, near, honest)}{_left_out(scores, honest)}"
-    )
+    reason = _reason(best, lowest, follows, near, honest, among)
+    return Choice(best, f"{best.step}: {reason}{_left_out(scores, honest)}", among)
 
 
-def is_separable(one: Scores, other: Scores) -> bool:
-    """Whether two FADs are told apart by more than their noise. Without a measured error, every difference counts as one."""
-    difference = fad_difference(one, other)
+def is_separable(one: Scores, other: Scores, among: int) -> bool:
+    """Whether two FADs, of so many that are compared, are told apart by more than their noise. Without a measured error, every
+    difference counts as one.
+    """
+    difference = fad_difference(one, other, among)
     if difference.verdict is Verdict.UNKNOWN:
         return difference.value != 0
     return difference.verdict is not Verdict.NOT_SEPARABLE
 
 
-def _follows_better(one: Scores, other: Scores) -> bool:
-    difference = clap_difference(one, other)
+def _follows_better(one: Scores, other: Scores, among: int) -> bool:
+    difference = clap_difference(one, other, among)
     return difference is not None and difference.verdict is Verdict.BETTER
 
 
@@ -139,7 +146,12 @@ def _is_usable(item: CheckpointFolder) -> bool:
 
 
 def _reason(
-    best: Scores, lowest: Scores, follows: Scores, near: Sequence[Scores], honest: Sequence[Scores]
+    best: Scores,
+    lowest: Scores,
+    follows: Scores,
+    near: Sequence[Scores],
+    honest: Sequence[Scores],
+    among: int,
 ) -> str:
     if len(honest) == 1:
         return "the only one to choose from"
@@ -148,11 +160,11 @@ def _reason(
     # What it was chosen over: the lowest FAD, else the one that comes nearest to it
     other = lowest if best is not lowest else min((item for item in near if item is not best), key=rank)
     said = f"not separable from {other.step} by FAD ({fad_difference(best, other)})"
-    clap = clap_difference(best, other)
+    clap = clap_difference(best, other, among)
     if clap is not None and clap.verdict is Verdict.BETTER:
         return f"{said}, follows prompts better ({clap})"
     rival = other if best is follows else follows
-    clap = clap_difference(best, rival)
+    clap = clap_difference(best, rival, among)
     prompts = (
         f"nor from {rival.step} by how it follows prompts ({clap})" if clap else "and no prompts to compare"
     )

@@ -26,7 +26,7 @@ from lofi_pipeline.entities.checkpoint import (
     is_checkpoint_id,
     step_of_folder,
 )
-from lofi_pipeline.storage import DataRoot, parse_json, read_json, require_words
+from lofi_pipeline.storage import DataRoot, is_kept, parse_json, read_json, require_words
 
 SAMPLES_FOLDER = "samples"
 PEFT_FILE = "adapter_model.safetensors"
@@ -63,6 +63,15 @@ class CheckpointFolder:
     def step(self) -> int:
         """The step that the folder's name says."""
         return step_of_folder(self.folder.name)
+
+    @property
+    def measured(self) -> Scores | None:
+        """The scores, where they are still those that were measured of this checkpoint: others decide nothing."""
+        if self.scores is None or self.record is None:
+            return None
+        written = self.record.kept_files.get(SCORES_RECORD)
+        is_whole = written is None or is_kept(self.folder / SCORES_RECORD, written)
+        return self.scores if is_whole and self.scores.step == self.step else None
 
     def entry(self) -> Checkpoint | None:
         """What manifest.json beside it should say: the record with the scores; None where the record cannot be read."""

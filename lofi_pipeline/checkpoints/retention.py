@@ -180,7 +180,7 @@ def _let_go(group: _SortedOut) -> str:
 def retention_of(found: Sequence[CheckpointFolder], settings: RetentionSettings) -> RetentionPlan:
     """The plan for the checkpoints in these folders; nothing is removed."""
     records = [item.record for item in found if item.record]
-    scores = {item.record.partition_key: item.scores for item in found if item.record and item.scores}
+    scores = {item.record.partition_key: it for item in found if item.record and (it := item.measured)}
     sizes = {
         item.record.partition_key: sum(path.stat().st_size for path in _weights(item.folder))
         for item in found

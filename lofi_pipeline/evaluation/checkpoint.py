@@ -163,9 +163,10 @@ def _put_down(root: DataRoot, folder: Path, record: CheckpointRecord, scores: Sc
 
 
 def _whole_scores(folder: Path, record: CheckpointRecord) -> Scores | None:
-    """The scores on disk; None where there are none, or where they or the samples are not what was written."""
+    """The scores on disk; None where there are none, or where they or the samples are not what was written of this checkpoint."""
     with suppress(RecordError):
-        return None if changed_scores(folder, record) else read_scores(folder)
+        scores = None if changed_scores(folder, record) else read_scores(folder)
+        return scores if scores and scores.step == record.checkpoint.step else None
     return None
 
 

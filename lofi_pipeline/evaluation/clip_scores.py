@@ -84,7 +84,7 @@ def require_finite(clips: list[Clip]) -> None:
     Raises:
         NotFinite: naming the clips that are not.
     """
-    if broken := [clip.spec.name for clip in clips if not np.isfinite(clip.samples).all()]:
+    if broken := [clip.spec.name for clip in clips if not clip.is_finite]:
         raise NotFinite(
             f"{len(broken)} of {len(clips)} clips hold NaN or infinity ({', '.join(broken[:5])}): the model is broken; "
             "it is not scored; lower its learning rate and train again"

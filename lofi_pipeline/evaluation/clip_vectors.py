@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +54,4 @@ def embed_clips(
 def _kept_at(root: DataRoot | None, clip: Clip, embedder: Embedder, seconds: float) -> Path | None:
     if root is None:
         return None
-    samples = np.ascontiguousarray(clip.samples, dtype=np.float32)
-    digest = sha256(f"{clip.sample_rate} {samples.shape}".encode() + samples.tobytes()).hexdigest()
-    return vectors_path(root.cache / _FOLDER, embedder, seconds, digest)
+    return vectors_path(root.cache / _FOLDER, embedder, seconds, clip.sha256)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from lofi_pipeline.evaluation.generate import Clip
+from lofi_pipeline.evaluation.generate import Clip, sound_sha256
 from lofi_pipeline.evaluation.prompts import PromptSpec
 
 
@@ -19,9 +19,10 @@ class FiledClip(Clip):
     """
 
     def __init__(self, spec: PromptSpec, path: Path) -> None:
-        # Seen to be whole now: who hears it later could do nothing about it
-        _, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        for name, value in (("spec", spec), ("path", path), ("sample_rate", rate)):
+        # Seen to be whole now: who hears it later could do nothing about it. What else needs all of it is done at once
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        facts = {"sha256": sound_sha256(samples.T, rate), "is_finite": bool(np.isfinite(samples).all())}
+        for name, value in {"spec": spec, "path": path, "sample_rate": rate, **facts}.items():
             object.__setattr__(self, name, value)
 
     @property

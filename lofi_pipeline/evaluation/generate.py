@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,23 @@ class Clip:
     sample_rate: int
     path: Path | None = None
     """The file it was read from, if it was not generated now."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of its sound."""
+        return sound_sha256(self.samples, self.sample_rate)
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether it holds neither NaN nor infinity."""
+        return bool(np.isfinite(self.samples).all())
+
+
+def sound_sha256(samples: np.ndarray, sample_rate: int) -> str:
+    """Of float [channels, frames] and their rate."""
+    digest = sha256(f"{sample_rate} {samples.shape}".encode())
+    digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
+    return digest.hexdigest()
 
 
 class _EncodedPipeline(AceStepPipeline):

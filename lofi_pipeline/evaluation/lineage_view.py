@@ -189,7 +189,7 @@ def _checkpoint(
     fault: str | None,
 ) -> CheckpointView:
     assert item.record
-    scores = item.scores
+    scores = item.measured
     alike = bool(scores and best and scores.key == best.scores.key)
     if item.record.pruned:
         weights = "removed by retention"
@@ -205,7 +205,7 @@ def _checkpoint(
         interval=clap_interval(scores) if scores else None,
         is_best=best is not None and best.found.key == item.key,
         is_comparable=alike,
-        is_separable=bool(scores and best and alike and is_separable(scores, best.scores)),
+        is_separable=bool(scores and best and alike and is_separable(scores, best.scores, best.among)),
         weights=weights,
         named_best=item.pin.why if item.pin else None,
         pinned=item.kept.why if item.kept else None,

@@ -89,7 +89,12 @@ def _draw_fad(chart: Axes, scores: list[Scores]) -> None:
         if error is not None:
             spread = [[min(2 * error, metrics.fad_score)], [2 * error]]
             chart.errorbar(item.step, metrics.fad_score, yerr=spread, color=_BLUE, capsize=3, linewidth=1)
-        if choice and item is not choice.scores and item.step and not is_separable(item, choice.scores):
+        if (
+            choice
+            and item is not choice.scores
+            and item.step
+            and not is_separable(item, choice.scores, choice.among)
+        ):
             chart.plot(
                 item.step,
                 metrics.fad_score,

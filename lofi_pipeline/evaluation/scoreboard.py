@@ -176,7 +176,7 @@ def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = Fals
     if base:
         fields |= {"base": ScoreLine.model_validate(_measured(base, best)), "floor_fad": base.floor_fad}
     if pairs:
-        fields["pairs"] = list(_pairs([item.scores for item in found if item.scores], best))
+        fields["pairs"] = list(_pairs([it for item in found if (it := item.measured)], best))
     return Scoreboard.model_validate(fields)
 
 
@@ -186,7 +186,7 @@ def _changed(found: Sequence[CheckpointFolder]) -> Iterator[str]:
         if item.record is None or item.record.pruned:
             continue  # of those without weights the line itself says so
         names = changed_scores(item.folder, item.record)
-        if names or item.scores_error:
+        if names or item.scores_error or (item.scores and not item.measured):
             yield (
                 f"{item.folder.name}: {few(names) or SCORES_RECORD} changed or missing since it was scored, so what stands there is not "
                 "what was measured; lofi run scores it again."
@@ -213,33 +213,34 @@ def _measured(scores: Scores | None, best: Best | None) -> dict[str, object]:
         "clips": sum(sample.style_id is None for sample in scores.samples),
         "reference_tracks": precision.reference_tracks if precision else None,
         "memorised": scores.memorised or [],
-        "separable_from_best": best is not None and alike and is_separable(scores, best.scores),
+        "separable_from_best": best is not None and alike and is_separable(scores, best.scores, best.among),
     }
 
 
 def _checkpoint_line(found: CheckpointFolder, record: CheckpointRecord, best: Best | None) -> CheckpointLine:
+    scores = found.measured
     fields: dict[str, object] = {
         "checkpoint_id": record.checkpoint.checkpoint_id,
         "step": record.checkpoint.step,
         "is_valid": record.checkpoint.is_valid,
         "kept": not record.pruned,
-        **_measured(found.scores, best),
+        **_measured(scores, best),
     }
-    if found.scores and best and found.scores.key != best.scores.key:
+    if scores and best and scores.key != best.scores.key:
         fields["comparable"] = False
     if imported := record.lineage.imported:
         fields |= {"partition_key": record.partition_key, "imported": imported.name or imported.file}
-    if found.scores:
-        fields["human_evaluation"] = found.scores.metrics.human_evaluation
+    if scores:
+        fields["human_evaluation"] = scores.metrics.human_evaluation
     if found.pin:
         fields["pinned"] = found.pin.why
     if found.kept:
         fields["never_pruned"] = found.kept.why
-    if found.scores and found.scores.metrics.style_coverage is not None:
-        coverage = found.scores.metrics.style_coverage.values()
+    if scores and scores.metrics.style_coverage is not None:
+        coverage = scores.metrics.style_coverage.values()
         fields["styles_recognizable"] = sum(outcome.recognizable for outcome in coverage)
-    if found.scores and found.scores.styles:
-        fields["styles_by_chance"] = found.scores.styles.by_chance
+    if scores and scores.styles:
+        fields["styles_by_chance"] = scores.styles.by_chance
     if fault := _fault(found, record):
         fields["fault"] = fault
     return CheckpointLine.model_validate(fields)
@@ -262,7 +263,7 @@ def _fault(found: CheckpointFolder, record: CheckpointRecord) -> str | None:
 def _pairs(scores: Sequence[Scores], best: Best) -> Iterator[PairLine]:
     alike = [item for item in scores if item.key == best.scores.key]
     for one, other in combinations(alike, 2):
-        fad, clap = fad_difference(one, other), clap_difference(one, other)
+        fad, clap = fad_difference(one, other, best.among), clap_difference(one, other, best.among)
         yield PairLine(
             one=one.metrics.checkpoint_id,
             other=other.metrics.checkpoint_id,

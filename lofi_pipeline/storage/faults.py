@@ -100,6 +100,14 @@ def _no_rights(path: Path) -> str:
     )
 
 
+def _in_the_way(path: Path) -> str:
+    """Of a file where a folder belongs, a link that leads nowhere included, or the other way round."""
+    place = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if place == path and path.is_dir():
+        return f"cannot be written, a folder lies where this file belongs; move it away, {_AGAIN}"
+    return f"cannot be written, {place} lies where a folder belongs and is none; move it away, {_AGAIN}"
+
+
 def _user(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
@@ -125,5 +133,6 @@ _SENTENCES: dict[int, Callable[[Path], str]] = {
     errno.EMFILE: lambda _path: f"too many files are open; raise the limit with `ulimit -n 4096`, {_AGAIN}",
     errno.ENFILE: lambda _path: f"too many files are open on this machine; end other programs, {_AGAIN}",
     **dict.fromkeys(_NO_RIGHTS, _no_rights),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _in_the_way),
 }
 """By error number, the sentence on a path."""

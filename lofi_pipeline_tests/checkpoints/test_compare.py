@@ -9,6 +9,7 @@ from lofi_pipeline.checkpoints.compare import (
     Verdict,
     clap_difference,
     clap_interval,
+    errors_apart,
     fad_difference,
     jackknife_error,
     mean_interval,
@@ -52,7 +53,8 @@ def test_as_many_more_clips_as_it_says_would_tell_them_apart():
     found = fad_difference(make_scores(10, 0.300, error=0.03), make_scores(20, 0.320, error=0.03))
     assert found.verdict is Verdict.NOT_SEPARABLE and found.more_clips
     enough = found.clips + found.more_clips
-    assert 2 * 0.03 * np.sqrt(found.clips / enough) <= 0.02 < 2 * 0.03 * np.sqrt(found.clips / (enough - 1))
+    reach = errors_apart(2, found.clips) * 0.03
+    assert reach * np.sqrt(found.clips / enough) <= 0.02 < reach * np.sqrt(found.clips / (enough - 1))
     assert found.more_tracks is None  # nothing was measured by track
     assert (
         fad_difference(make_scores(10, 0.3, error=0.03), make_scores(20, 0.4, error=0.03)).more_clips is None
@@ -87,3 +89,27 @@ def test_an_interval_of_means_covers_the_truth_about_as_often_as_it_says():
         covered += low <= 0.2 <= high
     assert 0.88 <= covered / 200 <= 0.99
     assert clap_interval(make_scores(10, 0.3, clap=[0.2])) is None
+
+
+def test_clips_of_one_prompt_are_no_more_than_one_prompt_where_they_go_together():
+    """Each prompt's clips differ alike between both: only as many prompts speak, however many clips each has."""
+    of_prompt = np.repeat([0.2, -0.1, 0.15, 0.05], 25)
+    prompts = [f"lofi {at // 25}" for at in range(100)]
+    one, other = (
+        asked_for(make_scores(step, 0.3, clap=values.tolist()), prompts)
+        for step, values in ((10, 0.3 + of_prompt), (20, np.full(100, 0.3)))
+    )
+    found = clap_difference(one, other)
+    assert found and found.value == pytest.approx(0.075) and found.verdict is Verdict.NOT_SEPARABLE
+    error = np.std([0.2, -0.1, 0.15, 0.05], ddof=1) / 2
+    assert found.high - found.value == pytest.approx(
+        3.182 * error, abs=1e-3
+    )  # Student's t, 3 degrees of freedom
+
+
+def asked_for(scores: Scores, prompts: list[str]) -> Scores:
+    samples = [
+        sample.model_copy(update={"prompt": prompt})
+        for sample, prompt in zip(scores.samples, prompts, strict=True)
+    ]
+    return scores.model_copy(update={"samples": samples})

@@ -82,7 +82,9 @@ def test_other_sound_rate_window_or_weights_are_embedded_anew(rooted, change: st
     before = embedder.windows
     match change:
         case "samples":
-            one.samples[0, -1] += 0.01
+            louder = one.samples.copy()
+            louder[0, -1] += 0.01
+            one = replace(one, samples=louder)
         case "rate":
             one = replace(one, sample_rate=8_000)
         case "weights":

@@ -60,6 +60,25 @@ def test_each_kind_says_what_to_do(number: int, says: str, tmp_path: Path) -> No
     assert said.startswith(f"{tmp_path}/no/such/file: ") and says in said
 
 
+@pytest.mark.parametrize("what", ["a file", "a link that leads nowhere"])
+@pytest.mark.parametrize("deeper", ["vectors.npy", "nano/vectors.npy"])
+def test_what_lies_where_a_folder_belongs_is_named(what: str, deeper: str, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.write_text("x") if what == "a file" else clips.symlink_to(tmp_path / "nowhere")
+    error = error_of(lambda: write_bytes_atomic(clips / deeper, b"x"))
+    said = in_words(error)
+    assert f"cannot be written, {clips} lies where a folder belongs and is none; move it away, " in said
+    assert said.endswith(AGAIN)
+
+
+def test_a_folder_that_lies_where_a_file_belongs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vectors.npy").mkdir()
+    said = in_words(error_of(lambda: write_bytes_atomic(tmp_path / "vectors.npy", b"x")))
+    assert said.startswith(
+        f"{tmp_path}/vectors.npy: cannot be written, a folder lies where this file belongs"
+    )
+
+
 def test_a_disk_without_inodes_is_told_from_a_full_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

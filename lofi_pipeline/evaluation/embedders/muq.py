@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
 from lofi_pipeline.evaluation.embedders.files import MUQ_FILES, files_sha256, require_weights
-from lofi_pipeline.evaluation.errors import BadEmbedder, BadWeights
+from lofi_pipeline.evaluation.embedders.offline import load_safetensors, opening
+from lofi_pipeline.evaluation.errors import BadEmbedder
 from lofi_pipeline.storage import read_json
 
 
@@ -78,13 +78,9 @@ def _open_model(configuration: Path, weights: Path) -> Any:
             "evaluation.embedder to another"
         ) from error
     said = read_json(configuration)
-    try:
+    with opening(weights):
         model: Any = MuQ(said | {"w2v2_config": _complete(said["w2v2_config"]), "rvq_ckpt_path": None})
-        model.load_state_dict(load_file(weights))
-    except Exception as error:
-        raise BadWeights(
-            f"{weights}, {configuration.name}: are not a checkpoint of MuQ ({str(error)[:300]}); get them again"
-        ) from error
+        model.load_state_dict(load_safetensors(weights))
     model.model.conformer = _AllInOne(model.model.conformer)
     return model.eval()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
 from lofi_pipeline.evaluation.embedders.files import MUSICNN_FILES, MUSICNN_FOLDER, files_sha256
@@ -22,7 +21,7 @@ from lofi_pipeline.evaluation.embedders.musicnn_network import (
     log_mel,
 )
 from lofi_pipeline.evaluation.embedders.musicnn_tags import TAG_NAMES
-from lofi_pipeline.evaluation.embedders.offline import require_finite_weights
+from lofi_pipeline.evaluation.embedders.offline import load_safetensors, opening
 
 PATCH = 3 * SAMPLE_RATE
 PATCH_FRAMES = 187
@@ -92,8 +91,7 @@ class MusicnnEmbedder:
 
 
 def _network(path: Path) -> Musicnn:
-    weights = load_file(path)
-    require_finite_weights(path, weights)
     network = Musicnn()
-    network.load_state_dict(weights)
+    with opening(path):
+        network.load_state_dict(load_safetensors(path))
     return network

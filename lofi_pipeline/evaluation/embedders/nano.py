@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from lofi_pipeline.evaluation.embedders.files import NANO_FILES, NANO_FOLDER
 from lofi_pipeline.evaluation.embedders.nano_towers import AudioTower, TextTower
-from lofi_pipeline.evaluation.embedders.offline import require_finite_weights
+from lofi_pipeline.evaluation.embedders.offline import load_safetensors, opening
 from lofi_pipeline.storage import read_json
 from lofi_pipeline.training.nano.codec import BANDS, MelCodec
 
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
 
 LOUDNESS = 0.15
 BATCH = 32
+
+
+_HEADS = ("audio_heads.", "text_heads.")
+"""Only for its own training."""
 
 
 class NanoEmbedder:
@@ -58,7 +61,7 @@ class NanoEmbedder:
 
         Raises:
             FileNotFoundError: the folder lacks one of config.json, model.safetensors, tokenizer.json.
-            BadWeights: a weight is NaN or infinite.
+            BadWeights: a file is damaged or of another model, or a weight is NaN or infinite.
         """
         from transformers import PreTrainedTokenizerFast, Qwen3Config
 
@@ -67,20 +70,15 @@ class NanoEmbedder:
                 raise FileNotFoundError(
                     f"{folder / needed} is missing: python -m lofi_pipeline.pretraining.embedder makes it"
                 )
-        config = read_json(folder / "config.json")
-        audio = AudioTower(
-            config["dimension"],
-            config["width"],
-            config["band_mean"],
-            config["band_std"],
-        )
-        text = TextTower(config["dimension"], config["width"], Qwen3Config(**config["text_encoder"]))
-        weights = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
-        require_finite_weights(folder / "model.safetensors", weights)
-        audio.load_state_dict(_part(weights, "audio."))
-        text.load_state_dict(_part(weights, "text."))
+        with opening(folder / "model.safetensors"):
+            config = read_json(folder / "config.json")
+            audio = AudioTower(config["dimension"], config["width"], config["band_mean"], config["band_std"])
+            text = TextTower(config["dimension"], config["width"], Qwen3Config(**config["text_encoder"]))
+            weights = load_safetensors(folder / "model.safetensors")
+            towers = {name: it for name, it in weights.items() if not name.startswith(_HEADS)}
+            torch.nn.ModuleDict({"audio": audio, "text": text}).load_state_dict(towers)
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         return cls(audio, text, tokenizer, config, digest)
 
     @torch.no_grad()
@@ -107,7 +105,3 @@ class NanoEmbedder:
 
     def _log_mel(self, windows: torch.Tensor) -> torch.Tensor:
         return self._raw.encode(windows[:, None]).latent_dist.mean.transpose(1, 2)
-
-
-def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}

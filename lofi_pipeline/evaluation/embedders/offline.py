@@ -20,6 +20,8 @@ import torch
 
 from lofi_pipeline.evaluation.errors import BadWeights
 
+_AGAIN = "get it again from its source; what came with this project by installing that again"
+
 
 @contextlib.contextmanager
 def hub_answers(*, tokenizer: Any = None, text_model: Callable[..., Any] | None = None) -> Iterator[None]:
@@ -101,6 +103,34 @@ def load_tensors(path: Path) -> dict[str, Any]:
         )
     require_finite_weights(path, found)
     return found
+
+
+def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a .safetensors file.
+
+    Raises:
+        BadWeights: one holds whole numbers, NaN or infinity.
+        SafetensorError: it is damaged.
+    """
+    from safetensors.torch import load_file
+
+    weights = load_file(path)
+    if whole := [name for name, tensor in weights.items() if not tensor.is_floating_point()]:
+        raise BadWeights(f"{path}: {whole[0]} holds whole numbers, no weights; {_AGAIN}")
+    require_finite_weights(path, weights)
+    return weights
+
+
+@contextlib.contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Say of whatever goes wrong in the block that it is the weights in `path` that are no good."""
+    try:
+        yield
+    except (BadWeights, FileNotFoundError):
+        raise
+    except Exception as error:
+        said = str(error).strip() or type(error).__name__
+        raise BadWeights(f"{path}: is damaged, or of another model ({said[:300]}); {_AGAIN}") from error
 
 
 def require_finite_weights(path: Path, weights: Mapping[str, Any]) -> None:
