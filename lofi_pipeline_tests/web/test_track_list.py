@@ -21,6 +21,9 @@ from lofi_pipeline_tests.web.test_tracks import FROM_PAGE, client, copied, libra
 
 __all__ = ["copied", "library"]
 
+LONGEST_SECONDS = 40.0
+"""Until a page that waits for the list after all is let go."""
+
 
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch, part: str) -> Iterator[None]:
@@ -28,7 +31,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch, part: str) -> Iterator[None]:
     goes_on, real = Event(), getattr(track_refresh, part)
 
     def held(*given: object) -> object:
-        assert goes_on.wait(WAIT_SECONDS)
+        assert goes_on.wait(LONGEST_SECONDS)
         return real(*given)
 
     with monkeypatch.context() as patched:
