@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -58,14 +59,24 @@ def test_every_command_line_can_be_given(name: str) -> None:
 def _can_be_given(words: list[str]) -> bool:
     match words:
         case ["lofi", *arguments] if not set(arguments) & {"[OPTIONS]", "COMMAND", "|"}:
-            return _parses(typer.main.get_command(app), "lofi", arguments)
+            return _parses(_lofi(), "lofi", arguments)
         case ["dagster", *arguments]:
-            return _parses(create_dagster_cli(), "dagster", arguments)
+            return _parses(_dagster(), "dagster", arguments)
         case ["make", target, *_]:
             return target in make_targets()
         case ["python" | "python3.11", "-m", module, *_]:
             return find_spec(module) is not None
     return True
+
+
+@cache
+def _lofi() -> Any:
+    return typer.main.get_command(app)
+
+
+@cache
+def _dagster() -> Any:
+    return create_dagster_cli()
 
 
 def _parses(command: Any, name: str, arguments: list[str]) -> bool:
