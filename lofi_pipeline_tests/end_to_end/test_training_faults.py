@@ -53,6 +53,7 @@ def kept(way: Way) -> list[int]:
     return [line["step"] for line in way.said["checkpoints"] if line["kept"]]
 
 
+@pytest.mark.slow
 def test_training_killed_twice_ends_with_the_bytes_and_scores_of_an_undisturbed_one(
     prepared: Way, trained: Way, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def copy_in(way: Way, root: DataRoot, step: int) -> Path:
     return Path(shutil.copytree(folder_of(way.root, step), folder_of(root, step), ignore=ignored))
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints_that_are_copied_in_are_refused_and_the_whole_one_is_scored(
     prepared: Way, trained: Way, tmp_path: Path
 ) -> None:
