@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -147,13 +148,14 @@ def test_every_file_that_the_overview_reads_is_looked_at(
     build_dataset(ready, load_config())
     withdraw(ready, "tests-commissioned", reason="the artist left", day=TODAY)
     opened: set[Path] = set()
-    real = Path.read_bytes
+    real = Path.open  # of read_bytes and read_text, too
 
-    def noted(path: Path) -> bytes:
+    def noted(path: Path, *args: Any, **kwargs: Any) -> Any:
+        file = real(path, *args, **kwargs)
         opened.add(path)
-        return real(path)
+        return file
 
-    monkeypatch.setattr(Path, "read_bytes", noted)
+    monkeypatch.setattr(Path, "open", noted)
     for path in (ready.registry_json, ready.drops_json, ready.dataset_manifest_json):
         os.utime(path)  # what is as it was read before is not read again
     track_overview(ready, load_config())
