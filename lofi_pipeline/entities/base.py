@@ -97,6 +97,8 @@ def describe_errors(
         rule = item["msg"].removeprefix("Value error, ")
         if item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
             rule += ": put it in quotes"
+        if item["type"] in ("model_type", "dict_type"):
+            rule = "must be fields with their values, {name: value, ...}"
         if item["type"] == "extra_forbidden" and (meant := _meant_field(model, item["loc"])):
             rule += f"; is {meant} meant?"
         got = (
@@ -104,7 +106,7 @@ def describe_errors(
             if item["type"] == "missing" or isinstance(item["input"], dict)
             else f" (got {item['input']!r:.80})"
         )
-        lines.append(f"{where}: {kind}.{field}: {rule}{got}")
+        lines.append(f"{where}: {kind.lstrip('_')}.{field}: {rule}{got}")
     return few(lines, between="\n")
 
 

@@ -64,6 +64,12 @@ def test_only_a_source_that_was_seen_can_be_withdrawn_and_only_with_a_reason(roo
     with pytest.raises(RecordError, match="say why"):
         withdraw(root, "one", reason="  ", day=DAY)
     assert not withdrawals_json(root).exists()
+    withdrawals_json(root).write_text("[]")
+    with pytest.raises(
+        RecordError,
+        match=r"withdrawals.json: Withdrawals.record: must be fields with their values, .* \(got \[\]\)",
+    ):
+        load_withdrawals(root)
     withdrawals_json(root).write_text('{"withdrawals": [{"source_id": "one"}]}')
     with pytest.raises(RecordError, match="withdrawals.json"):
         load_withdrawals(root)
