@@ -20,6 +20,7 @@ from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus
 from lofi_pipeline.ingest import load_record, record_index
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline_tests.ingest.reads import records_read_by
 
 TRACK = "track_002"
 
@@ -27,14 +28,7 @@ TRACK = "track_002"
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tracks whose records a build reads."""
-    found: list[str] = []
-
-    def noted(root: DataRoot, track_id: str) -> TrackRecord | None:
-        found.append(track_id)
-        return load_record(root, track_id)
-
-    monkeypatch.setattr(ready, "load_record", noted)
-    return found
+    return records_read_by(ready, monkeypatch)
 
 
 @pytest.fixture

@@ -6,22 +6,16 @@ from pathlib import Path
 import pytest
 
 from lofi_pipeline.config import load_config
-from lofi_pipeline.entities import TrackRecord, TrackStatus
+from lofi_pipeline.entities import TrackStatus
 from lofi_pipeline.ingest import due, load_record, pending_tracks, record_index, refused_tracks
 from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline_tests.ingest.reads import records_read_by
 
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tracks whose records are read."""
-    found: list[str] = []
-
-    def noted(root: DataRoot, track_id: str) -> TrackRecord | None:
-        found.append(track_id)
-        return load_record(root, track_id)
-
-    monkeypatch.setattr(due, "load_record", noted)
-    return found
+    return records_read_by(due, monkeypatch)
 
 
 @pytest.fixture
