@@ -123,9 +123,9 @@ class EncodesEachTime(CropReader):
         count = round(seconds * float(encoder.pipeline.sample_rate))
         self._samples = torch.rand(2, count, generator=torch.Generator().manual_seed(0)) - 0.5
 
-    def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
+    def draw(self, chosen: list[Chosen], *key: int | str, measured: bool = False) -> list[Crop]:
         """The same crops as from the cache, their latents and conditions made now."""
-        return [self._encoded(crop) for crop in super().draw(chosen, *key, dropout=dropout)]
+        return [self._encoded(crop) for crop in super().draw(chosen, *key, measured=measured)]
 
     def _encoded(self, crop: Crop) -> Crop:
         mean, std = self._encoder.posterior(self._samples)
@@ -209,9 +209,12 @@ class MeasuredTrainer(Trainer):
 
         def timed_loss(transformer: Any, crops: list[Crop], *, weighted: bool = True) -> torch.Tensor:
             passes.start()
-            return loss(transformer, crops, weighted=weighted)
+            found = loss(transformer, crops, weighted=weighted)
+            passes.stop()
+            return found
 
         def timed_backward(loss: torch.Tensor, **named: Any) -> None:
+            passes.start()
             backward(loss, **named)
             passes.stop()
 

@@ -78,7 +78,7 @@ def _packed(workspace: Workspace, encoded: "EncodedDataset") -> str:
     except Timeout:
         return "a training works on this data root: encodings are packed into shards when the next one begins"
     shards = {track.latents for track in found.tracks}
-    shards |= {said.condition for track in found.tracks for said in track.captions}
+    shards |= {said.condition for track in found.tracks for said in track.conditions}
     return f"{len(shards)} shards hold the encodings"
 
 

@@ -140,7 +140,7 @@ def generate_to_files(root: DataRoot, wanted: Request) -> list[Made]:
         BadAudioCodes: there are none in the file, or the base model can't read them.
         NotFinite: the model gave NaN or infinity, which is no music.
     """
-    from lofi_pipeline.evaluation.audio_codes import seconds_of_codes
+    from lofi_pipeline.training.audio_codes import seconds_of_codes
     from lofi_pipeline.training.bases import pick_device
     from lofi_pipeline.training.in_turn import open_base
 
@@ -183,7 +183,7 @@ def _sampling(wanted: Request, settings: EvaluationSettings, base: str) -> Evalu
 
 def _specs(root: DataRoot, wanted: Request, record: CheckpointRecord | None) -> list[PromptSpec]:
     """What is asked for, prompt by prompt and seed by seed; what is left open is as the checkpoint was trained."""
-    from lofi_pipeline.evaluation.audio_codes import read_audio_codes
+    from lofi_pipeline.training.audio_codes import read_audio_codes
 
     plain = PromptSpec(name="", prompt="", bpm=_DEFAULT_BPM, keyscale=STYLE_KEYSCALE, seed=0)
     language, metre, lyrics = plain.language, plain.time_signature, plain.lyrics

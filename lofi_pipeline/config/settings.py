@@ -20,6 +20,7 @@ from lofi_pipeline.config.training_features import (
     AdapterChoice,
     Objective,
     OptimiserChoice,
+    Plans,
     PriorPreservation,
     Start,
     WhenToStop,
@@ -191,7 +192,7 @@ class IngestSettings(_Section):
     )
 
 
-class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, PriorPreservation, Start, WhenToStop):
+class TrainingPreset(AdapterChoice, Objective, OptimiserChoice, Plans, PriorPreservation, Start, WhenToStop):
     """One way to train a LoRA."""
 
     checkpoint_interval: Steps = Field(default=5000, description="A checkpoint lands each so many steps")

@@ -23,10 +23,17 @@ def _optional(default: Any, description: str, **limits: Any) -> Any:
 class AdapterChoice(Section):
     """What kind of adapter is trained, and which of its weights are published."""
 
-    adapter: Literal["lora", "rslora", "dora"] = _optional(
+    adapter: Literal["lora", "rslora", "dora", "lokr"] = _optional(
         "lora",
         "lora; rslora: scaled by lora_alpha / sqrt(lora_rank); dora: the length of each weight is trained apart from its "
-        "direction, which takes more memory and time",
+        "direction, which takes more memory and time; lokr: the Kronecker product of a small matrix and one of rank lora_rank, "
+        "published as the LoRA that it is",
+    )
+    decompose_factor: int = _optional(
+        8,
+        "Of lokr, as PEFT calls it: the small matrix has so many rows and columns where they divide the layer's. The LoRA that is "
+        "published has a rank as many times as high",
+        ge=2,
     )
     rank_pattern: dict[str, Count] = _optional(
         {}, "Another rank for some layers, by the end of their names: {cross_attn.to_q: 16}"
@@ -58,6 +65,18 @@ class Objective(Section):
         "none",
         "How noise levels count in the loss: none all alike; cosmap as Stable Diffusion 3 tried, the middle most, twice as much "
         "as the ends",
+    )
+
+
+class Plans(Section):
+    """What ACE-Step's language model would plan, shown to the model beside the prompt."""
+
+    plan_share: float = _optional(
+        0.0,
+        "Share of the examples that are trained with the plan of the music in place of silence, as `lofi generate --codes` plays "
+        "it; the base must bring audio_tokenizer and audio_token_detokenizer",
+        ge=0,
+        le=1,
     )
 
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
-from diffusers.pipelines.ace_step.pipeline_ace_step import TASK_INSTRUCTIONS
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.prompts import PromptSpec
@@ -99,7 +98,7 @@ def generate(
                 spec.as_played,
                 settings.clip_seconds,
                 device,
-                TASK_INSTRUCTIONS["cover"] if spec.codes else None,
+                planned=bool(spec.codes),
             )
             for spec in prompts
         ]

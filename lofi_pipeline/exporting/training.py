@@ -151,7 +151,7 @@ def _encoded_files(encoded: EncodedDataset) -> Iterator[tuple[str, frozenset[str
     """Each file once, with the names of the tensors of an encoding, and of a shard the keys of those that are trained on."""
     files: dict[str, tuple[frozenset[str], set[str]]] = {}
     for track in encoded.tracks:
-        said = ((it.condition, CONDITION, it.entry) for it in track.captions)
+        said = ((it.condition, CONDITION, it.entry) for it in track.conditions)
         for path, names, entry in ((track.latents, LATENTS, track.entry), *said):
             keys = files.setdefault(path, (names, set()))[1]
             keys |= {key_of(entry)} if entry else set()

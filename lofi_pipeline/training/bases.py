@@ -37,6 +37,8 @@ CODEC = ("vae",)
 """What makes latents."""
 PROMPT_READERS = ("text_encoder", "tokenizer", "condition_encoder")
 """What makes conditions."""
+PLANNERS = ("audio_tokenizer", "audio_token_detokenizer")
+"""What makes plans, and latents of them; not every base brings it."""
 TRANSFORMER = ("transformer",)
 """What is trained, and all that a LoRA is proved on."""
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")

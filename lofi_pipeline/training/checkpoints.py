@@ -36,7 +36,8 @@ from lofi_pipeline.training.averages import Averages
 from lofi_pipeline.training.bases import TRANSFORMER, describe_base, load_base, pick_device
 from lofi_pipeline.training.comfyui import comfyui_file, write_for_comfyui
 from lofi_pipeline.training.errors import NonFiniteTraining, disk_faults
-from lofi_pipeline.training.resume import TrainingState, write_resume
+from lofi_pipeline.training.lokr import lokr_set_aside
+from lofi_pipeline.training.resume import TrainingState, write_as_trained, write_resume
 from lofi_pipeline.training.weights import (
     BASE_ADVICE,
     DIFFUSERS_FILE,
@@ -46,6 +47,8 @@ from lofi_pipeline.training.weights import (
     PEFT_FILE,
     ParityCheck,
     Tensors,
+    adapter_tensors,
+    is_published_as_trained,
     load_checkpoint_into,
     read_parity_check,
     take_parity_check,
@@ -142,6 +145,9 @@ def commit_checkpoint(
     with commit_folder(target) as folder:
         with disk_faults(folder):
             write_resume(folder, state, moments)
+            if not is_published_as_trained(pipeline.transformer):
+                average = averages.tensors() if averages else None
+                write_as_trained(folder, adapter_tensors(pipeline.transformer), average)
             if averages and averages.beside:
                 with averages.not_published():
                     (beside := folder / RESUME_FOLDER / averages.beside).mkdir()
@@ -266,12 +272,15 @@ def _reloaded_beside_live(pipeline: AceStepPipeline, folder: Path) -> ParityChec
     with warnings.catch_warnings():
         # peft warns of a second adapter, which is meant here
         warnings.simplefilter("ignore", UserWarning)
-        load_checkpoint_into(pipeline, folder, adapter_name=RELOADED_ADAPTER)
         try:
-            transformer.set_adapter(RELOADED_ADAPTER)
-            return take_parity_check(transformer)
+            with lokr_set_aside(transformer):
+                load_checkpoint_into(pipeline, folder, adapter_name=RELOADED_ADAPTER)
+                try:
+                    transformer.set_adapter(RELOADED_ADAPTER)
+                    return take_parity_check(transformer)
+                finally:
+                    transformer.delete_adapters(RELOADED_ADAPTER)
         finally:
-            transformer.delete_adapters(RELOADED_ADAPTER)
             transformer.set_adapter(LIVE_ADAPTER)
             _train_only(transformer, trained)
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from lofi_pipeline.checkpoints.folder import COMFYUI_FOLDER
 from lofi_pipeline.entities import DatasetVersion, Lineage, RecordError
 from lofi_pipeline.storage import DataRoot, read_json
-from lofi_pipeline.training.weights import LIVE_ADAPTER, ace_step_name, adapter_tensors, order_header
+from lofi_pipeline.training.weights import LIVE_ADAPTER, ace_step_name, order_header, published_adapter
 
 PREFIX = "base_model.model."
 MAGNITUDE = "lora_magnitude_vector"
@@ -39,7 +39,7 @@ def comfyui_file(root: DataRoot, lineage: Lineage, step: int) -> str:
 def write_for_comfyui(folder: Path, transformer: Any, name: str) -> None:
     """Write the live adapter of `transformer` into `folder`/comfyui/`name`."""
     tensors: dict[str, torch.Tensor] = {}
-    for key, tensor in adapter_tensors(transformer).items():
+    for key, tensor in published_adapter(transformer).tensors.items():
         if key.endswith(f".{MAGNITUDE}"):
             module = key.removesuffix(f".{MAGNITUDE}")
             scale = _dora_scale(transformer.get_submodule(module), tensor)

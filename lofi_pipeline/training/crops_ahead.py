@@ -1,4 +1,7 @@
-"""The crops of a step, those of the next one drawn while it is under way."""
+"""The crops of a step, those of the next one drawn during its backward pass.
+
+The forward pass is Python: a thread that draws beside it takes its turns. The backward pass is none, and waits for nobody.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,17 @@ class CropsAhead:
 
     def of(self, step: int) -> list[Crop]:
         """The crops of a step."""
+        return self._begun(step).result()
+
+    def begin(self, step: int) -> None:
+        """Draw those of `step` meanwhile."""
+        if step < self._end:
+            self._begun(step)
+
+    def _begun(self, step: int) -> Future[list[Crop]]:
         if self._next is None or self._next[0] != step:
             self._next = step, self._thread.submit(self._draw, step)
-        crops = self._next[1].result()
-        if step + 1 < self._end:
-            self._next = step + 1, self._thread.submit(self._draw, step + 1)
-        return crops
+        return self._next[1]
 
     def close(self) -> None:
         """End the thread, after what it is at."""

@@ -15,17 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, HeldOutEnds, Split, VersionTrack
 from lofi_pipeline.storage import DataRoot, content_sha256, elsewhere, read_json, replacing
 from lofi_pipeline.training.bases import (
     CODEC,
+    PLANNERS,
     PROMPT_READERS,
     base_folder,
+    components,
     describe_base,
     load_base,
     pick_device,
+    read_fixed_inputs,
+    shown_name,
 )
 from lofi_pipeline.training.captions import captions_of
 from lofi_pipeline.training.device import device_faults
@@ -40,7 +45,7 @@ from lofi_pipeline.training.encoded_file import (
 from lofi_pipeline.training.encoder import CHUNK_SECONDS, SHORTEST_CHUNK_SECONDS, Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.lineage import held_out_ends
-from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack
+from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedPlan, EncodedTrack
 from lofi_pipeline.training.sampling import crop_frames
 from lofi_pipeline.training.shards import Shard, entry_of, read_shard, shard_files
 
@@ -77,7 +82,7 @@ class _Cache:
         """Where the latents of processed audio with that hash belong."""
         return self.root.cache / "latents" / self.base.sha256[:16] / f"{audio_sha256}.safetensors"
 
-    def condition(self, track: VersionTrack, seconds: float) -> Path:
+    def condition(self, track: VersionTrack, seconds: float, planned: bool) -> Path:
         """Where the condition of a track belongs; its key is all that the pipeline makes a condition of."""
         key = content_sha256(
             {
@@ -90,8 +95,21 @@ class _Cache:
                 "seconds": seconds,
                 "version": ENCODER_VERSION,
             }
+            | ({"planned": True} if planned else {})
         )
+        return self._given(key)
+
+    def plan(self, audio_sha256: str) -> Path:
+        """Where the plan of processed audio with that hash belongs: among the conditions."""
+        return self._given(content_sha256({"plan of": audio_sha256, "version": ENCODER_VERSION}))
+
+    def _given(self, key: str) -> Path:
         return self.root.cache / "conditions" / self.base.sha256[:16] / f"{key}.safetensors"
+
+    def mean(self, latents: _Encoding) -> torch.Tensor:
+        """The mean of latents, float32 [frames, channels]."""
+        with safe_open(self.root.inside(latents.path), framework="pt") as file:
+            return file.get_tensor(f"{latents.entry}mean")
 
     def ensure(self, path: Path, names: Set[str], make: Callable[[], dict[str, torch.Tensor]]) -> _Encoding:
         """The encoding that belongs in `path`, or in a shard beside it; it is made when absent, changed or damaged.
@@ -152,10 +170,17 @@ class _LazyEncoder:
             mean, std = self._with(CODEC).latents(path, track_id)
         return {"mean": mean, "std": std}
 
-    def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
+    def plan(self, latents: torch.Tensor, track_id: str) -> dict[str, torch.Tensor]:
+        """condition, float32 [frames, channels]."""
+        with device_faults(lambda: self._advice):
+            encoder = self._with(PLANNERS)
+            silence = read_fixed_inputs(self.base_name, torch.float32).silence_latent
+            return {"condition": encoder.plan(latents, silence, track_id)}
+
+    def condition(self, track: VersionTrack, seconds: float, planned: bool) -> dict[str, torch.Tensor]:
         """condition, float32 [tokens, width]."""
         with device_faults(lambda: self._advice):
-            return {"condition": self._with(PROMPT_READERS).condition(track, seconds)}
+            return {"condition": self._with(PROMPT_READERS).condition(track, seconds, planned=planned)}
 
     @property
     def _advice(self) -> str:
@@ -188,7 +213,11 @@ class _NoEncoder:
         """Raises: EncodingError, always."""
         raise EncodingError(f"{track.track.track_id}: its latents are not in {root.cache}")
 
-    def condition(self, track: VersionTrack, seconds: float) -> dict[str, torch.Tensor]:
+    def plan(self, latents: torch.Tensor, track_id: str) -> dict[str, torch.Tensor]:
+        """Raises: EncodingError, always."""
+        raise EncodingError(f"{track_id}: its plan is not in the cache")
+
+    def condition(self, track: VersionTrack, seconds: float, planned: bool) -> dict[str, torch.Tensor]:
         """Raises: EncodingError, always."""
         raise EncodingError(f"{track.track.track_id}: its condition for {seconds} s is not in the cache")
 
@@ -205,6 +234,8 @@ class _TrackEncoder:
     crop_seconds: float
     patch: int
     """Latent frames in a token of the transformer."""
+    window: int = 0
+    """Latent frames in each code of a plan; 0: no plans are trained."""
     ends: HeldOutEnds | None = None
     channels: int = 0
     """Of the latents, once a track was encoded."""
@@ -220,7 +251,21 @@ class _TrackEncoder:
         self.channels = found.shape.width
         return found
 
-    def track(self, track: VersionTrack, latents: _Encoding, captions: list[str]) -> EncodedTrack:
+    def plan(self, track: VersionTrack, latents: _Encoding) -> _Encoding | None:
+        """The plan of a track, where plans are trained; it is made where the cache does not hold it.
+
+        Raises:
+            EncodingError: see `encode_dataset`.
+        """
+        if not self.window:
+            return None
+        cache, track_id = self.cache, track.track.track_id
+        make = lambda: self.model.plan(cache.mean(latents), track_id)  # noqa: E731
+        return cache.ensure(cache.plan(track.audio_sha256), CONDITION, make)
+
+    def track(
+        self, track: VersionTrack, latents: _Encoding, plan: _Encoding | None, captions: list[str]
+    ) -> EncodedTrack:
         """The track with a condition for each caption; they are made where the cache does not hold them.
 
         Raises:
@@ -244,6 +289,18 @@ class _TrackEncoder:
             crop_frames=length,
             bar_frames=60 / track.bpm * track.beats_in_a_bar * rate if track.bpm else None,
             captions=[self._caption(one, seconds) for one in worded],
+            plan=self._planned(plan, [self._caption(one, seconds, planned=True) for one in worded])
+            if plan
+            else None,
+        )
+
+    def _planned(self, plan: _Encoding, captions: list[EncodedCaption]) -> EncodedPlan:
+        return EncodedPlan(
+            condition=plan.path,
+            entry=plan.entry,
+            tokens=plan.shape.length,
+            window=self.window,
+            captions=captions,
         )
 
     def _open_frames(self, track: VersionTrack, frames: int) -> int:
@@ -268,10 +325,27 @@ class _TrackEncoder:
             rebuilt=self.cache.rebuilt,
         )
 
-    def _caption(self, track: VersionTrack, seconds: float) -> EncodedCaption:
-        path = self.cache.condition(track, seconds)
-        found = self.cache.ensure(path, CONDITION, lambda: self.model.condition(track, seconds))
+    def _caption(self, track: VersionTrack, seconds: float, *, planned: bool = False) -> EncodedCaption:
+        path = self.cache.condition(track, seconds, planned)
+        found = self.cache.ensure(path, CONDITION, lambda: self.model.condition(track, seconds, planned))
         return EncodedCaption(condition=found.path, entry=found.entry, tokens=found.shape.length)
+
+
+def _window(base_name: str, preset: TrainingPreset) -> int:
+    """Latent frames in each code of a plan; 0 where none are trained.
+
+    Raises:
+        EncodingError: the base makes none.
+    """
+    if not preset.plan_share:
+        return 0
+    folder = base_folder(base_name)
+    if missing := set(PLANNERS) - components(folder):
+        raise EncodingError(
+            f"plan_share: the base {shown_name(base_name)} has no {' and no '.join(sorted(missing))}, which make plans; set plan_share "
+            "to 0, or training.base to a base that brings both"
+        )
+    return int(read_json(folder / PLANNERS[0] / "config.json").get("pool_window_size", 5))
 
 
 def patch_size(base_name: str) -> int:
@@ -335,7 +409,8 @@ def _encoded(
     if sentence := elsewhere(root, "cache"):
         raise EncodingError(sentence)
     cache = _Cache(root, describe_base(base_name), mends=not isinstance(model, _NoEncoder))
-    encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch_size(base_name), held_out_ends(preset))
+    patch, window = patch_size(base_name), _window(base_name, preset)
+    encoder = _TrackEncoder(cache, model, preset.crop_seconds, patch, window, held_out_ends(preset))
     captions = captions_of(root, version, preset.caption_variants, preset.trigger_in_captions)
     report = progress or (lambda done, total, track_id: None)
     count = len(version.tracks)
@@ -346,10 +421,11 @@ def _encoded(
     for done, track in enumerate(version.tracks):
         report(done // 2, count, track.track.track_id)
         latents.append(encoder.latents(track))
+    plans = [encoder.plan(track, held) for track, held in zip(version.tracks, latents, strict=True)]
     tracks: list[EncodedTrack] = []
-    for done, (track, held) in enumerate(zip(version.tracks, latents, strict=True)):
+    for done, (track, held, plan) in enumerate(zip(version.tracks, latents, plans, strict=True)):
         report((count + done) // 2, count, track.track.track_id)
-        tracks.append(encoder.track(track, held, captions[track.track.track_id]))
+        tracks.append(encoder.track(track, held, plan, captions[track.track.track_id]))
     model.release()
     report(count, count, "")
     return encoder.dataset(version, tracks)

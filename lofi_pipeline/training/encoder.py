@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lofi_pipeline.entities import VersionTrack
+from lofi_pipeline.training.audio_codes import written_codes
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong
 from lofi_pipeline.training.prompt_encoding import Prompt, encode_prompt
 
@@ -83,8 +84,35 @@ class Encoder:
         return torch.cat(means).contiguous(), torch.cat(stds).contiguous()
 
     @torch.inference_mode()
-    def condition(self, track: VersionTrack, seconds: float) -> torch.Tensor:
+    def plan(self, latents: torch.Tensor, silence: torch.Tensor, track_id: str) -> torch.Tensor:
+        """What the transformer sees of a track's plan, float32 [frames, channels] on the CPU: codes, and latents of them.
+
+        The codes are those of the base's own tokenizer, and the pipeline makes of them what it makes of a language model's.
+
+        Args:
+            latents: of the track, float32 [frames, channels].
+            silence: as the base encodes it [1, frames, channels]; fills up the last code.
+
+        Raises:
+            EncodingError: it is not finite.
+        """
+        pipeline: Any = self.pipeline
+        device, dtype = pipeline.audio_tokenizer.device, pipeline.audio_tokenizer.dtype
+        _, indices = pipeline.audio_tokenizer.tokenize(latents[None].to(device, dtype), silence)
+        codes = written_codes(indices[0, :, 0].tolist())
+        found, _ = pipeline.prepare_src_latents(device, dtype, audio_codes=codes)
+        plan = found[0, : latents.shape[0]].float().cpu()
+        if not torch.isfinite(plan).all():
+            raise EncodingError(
+                f"{track_id}: the base model's tokenizer gives values that are not finite; set plan_share to 0, or report the base model"
+            )
+        return plan.contiguous()
+
+    @torch.inference_mode()
+    def condition(self, track: VersionTrack, seconds: float, *, planned: bool = False) -> torch.Tensor:
         """What the transformer attends to for this track, float32 [tokens, width] on the CPU.
+
+        `planned`: where it is given a plan as well.
 
         One track at a time: the pipeline takes one tempo, key and duration a call, and a batch would be padded. The timbre
         reference is encoded silence, as in the pipeline; zeros would be out of distribution.
@@ -92,12 +120,14 @@ class Encoder:
         Raises:
             EncodingError: the prompt is longer than what the base reads, or the condition is not finite.
         """
-        return self.condition_of(track, seconds, track.track.track_id)
+        return self.condition_of(track, seconds, track.track.track_id, planned=planned)
 
     @torch.inference_mode()
-    def condition_of(self, prompt: Prompt, seconds: float, name: str) -> torch.Tensor:
+    def condition_of(
+        self, prompt: Prompt, seconds: float, name: str, *, planned: bool = False
+    ) -> torch.Tensor:
         """As `condition`, of any prompt; `name` is what an error calls it."""
-        hidden, mask = self._hidden_states(prompt, seconds, name)
+        hidden, mask = self._hidden_states(prompt, seconds, name, planned)
         condition = hidden[0][mask[0].bool()].float().cpu()
         if not torch.isfinite(condition).all():
             raise EncodingError(
@@ -106,11 +136,15 @@ class Encoder:
             )
         return condition.contiguous()
 
-    def _hidden_states(self, prompt: Prompt, seconds: float, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def _hidden_states(
+        self, prompt: Prompt, seconds: float, name: str, planned: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The condition encoder's states [1, tokens, width] and their mask [1, tokens], for music of `seconds`."""
         device = self.condition_encoder.device
         try:
-            text, text_mask, lyrics, lyrics_mask = encode_prompt(self.pipeline, prompt, seconds, device)
+            text, text_mask, lyrics, lyrics_mask = encode_prompt(
+                self.pipeline, prompt, seconds, device, planned=planned
+            )
         except PromptTooLong as error:
             raise EncodingError(f"{name}: {error}") from error
         frames = math.ceil(TIMBRE_SECONDS * self.pipeline.latents_per_second)

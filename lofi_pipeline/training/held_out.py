@@ -70,7 +70,7 @@ class HeldOut:
         sums, count, size = [], len(reader.tracks), self.preset.batch_size
         for batch in range(self.preset.validation_batches):
             chosen = [((batch * size + place) % count, 0) for place in range(size)]
-            crops = reader.draw(chosen, key, self.preset.seed, batch, dropout=False)
+            crops = reader.draw(chosen, key, self.preset.seed, batch, measured=True)
             groups = bucket_by_shape([change(crop) for crop in crops])
             sums += [
                 float(self.flow.loss(transformer, group, weighted=False)) * len(group) / size

@@ -60,13 +60,14 @@ from lofi_pipeline.training.resume import (
     TrainingState,
     clear_resume_snapshot,
     find_resume_point,
+    read_as_trained,
     write_resume_snapshot,
 )
 from lofi_pipeline.training.sampling import BatchPlan
 from lofi_pipeline.training.start import start_folder
 from lofi_pipeline.training.stopping import watch, why_to_end
 from lofi_pipeline.training.trackers import Trackers, tracker_folder, wanted_trackers
-from lofi_pipeline.training.weights import adapter_tensors, add_adapter, read_adapter
+from lofi_pipeline.training.weights import adapter_tensors, add_adapter
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -201,7 +202,7 @@ class Trainer:
             start = self.lineage.started_from
             if start:
                 folder = start_folder(self.root, start)
-                self.averages.restore(read_adapter(folder), None, 0)
+                self.averages.restore(read_as_trained(folder), None, 0)
                 require_answers_of(folder, self.transformer, start.partition_key)
             on = f", from {start.partition_key}" if start else ""
             self._event(
@@ -311,6 +312,7 @@ class Trainer:
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
             with nullcontext() if place == len(groups) else self.accelerator.no_sync(self.model):
                 part = self.flow.loss(self.model, group) * (len(group) / len(crops))
+                self._crops.begin(step + 1)
                 self.accelerator.backward(part)
             total += part.detach()
         norm = self.accelerator.clip_grad_norm_(self.parameters, self.preset.max_grad_norm)

@@ -35,6 +35,7 @@ class Crop:
     timestep: float
     condition: torch.Tensor  # float32 [tokens, width]
     unconditional: bool
+    plan: torch.Tensor | None = None  # float32 [frames, channels], in place of silence
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,10 +52,11 @@ class CropReader:
         self._inside = cache(root.inside)  # looks at each folder on the way
         self._shard = lru_cache(OPEN_SHARDS)(lambda path: safe_open(self._inside(path), framework="numpy"))
 
-    def draw(self, chosen: list[Chosen], *key: int | str, dropout: bool = True) -> list[Crop]:
+    def draw(self, chosen: list[Chosen], *key: int | str, measured: bool = False) -> list[Crop]:
         """Crops of tracks, each with one of its captions.
 
-        `key` decides offsets, posterior samples, noise, timesteps and dropout: the same key gives the same crops.
+        `key` decides offsets, posterior samples, noise, timesteps, dropout and plans: the same key gives the same crops.
+        `measured`: without the last two, as scoring and most generating are.
         """
         preset = self._preset
         rng = generator(*key)
@@ -62,11 +64,14 @@ class CropReader:
             rng, len(chosen), kind=preset.timestep, mean=preset.timestep_mean, std=preset.timestep_std
         )
         dropped = rng.random(len(chosen)) < preset.condition_dropout
+        planned = rng.random(len(chosen)) < preset.plan_share if preset.plan_share else [False] * len(chosen)
         crops = []
-        for (index, caption), timestep, drop in zip(chosen, steps, dropped, strict=True):
+        for (index, caption), timestep, drop, follow in zip(chosen, steps, dropped, planned, strict=True):
             track = self.tracks[index]
+            plan = track.plan if follow and not measured else None
             bar = track.bar_frames if preset.crops_on_bars else None
             start = crop_offset(rng, track.frames, track.crop_frames, bar)
+            start -= start % plan.window if plan else 0
             with self._open(track.latents, track.entry) as file:
                 mean = file.get_slice(f"{track.entry}mean")[start : start + track.crop_frames]
                 std = file.get_slice(f"{track.entry}std")[start : start + track.crop_frames]
@@ -77,15 +82,16 @@ class CropReader:
                     torch.from_numpy(latents),
                     torch.from_numpy(noise),
                     float(timestep),
-                    self._condition(track.captions[caption]),
-                    bool(drop) and dropout,
+                    self._condition((plan or track).captions[caption]),
+                    bool(drop) and not measured,
+                    self._condition(plan, slice(start, start + track.crop_frames)) if plan else None,
                 )
             )
         return crops
 
-    def _condition(self, said: EncodedCaption) -> torch.Tensor:
+    def _condition(self, said: EncodedCaption, part: slice = slice(None)) -> torch.Tensor:
         with self._open(said.condition, said.entry) as file:
-            return torch.from_numpy(file.get_tensor(f"{said.entry}condition"))
+            return torch.from_numpy(file.get_slice(f"{said.entry}condition")[part])
 
     def _open(self, path: str, entry: str) -> AbstractContextManager[Any]:
         """A file of the cache. Shards stay open: what they hold is listed at their beginning, and read when they are opened."""
@@ -131,7 +137,7 @@ class FlowMatching:
                 timestep=t,
                 timestep_r=t,
                 encoder_hidden_states=condition,
-                context_latents=self._context(clean),
+                context_latents=self._context(crops, clean),
                 return_dict=False,
             )[0]
         if not weighted or self._preset.loss_weighting == "none":
@@ -142,9 +148,12 @@ class FlowMatching:
         weights = compute_loss_weighting_for_sd3(self._preset.loss_weighting, t)
         return (weights[:, None, None] * errors).mean()
 
-    def _context(self, clean: torch.Tensor) -> torch.Tensor:
-        """Encoded silence and a mask of ones, as the pipeline gives it for text to music: [batch, frames, 2 channels]."""
+    def _context(self, crops: list[Crop], clean: torch.Tensor) -> torch.Tensor:
+        """Encoded silence, or what a plan says, and a mask of ones, as the pipeline gives it: [batch, frames, 2 channels]."""
         frames = clean.shape[1]
         repeats = -(-frames // self._silence.shape[1])
         silence = self._silence.repeat(1, repeats, 1)[:, :frames].expand(clean.shape[0], -1, -1)
+        if any(crop.plan is not None for crop in crops):
+            plans = [silence[0] if crop.plan is None else crop.plan.to(self._device) for crop in crops]
+            silence = torch.stack(plans)
         return torch.cat([silence, torch.ones_like(clean)], dim=-1)

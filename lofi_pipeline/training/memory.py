@@ -90,11 +90,21 @@ class Shape:
             },
         )
 
-    def adapter_parameters(self, preset: TrainingPreset) -> int:
-        """Of a LoRA of the preset's rank on the preset's targets."""
+    def targets(self, preset: TrainingPreset) -> list[tuple[int, int]]:
+        """Width of output and input of each layer that the preset adapts."""
         endings = tuple(f".{target}" for target in preset.lora_targets)
-        widths = (sum(pair) for name, pair in self.linears.items() if name.endswith(endings))
-        return preset.lora_rank * sum(widths)
+        return [pair for name, pair in self.linears.items() if name.endswith(endings)]
+
+    def adapter_parameters(self, preset: TrainingPreset) -> int:
+        """Of an adapter of the preset's rank on the preset's targets."""
+        if preset.adapter != "lokr":
+            return preset.lora_rank * sum(map(sum, self.targets(preset)))
+        from peft.tuners.lokr.layer import factorization  # torch: only where it is wanted
+
+        pairs = (
+            [factorization(width, preset.decompose_factor) for width in pair] for pair in self.targets(preset)
+        )
+        return sum(a * b + preset.lora_rank * (c + d) for (a, c), (b, d) in pairs)
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,7 @@ def plan_memory(shape: Shape, preset: TrainingPreset, load: Load) -> MemoryPlan:
 
         T (a H + b I + c Q + d K + e r) + L (f H + g K + h r)
 
+    LoKr has no such r; it keeps the change of each layer's weights, as large as they are.
     Without gradient checkpointing all blocks keep it; with it one block does, and each other one its input. On the way back
     the gradients of one block's feed-forward and residual stream are there beside it. The mask of the sliding window is T x T.
     """
@@ -164,12 +175,15 @@ def plan_memory(shape: Shape, preset: TrainingPreset, load: Load) -> MemoryPlan:
 def _activations(shape: Shape, preset: TrainingPreset, load: Load) -> int:
     kept, size = _KEPT[preset.precision], WEIGHT_BYTES[preset.precision]
     tokens = load.frames // shape.patch
+    is_lokr = preset.adapter == "lokr"
+    rank = 0 if is_lokr else preset.lora_rank
+    changes = size * sum(map(math.prod, shape.targets(preset))) // shape.layers if is_lokr else 0
     of_token = (
         kept.hidden * shape.hidden
         + kept.intermediate * shape.intermediate
         + kept.query * shape.query
         + kept.key * shape.key
-        + kept.rank * preset.lora_rank
+        + kept.rank * rank
     )
     # A LoRA on the feed-forward keeps its input, too, once for each target
     of_token += size * sum(
@@ -178,11 +192,9 @@ def _activations(shape: Shape, preset: TrainingPreset, load: Load) -> int:
         if target in _FEED_FORWARD
     )
     of_condition = (
-        kept.condition_hidden * shape.hidden
-        + kept.condition_key * shape.key
-        + kept.condition_rank * preset.lora_rank
+        kept.condition_hidden * shape.hidden + kept.condition_key * shape.key + kept.condition_rank * rank
     )
-    block = load.batch * (tokens * of_token + load.tokens * of_condition)
+    block = load.batch * (tokens * of_token + load.tokens * of_condition) + changes
     under_way = load.batch * tokens * 2 * size * (shape.intermediate + 2 * shape.hidden)
     mask = size * tokens * tokens
     if preset.gradient_checkpointing:

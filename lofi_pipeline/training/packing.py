@@ -41,7 +41,7 @@ def pack(root: DataRoot, encoded: EncodedDataset, *, shard_bytes: int = SHARD_BY
         OSError: the disk is full, for one.
     """
     places = {track.latents: ("latents", track.entry) for track in encoded.tracks}
-    places |= {said.condition: ("conditions", said.entry) for it in encoded.tracks for said in it.captions}
+    places |= {said.condition: ("conditions", said.entry) for it in encoded.tracks for said in it.conditions}
     packers: dict[Path, _Packer] = {}
     for relative, (kind, entry) in places.items():
         path = root.inside(relative)
@@ -146,11 +146,14 @@ class _Packer:
 
 def _moved(track: EncodedTrack, found: Mapping[str, Mapping[str, str]]) -> EncodedTrack:
     latents, entry = _place(track.latents, track.entry, found["latents"])
-    captions = []
-    for said in track.captions:
+
+    def moved(said: EncodedCaption, **beside: object) -> EncodedCaption:
         condition, inner = _place(said.condition, said.entry, found["conditions"])
-        captions.append(EncodedCaption(condition=condition, entry=inner, tokens=said.tokens))
-    return track.model_copy(update={"latents": latents, "entry": entry, "captions": captions})
+        return said.model_copy(update={"condition": condition, "entry": inner, **beside})
+
+    captions = list(map(moved, track.captions))
+    plan = moved(track.plan, captions=list(map(moved, track.plan.captions))) if track.plan else None
+    return track.model_copy(update={"latents": latents, "entry": entry, "captions": captions, "plan": plan})
 
 
 def _place(path: str, entry: str, found: Mapping[str, str]) -> tuple[str, str]:

@@ -38,15 +38,18 @@ def encode_prompt(
     prompt: Prompt,
     seconds: float,
     device: torch.device,
-    instruction: str | None = None,
+    *,
+    planned: bool = False,
 ) -> EncodedPrompt:
     """Text states, text mask, lyric states and lyric mask of one prompt for audio of `seconds`; each [1, tokens, ...].
 
-    `instruction`: what the model is told to do; None: to make music of the text.
+    `planned`: the model is told to follow a plan (see audio_codes.py), and not to make music of the text alone.
 
     Raises:
         PromptTooLong: the base would not read all of it.
     """
+    from diffusers.pipelines.ace_step.pipeline_ace_step import TASK_INSTRUCTIONS
+
     check_prompt_length(pipeline, prompt.prompt)
     return pipeline.encode_prompt(
         prompt=prompt.prompt,
@@ -54,7 +57,7 @@ def encode_prompt(
         device=device,
         vocal_language=prompt.language,
         audio_duration=seconds,
-        instruction=instruction,
+        instruction=TASK_INSTRUCTIONS["cover"] if planned else None,
         bpm=prompt.bpm,
         keyscale=prompt.keyscale,
         timesignature=prompt.time_signature,

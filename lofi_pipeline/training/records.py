@@ -91,6 +91,15 @@ class EncodedCaption(Entity):
     tokens: int = Field(ge=1)
 
 
+class EncodedPlan(EncodedCaption):
+    """The plan of a track, in place of silence: the file is as that of a caption, and its tokens are latent frames."""
+
+    window: int = Field(ge=1, description="Frames in each code of it: crops begin with a whole one")
+    captions: list[EncodedCaption] = Field(
+        min_length=1, description="As of the track, for a model that follows a plan"
+    )
+
+
 class EncodedClip(Entity):
     """Music as the trainer reads it. Paths are relative to the data root, lengths are in latent frames or tokens."""
 
@@ -103,6 +112,12 @@ class EncodedClip(Entity):
         description="Latent frames in a bar, of the tempo and metre in the prompt; None: it says no tempo",
     )
     captions: list[EncodedCaption] = Field(min_length=1, description="Its prompt, then other wordings")
+    plan: EncodedPlan | None = None
+
+    @property
+    def conditions(self) -> list[EncodedCaption]:
+        """All that the transformer is given of it beside its latents."""
+        return [*self.captions, *([self.plan, *self.plan.captions] if self.plan else [])]
 
 
 class EncodedTrack(EncodedClip):

@@ -95,6 +95,21 @@ def write_resume(folder: Path, state: TrainingState, moments: Tensors) -> None:
     write_json_atomic(target / STATE_FILE, state)
 
 
+def write_as_trained(folder: Path, adapter: Tensors, average: Tensors | None) -> None:
+    """Write the live weights, and their average where one is kept, into resume/: of an adapter that is published in another form."""
+    save_file(adapter, folder / RESUME_FOLDER / ADAPTER_FILE)
+    if average is not None:
+        save_file(average, folder / RESUME_FOLDER / AVERAGE_FILE)
+
+
+def read_as_trained(folder: Path) -> Tensors:
+    """The weights that the checkpoint in `folder` publishes, in the form in which they were trained."""
+    place = folder / RESUME_FOLDER
+    if not (place / ADAPTER_FILE).is_file():
+        return read_adapter(folder)
+    return load_file(place / (AVERAGE_FILE if (place / LIVE).is_dir() else ADAPTER_FILE))
+
+
 def write_resume_snapshot(
     home: Path, state: TrainingState, adapter: Tensors, moments: Tensors, average: Tensors | None = None
 ) -> None:
@@ -155,6 +170,10 @@ def _of_checkpoint(folder: Path, record: CheckpointRecord) -> ResumePoint:
         path = folder / RESUME_FOLDER / STATE_FILE
         state = TrainingState.parse(read_json(path), where=str(path))
         moments = load_file(folder / RESUME_FOLDER / OPTIMISER_FILE)
+        if (own := folder / RESUME_FOLDER / ADAPTER_FILE).is_file():
+            beside = own.with_name(AVERAGE_FILE)
+            average = load_file(beside) if beside.is_file() else None
+            return ResumePoint(state, load_file(own), moments, folder.name, average)
         published = read_adapter(folder)
         live, average = folder / RESUME_FOLDER / LIVE, folder / RESUME_FOLDER / AVERAGE
         if live.is_dir():

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig
+from peft import LoKrConfig, LoraConfig, PeftConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
@@ -22,6 +23,7 @@ from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.config.layers import ACE_STEP_NAMES
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.in_turn import bring_into_memory
+from lofi_pipeline.training.lokr import as_lora, lokr_config, require_low_rank
 from lofi_pipeline.training.sampling import generator
 
 if TYPE_CHECKING:
@@ -48,10 +50,22 @@ def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
 
 
 def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Parameter]:
-    """Freeze the transformer and give it a float32 LoRA that changes nothing yet; returns the LoRA's parameters."""
+    """Freeze the transformer and give it a float32 adapter that changes nothing yet; returns the adapter's parameters.
+
+    Raises:
+        TrainingError: a layer of the preset's targets or patterns is none of this base, or too narrow for its rank.
+    """
     torch.manual_seed(preset.seed)
     _require_layers(transformer, preset)
-    config = LoraConfig(
+    is_lokr = preset.adapter == "lokr"
+    parameters = attach_adapter(transformer, lokr_config(preset) if is_lokr else _lora_config(preset))
+    _require_patterns_to_apply(transformer, preset)
+    require_low_rank(transformer, LIVE_ADAPTER)
+    return parameters
+
+
+def _lora_config(preset: TrainingPreset) -> LoraConfig:
+    return LoraConfig(
         r=preset.lora_rank,
         lora_alpha=preset.lora_alpha,
         target_modules=list(preset.lora_targets),
@@ -61,14 +75,11 @@ def add_adapter(transformer: Any, preset: TrainingPreset) -> list[torch.nn.Param
         rank_pattern=dict(preset.rank_pattern),
         alpha_pattern=dict(preset.alpha_pattern),
     )
-    parameters = attach_adapter(transformer, config)
-    _require_patterns_to_apply(transformer, preset)
-    return parameters
 
 
 def _require_patterns_to_apply(transformer: Any, preset: TrainingPreset) -> None:
     """Raises: TrainingError, where a rank or alpha is set for layers that have no LoRA: PEFT passes over it."""
-    adapted = [f".{name}" for name, part in transformer.named_modules() if hasattr(part, "lora_A")]
+    adapted = [f".{name}" for name, part in transformer.named_modules() if isinstance(part, BaseTunerLayer)]
     for field in ("rank_pattern", "alpha_pattern"):
         for name in getattr(preset, field):
             if not any(it.endswith(f".{name}") for it in adapted):
@@ -88,8 +99,8 @@ def _require_layers(transformer: Any, preset: TrainingPreset) -> None:
             )
 
 
-def attach_adapter(transformer: Any, config: LoraConfig) -> list[torch.nn.Parameter]:
-    """Freeze the transformer and give it a float32 LoRA of this configuration; returns the LoRA's parameters."""
+def attach_adapter(transformer: Any, config: PeftConfig) -> list[torch.nn.Parameter]:
+    """Freeze the transformer and give it a float32 adapter of this configuration; returns the adapter's parameters."""
     transformer.requires_grad_(False)
     transformer.add_adapter(config, adapter_name=LIVE_ADAPTER)
     parameters = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
@@ -99,7 +110,7 @@ def attach_adapter(transformer: Any, config: LoraConfig) -> list[torch.nn.Parame
 
 
 def adapter_tensors(transformer: Any, adapter: str = LIVE_ADAPTER) -> Tensors:
-    """The adapter's weights by diffusers' names, as contiguous copies on the CPU."""
+    """The adapter's weights as they are trained, by diffusers' names, as contiguous copies on the CPU."""
     found = get_peft_model_state_dict(transformer, adapter_name=adapter)
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in found.items()}
 
@@ -122,13 +133,33 @@ def set_adapter_tensors(transformer: Any, tensors: Tensors) -> None:
     set_peft_model_state_dict(transformer, tensors, adapter_name=LIVE_ADAPTER)
 
 
-def _adapter_config(transformer: Any) -> dict[str, Any]:
-    config: dict[str, Any] = transformer.peft_config[LIVE_ADAPTER].to_dict()
-    return {
+def is_published_as_trained(transformer: Any) -> bool:
+    """Whether the weights that other programs read are those that are trained. Of a LoKr they read the LoRA that it is."""
+    return not isinstance(transformer.peft_config[LIVE_ADAPTER], LoKrConfig)
+
+
+@dataclass(frozen=True)
+class PublishedAdapter:
+    """The live adapter in the form that other programs read."""
+
+    tensors: Tensors
+    """By diffusers' names."""
+    config: dict[str, Any]
+    """PEFT's, as far as a file can hold it."""
+
+
+def published_adapter(transformer: Any) -> PublishedAdapter:
+    """The live adapter as it is now."""
+    if is_published_as_trained(transformer):
+        tensors, config = adapter_tensors(transformer), transformer.peft_config[LIVE_ADAPTER]
+    else:
+        tensors, config = as_lora(transformer, LIVE_ADAPTER)
+    facts = {
         key: sorted(value) if isinstance(value, set) else value
-        for key, value in config.items()
+        for key, value in config.to_dict().items()
         if value is None or isinstance(value, bool | int | float | str | list | tuple | set | dict)
     }
+    return PublishedAdapter(tensors, facts)
 
 
 def ace_step_name(name: str) -> str:
@@ -139,28 +170,28 @@ def ace_step_name(name: str) -> str:
     return name[1:-1]
 
 
-def write_diffusers_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
-    """Write the live adapter in the one file that diffusers reads; returns its weights by diffusers' names."""
-    tensors = adapter_tensors(pipeline.transformer)
+def write_diffusers_adapter(folder: Path, pipeline: AceStepPipeline) -> PublishedAdapter:
+    """Write the live adapter in the one file that diffusers reads; returns what it holds."""
+    published = published_adapter(pipeline.transformer)
     pipeline.save_lora_weights(
         str(folder),
-        transformer_lora_layers=dict(tensors),
-        transformer_lora_adapter_metadata=_adapter_config(pipeline.transformer),
+        transformer_lora_layers=dict(published.tensors),
+        transformer_lora_adapter_metadata=published.config,
     )
     order_header(folder / DIFFUSERS_FILE)
-    return tensors
+    return published
 
 
-def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
-    """Write the live adapter for diffusers and for PEFT (ACE-Step's names); returns its weights by diffusers' names.
+def write_adapter(folder: Path, pipeline: AceStepPipeline) -> None:
+    """Write the live adapter for diffusers and for PEFT (ACE-Step's names).
 
     Both files carry rank and alpha in their header: without it diffusers guesses alpha, silently.
     """
-    tensors = write_diffusers_adapter(folder, pipeline)
-    config = _adapter_config(pipeline.transformer)
+    published = write_diffusers_adapter(folder, pipeline)
+    config = published.config
     header = {f"transformer.{key}": value for key, value in config.items()}
     save_file(
-        {f"base_model.model.{ace_step_name(name)}": tensor for name, tensor in tensors.items()},
+        {f"base_model.model.{ace_step_name(name)}": tensor for name, tensor in published.tensors.items()},
         folder / PEFT_FILE,
         metadata={"format": "pt", METADATA_KEY: json.dumps(header, indent=2, sort_keys=True)},
     )
@@ -177,7 +208,6 @@ def write_adapter(folder: Path, pipeline: AceStepPipeline) -> Tensors:
     }
     peft |= {"base_model_name_or_path": "", "peft_type": "LORA"}
     (folder / PEFT_CONFIG).write_text(json.dumps(peft, indent=2, sort_keys=True) + "\n")
-    return tensors
 
 
 def order_header(path: Path) -> None:

@@ -29,19 +29,20 @@ from lofi_pipeline.training.weights import PEFT_FILE
 from lofi_pipeline_tests.damage.damages import flip_unseen
 from lofi_pipeline_tests.drops import settings
 from lofi_pipeline_tests.exporting.elsewhere import train_elsewhere
-from lofi_pipeline_tests.training.toy import save_toy_base, toy_preset
+from lofi_pipeline_tests.training.toy import save_planned_base, save_toy_base, toy_preset
 
 LANDED = "epoch=0-step=2_lora"
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_toy_base(tmp_path_factory.mktemp("base") / "toy")
+    folder = tmp_path_factory.mktemp("base")
+    return save_planned_base(folder / "planned", save_toy_base(folder / "toy"))
 
 
 @pytest.fixture(scope="module")
 def config(base: Path) -> PipelineConfig:
-    presets = {"toy": toy_preset(max_steps=2).model_dump()}
+    presets = {"toy": toy_preset(max_steps=2, plan_share=0.5).model_dump()}
     return settings(training={"base": str(base), "active": "toy", "presets": presets})
 
 

@@ -14,7 +14,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.records import TrainingEvent, TrainingJob
 from lofi_pipeline.training.run import train
-from lofi_pipeline_tests.training.toy import make_dataset, save_toy_base, toy_preset
+from lofi_pipeline_tests.training.toy import make_dataset, save_planned_base, save_toy_base, toy_preset
 
 os.environ["LOFI_TORCH_THREADS"] = "1"
 
@@ -43,6 +43,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def other_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_toy_base(tmp_path_factory.mktemp("base") / "other", seed=1)
+
+
+@pytest.fixture(scope="session")
+def planned_base(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy base with what makes plans."""
+    return save_planned_base(tmp_path_factory.mktemp("planned") / "base", base)
 
 
 @pytest.fixture(scope="session")

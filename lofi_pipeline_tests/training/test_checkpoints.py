@@ -186,7 +186,8 @@ def test_without_the_header_alpha_would_be_lost(folder: Path, base: Path, tmp_pa
         assert json.loads(file.metadata()["lora_adapter_metadata"])["transformer.lora_alpha"] == 8
 
 
-def test_the_peft_pair_loads_on_ace_steps_own_decoder(folder: Path, base: Path):
+def ace_step_decoder(base: Path) -> Any:
+    """The attention of the base under the names that it has in ACE-Step's own model."""
     decoder: Any = torch.nn.Module()
     decoder.config = {}
     decoder.layers = torch.nn.ModuleList()
@@ -196,6 +197,11 @@ def test_the_peft_pair_loads_on_ace_steps_own_decoder(folder: Path, base: Path):
             for ours, theirs in ACE_STEP_NAMES.items():
                 part.add_module(theirs, layer.get_submodule(f"{name}.{ours}"))
         decoder.layers.append(torch.nn.ModuleDict(parts))
+    return decoder
+
+
+def test_the_peft_pair_loads_on_ace_steps_own_decoder(folder: Path, base: Path):
+    decoder = ace_step_decoder(base)
     model: Any = PeftModel.from_pretrained(decoder, str(folder))
     found = {
         name.replace(".default", ""): value for name, value in model.state_dict().items() if "lora_" in name

@@ -34,6 +34,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "accumulated gradients": {"gradient_accumulation": 2},
     "rsLoRA": {"adapter": "rslora"},
     "DoRA": {"adapter": "dora"},
+    "LoKr": {"adapter": "lokr", "decompose_factor": 2, "lora_rank": 3},
     "other ranks": {"rank_pattern": {"cross_attn.to_q": 2}, "alpha_pattern": {"cross_attn.to_q": 16}},
     "EMA": {"ema_decay": 0.9},
     "EMA beside": {"ema_decay": 0.9, "ema_publish": False},
@@ -73,6 +74,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     | FEATURES["rsLoRA"]
     | FEATURES["other ranks"],
     "DoRA and EMA": FEATURES["DoRA"] | FEATURES["EMA"],
+    "LoKr and EMA": FEATURES["LoKr"] | FEATURES["EMA"],
     "EMA beside and prior preservation": FEATURES["EMA beside"] | FEATURES["prior preservation"],
     **{name: FEATURES[name] for name in ("8-bit AdamW", "Prodigy", "schedule-free")},
 }

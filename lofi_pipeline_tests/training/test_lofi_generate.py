@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from diffusers.pipelines.ace_step.modeling_ace_step import AceStepAudioTokenDetokenizer, AceStepAudioTokenizer
 from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
 from typer.testing import CliRunner, Result
 
@@ -20,7 +19,6 @@ from lofi_pipeline.cli.generated_files import Names
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.environment import BASE_VARIABLE
 from lofi_pipeline.storage import DataRoot
-from lofi_pipeline_tests.training.toy import CHANNELS, WIDTH
 
 PROMPTS = ("lofi hip hop, mellow, rhodes, 82 bpm", "ambient, calm, pads")
 STEP_6 = "epoch=0-step=6_lora"
@@ -111,29 +109,6 @@ def test_names_of_files(tmp_path: Path) -> None:
     assert len({*several.of("base")}) == 2, "prompts without a letter of the alphabet"
     with pytest.raises(RecordError, match="x.mp3: write to a file ending in .wav or .flac"):
         Names(tmp_path / "x.mp3", PROMPTS, [0], ["base"]).of("base")
-
-
-@pytest.fixture(scope="module")
-def planned_base(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy base with what reads the codes of ACE-Step's language model."""
-    torch.manual_seed(5)
-    size: dict[str, Any] = {
-        "hidden_size": WIDTH,
-        "intermediate_size": WIDTH,
-        "audio_acoustic_hidden_dim": CHANNELS,
-        "num_attention_pooler_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "head_dim": 16,
-    }
-    pipeline = AceStepPipeline.from_pretrained(base)
-    pipeline.register_modules(
-        audio_tokenizer=AceStepAudioTokenizer(fsq_dim=WIDTH, **size),
-        audio_token_detokenizer=AceStepAudioTokenDetokenizer(**size),
-    )
-    folder = tmp_path_factory.mktemp("planned") / "base"
-    pipeline.save_pretrained(folder)
-    return folder
 
 
 CODES = "<think>bpm: 82</think>" + "".join(f"<|audio_code_{7919 * number % 64000}|>" for number in range(10))

@@ -169,7 +169,7 @@ def test_conditions_are_dropped_as_often_as_asked_for_and_never_where_they_must_
         assert np.mean([one.unconditional for one in crops.draw(chosen, "key")]) == pytest.approx(
             share, abs=0.06
         )
-        assert not any(one.unconditional for one in crops.draw(chosen, "key", dropout=False))
+        assert not any(one.unconditional for one in crops.draw(chosen, "key", measured=True))
 
 
 def test_a_crop_has_the_caption_that_was_chosen(tmp_path: Path):

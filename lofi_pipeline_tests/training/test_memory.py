@@ -72,8 +72,11 @@ def kept_for_the_way_back(size: Size, preset: TrainingPreset, load: Load) -> int
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 @pytest.mark.parametrize("targets", [ATTENTION, ATTENTION + FEED_FORWARD])
-def test_activations_are_what_torch_keeps(precision: str, targets: tuple[str, ...]):
-    preset = preset_with(precision=precision, lora_targets=targets, lora_rank=8)
+@pytest.mark.parametrize("adapter", ["lora", "lokr"])
+def test_activations_are_what_torch_keeps(adapter: str, precision: str, targets: tuple[str, ...]):
+    preset = preset_with(
+        precision=precision, lora_targets=targets, lora_rank=8, adapter=adapter, decompose_factor=4
+    )
     size = replace(SIZES["toy"], layers=8)
     for load in (Load(batch=2, frames=600, tokens=100), Load(batch=1, frames=1200, tokens=40)):
         planned = plan_memory(shape_of(size), preset, load).activations
@@ -103,8 +106,9 @@ def test_the_plan_is_what_a_gpu_measured(
     assert plan.total / 1e9 == pytest.approx(peak, rel=0.03)
 
 
-def test_the_plan_of_a_base_on_disk_counts_its_weights_and_its_lora(base: Path):
-    preset = toy_preset()
+@pytest.mark.parametrize("kind", [{}, {"adapter": "lokr", "decompose_factor": 2, "lora_rank": 3}])
+def test_the_plan_of_a_base_on_disk_counts_its_weights_and_its_adapter(base: Path, kind: dict[str, Any]):
+    preset = toy_preset(**kind)
     transformer: Any = load_base(str(base)).transformer
     plan = plan_memory(Shape.of_base(base), preset, Load(1, 50, 20))
     assert plan.weights == 4 * sum(weight.numel() for weight in transformer.parameters())

@@ -12,7 +12,11 @@ import soundfile
 import torch
 from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from diffusers.models.transformers.ace_step_transformer import AceStepTransformer1DModel
-from diffusers.pipelines.ace_step.modeling_ace_step import AceStepConditionEncoder
+from diffusers.pipelines.ace_step.modeling_ace_step import (
+    AceStepAudioTokenDetokenizer,
+    AceStepAudioTokenizer,
+    AceStepConditionEncoder,
+)
 from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from transformers import Qwen3Config, Qwen3Model
@@ -102,6 +106,27 @@ def save_toy_base(folder: Path, *, seed: int = 0) -> Path:
         transformer=transformer,
         condition_encoder=encoder,
         scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0),
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_planned_base(folder: Path, base: Path) -> Path:
+    """The toy base in `base` with what makes plans, and reads the codes of ACE-Step's language model."""
+    torch.manual_seed(5)
+    size: dict[str, Any] = {
+        "hidden_size": WIDTH,
+        "intermediate_size": WIDTH,
+        "audio_acoustic_hidden_dim": CHANNELS,
+        "num_attention_pooler_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+    }
+    pipeline = AceStepPipeline.from_pretrained(base)
+    pipeline.register_modules(
+        audio_tokenizer=AceStepAudioTokenizer(fsq_dim=WIDTH, **size),
+        audio_token_detokenizer=AceStepAudioTokenDetokenizer(**size),
     )
     pipeline.save_pretrained(folder)
     return folder

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from peft import LoraConfig
 from lofi_pipeline.entities import few
 from lofi_pipeline.storage import content_sha256
 from lofi_pipeline.training.importing.foreign_file import ForeignLora, as_floats, refuse
+from lofi_pipeline.training.lora_config import plain_config
 from lofi_pipeline.training.weights import Tensors, ace_step_name
 
 Shapes = Mapping[str, tuple[int, int]]
@@ -63,15 +63,8 @@ class Adapter:
     alphas: dict[str, float]
 
     def config(self) -> LoraConfig:
-        """What PEFT attaches it by: the most common rank and alpha, with patterns for the others."""
-        rank, alpha = _most_common(self.ranks), _most_common(self.alphas)
-        return LoraConfig(
-            r=rank,
-            lora_alpha=alpha,  # pyright: ignore[reportArgumentType]: PEFT divides it, whatever number it is
-            target_modules=sorted(self.ranks),
-            rank_pattern={name: it for name, it in sorted(self.ranks.items()) if it != rank},
-            alpha_pattern={name: it for name, it in sorted(self.alphas.items()) if it != alpha},
-        )
+        """What PEFT attaches it by."""
+        return plain_config(self.ranks, self.alphas)
 
     def sha256(self) -> str:
         """Of all that its answer depends on; the same LoRA in another form has the same."""
@@ -80,10 +73,6 @@ class Adapter:
             for name, it in self.tensors.items()
         }
         return content_sha256(hashes)
-
-
-def _most_common(values: Mapping[str, Any]) -> Any:
-    return Counter(values[name] for name in sorted(values)).most_common(1)[0][0]
 
 
 def linear_layers(base: Path) -> Shapes:

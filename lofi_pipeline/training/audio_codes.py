@@ -7,6 +7,7 @@ silence; the prompt then has the instruction of such tasks (diffusers, pipelines
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,12 @@ def read_audio_codes(path: Path) -> str:
         raise BadAudioCodes(
             f"{path}: holds no audio codes; they look like <|audio_code_123|>, five for each second"
         )
-    return "".join(f"<|audio_code_{int(code)}|>" for code in found)
+    return written_codes(map(int, found))
+
+
+def written_codes(codes: Iterable[int]) -> str:
+    """Codes as the language model writes them."""
+    return "".join(f"<|audio_code_{code}|>" for code in codes)
 
 
 def seconds_of_codes(pipeline: Any, codes: str) -> float:
