@@ -67,6 +67,13 @@ class Environment(BaseSettings):
         validation_alias="LOFI_KUBERNETES_GPUS",
         description="GPUs that the pod of a training or a scoring asks for, where runs are pods (deploy/kubernetes).",
     )
+    training_pod: Path | None = Field(
+        default=None,
+        validation_alias="LOFI_TRAINING_POD",
+        description="A manifest of Kubernetes of `kind: Pod`: a training becomes such a pod (deploy/kubernetes), needs the extra "
+        "`kubernetes`. It can run programs, so it must lie outside the data root. Without it: a training is a process on the "
+        "machine of its run.",
+    )
     most_hours: float | None = Field(
         default=None,
         gt=0,

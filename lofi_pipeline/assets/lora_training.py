@@ -1,4 +1,4 @@
-"""lora_training: the trainer in a process of its own; each checkpoint is entered in Dagster as it lands."""
+"""lora_training: the trainer in a process of its own, or a pod; each checkpoint is entered in Dagster as it lands."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,11 +15,12 @@ from lofi_pipeline.assets.standing import Standing
 from lofi_pipeline.assets.training_choice import NEWEST, TrainingChoice, tell_version
 from lofi_pipeline.config import config_hash
 from lofi_pipeline.entities import CheckpointRecord, Lineage
+from lofi_pipeline.environment import Environment
 from lofi_pipeline.resources import Workspace, base_name
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
-    from lofi_pipeline.training.records import TrainingEvent
+    from lofi_pipeline.training.records import TrainingEvent, TrainingJob
 
 
 @dg.asset(
@@ -45,7 +46,6 @@ def lora_training(
     from lofi_pipeline.dataset import load_version
     from lofi_pipeline.training.bases import describe_base
     from lofi_pipeline.training.known_bases import note_base
-    from lofi_pipeline.training.launch import train_in_process
     from lofi_pipeline.training.lineage import lineage_of
     from lofi_pipeline.training.records import TrainingJob
     from lofi_pipeline.training.start import start_of
@@ -70,7 +70,7 @@ def lora_training(
         at_once=settings.at_once,
     )
     landed: dict[str, TrainingEvent] = {}
-    last = train_in_process(job, _follower(context, root, landed), launcher=settings.launcher)
+    last = _train(context, job, _follower(context, root, landed), settings.launcher)
     # The losses stand in the event of the last checkpoint; a training that was complete before landed none.
     newest = max(landed.values(), key=lambda event: event.step, default=last)
     facts = newest.model_dump(include={"loss", "validation_loss", "steps_per_second"}, exclude_none=True)
@@ -81,6 +81,28 @@ def lora_training(
         metadata=shown({"dataset_id": version.dataset.dataset_id, "reason": lacks}),
     )
     return replace(_standing(lineage, last.step, facts), checks=lambda: [check]).result()
+
+
+def _train(
+    context: dg.AssetExecutionContext,
+    job: "TrainingJob",
+    on_event: "Callable[[TrainingEvent], None]",
+    launcher: int | str,
+) -> "TrainingEvent":
+    """In a process of its own, or in a pod where the environment names a file that says how it is made."""
+    from lofi_pipeline.training.errors import TrainingError
+    from lofi_pipeline.training.launch import train_in_process
+
+    template = Environment.read().training_pod
+    if template is None:
+        return train_in_process(job, on_event, launcher=launcher)
+    try:
+        from lofi_pipeline.assets.training_pod import train_in_pod
+    except ImportError as error:
+        raise TrainingError(
+            'LOFI_TRAINING_POD needs dagster-k8s, which is not installed: pip install "lofi-pipeline[kubernetes]"'
+        ) from error
+    return train_in_pod(context, job, on_event, template=template, launcher=launcher)
 
 
 def standing_training(workspace: Workspace) -> Iterator[Standing]:

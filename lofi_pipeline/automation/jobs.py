@@ -81,6 +81,11 @@ def on_a_gpu(gpus: int) -> dict[str, object]:
     }
 
 
+def gpus_to_train(environment: Environment) -> int:
+    """For the run. A training in a pod of its own has them there: two pods that ask for the only one would wait for each other."""
+    return 0 if environment.training_pod else environment.kubernetes_gpus
+
+
 _ENVIRONMENT = Environment.read()
 _IN_TIME = in_time(_ENVIRONMENT.most_hours)
 
@@ -106,7 +111,7 @@ train = dg.define_asset_job(
     JobName.TRAIN.value,
     selection=dg.AssetSelection.assets(*ASSETS[JobName.TRAIN]),
     config=one_choice,
-    tags={**_IN_TIME, **on_a_gpu(_ENVIRONMENT.kubernetes_gpus)},
+    tags={**_IN_TIME, **on_a_gpu(gpus_to_train(_ENVIRONMENT))},
     description="Encode what is new and train the LoRA; checkpoints land, and are scored, while it runs.",
 )
 evaluate = dg.define_asset_job(

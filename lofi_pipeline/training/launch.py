@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -40,6 +41,42 @@ def command_of(launcher: int | str) -> tuple[str, ...]:
     return (sys.executable, *ACCELERATE, str(file.resolve()), *TRAINING)
 
 
+@dataclass
+class Told:
+    """What a training process has said so far; `on_event` is called with each event."""
+
+    on_event: Callable[[TrainingEvent], None]
+    _last: TrainingEvent | None = None
+    _failure: str | None = None
+
+    def take(self, line: str) -> bool:
+        """Take a line; False for one that is no event."""
+        try:
+            event = TrainingEvent.model_validate_json(line)
+        except ValidationError:
+            return False
+        if event.kind is EventKind.FAILED:  # the first process that fails takes the others with it
+            self._failure = self._failure or event.message
+        else:
+            self._last = event
+            self.on_event(event)
+        return True
+
+    def end(self, failed: bool, last_words: str) -> TrainingEvent:
+        """The last event of a training that has ended.
+
+        Raises:
+            TrainingError: it failed, with its own sentence or its last words, or stopped before the end.
+        """
+        if failed:
+            raise TrainingError(self._failure or last_words)
+        if self._last is None or self._last.kind is not EventKind.FINISHED:
+            raise TrainingError(
+                "training was stopped before its end; run again to go on from where it stopped"
+            )
+        return self._last
+
+
 def train_in_process(
     job: TrainingJob,
     on_event: Callable[[TrainingEvent], None],
@@ -54,26 +91,14 @@ def train_in_process(
         TrainingError: the process failed, with its own sentence or its last lines, or stopped before the end.
     """
     command = command_of(launcher)
-    last = failure = None
+    told = Told(on_event)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         write_json_atomic(path, job)
         with child_process([*command, "--job", str(path), "--end-with-parent"]) as child:
             for line in child.messages:
-                try:
-                    event = TrainingEvent.model_validate_json(line)
-                except ValidationError:
+                if not told.take(line):
                     child.last_words.append(line.rstrip())
-                    continue
-                if event.kind is EventKind.FAILED:  # the first process that fails takes the others with it
-                    failure = failure or event.message
-                    continue
-                last = event
-                on_event(last)
             code = child.process.wait()
-    if code != 0:
-        words = failure or "\n".join(child.last_words)
-        raise TrainingError(words or f"the training process ended with code {code}")
-    if last is None or last.kind is not EventKind.FINISHED:
-        raise TrainingError("training was stopped before its end; run again to go on from where it stopped")
-    return last
+    words = "\n".join(child.last_words)
+    return told.end(code != 0, words or f"the training process ended with code {code}")

@@ -4,6 +4,7 @@ Standard output carries one TrainingEvent in JSON a line and nothing else; stand
 it is a terminal, and whatever libraries have to say. Exit code 0: trained to the end (or stopped when asked
 to), 1: an error, its sentence last on standard error and in the last event. SIGTERM or SIGINT: the state is kept and the
 process ends. Several such processes that torchrun or accelerate started train together: the first one tells and writes.
+On another machine than whoever started it, it writes its events to a file (`--events`), and ends with a lease (`--end-with`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -25,8 +27,8 @@ from lofi_pipeline.checkpoints.ledger_entries import enter_committed
 from lofi_pipeline.checkpoints.manifest import lineage_home, remove_unfinished_checkpoints
 from lofi_pipeline.entities import RecordError, now
 from lofi_pipeline.errors import LofiError
-from lofi_pipeline.processes import end_with_parent, messages_apart
-from lofi_pipeline.storage import DataRoot, in_words, read_json
+from lofi_pipeline.processes import ENDING_SECONDS, end_with_parent, messages_apart
+from lofi_pipeline.storage import DataRoot, in_words, is_held, read_json
 from lofi_pipeline.training.bases import describe_base
 from lofi_pipeline.training.lineage import last_step, lineage_of, read_version
 from lofi_pipeline.training.records import Emit, EventKind, TrainingEvent, TrainingJob
@@ -34,6 +36,7 @@ from lofi_pipeline.training.start import refuse_withdrawn, start_of
 from lofi_pipeline.training.turns import taking_turns
 
 RANK_VARIABLE = "RANK"
+LOOK_SECONDS = 2.0
 
 Stop = Callable[[], bool]
 
@@ -85,6 +88,18 @@ class StopRequest:
     def __call__(self) -> bool:
         return self._asked.is_set()
 
+    def end_with(self, lease: Path) -> None:
+        """Stop when nobody who lives holds a lease any more: whoever started this may be on another machine."""
+
+        def watch() -> None:
+            while is_held(lease):
+                time.sleep(LOOK_SECONDS)
+            self._asked.set()  # no signal of our own: Kubernetes sends one, too, and a second ends the process at once
+            time.sleep(ENDING_SECONDS)
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
 
 def read_job(path: Path) -> TrainingJob:
     """The job in a file; a RecordError names what is wrong with it."""
@@ -118,11 +133,17 @@ def main() -> int:
     )
     parser.add_argument("--job", type=Path, required=True, help="a TrainingJob in JSON")
     parser.add_argument("--end-with-parent", action="store_true", help="end when standard input closes")
+    parser.add_argument("--end-with", type=Path, metavar="PATH", help="end when nobody holds this lease")
+    parser.add_argument(
+        "--events", type=Path, metavar="FILE", help="where events go, instead of standard output"
+    )
     arguments = parser.parse_args()
-    events = messages_apart()
+    events = arguments.events.open("a", encoding="utf-8") if arguments.events else messages_apart()
     if arguments.end_with_parent:
         end_with_parent()
     stop = StopRequest()
+    if arguments.end_with:
+        stop.end_with(arguments.end_with)
     job = None
     try:
         job = read_job(arguments.job)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
-from lofi_pipeline.automation.jobs import on_a_gpu
+from lofi_pipeline.assets.lora_training import _train
+from lofi_pipeline.automation.jobs import gpus_to_train, on_a_gpu
 from lofi_pipeline.environment import Environment
 from lofi_pipeline.installation import PROJECT_ROOT
+from lofi_pipeline.training.errors import TrainingError
 
 FOLDER = PROJECT_ROOT / "deploy" / "kubernetes"
 
@@ -49,6 +52,29 @@ def test_trainings_ask_for_a_gpu_where_the_environment_says_so(monkeypatch: pyte
     monkeypatch.setenv("LOFI_KUBERNETES_GPUS", "2")
     (config,) = on_a_gpu(Environment.read().kubernetes_gpus).values()
     assert "'nvidia.com/gpu': '2'" in str(config)
+    assert gpus_to_train(Environment.read()) == 2
+    monkeypatch.setenv("LOFI_TRAINING_POD", "/etc/lofi/pods/training-pod.yaml")
+    assert gpus_to_train(Environment.read()) == 0  # the pod of the training has them
+
+
+def test_a_training_in_a_pod_without_the_package_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOFI_TRAINING_POD", "training-pod.yaml")
+    monkeypatch.setitem(sys.modules, "lofi_pipeline.assets.training_pod", None)
+    with pytest.raises(TrainingError, match=r"dagster-k8s.*pip install \"lofi-pipeline\[kubernetes\]\""):
+        _train(cast("Any", None), cast("Any", None), lambda event: None, 1)
+
+
+def test_the_pod_of_a_training_has_user_and_data_root_of_the_others(values: Any) -> None:
+    pod = yaml.safe_load((FOLDER / "training-pod.yaml").read_text())
+    others = values["dagsterWebserver"]
+    assert pod["spec"]["securityContext"] == others["podSecurityContext"]
+    assert pod["spec"]["volumes"][0] == others["volumes"][0]
+    assert pod["spec"]["containers"][0]["volumeMounts"][0] == others["volumeMounts"][0]
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    (mount,) = [each["mountPath"] for each in code["volumeMounts"] if each["name"] == "pods"]
+    assert f"{mount}/training-pod.yaml" in (FOLDER / "values.yaml").read_text()
 
 
 def test_dagster_k8s_takes_the_run_launcher_and_the_tags(values: Any) -> None:

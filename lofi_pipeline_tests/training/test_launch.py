@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import torch
 
 from lofi_pipeline.checkpoints.folder import PEFT_FILE
 from lofi_pipeline.checkpoints.loss_log import read_training_log, training_log
-from lofi_pipeline.checkpoints.manifest import scan_checkpoints
+from lofi_pipeline.checkpoints.manifest import SNAPSHOT_FOLDER, scan_checkpoints
 from lofi_pipeline.entities import DatasetVersion
-from lofi_pipeline.storage import DataRoot, read_ledger, write_json_atomic
+from lofi_pipeline.storage import DataRoot, leased, read_ledger, write_json_atomic
 from lofi_pipeline.training.errors import TrainingError
 from lofi_pipeline.training.launch import train_in_process
 from lofi_pipeline.training.records import EventKind, TrainingEvent
@@ -46,6 +47,25 @@ def test_it_ends_when_whoever_started_it_is_gone(root: DataRoot, version: Datase
     assert process.stdin
     process.stdin.close()
     assert process.wait(timeout=120) == 1
+
+
+def test_it_keeps_its_state_and_ends_when_nobody_holds_the_lease_it_was_given(
+    root: DataRoot, version: DatasetVersion, base: Path
+):
+    """As in a pod, whose run is on another machine."""
+    job, events, lease = (root.path / name for name in ("job.json", "events.jsonl", "run"))
+    preset = {"max_steps": 100_000, "checkpoint_interval": 50_000}
+    write_json_atomic(job, job_for(root, version, base, preset=preset))
+    command = [sys.executable, "-m", "lofi_pipeline.training.run", "--job", job, "--events", events]
+    with leased(lease, "a run"):
+        process = subprocess.Popen([*command, "--end-with", lease])
+        while not (events.exists() and '"progress"' in events.read_text()):
+            assert process.poll() is None
+            time.sleep(0.1)
+    assert process.wait(timeout=120) == 0
+    last = TrainingEvent.model_validate_json(events.read_text().splitlines()[-1])
+    assert last.kind is EventKind.STOPPED and last.step > 0
+    assert list((root.checkpoints / SNAPSHOT_FOLDER).iterdir())
 
 
 def test_two_trainings_at_once_take_turns_and_give_what_one_gives(
