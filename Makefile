@@ -8,7 +8,7 @@ export PYTHONPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-slow lint format types schemas docs pins doctor bench mutate web clean-demo
+.PHONY: help setup demo ui test tests test-slow lint rules format types schemas docs pins doctor bench mutate web clean-demo
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,19 +31,24 @@ ui: setup ## Dagster's webserver and daemon on loopback (data root: LOFI_DATA_RO
 doctor: setup ## What is installed, which weights are there, and what to do about each
 	$(BIN)/lofi doctor
 
-test: lint ## Lint, types and the test suite, two packages at a time
+test: rules ## Lint, types and the test suite, two packages at a time
+	$(MAKE) --no-print-directory --jobs=2 types tests
+
+# Beside the types, which take a minute of one core
+tests: setup ## The test suite alone
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: setup ## The tests that take minutes or gigabytes each, and a search for new examples against each property
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile=search
 
-lint: setup ## Formatting, lint, the contract between the packages, schemas, types
+lint: rules types ## Formatting, lint, the contract between the packages, schemas, types
+
+rules: setup ## Formatting, lint, the contract between the packages, schemas
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m lofi_pipeline.entities.schemas --check
-	$(BIN)/pyright
 
 format: setup ## Format and mend what can be mended by machine
 	$(BIN)/ruff format .

@@ -2,7 +2,7 @@
 
 Latents are kept as mean and standard deviation of the codec's posterior, so that each step draws a sample of its own.
 Conditions come from the pipeline's own prompt formatting, for the length of the crops that are trained. How one track goes
-through the base model is in encoder.py.
+through the base model is in encoder.py. Torch is imported once something is to be encoded.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
-from safetensors import safe_open
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.entities import BaseModelFacts, DatasetVersion, HeldOutEnds, Split, VersionTrack
@@ -33,7 +31,6 @@ from lofi_pipeline.training.bases import (
     shown_name,
 )
 from lofi_pipeline.training.captions import captions_of
-from lofi_pipeline.training.device import device_faults
 from lofi_pipeline.training.encoded_file import (
     CONDITION,
     ENCODER_VERSION,
@@ -42,7 +39,6 @@ from lofi_pipeline.training.encoded_file import (
     encoded_shape,
     write_encoded,
 )
-from lofi_pipeline.training.encoder import CHUNK_SECONDS, SHORTEST_CHUNK_SECONDS, Encoder
 from lofi_pipeline.training.errors import EncodingError, disk_faults
 from lofi_pipeline.training.lineage import held_out_ends
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedPlan, EncodedTrack
@@ -50,7 +46,13 @@ from lofi_pipeline.training.sampling import crop_frames
 from lofi_pipeline.training.shards import Shard, entry_of, read_shard, shard_files
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+    from lofi_pipeline.training.encoder import Encoder
+
+CHUNK_SECONDS = 30.0
+SHORTEST_CHUNK_SECONDS = 5.0
 
 Progress = Callable[[int, int, str], None]
 
@@ -108,6 +110,8 @@ class _Cache:
 
     def mean(self, latents: _Encoding) -> torch.Tensor:
         """The mean of latents, float32 [frames, channels]."""
+        from safetensors import safe_open
+
         with safe_open(self.root.inside(latents.path), framework="pt") as file:
             return file.get_tensor(f"{latents.entry}mean")
 
@@ -166,21 +170,28 @@ class _LazyEncoder:
     def latents(self, root: DataRoot, track: VersionTrack) -> dict[str, torch.Tensor]:
         """mean and std of the codec's posterior, each float32 [frames, channels]."""
         path, track_id = root.inside(track.track.audio_path), track.track.track_id
-        with device_faults(lambda: self._advice):
+        with self._faults():
             mean, std = self._with(CODEC).latents(path, track_id)
         return {"mean": mean, "std": std}
 
     def plan(self, latents: torch.Tensor, track_id: str) -> dict[str, torch.Tensor]:
         """condition, float32 [frames, channels]."""
-        with device_faults(lambda: self._advice):
+        import torch
+
+        with self._faults():
             encoder = self._with(PLANNERS)
             silence = read_fixed_inputs(self.base_name, torch.float32).silence_latent
             return {"condition": encoder.plan(latents, silence, track_id)}
 
     def condition(self, track: VersionTrack, seconds: float, planned: bool) -> dict[str, torch.Tensor]:
         """condition, float32 [tokens, width]."""
-        with device_faults(lambda: self._advice):
+        with self._faults():
             return {"condition": self._with(PROMPT_READERS).condition(track, seconds, planned=planned)}
+
+    def _faults(self) -> AbstractContextManager[None]:
+        from lofi_pipeline.training.device import device_faults
+
+        return device_faults(lambda: self._advice)
 
     @property
     def _advice(self) -> str:
@@ -191,12 +202,20 @@ class _LazyEncoder:
 
     def release(self) -> None:
         """Give back the memory of the part that is loaded."""
+        if self._loaded is None:
+            return
+        import torch
+
         self._part, self._loaded = (), None
         gc.collect()  # modules hold each other in circles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _with(self, part: tuple[str, ...]) -> Encoder:
+        import torch
+
+        from lofi_pipeline.training.encoder import Encoder
+
         if self._loaded is None or self._part != part:
             self.release()
             pipeline = self.given or load_base(

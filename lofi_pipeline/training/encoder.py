@@ -11,14 +11,13 @@ import torch
 
 from lofi_pipeline.entities import VersionTrack
 from lofi_pipeline.training.audio_codes import written_codes
+from lofi_pipeline.training.encode import CHUNK_SECONDS
 from lofi_pipeline.training.errors import EncodingError, PromptTooLong
 from lofi_pipeline.training.prompt_encoding import Prompt, encode_prompt
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
-CHUNK_SECONDS = 30.0
-SHORTEST_CHUNK_SECONDS = 5.0
 CONTEXT_SECONDS = 2  # the codecs look less than half a second to either side
 TIMBRE_SECONDS = 30
 AUDIO_RATE = 48_000

@@ -212,13 +212,14 @@ def test_every_command_has_help(command: str) -> None:
 
 
 def test_doctor_writes_what_it_found(tmp_path: Path) -> None:
-    done = lofi("doctor", "--json", tmp_path / "doctor.json", "--data", tmp_path / "data")
+    given = ["doctor", "--json", str(tmp_path / "doctor.json"), "--data", str(tmp_path / "data")]
+    done = CliRunner().invoke(app, given)
     findings = json.loads((tmp_path / "doctor.json").read_text())
     assert {"Python", "dagster", "torch", "GPU", "data root", "configuration"} <= {
         f["what"] for f in findings
     }
     broken = [finding for finding in findings if finding["level"] == "broken"]
-    assert done.returncode == (1 if broken else 0)
+    assert done.exit_code == (1 if broken else 0)
     assert all(finding["advice"] for finding in broken)
     assert not (tmp_path / "data").exists()
 

@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.cli.doctor import examine
 from lofi_pipeline.config import load_config
-from lofi_pipeline.dataset import build_dataset, load_version
+from lofi_pipeline.dataset import build_dataset
+from lofi_pipeline.entities import DropStatus
 from lofi_pipeline.ingest import load_scan, remember_day
 from lofi_pipeline.ingest.day_changes import day_changes_json
 from lofi_pipeline.licensing import load_withdrawals
@@ -35,23 +36,26 @@ def clock(root: DataRoot) -> tuple[str, str]:
     return found.level, f"{found.found} {found.advice}"
 
 
-def test_a_run_after_a_leap_of_the_clock_asks_and_goes_on_once_it_is_confirmed(
-    root: DataRoot, tmp_path: Path
-) -> None:
-    make_drop(root, "free", {"b.wav": song(1)}, facts(source_id="free"))
-    granted(root, files={"a.wav": song(0)}, end=TODAY - 50 * DAY)
-    register(root, TODAY - MONTHS)
+def test_a_run_after_a_leap_of_the_clock_asks_and_goes_on_once_it_is_confirmed(root: DataRoot) -> None:
+    make_drop(root, "free", {"b.wav": b"no music"}, facts(source_id="free"))
+    granted(root, end=TODAY - 50 * DAY)
+    before = register(root, TODAY - MONTHS).scan
     scan = root.drops_json.read_bytes()
-    run = ("run", "--to", "dataset_manifest", "--data", root.path)
+    run = ("run", "--to", "source_records", "--data", root.path)
     asked = process(*run)
     assert asked.returncode == 1
     for words in (str(TODAY), str(TODAY - MONTHS), "label", f"lofi judging-day --set {TODAY}"):
         assert words in asked.stderr
-    assert root.drops_json.read_bytes() == scan and not root.dataset_manifest_json.exists()
+    assert root.drops_json.read_bytes() == scan
     assert set_today(root).exit_code == 0
     done = process(*run)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [source.source_id for source in load_version(root).sources] == ["free"]
+    after = load_scan(root)
+    assert after is not None and after.day == TODAY
+    taken = [
+        {drop.folder for drop in it.drops if drop.status is DropStatus.ACCEPTED} for it in (before, after)
+    ]
+    assert len(taken[0]) == 2 and {Path(folder).name for folder in taken[1]} == {"free"}
 
 
 def test_a_withdrawal_by_a_clock_that_was_wrong_holds_when_it_is_right_again(root: DataRoot) -> None:

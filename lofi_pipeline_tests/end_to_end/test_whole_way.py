@@ -222,19 +222,20 @@ def test_a_second_run_does_no_work(trained: Way, tmp_path: Path) -> None:
 
 
 def test_generating_with_the_best_checkpoint_and_with_the_base_alone(trained: Way, tmp_path: Path) -> None:
+    said = tmp_path / "said.json"
+    done = trained.lofi(
+        *("generate", "--base", str(trained.lofi.base), "--base-too", "-o", str(tmp_path / "x.wav")),
+        *("--prompt", "lofi hip hop, mellow, rhodes, 82 bpm, instrumental", "--seconds", "1"),
+        *("--json", str(said)),
+    )
+    assert done.code == 0, done.said
     clips = {}
-    for checkpoint in ("best", "base"):
-        target = tmp_path / f"{checkpoint}.wav"
-        done = trained.lofi(
-            "generate",
-            *("--base", str(trained.lofi.base), "--checkpoint", checkpoint, "-o", str(target)),
-            *("--prompt", "lofi hip hop, mellow, rhodes, 82 bpm, instrumental", "--seconds", "1"),
-        )
-        assert done.code == 0, done.said
-        clips[checkpoint], rate = soundfile.read(target)
+    for clip in json.loads(said.read_bytes())["clips"]:
+        clips[clip["checkpoint"]], rate = soundfile.read(clip["wrote"])
         assert rate == 48_000
-        assert abs(len(clips[checkpoint]) / rate - 1) < 0.1
-    assert not np.array_equal(clips["best"], clips["base"])  # the LoRA is heard
+        assert abs(len(clips[clip["checkpoint"]]) / rate - 1) < 0.1
+    assert set(clips) == {"base", trained.said["best_checkpoint"]}
+    assert not np.array_equal(*clips.values())  # the LoRA is heard
 
 
 @pytest.mark.slow

@@ -12,15 +12,18 @@ import pytest
 import soundfile
 import torch
 from diffusers.pipelines.ace_step.pipeline_ace_step import AceStepPipeline
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from lofi_pipeline.cli.app import app
 from lofi_pipeline.cli.generated_files import Names
 from lofi_pipeline.entities import RecordError
 from lofi_pipeline.environment import BASE_VARIABLE
+from lofi_pipeline.errors import LofiError
 from lofi_pipeline.storage import DataRoot
 
 PROMPTS = ("lofi hip hop, mellow, rhodes, 82 bpm", "ambient, calm, pads")
+PROMPT = ("--prompt", "lofi, mellow, rhodes, 80 bpm")
 STEP_6 = "epoch=0-step=6_lora"
 ROUNDING = 2e-4  # 16 bits and batches
 
@@ -97,6 +100,30 @@ def test_a_turbo_base_has_its_own_settings_and_refuses_guidance(
     assert refused.exit_code == 1
     assert "--guidance" in str(refused.exception) and "turbo" in str(refused.exception)
     assert ask(trained, base, *asked, "--key", "H minor").exit_code == 2
+
+
+def test_a_checkpoint_of_another_base_is_named_and_neither_played_nor_lost(
+    trained: DataRoot, other_base: Path, tmp_path: Path
+) -> None:
+    done = ask(trained, other_base, *PROMPT, "--checkpoint", STEP_6, "-o", str(tmp_path / "x.wav"))
+    assert done.exit_code == 1 and isinstance(done.exception, LofiError)
+    said = str(done.exception)
+    assert f"{STEP_6}: was trained on the base toy" in said and "this is other" in said
+    assert not (tmp_path / "x.wav").exists()
+    assert trained.checkpoint(STEP_6).is_dir()
+
+
+def test_a_model_that_gives_no_numbers_is_named_and_no_file_is_written(
+    trained: DataRoot, base: Path, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(base, tmp_path / "broken"))
+    (weights,) = (broken / "transformer").glob("*.safetensors")
+    tensors = load_file(weights)
+    save_file({name: np.full_like(tensor, np.nan) for name, tensor in tensors.items()}, weights)
+    done = ask(trained, broken, *PROMPT, "--checkpoint", "base", "-o", str(tmp_path / "x.wav"))
+    assert done.exit_code == 1 and isinstance(done.exception, LofiError)
+    assert "the model gives NaN or infinity" in str(done.exception)
+    assert not (tmp_path / "x.wav").exists()
 
 
 def test_names_of_files(tmp_path: Path) -> None:
