@@ -67,5 +67,7 @@ def read_yaml(path: Path) -> object:
             f"{path}: no such file; name another with --config or {CONFIG_VARIABLE}, or the folder of all files of the "
             f"configuration with {CONFIG_ROOT_VARIABLE}"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise RecordError(f"{path}: its brackets are nested too deeply to be read") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a number of thousands of digits
         raise RecordError(f"{path}: is not YAML: {error}") from error

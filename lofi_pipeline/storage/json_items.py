@@ -6,7 +6,6 @@ Of a record of 50,000 tracks, all values at once take more memory than all that 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from lofi_pipeline.entities import Entity
 from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.storage.atomic import read_record
 from lofi_pipeline.storage.errors import ChangedWhileRead
+from lofi_pipeline.storage.json_text import loads
 
 Record = TypeVar("Record", bound=Entity)
 Item = TypeVar("Item", bound=Entity)
@@ -143,7 +143,7 @@ def last_member(path: Path, name: str) -> Any:
             at = data.rfind(start)
             if at >= 0:
                 end = data.index(b"\n  }", at) + 4
-                return json.loads(b"{" + data[at:end] + b"}")[name]
+                return loads(b"{" + data[at:end] + b"}")[name]
             if window >= size:
                 raise KeyError(name)
             window *= 4

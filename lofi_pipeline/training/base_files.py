@@ -5,14 +5,13 @@ Torch-free, but for the size of a file that nothing else tells: that follows fro
 
 from __future__ import annotations
 
-import json
-import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.storage import read_json
+from lofi_pipeline.training.safetensors_head import read_head
 
 NAME_OF_WEIGHTS = {"text_encoder": "model"}
 USUAL_NAME = "diffusion_pytorch_model"
@@ -21,8 +20,6 @@ VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 WITHOUT_WEIGHTS = ("scheduler", "tokenizer")
 OWN_CLASSES = {"transformer": "AceStepTransformer1DModel", "condition_encoder": "AceStepConditionEncoder"}
 """The parts that LoRAs are trained in, and what makes their conditions: nothing else fits."""
-_LARGEST_HEAD = 100 * 2**20
-Head = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -106,39 +103,12 @@ def _sum(folder: Path, name: str, files: list[Path]) -> tuple[Part, list[str]]:
     sizes, numbers, faults = 0, 0, []
     for path in files:
         where = path.relative_to(folder).as_posix()
-        head, fault = _head(path)
+        head, fault = read_head(path)
         if fault:
             faults.append(f"{where} {fault}")
-        tensors = [value for key, value in head.items() if key != "__metadata__"]
-        sizes += sum(value["data_offsets"][1] - value["data_offsets"][0] for value in tensors)
-        numbers += sum(math.prod(value["shape"]) for value in tensors)
+        sizes += sum(tensor.bytes for tensor in head.values())
+        numbers += sum(tensor.numbers for tensor in head.values())
     return Part(name, sizes, numbers), faults
-
-
-def _head(path: Path) -> tuple[Head, str | None]:
-    """The head of a safetensors file, and what is wrong with the file."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > _LARGEST_HEAD:
-            return {}, "is no safetensors file"
-        data = file.read(length)
-    try:
-        head = json.loads(data)
-        ends = [value["data_offsets"][1] for key, value in head.items() if key != "__metadata__"]
-        whole = 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        if len(data) < length:
-            return {}, f"is cut off: it has {size} bytes, its head alone {8 + length}"
-        return {}, "is no safetensors file"
-    if size != whole:
-        return (
-            head,
-            f"is cut off: it has {size} bytes of {whole}"
-            if size < whole
-            else f"has {size} bytes, not {whole}",
-        )
-    return head, None
 
 
 def expected_bytes(folder: Path, name: str) -> int:

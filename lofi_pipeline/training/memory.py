@@ -7,7 +7,6 @@ were measured on an H200 (docs/real-weights.md).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +15,8 @@ from typing import Any, NamedTuple
 
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.storage import read_json
+from lofi_pipeline.training.errors import BaseModelError
+from lofi_pipeline.training.safetensors_head import NO_SAFETENSORS, read_head
 
 GIGABYTE = 1e9
 WEIGHT_BYTES = {"bf16": 2, "fp32": 4}
@@ -62,7 +63,11 @@ class Shape:
 
     @classmethod
     def of_base(cls, folder: Path) -> Shape:
-        """Of the transformer in a base's folder: out of its configuration and the headers of its files."""
+        """Of the transformer in a base's folder: out of its configuration and the headers of its files.
+
+        Raises:
+            BaseModelError: one of them is no safetensors file.
+        """
         place = folder / "transformer"
         return cls._of(read_json(place / "config.json"), dict(_tensor_shapes(place)))
 
@@ -241,14 +246,17 @@ def largest_load(preset: TrainingPreset, shapes: list[tuple[int, int]]) -> Load:
 
 
 def count_parameters(component: Path) -> int:
-    """Of a component of a base, by the headers of its files; 0 where it has no weights."""
+    """Of a component of a base, by the headers of its files; 0 where it has no weights.
+
+    Raises:
+        BaseModelError: one of them is no safetensors file.
+    """
     return sum(math.prod(shape) for _, shape in _tensor_shapes(component))
 
 
 def _tensor_shapes(folder: Path) -> Iterator[tuple[str, list[int]]]:
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, facts in header.items():
-            if name != "__metadata__":
-                yield name, facts["shape"]
+        head, fault = read_head(path)
+        if fault == NO_SAFETENSORS:
+            raise BaseModelError(f"{path}: {fault}; fetch the base model again")
+        yield from ((name, tensor.shape) for name, tensor in head.items())

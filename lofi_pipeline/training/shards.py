@@ -7,7 +7,6 @@ one of which a byte is another is not taken. While its time is SETTLED_NS its te
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lofi_pipeline.storage import DataRoot, canonical_json, replacing
+from lofi_pipeline.storage.json_text import loads
 from lofi_pipeline.training.encoded_file import (
     CONDITION,
     ENCODER_VERSION,
@@ -130,7 +130,7 @@ def read_shard(path: Path, *, read: bool = False) -> Shard | None:
             text = (file.metadata() or {}).get(_ABOUT, "")
             if _name(text) != path.stem:
                 return None
-            about: dict[str, Any] = json.loads(text)
+            about: dict[str, Any] = loads(text)
             members: dict[str, str] = about["members"]
             names = FORMS[about["kind"]]
             if set(file.keys()) != {f"{entry_of(key)}{name}" for key in members for name in names}:
@@ -139,8 +139,8 @@ def read_shard(path: Path, *, read: bool = False) -> Shard | None:
             settled = path.stat().st_mtime_ns == SETTLED_NS
             if (read or not settled) and not all(_holds(file, key, names, members[key]) for key in members):
                 return None
-    except (FileNotFoundError, SafetensorError, ValueError):
-        return None
+    except (FileNotFoundError, SafetensorError, ValueError, LookupError, TypeError, AttributeError):
+        return None  # who put it into the cache need not be this project
     if not settled and not read:  # it was copied: the same bytes
         with suppress(OSError):
             os.utime(path, ns=(SETTLED_NS, SETTLED_NS))

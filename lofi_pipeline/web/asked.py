@@ -45,6 +45,36 @@ def may_change(request: Request) -> bool:
     return role_of(request) is Role.OWNER and not request.app.state.read_only
 
 
+async def sent_bytes(request: Request, most: int) -> bytes:
+    """The body of a request.
+
+    Raises:
+        HTTPException: 413, there is more of it.
+    """
+    sent = bytearray()
+    async for chunk in request.stream():
+        sent += chunk
+        if len(sent) > most:
+            raise HTTPException(413, f"more than {most // 1_000_000} MB were sent")
+    return bytes(sent)
+
+
+def parsed(
+    model: type[Given], sent: bytes | str, looked_at: Callable[[object], object] = lambda value: value
+) -> Given:
+    """What was sent as JSON; `looked_at` may refuse the value that it holds with a ValueError.
+
+    Raises:
+        RecordError: it is no such entity; names each field and rule.
+    """
+    try:
+        return model.parse(looked_at(loads(sent)), where=SENT)
+    except RecordError:
+        raise
+    except ValueError as error:
+        raise RecordError(f"{SENT}: {error}") from error
+
+
 async def body(request: Request, model: type[Given]) -> Given:
     """The data that a page sent, as JSON.
 
@@ -52,17 +82,7 @@ async def body(request: Request, model: type[Given]) -> Given:
         HTTPException: 413, there is too much of it.
         RecordError: it is no such entity; names each field and rule.
     """
-    sent = bytearray()
-    async for chunk in request.stream():
-        sent += chunk
-        if len(sent) > MOST_BYTES:
-            raise HTTPException(413, f"more than {MOST_BYTES // 1_000_000} MB were sent")
-    try:
-        return model.parse(loads(bytes(sent)), where=SENT)
-    except RecordError:
-        raise
-    except ValueError as error:
-        raise RecordError(f"{SENT}: {error}") from error
+    return parsed(model, await sent_bytes(request, MOST_BYTES))
 
 
 def takes(model: type[Given]) -> Callable[[Callable[[Request, Given], Response]], Endpoint]:

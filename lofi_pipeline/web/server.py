@@ -19,6 +19,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.web.door import Door
 from lofi_pipeline.web.guard import Guard
 from lofi_pipeline.web.studio import WithStudio, studio_app
+from lofi_pipeline.web.well_formed import WellFormed
 
 STATEMENT_TIMEOUT_MS, POOL_RECYCLE_SECONDS, POOL_MAX_OVERFLOW = 15_000, 3_600, 20
 POLL_MS = 2_000
@@ -37,7 +38,7 @@ def guarded_app(context: WorkspaceProcessContext, door: Door, root: DataRoot) ->
     studio = studio_app(root, beside_dagster=True, read_only=door.read_only)
     studio.state.track_list.begin()
     dagster = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_MS)
-    return Guard(WithStudio(studio, dagster), door)
+    return Guard(WithStudio(studio, WellFormed(dagster)), door)
 
 
 def serve(door: Door) -> None:

@@ -175,6 +175,14 @@ def test_no_key_reaches_the_library_that_reads_settings(tmp_path: Path, key: str
         load_config(path)
 
 
+@pytest.mark.parametrize("text", ["[" * 20_000, "a: " + "9" * 5000, "{a: " * 20_000])
+def test_yaml_that_cannot_be_read_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "some.yaml"
+    path.write_text(text)
+    with pytest.raises(RecordError, match=r"some\.yaml: "):
+        read_yaml(path)
+
+
 def test_anchors_and_merges_of_yaml_work(tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_text("a: &a {x: 1, y: off}\nb: {<<: *a, x: 2}\n")

@@ -20,6 +20,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.base_files import expected_bytes
 from lofi_pipeline.training.bases import describe_base, load_base
 from lofi_pipeline.training.errors import BaseModelError
+from lofi_pipeline.training.memory import Shape
 from lofi_pipeline.training.weights import CheckpointError, load_checkpoint_into
 from lofi_pipeline_tests.training.toy import save_toy_base
 
@@ -108,10 +109,28 @@ def test_a_file_that_is_cut_off_is_named_with_both_sizes(copy: Path, monkeypatch
     assert said == f"{WEIGHTS} is cut off: it has {len(data) - 1000} bytes of {len(data)}"
     (copy / WEIGHTS).write_bytes(data[:100])
     assert f"{WEIGHTS} is cut off: it has 100 bytes, its head alone" in refused_everywhere(copy, monkeypatch)
-    nested = b"[" * 100_000
-    for no_head in (b"", len(nested).to_bytes(8, "little") + nested):
-        (copy / WEIGHTS).write_bytes(no_head)
-        assert f"{WEIGHTS} is no safetensors file" in refused_everywhere(copy, monkeypatch)
+
+
+NO_HEADS = [
+    b"",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b"[]",
+    b'{"a": {"data_offsets": [0, 4]}}',
+    b'{"a": {"shape": ["x"], "data_offsets": [0, 4]}}',
+    b'{"a": {"shape": [-1], "data_offsets": [0, 4]}}',
+    b'{"a": {"shape": [1], "data_offsets": [0]}}',
+]
+
+
+@pytest.mark.parametrize("head", NO_HEADS, ids=range(len(NO_HEADS)))
+def test_a_head_that_is_none_is_named_and_nothing_fails_over_it(
+    head: bytes, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / WEIGHTS).write_bytes(len(head).to_bytes(8, "little") + head + bytes(4) if head else b"")
+    assert f"{WEIGHTS} is no safetensors file" in refused_everywhere(copy, monkeypatch)
+    with pytest.raises(BaseModelError, match="is no safetensors file; fetch the base model again"):
+        Shape.of_base(copy)
 
 
 def test_a_base_of_another_architecture_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from lofi_pipeline.checkpoints.loss_log import training_log
 from lofi_pipeline.checkpoints.manifest import training_lock
@@ -130,6 +132,15 @@ def test_whichever_byte_is_another_a_shard_is_not_taken(tmp_path: Path) -> None:
     another = shard.path.with_name(f"{'d' * 64}.safetensors")
     shard.path.rename(another)
     assert read_shard(another) is None
+
+
+@pytest.mark.parametrize(
+    "about", ["[" * 100_000, "[]", "{}", '{"members": 1, "kind": "x"}', '{"members": {}}', "x"]
+)
+def test_a_shard_that_somebody_else_made_is_not_taken(about: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{hashlib.sha256(about.encode()).hexdigest()}.safetensors"
+    save_file({"x": np.ones(1, np.float32)}, path, metadata={"about": about})
+    assert read_shard(path) is None and read_shard(path, read=True) is None
 
 
 def test_what_comes_later_goes_into_the_shard_that_is_not_full(
