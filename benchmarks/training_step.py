@@ -209,12 +209,9 @@ class MeasuredTrainer(Trainer):
 
         def timed_loss(transformer: Any, crops: list[Crop], *, weighted: bool = True) -> torch.Tensor:
             passes.start()
-            found = loss(transformer, crops, weighted=weighted)
-            passes.stop()
-            return found
+            return loss(transformer, crops, weighted=weighted)
 
         def timed_backward(loss: torch.Tensor, **named: Any) -> None:
-            passes.start()
             backward(loss, **named)
             passes.stop()
 

@@ -73,8 +73,8 @@ class Plans(Section):
 
     plan_share: float = _optional(
         0.0,
-        "Share of the examples that are trained with the plan of the music in place of silence, as `lofi generate --codes` plays "
-        "it; the base must bring audio_tokenizer and audio_token_detokenizer",
+        "Share of the examples that are trained with a plan of the music in place of silence, as one from a file "
+        "is played; the base must bring audio_tokenizer and audio_token_detokenizer",
         ge=0,
         le=1,
     )

@@ -1,7 +1,4 @@
-"""The crops of a step, those of the next one drawn during its backward pass.
-
-The forward pass is Python: a thread that draws beside it takes its turns. The backward pass is none, and waits for nobody.
-"""
+"""The crops of a step, those of the next one drawn while it is under way."""
 
 from __future__ import annotations
 
@@ -21,17 +18,12 @@ class CropsAhead:
 
     def of(self, step: int) -> list[Crop]:
         """The crops of a step."""
-        return self._begun(step).result()
-
-    def begin(self, step: int) -> None:
-        """Draw those of `step` meanwhile."""
-        if step < self._end:
-            self._begun(step)
-
-    def _begun(self, step: int) -> Future[list[Crop]]:
         if self._next is None or self._next[0] != step:
             self._next = step, self._thread.submit(self._draw, step)
-        return self._next[1]
+        crops = self._next[1].result()
+        if step + 1 < self._end:
+            self._next = step + 1, self._thread.submit(self._draw, step + 1)
+        return crops
 
     def close(self) -> None:
         """End the thread, after what it is at."""

@@ -47,6 +47,7 @@ from lofi_pipeline.training.memory import Shape
 from lofi_pipeline.training.optimisers import (
     averaged,
     begin,
+    clip_gradients,
     learning_rate,
     new_optimiser,
     optimiser_tensors,
@@ -312,12 +313,11 @@ class Trainer:
             # One backward a group keeps one group's activations in memory; between machines only the last is reduced.
             with nullcontext() if place == len(groups) else self.accelerator.no_sync(self.model):
                 part = self.flow.loss(self.model, group) * (len(group) / len(crops))
-                self._crops.begin(step + 1)
                 self.accelerator.backward(part)
             total += part.detach()
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.preset.max_grad_norm)
+        norm = clip_gradients(self.parameters, self.preset.max_grad_norm)
         loss: Any = self.accelerator.reduce(total, "mean")
-        finite = bool(torch.isfinite(loss)) and (norm is None or math.isfinite(float(norm)))
+        finite = bool(torch.isfinite(loss)) and math.isfinite(norm)
         if finite:
             take_step(self.optimiser, self.preset, step, self.device)
             self.averages.update()

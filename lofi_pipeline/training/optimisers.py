@@ -104,6 +104,17 @@ def take_step(optimiser: Any, preset: TrainingPreset, step: int, device: str) ->
         optimiser.step()
 
 
+def clip_gradients(parameters: list[torch.nn.Parameter], longest: float) -> float:
+    """Scale the gradients down to the norm `longest` where theirs is longer; returns theirs.
+
+    torch.nn.utils.clip_grad_norm_ takes as long where it multiplies all of them by 1.
+    """
+    norm = torch.nn.utils.get_total_norm([it.grad for it in parameters if it.grad is not None])
+    if float(longest / (norm + 1e-6)) < 1:
+        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm)
+    return float(norm)
+
+
 @contextmanager
 def averaged(optimiser: Any) -> Iterator[None]:
     """Meanwhile the weights are those to be used: for schedule_free its average, for the others they are anyway."""

@@ -51,6 +51,18 @@ def test_every_path_of_the_project_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_test_that_is_named_exists(name: str) -> None:
+    named = [text.split("::") for text in in_code_type(name) if re.fullmatch(r"[\w/]+\.py::test_\w+", text)]
+    places = [(ROOT / "lofi_pipeline_tests" / path, test) for path, test in named]
+    missing = [
+        f"{path}: {test}"
+        for path, test in places
+        if not path.is_file() or f"\ndef {test}(" not in path.read_text(encoding="utf-8")
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_line_can_be_given(name: str) -> None:
     wrong = [" ".join(words) for words in command_lines(name) if not _can_be_given(words)]
     assert not wrong

@@ -92,7 +92,7 @@ def with_lokr(
     return root
 
 
-def test_diffusers_peft_and_comfyui_answer_as_it_was_trained(with_lokr: DataRoot, base: Path) -> None:
+def test_diffusers_and_comfyui_answer_as_it_was_trained(with_lokr: DataRoot, base: Path) -> None:
     """The answers that lie with the checkpoint are those of PEFT's own LoKr."""
     folder = with_lokr.checkpoint(LAST)
     trained = read_parity_check(folder)
