@@ -13,11 +13,18 @@ from itertools import islice
 from operator import eq
 from typing import Any, TypeVar, overload
 
+from pydantic import BaseModel
+
 from lofi_pipeline.entities.base import Entity
 
 Item = TypeVar("Item", bound=Entity)
 _FAST = 1
-_set = object.__setattr__
+_new = object.__new__
+_set_values, _set_given, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+"""Slots set directly: by name it takes half as long again, and a scan of 50,000 files makes millions of entities anew."""
 _given: list[set[str]] = []
 """The sets of fields that packed entities were given; there are few, and all entities share them."""
 _number_given: dict[int, int] = {}
@@ -79,11 +86,11 @@ class _Pickler(pickle.Pickler):
 
 
 def _restored(kind: type[Entity], values: dict[str, Any], given: int) -> Entity:
-    entity = kind.__new__(kind)
-    _set(entity, "__dict__", values)
-    _set(entity, "__pydantic_fields_set__", _given[given])
-    _set(entity, "__pydantic_extra__", None)
-    _set(entity, "__pydantic_private__", None)
+    entity = _new(kind)
+    _set_values(entity, values)
+    _set_given(entity, _given[given])
+    _set_extra(entity, None)
+    _set_private(entity, None)
     return entity
 
 

@@ -145,11 +145,8 @@ class DropFile(Entity):
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
-        return DropFile.model_construct(**_given(defaults) | _given(self))
-
-
-def _given(model: DropFile) -> dict[str, Any]:
-    return {name: value for name in DropFile.model_fields if (value := getattr(model, name)) is not None}
+        given = {name: value for name, value in self.__dict__.items() if value is not None}
+        return defaults.model_copy(update=given)
 
 
 class Superseded(Entity):

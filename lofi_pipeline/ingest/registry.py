@@ -383,7 +383,7 @@ def _sha256_if_readable(root: DataRoot, path: str | None) -> str | None:
 def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
     assert drop.manifest is not None and drop.licence is not None
     facts = drop.manifest.facts_of(file.path.removeprefix(f"{drop.folder}/"))
-    credited = FileTags(album=facts.album, isrc=facts.isrc, copyright=facts.copyright)
+    credited = {name: said for name in ("album", "isrc", "copyright") if (said := getattr(facts, name))}
     return TrackOrigin(
         source_id=drop.manifest.source_id,
         path=file.path,
@@ -403,7 +403,7 @@ def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
         caption=facts.caption,
         tags=facts.tags,
         url=facts.url or drop.manifest.url,
-        credited=credited if any(credited.model_dump().values()) else None,
+        credited=FileTags(**credited) if credited else None,
     )
 
 

@@ -163,17 +163,7 @@ def plain_json(value: Any) -> str:
 
 def json_file(value: Any) -> bytes:
     """The file of a model, or of a list or mapping of models: indented JSON."""
-    return b"".join(_json_blocks(value))
-
-
-def json_file_sha256(value: Any, path: Path) -> tuple[str, bool]:
-    """SHA-256 of the file of a value, whose bytes are never in memory as a whole; and whether `path` is that file."""
-    digest, is_there = hashlib.sha256(), path.is_file()
-    with path.open("rb") if is_there else io.BytesIO() as file:
-        for block in _json_blocks(value):
-            digest.update(block)
-            is_there = is_there and file.read(len(block)) == block
-        return digest.hexdigest(), is_there and not file.read(1)
+    return b"".join(json_blocks(value))
 
 
 def is_json_file_of(data: bytes, value: Any) -> bool:
@@ -197,7 +187,7 @@ def file_holds(path: Path, value: Any) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return _common_start(file, _json_blocks(value))[1] is None
+        return _common_start(file, json_blocks(value))[1] is None
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
@@ -205,7 +195,7 @@ def write_json_atomic(path: Path, value: Any) -> None:
 
     The text is never in memory as a whole: that of 100,000 files would take as much as the files' records themselves.
     """
-    _replace_by(path, _json_blocks(value))
+    _replace_by(path, json_blocks(value))
 
 
 @dataclass(frozen=True)
@@ -217,8 +207,13 @@ class FileFacts:
     """In bytes."""
 
 
-def write_blocks_atomic(path: Path, blocks: Iterable[bytes]) -> FileFacts:
-    """Write a file a block at a time, whole or not at all; one that holds the blocks already is left alone."""
+def write_blocks_atomic(
+    path: Path, blocks: Iterable[bytes], *, before: Callable[[str], None] = lambda sha256: None
+) -> FileFacts:
+    """Write a file a block at a time, whole or not at all; one that holds the blocks already is left alone.
+
+    `before` is called with its SHA-256 when it is written, and before it stands there.
+    """
     digest, size = hashlib.sha256(), 0
 
     def counted() -> Iterator[bytes]:
@@ -228,21 +223,24 @@ def write_blocks_atomic(path: Path, blocks: Iterable[bytes]) -> FileFacts:
             size += len(block)
             yield block
 
-    _replace_by(path, counted())
+    _replace_by(path, counted(), before=lambda: before(digest.hexdigest()))
     return FileFacts(digest.hexdigest(), size)
 
 
-def _replace_by(path: Path, blocks: Iterator[bytes]) -> None:
+def _replace_by(path: Path, blocks: Iterator[bytes], *, before: Callable[[], None] = lambda: None) -> None:
     with path.open("rb") if path.is_file() else io.BytesIO() as former:
         common, differing = _common_start(former, blocks)
         if differing is None:
+            before()
             return
         former.seek(0)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            while common and (block := former.read(min(common, _BLOCK_BYTES))):
-                common -= file.write(block)
-            file.write(differing)
-            file.writelines(blocks)
+        with replacing(path) as temporary:
+            with temporary.open("wb") as file:
+                while common and (block := former.read(min(common, _BLOCK_BYTES))):
+                    common -= file.write(block)
+                file.write(differing)
+                file.writelines(blocks)
+            before()
 
 
 def _common_start(former: IO[bytes], blocks: Iterator[bytes]) -> tuple[int, bytes | None]:
@@ -255,7 +253,7 @@ def _common_start(former: IO[bytes], blocks: Iterator[bytes]) -> tuple[int, byte
     return common, b"" if former.read(1) else None
 
 
-def _json_blocks(value: Any) -> Iterator[bytes]:
+def json_blocks(value: Any) -> Iterator[bytes]:
     """The file of `json_file`, a block at a time."""
     block = bytearray()
     for piece in chain(_json_pieces(value, "\n", levels=2), "\n"):

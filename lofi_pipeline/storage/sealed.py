@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_pipeline.entities import LedgerHead, RecordError, few
-from lofi_pipeline.storage.atomic import file_sha256, json_file_sha256, write_json_atomic
+from lofi_pipeline.storage.atomic import file_sha256, json_blocks, write_blocks_atomic
 from lofi_pipeline.storage.data_root import DataRoot
 from lofi_pipeline.storage.errors import BrokenSeal
 from lofi_pipeline.storage.ledger import (
@@ -64,12 +64,14 @@ def sealed_digest(path: Path, *, also: bytes = b"") -> str:
 
 def write_sealed(root: DataRoot, path: Path, value: Any) -> None:
     """Write a record whole or not at all, and seal it. One that is there and sealed already is left alone."""
-    name, (digest, is_there) = root.relative(path), json_file_sha256(value, path)
-    if read_ledger(root).hashes.get(name) != digest:
-        append_to_ledger(root, {f"{ANNOUNCED}{name}": digest})
-    if not is_there:
-        write_json_atomic(path, value)
-    append_to_ledger(root, {name: digest})
+    name = root.relative(path)
+
+    def announce(digest: str) -> None:
+        if read_ledger(root).hashes.get(name) != digest:
+            append_to_ledger(root, {f"{ANNOUNCED}{name}": digest})
+
+    written = write_blocks_atomic(path, json_blocks(value), before=announce)
+    append_to_ledger(root, {name: written.sha256})
 
 
 def unfinished_seals(root: DataRoot) -> dict[str, str]:

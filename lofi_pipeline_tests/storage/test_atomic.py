@@ -24,9 +24,9 @@ from lofi_pipeline.storage import (
     locked,
     read_json,
     replacing,
+    write_blocks_atomic,
     write_json_atomic,
 )
-from lofi_pipeline.storage.atomic import json_file_sha256
 
 
 def names(folder: Path) -> list[str]:
@@ -99,14 +99,25 @@ def test_a_record_that_says_so_already_is_not_written_again(tmp_path: Path):
     assert path.stat().st_mtime > 1 and read_json(path) == {"a": [2, "ü"]}
 
 
-@pytest.mark.parametrize("end", [b"", b"\n"])
-def test_the_hash_of_a_value_is_that_of_its_file_and_tells_whether_it_is_there(tmp_path: Path, end: bytes):
-    path, value = tmp_path / "record.json", {"a": [1, "ü"]}
-    assert not json_file_sha256(value, path)[1]
-    write_json_atomic(path, value)
-    digest = file_sha256(path)
-    path.write_bytes(path.read_bytes() + end)
-    assert json_file_sha256(value, path) == (digest, not end)
+def test_the_hash_of_a_file_is_told_before_it_stands_there(tmp_path: Path):
+    path, blocks = tmp_path / "record.json", [b"one", b"two"]
+    told: list[tuple[str, bytes | None]] = []
+
+    def before(sha256: str) -> None:
+        told.append((sha256, path.read_bytes() if path.exists() else None))
+
+    for there in (None, b"onetwo", b"onethree", b"onetwo\n"):
+        if there is not None:
+            path.write_bytes(there)
+        write_blocks_atomic(path, blocks, before=before)
+        assert told.pop() == (file_sha256(path), there) and path.read_bytes() == b"onetwo"
+
+    def full(sha256: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError):
+        write_blocks_atomic(path, [b"one", b"three"], before=full)
+    assert path.read_bytes() == b"onetwo" and names(tmp_path) == ["record.json"]
 
 
 def test_one_value_has_one_spelling_and_one_hash():
