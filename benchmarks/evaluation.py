@@ -1,6 +1,6 @@
 """What a score costs: beside the package frechet-audio-distance, and beside the procedure that fadtk and kadtk publish.
 
-    python -m benchmarks.evaluation [--embedders vggish,clap] [--reference 60] [--track-seconds 10] [--clips 12] [--steps 25]
+    python -m benchmarks.evaluation [--embedders vggish,clap,pann] [--reference 60] [--track-seconds 10] [--clips 12] [--steps 25]
 
 All numbers are ratios within this run, of CPU time, over the same audio files and the same random weights under the names that each
 embedder expects (speed does not depend on their values):
@@ -141,10 +141,11 @@ def score_by_package(name: str, weights: Path, sample_rate: int) -> Callable[[Pa
         frechet_audio_distance,
         hub_answers,
         local_torch_hub,
+        numpy_globals,
     )
 
     repository = weights / VGGISH_REPOSITORY if name == "vggish" else None
-    with local_torch_hub(weights, repository), hub_answers(text_model=random_roberta):
+    with local_torch_hub(weights, repository), hub_answers(text_model=random_roberta), numpy_globals():
         holder = frechet_audio_distance().FrechetAudioDistance(
             ckpt_dir=str(weights), model_name=name, sample_rate=sample_rate, audio_load_worker=1
         )
@@ -301,7 +302,7 @@ def apart(*arguments: str) -> dict[str, float]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--embedders", default="vggish,clap", help="to compare with the others")
+    parser.add_argument("--embedders", default="vggish,clap,pann", help="to compare with the others")
     parser.add_argument("--batched", default="vggish,pann,clap", help="to embed in batches")
     parser.add_argument("--reference", type=int, default=60, help="tracks to compare with")
     parser.add_argument("--track-seconds", type=float, default=SECONDS, help="length of each")
