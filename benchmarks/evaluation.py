@@ -36,6 +36,7 @@ from typing import Any, cast
 import numpy as np
 import soundfile
 
+from benchmarks.memory import peak_bytes
 from benchmarks.random_weights import put_random_weights, random_roberta
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, Split
@@ -268,7 +269,11 @@ def batches(name: str, weights: Path) -> dict[str, float]:
         cpu(lambda: [embedder.embed_audio(window[None]) for window in windows]),
         cpu(lambda: [embedder.embed_audio(windows[at : at + 8]) for at in range(0, WINDOWS, 8)]),
     ]
-    return {"one by one": spent[0] / WINDOWS, "in batches": spent[1] / WINDOWS, "peak GiB": peak_gib()}
+    return {
+        "one by one": spent[0] / WINDOWS,
+        "in batches": spent[1] / WINDOWS,
+        "peak GiB": peak_bytes() / 2**30,
+    }
 
 
 def memory(clips: int) -> dict[str, float]:
@@ -279,13 +284,7 @@ def memory(clips: int) -> dict[str, float]:
         files = [file] * clips
         settings = settings_of("nano", Path(folder))
         score_ours(root, version_of(root, [file] * 4), open_embedder(settings), files, settings)
-    return {"peak GiB": peak_gib()}
-
-
-def peak_gib() -> float:
-    """Of this process; ru_maxrss would be the larger of it and that of the process that began it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024**2
+    return {"peak GiB": peak_bytes() / 2**30}
 
 
 def apart(*arguments: str) -> dict[str, float]:
