@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from benchmarks.memory import peak_bytes
 from lofi_pipeline.audit import AuditInputs, build_report, find_subject, write_audit
 from lofi_pipeline.config import config_hash, load_config
 from lofi_pipeline.entities import (
@@ -293,7 +293,7 @@ def measure(root: DataRoot, *, quick: bool) -> dict[str, float | int | bool]:
     inputs = AuditInputs(root)
     subject = find_subject(inputs, checkpoint_id_of(STEP))
     report = build_report(inputs, subject, config=load_config(), quick=quick)
-    gathered, gathered_mb = time.monotonic() - start, _peak_mb()
+    gathered, gathered_mb = time.monotonic() - start, peak_bytes() >> 20
     written = write_audit(inputs, subject, report)
     return {
         "quick": quick,
@@ -301,17 +301,13 @@ def measure(root: DataRoot, *, quick: bool) -> dict[str, float | int | bool]:
         "all_s": round(time.monotonic() - start, 2),
         "cpu_s": round(time.process_time(), 2),
         "rss_gathered_mb": gathered_mb,
-        "rss_mb": _peak_mb(),
+        "rss_mb": peak_bytes() >> 20,
         "clean": report.clean,
         "tracks": len(report.tracks),
         "files_hashed": report.integrity.files,
         "mb_hashed": round(report.integrity.bytes / 1e6, 1),
         "mb_written": round(sum(path.stat().st_size for path in written.files) / 1e6, 1),
     }
-
-
-def _peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> None:

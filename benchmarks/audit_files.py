@@ -5,13 +5,13 @@ Synthetic reports of 500 tracks from 50 sources and of 50,000 tracks from 500 so
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.memory import peak_bytes
 from lofi_pipeline.audit.export import write_files
 from lofi_pipeline.audit.export.attribution import attribution_text
 from lofi_pipeline.audit.export.croissant import croissant
@@ -65,7 +65,7 @@ def main() -> None:
         report = full(tracks, sources)
         print(f"{tracks:,} tracks, {sources:,} sources")
         measure(report)
-    print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print(f"most memory: {peak_bytes() >> 20} MiB")
 
 
 if __name__ == "__main__":

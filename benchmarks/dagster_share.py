@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from unittest import mock
+
+from benchmarks.memory import peak_bytes
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -85,7 +86,7 @@ def measure(folder: Path, failing: int) -> Share:
         failed = _failed(instance, keys)
     with closing(sqlite3.connect(shard)) as database:
         (events,) = database.execute("SELECT count(*) FROM event_logs").fetchone()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    peak = peak_bytes()
     return Share(len(keys), failed, commits, events, cpu, wall, peak)
 
 

@@ -10,7 +10,6 @@ Everything rendered is kept under build/duplicates/; the first run takes some 15
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -21,6 +20,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.duplicates_corpus import ASKED, CACHE, EDITS, FAMILIES, Piece, mono_of, of_all_presets, pieces
+from benchmarks.memory import peak_bytes
 from lofi_pipeline import audio
 from lofi_pipeline.audio import MatchType
 from lofi_pipeline.audio.fingerprint.extract import BANDS, FRAMES_PER_SECOND
@@ -238,7 +238,7 @@ def timing(index: SketchIndex, queries: int = 20) -> None:
     print(
         f"\nPer track of {SECONDS:.0f} s: fingerprint {made - start:.3f} s, sketch {time.process_time() - made:.3f} s."
         f" Index: about {rows * audio.DIMENSIONS / 1e6:.0f} MB for {len(index.keys)} tracks;"
-        f" peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB."
+        f" peak memory of this process {peak_bytes() >> 20} MB."
     )
 
 

@@ -1,6 +1,6 @@
 """What a score costs: beside the package frechet-audio-distance, and beside the procedure that fadtk and kadtk publish.
 
-    python -m benchmarks.evaluation [--embedders vggish,clap] [--reference 60] [--track-seconds 10] [--clips 12] [--steps 25]
+    python -m benchmarks.evaluation [--embedders vggish,clap,pann] [--reference 60] [--track-seconds 10] [--clips 12] [--steps 25]
 
 All numbers are ratios within this run, of CPU time, over the same audio files and the same random weights under the names that each
 embedder expects (speed does not depend on their values):
@@ -36,6 +36,7 @@ from typing import Any, cast
 import numpy as np
 import soundfile
 
+from benchmarks.memory import peak_bytes
 from benchmarks.random_weights import put_random_weights, random_roberta
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.entities import DatasetVersion, Split
@@ -141,10 +142,11 @@ def score_by_package(name: str, weights: Path, sample_rate: int) -> Callable[[Pa
         frechet_audio_distance,
         hub_answers,
         local_torch_hub,
+        numpy_globals,
     )
 
     repository = weights / VGGISH_REPOSITORY if name == "vggish" else None
-    with local_torch_hub(weights, repository), hub_answers(text_model=random_roberta):
+    with local_torch_hub(weights, repository), hub_answers(text_model=random_roberta), numpy_globals():
         holder = frechet_audio_distance().FrechetAudioDistance(
             ckpt_dir=str(weights), model_name=name, sample_rate=sample_rate, audio_load_worker=1
         )
@@ -267,7 +269,11 @@ def batches(name: str, weights: Path) -> dict[str, float]:
         cpu(lambda: [embedder.embed_audio(window[None]) for window in windows]),
         cpu(lambda: [embedder.embed_audio(windows[at : at + 8]) for at in range(0, WINDOWS, 8)]),
     ]
-    return {"one by one": spent[0] / WINDOWS, "in batches": spent[1] / WINDOWS, "peak GiB": peak_gib()}
+    return {
+        "one by one": spent[0] / WINDOWS,
+        "in batches": spent[1] / WINDOWS,
+        "peak GiB": peak_bytes() / 2**30,
+    }
 
 
 def memory(clips: int) -> dict[str, float]:
@@ -278,13 +284,7 @@ def memory(clips: int) -> dict[str, float]:
         files = [file] * clips
         settings = settings_of("nano", Path(folder))
         score_ours(root, version_of(root, [file] * 4), open_embedder(settings), files, settings)
-    return {"peak GiB": peak_gib()}
-
-
-def peak_gib() -> float:
-    """Of this process; ru_maxrss would be the larger of it and that of the process that began it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024**2
+    return {"peak GiB": peak_bytes() / 2**30}
 
 
 def apart(*arguments: str) -> dict[str, float]:
@@ -301,7 +301,7 @@ def apart(*arguments: str) -> dict[str, float]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--embedders", default="vggish,clap", help="to compare with the others")
+    parser.add_argument("--embedders", default="vggish,clap,pann", help="to compare with the others")
     parser.add_argument("--batched", default="vggish,pann,clap", help="to embed in batches")
     parser.add_argument("--reference", type=int, default=60, help="tracks to compare with")
     parser.add_argument("--track-seconds", type=float, default=SECONDS, help="length of each")

@@ -1,7 +1,7 @@
 """Copies of training tracks in generated clips: how many planted ones are found, by what was done to them, how many honest clips
 raise a false alarm, and what the search costs.
 
-    python -m benchmarks.memorisation [--planted 25] [--honest 500] [--seconds 30] [--copied 3] [--samples FOLDER ...] [--music FOLDER]
+    python -m benchmarks.memorisation [--planted 25] [--honest 500] [--seconds 30] [--copied 3] [--changes none] [--samples FOLDER ...] [--music FOLDER]
 
 Training tracks are the demo's, rendered and coded as the product does. Honest clips are pieces of the same renderer with other seeds:
 in the 38 styles, at random, and twins: tempo, instruments, textures and all tags of a training track, in another key. `--samples` adds
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -158,13 +158,23 @@ class Count:
     found: int = 0
     seconds: float = 0.0
 
-    def add(self, clips: list[Music], rate: int, sounds: dict[str, Sound], lost: Likeness = EXACT) -> None:
-        """Search for copies in honest clips."""
+    def add(
+        self,
+        clips: list[Music],
+        names: Sequence[str],
+        rate: int,
+        sounds: dict[str, Sound],
+        lost: Likeness = EXACT,
+    ) -> None:
+        """Search for copies in honest clips; prints each that is found."""
         before = time.process_time()
         copies = find_copies(clips, rate, sounds, lost=lost)
         self.seconds += time.process_time() - before
         self.of += len(clips)
         self.found += sum(map(bool, copies))
+        for name, of_clip in zip(names, copies, strict=True):
+            for copied in of_clip:
+                print(f"  {name}: {copied}", flush=True)
 
     def __str__(self) -> str:
         """With the cost of one."""
@@ -181,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="length of a clip")
     parser.add_argument("--copied", type=float, default=3.0, help="length of a planted copy")
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--changes", nargs="*", choices=CHANGES, default=[*CHANGES], metavar="CHANGE")
     parser.add_argument("--samples", type=Path, nargs="*", default=[], help="folders of checkpoints' samples")
     parser.add_argument("--music", type=Path, help="a folder of recordings")
     given = parser.parse_args()
@@ -193,7 +204,7 @@ def main() -> None:
         _found_in_music(given.music, sounds, given.seconds)
     print(f"\nfound, of {given.planted} copies of {given.copied:.1f} s in clips of {given.seconds:.0f} s")
     rng = np.random.default_rng(given.seed)
-    for name in CHANGES if given.planted else ():
+    for name in given.changes if given.planted else ():
         print(f"{name:36}{_found(rng, tracks, hosts, sounds, name, given)}", flush=True)
 
 
@@ -203,19 +214,21 @@ def _found_in_honest(count: int, seed: int, seconds: float, sounds: dict[str, So
     hosts: list[Music] = []
     specs = list(honest_specs(count, seed, seconds))
     for kind in ("twins", "random", "styles"):
-        of_kind = [spec for other, spec in specs if other == kind]
+        of_kind = [(number, spec) for number, (other, spec) in enumerate(specs) if other == kind]
         for at in range(0, len(of_kind), AT_ONCE):
-            clips = [rendered(spec) for spec in of_kind[at : at + AT_ONCE]]
-            counts[kind].add(clips, RATE, sounds)
+            some = of_kind[at : at + AT_ONCE]
+            clips = [rendered(spec) for _, spec in some]
+            counts[kind].add(clips, [f"clip {number}" for number, _ in some], RATE, sounds)
             hosts += clips if at == 0 else []
         print(f"false alarms, {kind} of {seconds:.0f} s: {counts[kind]}", flush=True)
     return hosts[:: max(1, len(hosts) // HOSTS)]
 
 
 def _found_in_samples(folder: Path, sounds: dict[str, Sound]) -> None:
-    read = [soundfile.read(path, dtype="float32") for path in sorted(folder.glob("*.flac"))]
-    count = Count()
-    count.add([samples.T for samples, _ in read], read[0][1], sounds, NANO_LOST)
+    paths = sorted(folder.glob("*.flac"))
+    read = [soundfile.read(path, dtype="float32") for path in paths]
+    count, names = Count(), [path.stem for path in paths]
+    count.add([samples.T for samples, _ in read], names, read[0][1], sounds, NANO_LOST)
     print(f"alarms in {folder}: {count}", flush=True)
 
 
@@ -229,7 +242,8 @@ def _found_in_music(folder: Path, sounds: dict[str, Sound], seconds: float) -> N
         music = _read(path)
         starts = range(0, music.shape[1] - length + 1, length)
         cuts = [music[:, start : start + length] for start in starts][:MOST_CUTS]
-        honest.add(cuts, audio.SAMPLE_RATE, {**sounds, **known})
+        names = [f"{path.name} from {start / audio.SAMPLE_RATE:.0f} s" for start in starts]
+        honest.add(cuts, names[: len(cuts)], audio.SAMPLE_RATE, {**sounds, **known})
     print(f"false alarms, recordings beside {len(known)} others: {honest}", flush=True)
 
 
@@ -246,7 +260,7 @@ def _found(
     given: argparse.Namespace,
 ) -> Count:
     count, names = Count(given.planted), list(tracks)
-    for _ in range(given.planted):
+    for number in range(given.planted):
         track = names[int(rng.integers(len(names)))]
         host = hosts[int(rng.integers(len(hosts)))]
         of_nano = CHANGES[name] is nano_codec
@@ -256,7 +270,10 @@ def _found(
         before = time.process_time()
         (copies,) = find_copies([clip], RATE, sounds, lost=NANO_LOST if of_nano else EXACT)
         count.seconds += time.process_time() - before
-        count.found += any(it.track_id == track for it in copies)
+        is_found = any(it.track_id == track for it in copies)
+        count.found += is_found
+        if not is_found:
+            print(f"  copy {number}, of {track}: missed", flush=True)
     return count
 
 

@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from benchmarks.memory import peak_bytes
 from lofi_pipeline.storage import DataRoot
 
 SIZES = (500, 5_000, 50_000)
@@ -273,7 +274,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.measure:
         cpu = STEPS[given.measure[0]](DataRoot(Path(given.measure[1])))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        peak = peak_bytes()
         print(json.dumps(asdict(Cost(cpu, peak))))
         return
     from benchmarks.scale_library import scale_library

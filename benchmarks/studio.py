@@ -8,7 +8,6 @@ as the page takes them. With --drop FILES it measures instead how long it takes 
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 from starlette.testclient import TestClient
 
 from benchmarks.first_sound import measure_first_sound
+from benchmarks.memory import peak_bytes
 from benchmarks.studio_library import library
 from lofi_pipeline.config import load_config
 from lofi_pipeline.dataset import ask_index
@@ -76,7 +76,7 @@ def measure_index(root: DataRoot, *, anew: bool) -> None:
     if anew:
         index_path(root).unlink(missing_ok=True)
     print(f"{'index made' if anew else 'index opened':32}{cost(refresh)}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_bytes() / 2**20
     size = index_path(root).stat().st_size / 1e6
     print(f"{'  its size':32}{size:10.1f} MB {peak:10.0f} MB peak of memory")
     time.sleep(2.1)  # until folders that were just written to count as settled

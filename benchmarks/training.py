@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import resource
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.memory import peak_bytes
 from benchmarks.training_step import (
     ANY_HASH,
     LONGEST_TRAINING,
@@ -194,7 +194,7 @@ class Bench:
     def _peak(self) -> int:
         if self.device == "cuda":
             return torch.cuda.max_memory_allocated()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        return peak_bytes()
 
     def _forget(self) -> None:
         torch.compiler.reset()

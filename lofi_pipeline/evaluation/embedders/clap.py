@@ -6,12 +6,12 @@ Wu et al. 2023, arXiv 2211.06687.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lofi_pipeline.config import EvaluationSettings
-from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
+from lofi_pipeline.evaluation.embedders.batches import BATCH, embed_in_batches
 from lofi_pipeline.evaluation.embedders.files import (
     CLAP_FILES,
     ROBERTA_FILES,
@@ -22,7 +22,12 @@ from lofi_pipeline.evaluation.embedders.files import (
 from lofi_pipeline.evaluation.embedders.offline import hub_answers, laion_clap, load_tensors
 from lofi_pipeline.evaluation.errors import BadWeights
 
+if TYPE_CHECKING:
+    import torch
+
 ROBERTA_TOKENS = 50_265
+TEXT_TOKENS = 77
+"""What CLAP reads of a text."""
 
 
 class ClapEmbedder:
@@ -59,15 +64,30 @@ class ClapEmbedder:
         return embed_in_batches(samples, lambda batch: embed(batch, use_tensor=True), self.dimension)
 
     def embed_text(self, texts: list[str]) -> np.ndarray | None:
-        """Texts -> float32 [n, 512], unit length."""
+        """Texts -> float32 [n, 512], unit length; those that are the same are embedded once."""
         import torch
 
+        different = list(dict.fromkeys(texts))
         with torch.no_grad():
-            # A single text comes back without its first axis.
             found = [
-                self._module.get_text_embedding([text, text], use_tensor=True)[:1].cpu() for text in texts
+                self._texts(different[start : start + BATCH]) for start in range(0, len(different), BATCH)
             ]
-        return torch.cat(found).numpy() if found else np.zeros((0, self.dimension), np.float32)
+        rows = dict(zip(different, torch.cat(found).numpy() if found else (), strict=True))
+        return (
+            np.stack([rows[text] for text in texts]) if texts else np.zeros((0, self.dimension), np.float32)
+        )
+
+    def _texts(self, texts: list[str]) -> torch.Tensor:
+        # A single text would come back without its first axis
+        given = texts * 2 if len(texts) == 1 else texts
+        embed = self._module.get_text_embedding
+        return embed(given, tokenizer=self._tokens, use_tensor=True)[: len(texts)].cpu()
+
+    def _tokens(self, texts: list[str]) -> Any:
+        """As the package's, filled up to the longest text alone: what fills it up further changes nothing but the time."""
+        return self._module.tokenize(
+            texts, padding=True, truncation=True, max_length=TEXT_TOKENS, return_tensors="pt"
+        )
 
 
 def _open_tokenizer(vocabulary: Path, merges: Path) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
+from lofi_pipeline.evaluation.embedders.cpu_layers import made_for_cpus
 from lofi_pipeline.evaluation.embedders.files import (
     PANN_FILE,
     VGGISH_FILES,
@@ -134,5 +135,7 @@ def _package_model(folder: Path, name: str, sample_rate: int, repository: Path |
         raise BadWeights(
             f"{folder}: the weights there are not those of {name} ({str(error)[:300]}); get them again"
         ) from error
-    # How convolutions are fastest on CPUs; the last digits of 1e-6 alone differ
-    return holder.model.to(memory_format=torch.channels_last)
+    if next(holder.model.parameters()).device.type != "cpu":
+        return holder.model
+    # How torch's own convolutions are fastest there
+    return made_for_cpus(holder.model.to(memory_format=torch.channels_last))
