@@ -59,7 +59,13 @@ class Toy:
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     torch.set_num_threads(1)  # a fork has no other threads
-    return Toy(tmp_path_factory.mktemp("toy"))
+    folder = tmp_path_factory.mktemp("toy")
+    toy = Toy(folder)
+    # What is imported and loaded for a training and its scores is there, then, in every fork
+    tried = DataRoot(shutil.copytree(toy.root.path, folder / "tried"))
+    toy.train(max_steps=2)(tried)
+    toy.score(SETTINGS)(tried)
+    return toy
 
 
 @pytest.fixture
