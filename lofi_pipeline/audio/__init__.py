@@ -36,6 +36,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
     query_sketches,
     sketch,
     sketch_starts,
+    stored,
 )
 from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.credentials import denied_by_credentials
@@ -91,6 +92,7 @@ __all__ = [
     "shared_part",
     "sketch",
     "sketch_starts",
+    "stored",
     "tags_in",
     "true_peak_dbtp",
     "waveform_peaks",

@@ -93,6 +93,12 @@ class Comparisons(Entity):
         default_factory=dict, description="Of the fingerprint file of each track, as it was compared"
     )
     sketches: list[Sha256] = Field(default_factory=list, description="Names of the shards of the index")
+    scanned: dict[RecordingId, Sha256] = Field(
+        default_factory=dict,
+        exclude_if=lambda value: not value,
+        description="In a library so large that not all is scanned: what may not be trained on, and its kin, that was compared with "
+        "the nearest of all",
+    )
 
     def same(self) -> list[TrackPair]:
         """The pairs that are the same recording."""
@@ -179,19 +185,24 @@ def compare_tracks(
         _update_index(root, index, compared, sealed)
         search = _Search.of(root, index, workers, compared, pairs, known.alike)
         parts = _Parts.of(root, index, known, compared, barred, workers)
+        reach = _Reach(root, index, frozenset(barred), dict(known.scanned), parts, search.alike)
         fresh = sorted(set(processing) - set(compared), key=recording_order)
-        for start in range(0, len(fresh), _SAVE_EVERY):
-            candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + _SAVE_EVERY]})
+        at_once = max(_SAVE_EVERY, len(compared) // 10)  # what is saved grows with the library
+        for start in range(0, len(fresh), at_once):
+            index.watch(reach.kin(pairs))
+            candidates = _index_new(root, index, {it: keys[it] for it in fresh[start : start + at_once]})
             compared |= {track_id: keys[track_id] for track_id in candidates}
             others = {it.track_id for found in candidates.values() for it in found}
             _require_sealed(root, sorted(others & sealed.keys(), key=recording_order), sealed)
             pairs += search.pairs_among(candidates)
             parts.look_in(candidates)
-            if start + _SAVE_EVERY < len(fresh):
-                _save(root, index, compared, pairs, search.alike.recorded(), parts, sealed)
-                progress(f"compared {start + _SAVE_EVERY} of {len(fresh)} new tracks with {len(index.keys)}")
+            if start + at_once < len(fresh):
+                _save(root, index, compared, pairs, reach, sealed)
+                progress(f"compared {start + at_once} of {len(fresh)} new tracks with {len(index.keys)}")
+        pairs += reach.pairs_left_out(compared, pairs, sealed)
         parts.look_for_new_ones()
-        return _save(root, index, compared, pairs, search.alike.recorded(), parts, sealed)
+        pairs += reach.pairs_left_out(compared, pairs, sealed)  # of what holds a part
+        return _save(root, index, compared, pairs, reach, sealed)
 
 
 def _forget_lonely(compared: dict[str, str], alike: Mapping[str, str], pairs: Sequence[TrackPair]) -> None:
@@ -240,7 +251,7 @@ def _index_new(root: DataRoot, index: SketchIndex, keys: Mapping[str, str]) -> d
     for track_id, key in keys.items():
         bands = load_fingerprint(root, track_id)
         if bands is not None:
-            candidates[track_id] = index.likely(audio.query_sketches(bands), len(bands), without=track_id)
+            candidates[track_id] = index.nearby(audio.query_sketches(bands), len(bands), without=[track_id])
             index.add(track_id, key, len(bands), audio.sketch(bands))
     return candidates
 
@@ -250,10 +261,10 @@ def _save(
     index: SketchIndex,
     compared: Mapping[str, str],
     pairs: Sequence[TrackPair],
-    alike: Mapping[str, str],
-    parts: _Parts,
+    reach: _Reach,
     sealed: dict[str, str],
 ) -> Comparisons:
+    parts, alike = reach.parts, reach.alike.recorded()
     kept: dict[frozenset[str], TrackPair] = {}
     for pair in pairs:
         tracks = frozenset((pair.track_id, pair.other))
@@ -274,6 +285,7 @@ def _save(
             for track_id in sorted(compared.keys() & sealed.keys(), key=recording_order)
         },
         sketches=index.shards,
+        scanned=dict(sorted(reach.scanned.items(), key=lambda item: recording_order(item[0]))),
     )
     write_sealed(root, root.duplicates_json, result)
     return result
@@ -423,7 +435,8 @@ class _Parts:
             for pair in known.parts
             if pair.track_id in compared and pair.other in compared
         }
-        searched = {it: key for it, key in known.searched.items() if compared.get(it) == key}
+        # One that may be trained on meanwhile was not looked for in what came since
+        searched = {it: key for it, key in known.searched.items() if compared.get(it) == key and it in barred}
         return cls(root, index, frozenset(barred), compared, pairs, searched, workers)
 
     def look_in(self, by_track: Mapping[str, Sequence[Candidate]]) -> None:
@@ -446,7 +459,9 @@ class _Parts:
         for track_id in sorted(new, key=recording_order):
             bands = load_fingerprint(self.root, track_id)
             if bands is not None:
-                work[track_id] = self.index.likely(audio.query_sketches(bands), len(bands), without=track_id)
+                work[track_id] = self.index.likely(
+                    audio.query_sketches(bands), len(bands), without=[track_id]
+                )
         self._look(work)
         self.searched |= {track_id: new[track_id] for track_id in work}
 
@@ -461,6 +476,68 @@ class _Parts:
             )
         for pair in chain.from_iterable(found):
             self.pairs.setdefault((pair.track_id, pair.other), pair)
+
+
+@dataclass
+class _Reach:
+    """Compares what may not be trained on, and its kin, with the nearest of all others, which the tree of a large index might miss."""
+
+    root: DataRoot
+    index: SketchIndex
+    barred: Collection[str]
+    scanned: dict[str, str]
+    """By recording that was compared so, the key of its fingerprint."""
+    parts: _Parts
+    alike: AlikeTracks
+
+    def kin(self, pairs: Iterable[TrackPair]) -> set[str]:
+        """The barred recordings, what is the same recording as one, what holds a part of these, and the copies of that."""
+        neighbours: defaultdict[str, set[str]] = defaultdict(set)
+        same = ((it.track_id, it.other) for it in pairs if it.kinship is audio.MatchType.SAME)
+        for one, other in chain(same, self.alike.recorded().items()):
+            neighbours[one].add(other)
+            neighbours[other].add(one)
+        found = _hanging_together(self.barred, neighbours)
+        holding = {it for both in self.parts.pairs if found & set(both) for it in both}
+        return _hanging_together(found | holding, neighbours)
+
+    def pairs_left_out(
+        self, compared: Mapping[str, str], pairs: Sequence[TrackPair], sealed: Mapping[str, str]
+    ) -> list[TrackPair]:
+        """Of a large index, the pairs of each of these with what is not known to be kin; and of those that so become kin."""
+        found: list[TrackPair] = []
+        while self.index.is_large:
+            kin = self.kin([*pairs, *found])
+            self.scanned = {it: key for it, key in self.scanned.items() if it in kin}
+            left = [it for it in kin if it in compared and self.scanned.get(it) != compared[it]]
+            for track_id in sorted(left, key=recording_order):
+                found += self._with_nearest(track_id, kin, sealed)
+                self.scanned[track_id] = compared[track_id]
+            if not left:
+                break
+        return found
+
+    def _with_nearest(
+        self, track_id: str, kin: Collection[str], sealed: Mapping[str, str]
+    ) -> list[TrackPair]:
+        bands = load_fingerprint(self.root, track_id)
+        if bands is None:
+            return []
+        nearest = self.index.likely(audio.query_sketches(bands), len(bands), without=kin)
+        others = {it.track_id for it in nearest} & sealed.keys()
+        _require_sealed(self.root, sorted(others, key=recording_order), sealed)
+        return _pairs_of(self.root, track_id, nearest)
+
+
+def _hanging_together(seeds: Iterable[str], neighbours: Mapping[str, set[str]]) -> set[str]:
+    """The seeds, and all that a way of neighbours leads to."""
+    found = set(seeds)
+    open_ones = list(found)
+    while open_ones:
+        new = neighbours.get(open_ones.pop(), set()) - found
+        found |= new
+        open_ones += new
+    return found
 
 
 def _parts_of(root: DataRoot, track_id: str, candidates: Sequence[Candidate]) -> list[TrackPair]:

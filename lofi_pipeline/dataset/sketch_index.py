@@ -1,4 +1,4 @@
-"""The index of sketches: finds the tracks that may be near-duplicates of a new one, by one scan over all sketches.
+"""The index of sketches: finds the tracks that may be near-duplicates of a new one, by a scan over all sketches or by a tree.
 
 The index is only a cache (cache/fingerprints/): shards named by the SHA-256 of their bytes. A damaged shard is removed, and
 its sketches are made again from the fingerprint files. Whether candidates are near-duplicates is decided in duplicates.py.
@@ -10,18 +10,23 @@ import hashlib
 import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from lofi_pipeline import audio
+from lofi_pipeline.dataset.sketch_tree import SketchTree
+from lofi_pipeline.entities import recording_order
 from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic
 
 SHARD_TRACKS = 2000
 CANDIDATES = 32
 LEAST_SCORE = 0.6
 """Sketches of copies score 0.75 and more, of most other tracks 0.45 and less."""
+EXACT_UP_TO = 20_000
+"""Of more tracks the tree leads to those that are looked at. Up to 10,000 it is no faster than the scan of all."""
 _BLOCK = 8192
 
 
@@ -44,6 +49,12 @@ class SketchIndex:
     """By track, its first row, its number of rows, and the frames of its fingerprint."""
     _rows: np.ndarray = field(default_factory=lambda: np.zeros((1024, audio.DIMENSIONS), np.int8))
     _used: int = 0
+    _owners: np.ndarray = field(default_factory=lambda: np.full(1024, -1, np.int32))
+    """By row, the number of the track in `_tracks`; -1 where the row was replaced."""
+    _tracks: list[str] = field(default_factory=list)
+    _tree: SketchTree | None = None
+    _watched: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    """The rows of the tracks that are always looked at."""
     _shards: dict[str, list[str]] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
 
@@ -90,32 +101,91 @@ class SketchIndex:
         """Take in the sketch, int8 [windows, 64], of a fingerprint of that many frames."""
         self._put(track_id, key, frames, sketch)
         self._unsaved.add(track_id)
+        if self._tree and _is_track(track_id):
+            self._tree.insert(self._rows, self._rows_of(track_id))
 
     def _put(self, track_id: str, key: str, frames: int, sketch: np.ndarray) -> None:
-        if self._used + len(sketch) > len(self._rows):
-            larger = np.zeros((2 * (self._used + len(sketch)), audio.DIMENSIONS), np.int8)
-            larger[: self._used] = self._rows[: self._used]
-            self._rows = larger
-        self._rows[self._used : self._used + len(sketch)] = sketch
+        end = self._used + len(sketch)
+        if end > len(self._rows):
+            more = 2 * end - len(self._rows)
+            self._rows = np.concatenate((self._rows, np.zeros((more, audio.DIMENSIONS), np.int8)))
+            self._owners = np.concatenate((self._owners, np.full(more, -1, np.int32)))
+        self._disown(track_id)
+        self._rows[self._used : end] = sketch
+        self._owners[self._used : end] = len(self._tracks)
+        self._tracks.append(track_id)
         self._entries[track_id] = (self._used, len(sketch), frames)
         self.keys[track_id] = key
         self._used += len(sketch)
 
+    def _rows_of(self, track_id: str) -> np.ndarray:
+        start, count, _ = self._entries[track_id]
+        return np.arange(start, start + count, dtype=np.int32)
+
+    def _disown(self, track_id: str) -> None:
+        if track_id in self._entries:
+            self._owners[self._rows_of(track_id)] = -1
+
     def remove(self, track_id: str) -> None:
         """Forget a track."""
+        self._disown(track_id)
         self.keys.pop(track_id, None)
         self._entries.pop(track_id, None)
         self._unsaved.add(track_id)
 
-    def likely(self, queries: np.ndarray, frames: int, *, without: str = "") -> list[Candidate]:
-        """The most similar tracks, best first.
+    @property
+    def is_large(self) -> bool:
+        """Whether `nearby` goes by the tree."""
+        return len(self._entries) > EXACT_UP_TO
+
+    def watch(self, track_ids: Collection[str]) -> None:
+        """Look at these in `nearby`, too, wherever the tree leads; as at all recordings that are no tracks, which are in no tree."""
+        watched = {*track_ids, *(it for it in self._entries if not _is_track(it))} & self._entries.keys()
+        rows = [self._rows_of(track_id) for track_id in watched]
+        self._watched = np.sort(np.concatenate(rows)) if rows else np.empty(0, np.int32)
+
+    def nearby(self, queries: np.ndarray, frames: int, *, without: Collection[str] = ()) -> list[Candidate]:
+        """As `likely`; in a large index, of those tracks that are watched or that the tree leads to."""
+        if not self.is_large:
+            return self.likely(queries, frames, without=without)
+        flat = queries.reshape(-1, queries.shape[-1])
+        scaled = flat * np.float32(audio.SKETCH_SCALE)
+        everyone = np.arange(len(flat))
+        owners, scores = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+        for rows, asking in chain(self._grown().leaves(audio.stored(flat)), [(self._watched, everyone)]):
+            if len(rows):
+                alike = np.max(scaled[asking] @ self._rows[rows].astype(np.float32).T, axis=0)
+                near = (alike >= LEAST_SCORE) & (self._owners[rows] >= 0)
+                owners.append(self._owners[rows[near]])
+                scores.append(alike[near])
+        tracks, which = np.unique(np.concatenate(owners), return_inverse=True)
+        best = np.zeros(len(tracks), np.float32)
+        np.maximum.at(best, which, np.concatenate(scores))
+        found = [
+            (-score, recording_order(self._tracks[at]), self._tracks[at])
+            for at, score in zip(tracks.tolist(), best.tolist(), strict=True)
+            if self._tracks[at] not in without
+        ]
+        return [self.candidate(track_id, queries, frames) for *_, track_id in sorted(found)[:CANDIDATES]]
+
+    def _grown(self) -> SketchTree:
+        """The tree, of the tracks in the order in which they were registered."""
+        if self._tree is None:
+            self._tree = SketchTree()
+            in_order = sorted(filter(_is_track, self._entries), key=recording_order)
+            rows = [np.empty(0, np.int32), *(self._rows_of(track_id) for track_id in in_order)]
+            self._tree.insert(self._rows, np.concatenate(rows))
+        return self._tree
+
+    def likely(self, queries: np.ndarray, frames: int, *, without: Collection[str] = ()) -> list[Candidate]:
+        """The most similar tracks, best first: all are looked at.
 
         Args:
             queries: `query_sketches` of a fingerprint, float32 [speeds, windows, 64].
             frames: the length of that fingerprint.
-            without: a track that is left out.
+            without: tracks that are left out.
         """
-        entries = [(track_id, *entry) for track_id, entry in self._entries.items() if track_id != without]
+        entries = [(track_id, *entry) for track_id, entry in self._entries.items() if track_id not in without]
         if not entries:
             return []
         alike = self._scan(queries.reshape(-1, queries.shape[-1]))
@@ -183,6 +253,10 @@ class SketchIndex:
             rows=np.concatenate([self._rows[start : start + count] for start, count, _ in entries]),
         )
         return buffer.getvalue()
+
+
+def _is_track(recording_id: str) -> bool:
+    return recording_id.startswith("track_")
 
 
 def index_key(processing: str) -> str:

@@ -21,11 +21,13 @@ from lofi_pipeline_tests.end_to_end.conftest import Way
 from lofi_pipeline_tests.end_to_end.lofi import (
     CHECKPOINTS,
     INTERVAL,
+    SMALL,
     STEPS,
     Lofi,
     Running,
     history,
     materialized,
+    write_config,
 )
 
 ADAPTERS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
@@ -80,6 +82,42 @@ def test_training_killed_twice_ends_with_the_bytes_and_scores_of_an_undisturbed_
         line["kept"] for line in trained.said["checkpoints"]
     ]
     assert lofi.run()["dagster_runs"] == 0
+
+
+@pytest.mark.slow
+def test_settings_changed_after_a_kill_begin_a_training_of_their_own_and_the_killed_one_can_go_on_later(
+    prepared: Way, trained: Way, tmp_path: Path
+) -> None:
+    lofi = prepared.lofi.copy(tmp_path / "data")
+    assert start_and_kill(lofi, INTERVAL, whole_command=True).finish().code == -9
+    (killed,) = {json.loads(path.read_bytes())["lineage"]["lineage"] for path in checkpoints(lofi.root)}
+
+    toy = {**SMALL["training"]["presets"]["toy"], "learning_rate": 0.005}
+    config = write_config(tmp_path / "config", training={**SMALL["training"], "presets": {"toy": toy}})
+    said = Lofi(lofi.root, config, lofi.base).run()
+    alone = Lofi(prepared.lofi.copy(tmp_path / "alone").root, config, lofi.base)
+    assert numbers(said) == numbers(alone.run()) != numbers(trained.said)
+    assert bytes_of_weights(lofi.root) == bytes_of_weights(alone.root)
+    archived = lofi.root.checkpoints / "archive" / killed
+    assert (archived / f"epoch=0-step={INTERVAL}_lora" / ADAPTERS[0]).is_file()
+
+    assert numbers(lofi.run()) == numbers(trained.said)
+    assert bytes_of_weights(lofi.root) == bytes_of_weights(trained.root)
+
+
+def checkpoints(root: DataRoot) -> list[Path]:
+    return sorted(root.checkpoints.glob("epoch=0-step=*_lora/checkpoint.json"))
+
+
+def numbers(said: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is said of each checkpoint, but for whether its weights are kept."""
+    return [without_kept(line) for line in said["checkpoints"]]
+
+
+def bytes_of_weights(root: DataRoot) -> dict[str, str]:
+    """By the step's folder, the hash of what is kept of its weights."""
+    paths = [path.with_name(name) for path in checkpoints(root) for name in ADAPTERS]
+    return {path.parent.name + path.name: file_sha256(path) for path in paths if path.exists()}
 
 
 def test_a_signal_in_the_middle_of_training_keeps_its_state_and_leaves_nothing_running(
