@@ -88,10 +88,9 @@ def test_a_lora_acts_in_turn_as_in_the_whole_base_and_leaves_it_as_it_was(
 
 
 def test_it_comes_in_turn_where_there_is_no_room_for_all_of_it(base: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = load_base(str(base))
     bytes_of_base = sum(
-        parameter.numel() * 4
-        for part in PARTS
-        for parameter in getattr(load_base(str(base)), part).state_dict().values()
+        parameter.numel() * 4 for part in PARTS for parameter in getattr(whole, part).state_dict().values()
     )
     free = psutil.virtual_memory()
     for available, room in ((int(1.2 * bytes_of_base), False), (int(2 * bytes_of_base), True)):
