@@ -58,9 +58,7 @@ def test_a_network_gives_the_same() -> None:
         nn.Sequential(_convolution(128, 128), nn.ReLU(True)),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(128 * 64, 512),
-        nn.ReLU(True),
-        nn.Linear(512, 16),
+        nn.Linear(128 * 64, 16),
     ).eval()
     images = torch.randn(4, 1, 16, 16)
     with torch.no_grad():
@@ -68,5 +66,4 @@ def test_a_network_gives_the_same() -> None:
         changed = made_for_cpus(network)
         after = changed(images).numpy()
     assert sum(isinstance(layer, FewerProducts) for layer in changed.modules()) == 1
-    assert not isinstance(changed[5], nn.Linear) and isinstance(changed[7], nn.Linear)  # pyright: ignore[reportIndexIssue]
     np.testing.assert_allclose(after, before, atol=1e-5 * np.abs(before).max())

@@ -3,7 +3,6 @@
 Convolutions of 3 x 3 take a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3), Lavin and Gray 2015, arXiv 1509.09308. Squares
 of 6 x 6 inputs, 4 apart, and the filters are brought into a space in which a convolution is a product of matrices for each of 36
 places; these products give squares of 4 x 4 outputs. Rounding errs by 2e-6 of a layer's output, in torch's own convolution by 1e-6.
-Large dense layers go through oneDNN, which reads their weights from memory in half the time for a few windows.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ _PLACES = (
 _FEWEST, _MOST = 128 * 128, 512 * 512
 """Filters. With fewer the way there and back takes longer than what is saved; more would take
 much memory, 36 numbers each."""
-_LARGE = 1 << 22
-"""Weights of a dense layer."""
 _SQUARES_AT_ONCE = 192
 """So many stay in a processor's cache."""
 
@@ -112,12 +109,8 @@ def _back(places: Sequence[torch.Tensor], out: Sequence[torch.Tensor]) -> None:
 
 def made_for_cpus(model: nn.Module) -> nn.Module:
     """The model, those of its layers replaced that are faster another way."""
-    from torch.utils.mkldnn import to_mkldnn
-
     for parent in [*model.modules()]:
         for name, layer in [*parent.named_children()]:
             if FewerProducts.fits(layer):
                 setattr(parent, name, FewerProducts(layer))
-            elif isinstance(layer, nn.Linear) and layer.weight.numel() >= _LARGE:
-                setattr(parent, name, to_mkldnn(layer))
     return model
