@@ -87,7 +87,7 @@ def test_training_killed_twice_ends_with_the_bytes_and_scores_of_an_undisturbed_
 
 
 @pytest.mark.slow
-def test_settings_changed_after_a_kill_begin_a_training_of_their_own_and_the_killed_one_stays_in_the_archive(
+def test_settings_changed_after_a_kill_begin_a_training_of_their_own_and_the_killed_one_can_go_on_later(
     prepared: Way, trained: Way, tmp_path: Path
 ) -> None:
     lofi = prepared.lofi.copy(tmp_path / "data")
@@ -102,6 +102,9 @@ def test_settings_changed_after_a_kill_begin_a_training_of_their_own_and_the_kil
     assert bytes_of_weights(lofi.root) == bytes_of_weights(alone.root)
     archived = lofi.root.checkpoints / "archive" / killed
     assert (archived / f"epoch=0-step={INTERVAL}_lora" / ADAPTERS[0]).is_file()
+
+    assert numbers(lofi.run()) == numbers(trained.said)
+    assert bytes_of_weights(lofi.root) == bytes_of_weights(trained.root)
 
 
 def checkpoints(root: DataRoot) -> list[Path]:
