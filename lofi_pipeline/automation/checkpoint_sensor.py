@@ -144,7 +144,10 @@ class _Look:
 
         is_known, changed = record.partition_key in self._registered, _looks_changed(found, record)
         if not is_known or changed:
-            signature = drop_signature(found.folder)
+            try:
+                signature = drop_signature(found.folder)
+            except FileNotFoundError:  # a training that begins moves those of another lineage to the archive
+                return "was moved while it was looked at"
             # Those that were taken in, or trained beside others, have folders of one name
             name = found.folder.name if found.folder.parent == self._home else found.key
             since = self._before.since(name, signature, self._moment)

@@ -15,7 +15,7 @@ import numpy as np
 LEAF = 1024
 """Sketches that a leaf holds before it is split, and that are looked at of one that cannot be."""
 BRANCHES = 16
-LEAVES = 48
+LEAVES = 96
 """That each query looks into, and nodes that it keeps in view on the way down."""
 _ROUNDS = 5
 _ALIKE = 0.98

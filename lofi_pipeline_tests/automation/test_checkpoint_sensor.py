@@ -9,6 +9,7 @@ from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.partitions import CHECKPOINTS
 from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
 from lofi_pipeline.automation.stability import Watch
+from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.checkpoints.kept import remember_scores, with_present_times
 from lofi_pipeline.checkpoints.manifest import BESIDE, LINEAGE_RECORD, begin_beside, read_record, write_record
 from lofi_pipeline.definitions import defs
@@ -203,6 +204,16 @@ def test_a_copied_checkpoint_is_verified_and_scored_when_it_stands_still(root: D
     assert key in tick.instance.get_dynamic_partitions(str(CHECKPOINTS.name))
     (folder / "more.bin").write_bytes(b"longer")
     assert tick() == []
+
+
+def test_one_that_a_beginning_training_moves_away_meanwhile_is_left_to_the_next_look(
+    root: DataRoot, tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(root, 20)
+    found = scan_checkpoints(root)
+    folder.rename(root.path / "archived")
+    monkeypatch.setattr("lofi_pipeline.checkpoints.folder.scan_checkpoints", lambda *_: found)
+    assert tick() == [] and "epoch=0-step=20_lora: was moved while it was looked at" in tick.reason
 
 
 def test_invalid_pruned_and_unreadable_ones_are_passed_over(root: DataRoot, tick: Ticks) -> None:
