@@ -160,12 +160,13 @@ def reload_checkpoint(place: Place) -> str:
 
 def generate(place: Place) -> str:
     """Two seconds, by the command line's own function."""
-    from lofi_pipeline.cli.generate import Request, generate_to_file
+    from lofi_pipeline.cli.generate_clips import Request, generate_to_files
 
     settings = {"LOFI_BASE": str(place.base), "LOFI_EVALUATION__INFERENCE_STEPS": "2"}
     os.environ.update(settings | {"LOFI_EVALUATION__GUIDANCE_SCALE": "1"})
-    wanted = Request(prompt=PROMPT, output=place.folder / "sound.wav", checkpoint=CHECKPOINT, seconds=2.0)
-    return f"{generate_to_file(place.root, wanted).stat().st_size} bytes"
+    wanted = Request(prompts=(PROMPT,), output=place.folder / "sound.wav", checkpoint=CHECKPOINT, seconds=2.0)
+    generate_to_files(place.root, wanted)
+    return f"{wanted.output.stat().st_size} bytes"
 
 
 def score(place: Place) -> str:
