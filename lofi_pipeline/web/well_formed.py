@@ -34,7 +34,7 @@ class _Sent(Entity):
 class _Query(_Sent):
     query: str
     variables: dict[str, Any] | None = None
-    operation_name: str | None = Field(default=None, alias="operationName")
+    operationName: str | None = None
 
     @field_validator("variables", mode="before")
     @classmethod
