@@ -9,7 +9,6 @@ alike. Looked for is each piece after each edit of benchmarks/duplicates_corpus.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import numpy as np
 
 from benchmarks.duplicates import POOL, SECONDS, all_alike, invented, kept, mark_of, pool_mark
 from benchmarks.duplicates_corpus import ASKED, CACHE, EDITS, Piece, pieces
+from benchmarks.memory import peak_bytes
 from lofi_pipeline import audio
 from lofi_pipeline.audio.fingerprint.extract import FRAMES_PER_SECOND
 from lofi_pipeline.dataset.sketch_index import SketchIndex
@@ -147,8 +147,8 @@ def main() -> None:
         for tracks in options.tracks:
             index, named = library(tracks, known, windows)
             measured[tracks] = seconds(index, marks)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{tracks} tracks: {recall(index, named, edited)}; peak so far {peak:.0f} MB", flush=True)
+            found = recall(index, named, edited)
+            print(f"{tracks} tracks: {found}; peak so far {peak_bytes() >> 20} MB", flush=True)
         table("A new track of 180 s among invented ones", measured)
         for noise in (0.0, 0.1, 0.3):
             measured = {tracks: seconds(*alike_library(tracks, noise)) for tracks in options.tracks}
