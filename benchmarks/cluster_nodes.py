@@ -51,7 +51,7 @@ def main() -> None:
     for nodes in (1, 2):
         with tempfile.TemporaryDirectory() as made:
             root = filled(Path(made), nodes + arguments.tracks, arguments.seconds)
-            with STARTS[arguments.backend](Path(made), *[{}] * nodes) as local:
+            with STARTS[arguments.backend](Path(made), *[clusters.Node()] * nodes) as local:
                 config = settings(ingest={"backend": local.backend, "cluster": local.address})
                 times.append(seconds_of(root, config, nodes))
             print(f"{nodes} nodes: {times[-1]:.1f} s (load {os.getloadavg()[0]:.1f})", flush=True)

@@ -24,7 +24,6 @@ from lofi_pipeline.assets.metadata import (
 )
 from lofi_pipeline.assets.partitions import CPU_POOL, OWNERS, TRACKS
 from lofi_pipeline.assets.standing import Standing
-from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, visible
 from lofi_pipeline.history import together
 from lofi_pipeline.resources import Workspace
@@ -93,7 +92,7 @@ def tracks(
     root, keys = workspace.root, list(context.partition_keys)
     eligibility = eligibility_of(root, workspace.config)
     failed: list[TrackRecord] = []
-    for number, record in enumerate(_worked(root, workspace.config, keys), start=1):
+    for number, record in enumerate(_worked(context, workspace, keys), start=1):
         said = f"{number}/{len(keys)} {record.track_id} {record.filename}: {record.reason or record.status}"
         with together(context.instance):
             context.log.info(said)
@@ -110,11 +109,13 @@ def tracks(
         raise dg.Failure(f"{len(failed)} of {len(keys)} tracks failed: {names}", allow_retries=False)
 
 
-def _worked(root: DataRoot, config: PipelineConfig, keys: list[str]) -> Iterator[TrackRecord]:
+def _worked(
+    context: dg.AssetExecutionContext, workspace: Workspace, keys: list[str]
+) -> Iterator[TrackRecord]:
     from lofi_pipeline.ingest import work_batch
 
     with failing_in_words():
-        yield from work_batch(root, config, keys)
+        yield from work_batch(workspace.root, workspace.config, keys, tell=context.log.warning)
 
 
 def _checks(root: DataRoot) -> Iterator[dg.AssetCheckResult]:

@@ -66,20 +66,26 @@ TimeLimit = Callable[[DataRoot, RegisteredTrack, PipelineConfig], float]
 
 
 def work_batch(
-    root: DataRoot, config: PipelineConfig, track_ids: list[str], *, time_limit: TimeLimit = time_limit
+    root: DataRoot,
+    config: PipelineConfig,
+    track_ids: list[str],
+    *,
+    time_limit: TimeLimit = time_limit,
+    tell: Callable[[str], None] = lambda said: None,
 ) -> Iterator[TrackRecord]:
-    """Work on each track; yield its record as soon as it is done, in any order.
+    """Work on each track; yield its record as soon as it is done, in any order. `tell` hears of nodes that are spared.
 
     A track whose worker dies, or takes longer than `time_limit` allows, is tried once more in a worker of its own. If that
     ends the same way, the track has failed.
 
     Raises:
         OSError: the disk is full or cannot be written; what was done until then is kept.
+        ClusterFault: so it is on all nodes of a cluster, or it cannot work for another reason.
     """
     known = load_registry(root).by_id()
     tracks = [known[track_id] for track_id in track_ids if track_id in known and known[track_id].origins]
     if config.ingest.backend != "loky":
-        yield from work_on_cluster(root, config, tracks, time_limit)
+        yield from work_on_cluster(root, config, tracks, time_limit, tell)
         return
     workers = min(config.ingest.workers or os.cpu_count() or 1, len(tracks)) or 1
     open_tracks = {track.track_id: track for track in tracks}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lofi_pipeline.config.settings import IngestSettings
@@ -27,13 +27,25 @@ class Cluster:
 
     name: str
     submit: Callable[..., Future[Any]]
-    """Have a function carried out by some worker, with these arguments."""
+    """Have a function carried out by some worker on none of these nodes, with these arguments."""
     workers: Callable[[], int]
     """How many there are now."""
+    present: Callable[[], set[str]]
+    """The ids of the nodes that workers are on now."""
+    own_node: Callable[[], str]
+    """On a worker: the id of its node."""
     deaths: tuple[type[BaseException], ...]
     """What comes of work whose worker died, or whose machine did."""
     result: Callable[[Future[Any]], Any] = Future.result
     """What a function that is done gave, or raised."""
+    seen: set[str] = field(default_factory=set)
+    """The ids of nodes that were there at some time: one whose worker is started again comes back."""
+
+    def nodes(self) -> set[str]:
+        """The ids of the nodes that workers are on now."""
+        now = self.present()
+        self.seen.update(now)
+        return now
 
 
 @contextmanager
@@ -82,11 +94,20 @@ def _ray(address: str | None) -> Iterator[Cluster]:
 
     # No retries of Ray's own: who hands out the work counts how often a track has killed its worker.
     remote = ray.remote(max_retries=0, num_cpus=1)(_call)
+
+    def submit(but_not: Collection[str], function: Callable[..., Any], *args: Any) -> Future[Any]:
+        elsewhere = {"scheduling_strategy": _elsewhere(but_not)} if but_not else {}
+        return remote.options(**elsewhere).remote(function, *args).future()
+
     try:
         yield Cluster(
             "ray",
-            submit=lambda function, *args: remote.remote(function, *args).future(),
+            submit=submit,
             workers=lambda: int(ray.cluster_resources().get("CPU", 0)),
+            present=lambda: {
+                node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
+            },
+            own_node=_own_node_of_ray,
             deaths=(
                 exceptions.WorkerCrashedError,
                 exceptions.NodeDiedError,
@@ -98,6 +119,21 @@ def _ray(address: str | None) -> Iterator[Cluster]:
     finally:
         if not was_there:
             ray.shutdown()
+
+
+def _own_node_of_ray() -> str:
+    import ray  # pyright: ignore[reportMissingImports]
+
+    return ray.get_runtime_context().get_node_id()
+
+
+def _elsewhere(but_not: Collection[str]) -> Any:
+    from ray.util.scheduling_strategies import (  # pyright: ignore[reportMissingImports]
+        NodeLabelSchedulingStrategy,
+        NotIn,
+    )
+
+    return NodeLabelSchedulingStrategy(hard={"ray.io/node-id": NotIn(*but_not)})
 
 
 class _NoFolders(list[str]):
@@ -143,10 +179,29 @@ def _dask(address: str | None) -> Iterator[Cluster]:
     except (OSError, TimeoutError, ValueError) as error:
         raise _not_reached("dask", address, "dask scheduler", error) from error
     with client:
-        executor = client.get_executor(pure=False)
+        seen: set[str] = set()
+
+        def submit(but_not: Collection[str], function: Callable[..., Any], *args: Any) -> Future[Any]:
+            # Nodes, not workers: one that is started again has another address
+            others = sorted(seen.difference(but_not)) if but_not else None
+            return client.get_executor(pure=False, workers=others).submit(function, *args)
+
         yield Cluster(
-            "dask", executor.submit, lambda: len(client.scheduler_info()["workers"]), (KilledWorker,)
+            "dask",
+            submit=submit,
+            workers=lambda: len(client.scheduler_info()["workers"]),
+            present=lambda: {worker["host"] for worker in client.scheduler_info()["workers"].values()},
+            own_node=_own_node_of_dask,
+            deaths=(KilledWorker,),
+            seen=seen,
         )
+
+
+def _own_node_of_dask() -> str:
+    from distributed import get_worker  # pyright: ignore[reportMissingImports]
+    from distributed.comm import get_address_host  # pyright: ignore[reportMissingImports]
+
+    return get_address_host(get_worker().address)
 
 
 def _not_reached(backend: str, address: str | None, start: str, error: Exception) -> ClusterFault:

@@ -1,5 +1,7 @@
 """A range of tracks in one real run: every partition tells its own truth."""
 
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +15,7 @@ from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.definitions import defs
+from lofi_pipeline.entities import TrackRecord
 from lofi_pipeline.resources import Workspace
 from lofi_pipeline.storage import DataRoot, read_json
 from lofi_pipeline_tests.audio.music import write
@@ -161,6 +164,22 @@ def refused(instance: dg.DagsterInstance) -> bool:
     key = dg.AssetCheckKey(dg.AssetKey("processed_audio"), "no_track_is_refused")
     (record,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).values()
     return record.status is AssetCheckExecutionRecordStatus.FAILED
+
+
+def test_a_node_of_a_cluster_that_is_spared_is_named_in_the_log_of_the_run(
+    root: DataRoot, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_drop(root, "one", {"a.wav": b"x"}, facts())
+    assert run(instance, "register").success
+
+    def spare(*_: object, tell: Callable[[str], None]) -> Iterator[TrackRecord]:
+        tell("node m1: is full")
+        return iter(())
+
+    monkeypatch.setattr("lofi_pipeline.ingest.work_batch", spare)
+    result = run(instance, "ingest", partition_key="track_001")
+    lines = {entry.user_message: entry.level for entry in instance.all_logs(result.run_id)}
+    assert lines["node m1: is full"] == logging.WARNING
 
 
 def test_an_empty_data_root_says_what_to_do(root: DataRoot, instance: dg.DagsterInstance) -> None:

@@ -16,6 +16,7 @@ from lofi_pipeline.automation.drop_sensor import source_drop_sensor
 from lofi_pipeline.automation.history_sensor import history_sensor
 from lofi_pipeline.automation.orphans import end_orphans
 from lofi_pipeline.automation.schedules import nightly_dataset
+from lofi_pipeline.config import load_config
 from lofi_pipeline.definitions import defs
 from lofi_pipeline.entities import RegisteredTrack, Registry
 from lofi_pipeline.installation import PROJECT_ROOT
@@ -25,6 +26,7 @@ from lofi_pipeline.storage import (
     holder_file,
     holder_of,
     kept_file,
+    read_json,
     save_evicted,
     write_json_atomic,
 )
@@ -112,6 +114,30 @@ def test_from_incomplete_to_done_each_thing_once(root: DataRoot, ticks: Ticks) -
     assert ticks.reason() == "nothing new in data/raw"
     shutil.rmtree(root.raw / "creative-commons" / "one")
     assert ticks.jobs() == ["register"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("drops", "files"), [(1, 5000), (5000, 1)], ids=["one drop", "a drop each"])
+def test_thousands_of_files_at_once_are_registered_in_one_run_and_worked_on_batch_by_batch(
+    root: DataRoot, ticks: Ticks, drops: int, files: int
+) -> None:
+    for drop in range(drops):
+        make_drop(root, f"{drop}", {f"{number}.mp3": b"%d %d" % (drop, number) for number in range(files)})
+    assert "source.json: missing" in ticks.reason() and len(ticks.reason()) < 10_000
+    for drop in range(drops):
+        absent = {f"absent-{number}.mp3": {} for number in range(files)}
+        make_drop(root, f"{drop}", {}, facts(source_id=f"source-{drop}", files=absent))
+    assert "waiting for absent-0.mp3" in ticks.reason() and len(ticks.reason()) < 10_000
+    for drop in range(drops):
+        make_drop(root, f"{drop}", {}, facts(source_id=f"source-{drop}"))
+    registered = ticks.carry_out()
+    assert registered.success and registered.job_def.name == "register"
+    assert len(read_json(root.registry_json)["tracks"]) == drops * files
+    assert len(ticks.instance.get_dynamic_partitions(TRACKS.name or "")) == drops * files
+    (request,) = ticks.tick().run_requests or []
+    assert request.job_name == "ingest"
+    asked = {name: request.tags[f"dagster/asset_partition_range_{name}"] for name in ("start", "end")}
+    assert asked == {"start": "track_001", "end": f"track_{load_config().ingest.batch_size}"}
 
 
 def test_the_night_over_an_empty_data_root_is_no_failure(root: DataRoot, ticks: Ticks) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import platform
+import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -20,8 +23,9 @@ from lofi_pipeline.ingest import ProcessingContext, elsewhere, load_registry, pe
 from lofi_pipeline.ingest.cluster import Cluster
 from lofi_pipeline.ingest.errors import ClusterFault
 from lofi_pipeline.installation import PACKAGE, code_version
-from lofi_pipeline.storage import DataRoot, file_sha256
+from lofi_pipeline.storage import TEMPORARY_PREFIX, DataRoot, file_sha256
 from lofi_pipeline_tests.drops import facts, make_drop, register, settings, song
+from lofi_pipeline_tests.end_to_end.small_disk import is_permitted
 from lofi_pipeline_tests.ingest import clusters
 
 Start = Callable[..., AbstractContextManager[clusters.Local]]
@@ -78,7 +82,7 @@ def test_a_node_that_is_killed_costs_nothing_and_records_are_those_of_this_machi
     batch(here, settings(ingest={"workers": 2}))
     monkeypatch.setattr(elsewhere, "work_here", clusters.noted)
     log = registered.path / "work.log"
-    with start(tmp_path, {}, {}) as local:
+    with start(tmp_path, clusters.Node(), clusters.Node()) as local:
         records = {}
         for record in work_batch(registered, on(local), pending_tracks(registered, on(local))):
             records[record.track_id] = record
@@ -99,7 +103,7 @@ def test_a_worker_that_hangs_costs_its_track_alone(
     start: Start, registered: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elsewhere, "work_here", clusters.hanging)
-    with start(tmp_path, {}, {}) as local:
+    with start(tmp_path, clusters.Node(), clusters.Node()) as local:
         records = batch(registered, on(local))
     assert len(records) == TRACKS
     assert "its worker died over this file, 2 times" in (records["track_001"].reason or "")
@@ -110,8 +114,6 @@ def test_a_worker_that_hangs_costs_its_track_alone(
 def test_a_node_with_other_code_or_configuration_is_refused_by_its_name(
     start: Start, registered: DataRoot, tmp_path: Path
 ) -> None:
-    import platform
-
     shutil.copytree(PACKAGE, tmp_path / "other" / PACKAGE.name)
     with (tmp_path / "other" / PACKAGE.name / "ingest" / "hashing.py").open("a") as file:
         file.write("# another version\n")
@@ -125,10 +127,82 @@ def test_a_node_with_other_code_or_configuration_is_refused_by_its_name(
     for number, (sentence, environment) in enumerate(cases.items()):
         folder = tmp_path / f"cluster-{number}"
         folder.mkdir()
-        with start(folder, environment) as local, pytest.raises(ClusterFault, match=sentence) as refused:
+        with (
+            start(folder, clusters.Node(environment)) as local,
+            pytest.raises(ClusterFault, match=sentence) as refused,
+        ):
             batch(registered, on(local))
         assert str(refused.value).startswith(f"node {platform.node()}: ")
         assert not list(registered.track_records.glob("*.json"))
+
+
+needs_disks = pytest.mark.skipif(
+    not is_permitted(), reason="this user may not mount a disk in a namespace of its own"
+)
+
+
+@pytest.mark.slow
+@needs_disks
+def test_a_node_whose_disk_is_full_is_spared_and_the_other_does_its_tracks(
+    start: Start, registered: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = DataRoot(tmp_path / "here")
+    shutil.copytree(registered.path, here.path)
+    batch(here, settings(ingest={"workers": 2}))
+    monkeypatch.setattr(elsewhere, "work_here", clusters.noted)
+    heard: list[str] = []
+    with start(tmp_path, full_node(registered, tmp_path), clusters.Node()) as local:
+        config = on(local)
+        found = work_batch(registered, config, pending_tracks(registered, config), tell=heard.append)
+        assert {record.track_id for record in found} == written_ids(here)
+        assert local.left_on(0, registered.processed) == {"ballast"}
+    assert len(heard) == 1 and re.match(full_sentence(registered), heard[0]), heard
+    begun = Counter(line.split()[1] for line in (registered.path / "work.log").read_text().splitlines())
+    assert max(begun.values()) <= 2 * 2  # two lines each time; once by the full node, then never again by it
+    assert written(registered) == written(here)
+    assert not list(registered.path.rglob(f"{TEMPORARY_PREFIX}*"))
+
+
+@pytest.mark.slow
+@needs_disks
+def test_where_the_disks_of_all_nodes_are_full_nothing_is_half_done_and_it_goes_on_after_room_was_made(
+    start: Start, registered: DataRoot, tmp_path: Path
+) -> None:
+    here = DataRoot(tmp_path / "here")
+    shutil.copytree(registered.path, here.path)
+    batch(here, settings(ingest={"workers": 2}))
+    with start(tmp_path, full_node(registered, tmp_path)) as local:
+        with pytest.raises(ClusterFault, match=full_sentence(registered)):
+            batch(registered, on(local))
+        assert not written_ids(registered) - {"track_004", "track_005"}  # refused without a file of theirs
+        assert local.left_on(0, registered.processed) == {"ballast"}
+        local.make_room(0, registered.processed)
+        batch(registered, on(local))
+        seen = local.left_on(0, registered.processed)
+    assert {"track_001.mp3", "track_003_prompt.txt"} <= seen
+    records = {name for name in written(here) if name.endswith(".json")}
+    assert {name: written(registered)[name] for name in records} == {
+        name: written(here)[name] for name in records
+    }
+
+
+def full_node(root: DataRoot, folder: Path) -> clusters.Node:
+    """A node whose own folder for temporary files is on a full disk, and that for processed audio on another one."""
+    scratch = folder / "node-0"
+    for path in (scratch, root.processed):
+        path.mkdir(exist_ok=True)
+    return clusters.Node({"TMPDIR": str(scratch)}, (scratch, root.processed))
+
+
+def full_sentence(root: DataRoot) -> str:
+    return (
+        rf"^node {platform.node()}: {root.processed}/\S+: cannot be written, the file system at {root.processed} is full "
+        r"\(0 bytes of 16 MB are free\); make room there, then give the same command again: what was done is kept"
+    )
+
+
+def written_ids(root: DataRoot) -> set[str]:
+    return {path.stem for path in root.track_records.glob("*.json")}
 
 
 @pytest.mark.slow
@@ -146,20 +220,25 @@ class Died(Exception):
 
 
 @contextmanager
-def pretended(outcomes: list[BaseException | None], handed_out: list[str]) -> Iterator[Cluster]:
-    """A cluster of one worker in this process, whose workers die as told."""
+def pretended(
+    outcomes: Sequence[BaseException | elsewhere.Unfit | None],
+    handed_out: list[str],
+    nodes: Sequence[str] = ("n1",),
+) -> Iterator[Cluster]:
+    """A cluster of one worker in this process, which dies or is unfit as told."""
+    coming = iter(outcomes)
 
-    def submit(function: Any, asked: elsewhere.Asked) -> Future[Any]:
-        handed_out.append(asked.track.track_id)
+    def submit(but_not: Collection[str], function: Any, asked: elsewhere.Asked) -> Future[Any]:
+        handed_out.append(" but not ".join([asked.track.track_id, *sorted(but_not)]))
         future: Future[Any] = Future()
-        error = outcomes.pop(0) if outcomes else None
-        if error is not None:
-            future.set_exception(error)
+        outcome = next(coming, None)
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
         else:
-            future.set_result(function(asked))
+            future.set_result(outcome or function(asked))
         return future
 
-    yield Cluster("pretended", submit, lambda: 1, (Died,))
+    yield Cluster("pretended", submit, lambda: 1, lambda: set(nodes), lambda: "n1", (Died,))
 
 
 @pytest.mark.parametrize("deaths", [1, 2])
@@ -167,7 +246,7 @@ def test_a_track_whose_worker_dies_is_tried_once_more(
     registered: DataRoot, monkeypatch: pytest.MonkeyPatch, deaths: int
 ) -> None:
     handed_out: list[str] = []
-    outcomes: list[BaseException | None] = [Died(), None, Died()] if deaths == 2 else [Died()]
+    outcomes = [Died(), None, Died()] if deaths == 2 else [Died()]
     monkeypatch.setattr(elsewhere, "open_cluster", lambda settings: pretended(outcomes, handed_out))
     monkeypatch.setattr(elsewhere, "AHEAD", 2)
     ids = ["track_004", "track_005"]  # refused at once
@@ -209,6 +288,54 @@ def test_a_node_is_unfit_with_other_code_other_presets_or_without_the_data_root(
         found = elsewhere.work_here(asked)
         assert isinstance(found, elsewhere.Unfit) and found.reason.startswith(sentence)
     assert isinstance(elsewhere.work_here(fit), TrackRecord)
+
+
+def test_a_node_whose_disk_takes_nothing_gets_no_more_tracks_and_those_it_had_are_not_to_blame(
+    registered: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, handed_out, heard = elsewhere.Unfit("m1", "is full", "n1"), list[str](), list[str]()
+    ids, config = ["track_004", "track_005"], settings(ingest={"backend": "ray"})
+    outcomes = [full, full, Died()]
+    monkeypatch.setattr(
+        elsewhere, "open_cluster", lambda settings: pretended(outcomes, handed_out, ["n1", "n2"])
+    )
+    records = list(work_batch(registered, config, ids, tell=heard.append))
+    assert sorted(handed_out[:2]) == ids and len(handed_out) == 5  # each again, and once more after a death
+    assert all(name.endswith(" but not n1") for name in handed_out[2:])
+    assert {record.track_id: record.attempts for record in records} == dict.fromkeys(ids, 0)
+    assert heard == ["node m1: is full. Until then the other nodes do its tracks"]
+
+
+def test_where_no_node_has_a_disk_that_takes_something_the_run_ends_with_the_words_of_one(
+    registered: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = [elsewhere.Unfit("m1", "is full", "n1"), *[elsewhere.Unfit("m2", "is full", "n2")] * TRACKS]
+    monkeypatch.setattr(elsewhere, "open_cluster", lambda settings: pretended(full, [], ["n1", "n2"]))
+    with pytest.raises(ClusterFault, match="^node m[12]: is full$"):
+        batch(registered, settings(ingest={"backend": "ray"}))
+    assert not written_ids(registered)
+
+
+def test_what_is_wrong_with_a_disk_of_a_node_is_said_as_it_is_there(
+    registered: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track, config = load_registry(registered).tracks[0], load_config()
+    inputs = ProcessingContext.open(config).inputs_of(registered, track)
+    asked = elsewhere.Asked(registered, track, config, 60.0, code_version(), inputs, lambda: "n1")
+
+    def failing(path: Path) -> None:
+        def fail(*_: Any) -> None:
+            raise OSError(errno.EROFS, "of the system", str(path))
+
+        monkeypatch.setattr(elsewhere, "work_on", fail)
+
+    failing(registered.processed)
+    found = elsewhere.work_here(asked)
+    assert isinstance(found, elsewhere.Unfit) and (found.node, found.spared) == (platform.node(), "n1")
+    assert found.reason.startswith(f"{registered.processed}: cannot be written, the file system at")
+    failing(registered.raw / "a.wav")
+    with pytest.raises(OSError, match="of the system"):  # the file's own fault: no node is to blame
+        elsewhere.work_here(asked)
 
 
 def test_an_unfit_node_ends_the_batch(registered: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
