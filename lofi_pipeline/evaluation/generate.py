@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -23,6 +24,7 @@ import torch
 from diffusers import AceStepPipeline  # pyright: ignore[reportPrivateImportUsage]
 
 from lofi_pipeline.config import EvaluationSettings
+from lofi_pipeline.evaluation.merged import merged
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.training.prompt_encoding import encode_prompt
 from lofi_pipeline.training.sampling import groups_of_equal_shape
@@ -127,14 +129,16 @@ def generate(
     began = time.monotonic()
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(batches_at_once(pipeline), "generate", torch.set_num_threads, (threads,))
-    try:
-        for batch, found in zip(batches, pool.map(made, batches), strict=True):
-            clips |= dict(zip(batch, found, strict=True))
-            progress(
-                f"generated {len(clips)} of {len(prompts)} clips{_left(began, len(clips), len(prompts))}"
-            )
-    finally:
-        pool.shutdown(cancel_futures=True)
+    exact = _is_small(pipeline) and pipeline.transformer.dtype == torch.float32
+    with merged(pipeline.transformer) if exact else nullcontext():
+        try:
+            for batch, found in zip(batches, pool.map(made, batches), strict=True):
+                clips |= dict(zip(batch, found, strict=True))
+                progress(
+                    f"generated {len(clips)} of {len(prompts)} clips{_left(began, len(clips), len(prompts))}"
+                )
+        finally:
+            pool.shutdown(cancel_futures=True)
     return [clips[index] for index in range(len(prompts))]
 
 
@@ -144,11 +148,17 @@ def batches_at_once(pipeline: AceStepPipeline) -> int:
     Each gives the same bits as it does alone. A large base fills memory with one batch, and one that comes from disk part by
     part can do one thing at a time.
     """
-    transformer = pipeline.transformer
-    one_by_one = pipeline._execution_device.type != "cpu" or hasattr(transformer, "_hf_hook")
-    if one_by_one or sum(each.numel() for each in transformer.parameters()) > SMALL_BASE:
+    if not _is_small(pipeline):
         return 1
     return min(MOST_AT_ONCE, max(1, (os.cpu_count() or 1) // torch.get_num_threads()))
+
+
+def _is_small(pipeline: AceStepPipeline) -> bool:
+    """Whether a base lies whole in a computer's memory, with room for more."""
+    transformer = pipeline.transformer
+    if pipeline._execution_device.type != "cpu" or hasattr(transformer, "_hf_hook"):
+        return False
+    return sum(each.numel() for each in transformer.parameters()) <= SMALL_BASE
 
 
 def _without_shift(scheduler: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+from peft import LoraConfig
 
 from lofi_pipeline.evaluation import generate as module
 from lofi_pipeline.evaluation.generate import batches_at_once, generate
@@ -107,6 +108,63 @@ def test_the_given_pipeline_is_left_as_it_was(pipeline) -> None:
     before = _by_the_pipeline(pipeline, SPECS[0])
     generate(pipeline, SPECS, SETTINGS)
     np.testing.assert_array_equal(before, _by_the_pipeline(pipeline, SPECS[0]))
+
+
+def _with_lora(pipeline) -> list[torch.Tensor]:
+    """Give a pipeline of the test's own a LoRA that is heard; its parameters."""
+    torch.manual_seed(1)
+    pipeline.transformer.add_adapter(
+        LoraConfig(r=4, lora_alpha=8, init_lora_weights=False, target_modules=["to_q", "to_v", "up_proj"])
+    )
+    return [*pipeline.transformer.parameters()]
+
+
+def test_a_lora_is_heard_as_beside_the_weights_which_keep_their_bits() -> None:
+    pipeline = toy_pipeline()
+    without = generate(pipeline, SPECS, SETTINGS)
+    parameters = _with_lora(pipeline)
+    before = [parameter.detach().clone() for parameter in parameters]
+    expected = [_by_the_pipeline(pipeline, spec) for spec in SPECS]
+    found = generate(pipeline, SPECS, SETTINGS)
+    for clip, other, alone in zip(found, without, expected, strict=True):
+        np.testing.assert_allclose(clip.samples, alone, atol=ROUNDING)
+        assert np.abs(clip.samples - other.samples).max() > 10 * ROUNDING
+    assert all(map(torch.equal, before, parameters))
+    again = generate(pipeline, SPECS, SETTINGS)
+    assert all(np.array_equal(one.samples, two.samples) for one, two in zip(found, again, strict=True))
+
+
+def test_the_weights_keep_their_bits_where_generating_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = toy_pipeline()
+    parameters = _with_lora(pipeline)
+    before = [parameter.detach().clone() for parameter in parameters]
+    monkeypatch.setattr(module, "_sample", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        generate(pipeline, SPECS, SETTINGS)
+    assert all(map(torch.equal, before, parameters))
+
+
+def test_a_lora_that_is_switched_off_stays_off() -> None:
+    pipeline = toy_pipeline()
+    without = generate(pipeline, SPECS[:1], SETTINGS)
+    _with_lora(pipeline)
+    pipeline.transformer.disable_adapters()
+    (clip,) = generate(pipeline, SPECS[:1], SETTINGS)
+    np.testing.assert_array_equal(clip.samples, without[0].samples)
+
+
+@pytest.mark.parametrize("changed", ["bfloat16", "large"])
+def test_a_lora_stays_beside_the_weights_of_other_bases(
+    changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = toy_pipeline()
+    _with_lora(pipeline)
+    if changed == "bfloat16":
+        pipeline.to(torch.bfloat16)
+    else:
+        monkeypatch.setattr(module, "SMALL_BASE", 1)
+    monkeypatch.setattr(module, "merged", None)
+    assert len(generate(pipeline, SPECS[:1], SETTINGS)) == 1
 
 
 def test_progress_counts_every_clip(pipeline) -> None:
