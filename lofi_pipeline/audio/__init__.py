@@ -37,6 +37,7 @@ from lofi_pipeline.audio.fingerprint.sketch import (
     sketch,
     sketch_starts,
     stored,
+    windows_in,
 )
 from lofi_pipeline.audio.io.codecs import is_lossless
 from lofi_pipeline.audio.io.credentials import denied_by_credentials
@@ -97,5 +98,6 @@ __all__ = [
     "true_peak_dbtp",
     "waveform_peaks",
     "why_no_audio",
+    "windows_in",
     "write_wav",
 ]

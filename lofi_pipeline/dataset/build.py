@@ -150,15 +150,25 @@ def _build_of(
         # Records of an earlier version do not say what their fingerprints were
         fingerprints={it.track_id: it.fingerprint for it in ready.tracks if it.fingerprint},
     )
-    ready = ready.among(compared.compared)
+    with no_search_for_cycles():
+        return _built_of(root, config, eligibility, ready.among(compared.compared), compared, progress)
+
+
+def _built_of(
+    root: DataRoot,
+    config: PipelineConfig,
+    eligibility: Eligibility,
+    ready: ReadyTracks,
+    compared: Comparisons,
+    progress: Callable[[str], None],
+) -> tuple[DatasetVersion, bool, set[str]]:
     chosen = _choose(root, ready, eligibility, compared)
     if not chosen.tracks:
         unpublish_all(root)
         raise NoTracks(_no_tracks(root, eligibility))
     progress(f"{len(chosen.tracks)} tracks are ready, {len(chosen.copies)} more are copies of them")
     sides, style_ids = _split(root, config, chosen, compared), set(load_presets())
-    with no_search_for_cycles():
-        tracks = [ready.in_version(track, sides[track.track_id], style_ids) for track in chosen.tracks]
+    tracks = [ready.in_version(track, sides[track.track_id], style_ids) for track in chosen.tracks]
     version, is_new = make_version(root, tracks, _sources(root), eligibility)
     built_from = BuiltFrom(
         kept_files=publish_version(root, chosen.tracks, tracks, version.dataset, progress),
@@ -244,6 +254,7 @@ def _staying(root: DataRoot, eligibility: Eligibility, ready: ReadyTracks) -> li
     return [track.track_id for track in ready.tracks if track.unsure and track.track_id in staying]
 
 
+@no_search_for_cycles()
 def _require_whole(root: DataRoot, ready: ReadyTracks) -> None:
     """Refuse to publish what is not what the records say.
 

@@ -31,7 +31,7 @@ from lofi_pipeline.licensing import (
     withdrawn_sources,
 )
 from lofi_pipeline.licensing.grants import expired
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, no_search_for_cycles
 
 
 def _nobody_judges(manifest: DropManifest, evidence: Sequence[EvidenceFile]) -> Verdict:
@@ -71,6 +71,7 @@ class Eligibility:
         return None
 
 
+@no_search_for_cycles()
 def eligibility_of(root: DataRoot, config: PipelineConfig, *, day: date | None = None) -> Eligibility:
     """Judge every source of the last scan for a day (default: today; never before the scan's)."""
     scan, clock = load_scan(root), day or clock_day()

@@ -19,7 +19,7 @@ from lofi_pipeline.dataset.waiting import Waiting
 from lofi_pipeline.dataset.worked import Worked, hash_of_origins, load_worked
 from lofi_pipeline.entities import RegisteredTrack, TrackStatus
 from lofi_pipeline.ingest import load_record, load_registry, load_scan
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, no_search_for_cycles
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Barriers:
         return SameRecordings.of(self.compared).partners.keys()
 
 
+@no_search_for_cycles()
 def left_out(
     root: DataRoot,
     eligibility: Eligibility | None = None,

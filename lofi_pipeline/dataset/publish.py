@@ -6,7 +6,10 @@ Published files may be removed and made again. The immutable version is in versi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from lofi_pipeline.dataset.ready import ReadyTrack
 from lofi_pipeline.dataset.version import FILE_KINDS
@@ -19,6 +22,9 @@ from lofi_pipeline.storage import (
     sync_folder,
     write_json_atomic,
 )
+
+_OURS = re.compile(rf"(track_[^_.]*)(?:{'|'.join(map(re.escape, FILE_KINDS))})")
+"""The names of published files."""
 
 
 def is_published(root: DataRoot, record: ReadyTrack, kept: Mapping[str, KeptFile]) -> bool:
@@ -65,11 +71,12 @@ def publish_version(
     """
     for folder in (root.final, root.validation):
         root.inside(folder.name)  # refuses one that leads out of the data root
-    copies: dict[str, KeptFile] = {}
+    copies, known = dict[str, KeptFile](), _Listed.of(root)
     for number, (record, item) in enumerate(zip(records, tracks, strict=True), start=1):
-        copies |= _publish_track(root, record, item)
+        copies |= _publish_track(root, record, item, known)
         if number % 500 == 0:
             progress(f"published {number} of {len(records)} tracks")
+    del known  # as much as all names
     _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
     for folder in (root.final, root.validation):
         sync_folder(folder)
@@ -81,12 +88,14 @@ def publish_version(
     return {root.relative(path): kept_file(path) for path in metadata} | copies
 
 
-def _publish_track(root: DataRoot, record: ReadyTrack, item: VersionTrack) -> dict[str, KeptFile]:
+def _publish_track(
+    root: DataRoot, record: ReadyTrack, item: VersionTrack, known: _Listed
+) -> dict[str, KeptFile]:
     """Publish the files of a track; returns what is to be remembered of those that are copies."""
     published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
     copies: dict[str, KeptFile] = {}
     for (source, digest), path in zip(record.published.items(), published, strict=True):
-        if _is_linked(root, source, path):
+        if known.has_linked(root, source, path):
             continue
         link_or_copy(root.inside(source), root.inside(path))
         if not _is_linked(root, source, path):
@@ -94,8 +103,39 @@ def _publish_track(root: DataRoot, record: ReadyTrack, item: VersionTrack) -> di
     return copies
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """The regular files in final/ and validation/ as their folders list them: of each, nothing else is asked of the system."""
+
+    inodes: Mapping[str, int]
+    """By path in the data root."""
+    devices: frozenset[int]
+    """Of the folders; files of another one may have the same inode."""
+
+    @classmethod
+    def of(cls, root: DataRoot) -> _Listed:
+        """As they are now."""
+        folders = [folder for folder in (root.final, root.validation) if folder.is_dir()]
+        inodes = {f"{folder.name}/{it.name}": it.inode() for folder in folders for it in _files_in(folder)}
+        devices = frozenset(folder.stat().st_dev for folder in folders)
+        return cls(inodes, devices if len(devices) == 1 else frozenset())
+
+    def has_linked(self, root: DataRoot, source: str, path: str) -> bool:
+        """Whether a file is published already, as one more name of the processed one."""
+        with suppress(OSError):
+            processed = os.lstat(f"{root.path}/{source}")
+            if self.inodes.get(path) == processed.st_ino and processed.st_dev in self.devices:
+                return True
+        return _is_linked(root, source, path)
+
+
+def _files_in(folder: os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.is_file(follow_symlinks=False))
+
+
 def _is_linked(root: DataRoot, source: str, path: str) -> bool:
-    """Whether a file is published already, as one more name of the processed one."""
+    """Whether a file is one more name of the processed one."""
     try:
         one, other = (os.lstat(os.path.join(root.path, name)) for name in (source, path))
     except OSError:
@@ -113,11 +153,10 @@ def unpublish_all(root: DataRoot) -> None:
 def _unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:
     """Remove the files of tracks that are not on these sides. Files that the pipeline did not publish stay."""
     for folder, side in ((root.final, Split.TRAIN), (root.validation, Split.VALIDATION)):
-        for path in folder.glob("track_*"):
-            track_id = "_".join(path.name.split(".")[0].split("_")[:2])
-            ours = path.name in {f"{track_id}{kind}" for kind in FILE_KINDS}
-            if ours and sides.get(track_id) is not side:
-                path.unlink()
+        for name in os.listdir(folder) if folder.is_dir() else ():
+            ours = _OURS.fullmatch(name)
+            if ours and sides.get(ours[1]) is not side:
+                (folder / name).unlink()
 
 
 def _quality(record: ReadyTrack) -> dict[str, object]:

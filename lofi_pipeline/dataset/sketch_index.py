@@ -19,7 +19,7 @@ import numpy as np
 from lofi_pipeline import audio
 from lofi_pipeline.dataset.sketch_tree import SketchTree
 from lofi_pipeline.entities import recording_order
-from lofi_pipeline.storage import DataRoot, content_sha256, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, content_sha256, no_search_for_cycles, write_bytes_atomic
 
 SHARD_TRACKS = 2000
 CANDIDATES = 32
@@ -59,6 +59,7 @@ class SketchIndex:
     _unsaved: set[str] = field(default_factory=set)
 
     @classmethod
+    @no_search_for_cycles()
     def open(cls, root: DataRoot, *, only: Collection[str] | None = None, tidy: bool = True) -> SketchIndex:
         """The index of a data root as it was saved; empty where there is none.
 
@@ -91,7 +92,7 @@ class SketchIndex:
             return False
         at = 0
         for track_id, key, count in zip(ids.tolist(), keys.tolist(), frames.tolist(), strict=True):
-            windows = len(audio.sketch_starts(count))
+            windows = audio.windows_in(count)
             self._put(track_id, key, count, rows[at : at + windows])
             at += windows
         self._shards[path.stem] = ids.tolist()

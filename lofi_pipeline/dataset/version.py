@@ -30,7 +30,6 @@ from lofi_pipeline.storage import (
     append_to_ledger,
     file_sha256,
     file_stamp,
-    no_search_for_cycles,
     read_json,
     read_ledger,
     version_hash,
@@ -154,7 +153,6 @@ def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str
     return Track.checked(fields, style_ids=style_ids)
 
 
-@no_search_for_cycles()
 def make_version(
     root: DataRoot, tracks: list[VersionTrack], sources: dict[str, SourceRecord], eligibility: Eligibility
 ) -> tuple[DatasetVersion, bool]:

@@ -12,7 +12,9 @@ from lofi_pipeline.entities.packed import Packed
 class PackedDrops(Packed[Drop]):
     """Drops, each made anew when it is asked for."""
 
-    def __init__(self, drops: Iterable[Drop] = ()) -> None:
+    def __init__(self, drops: Iterable[Drop] = (), *, former: PackedDrops | None = None) -> None:
+        """`former`: drops that may be the same; those that are, are in memory once."""
+        self._former = former
         self.folders: list[str] = []
         self.statuses: list[DropStatus] = []
         super().__init__(drops)
@@ -23,6 +25,8 @@ class PackedDrops(Packed[Drop]):
         return drops if isinstance(drops, PackedDrops) else cls(drops)
 
     def _add(self, items: tuple[Drop, ...], packed: bytes | None = None) -> None:
+        if packed is None and self._former is not None:
+            packed = self._former._same_as(items[0])
         super()._add(items, packed)
         self.folders += [drop.folder for drop in items]
         self.statuses += [drop.status for drop in items]
@@ -35,6 +39,10 @@ class PackedDrops(Packed[Drop]):
         """The drop in a folder."""
         number = self._places.get(folder)
         return None if number is None else self[number]
+
+    def _same_as(self, drop: Drop) -> bytes | None:
+        number = self._places.get(drop.folder)
+        return None if number is None or self[number] != drop else self._bytes[number]
 
     def having(self, *statuses: DropStatus) -> Iterator[Drop]:
         """The drops that have one of these statuses."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lofi_pipeline.entities.base import Entity, Identifier, Name, StyleId, TrackId, absent, few
-from lofi_pipeline.entities.drop_file import DropFileName
+from lofi_pipeline.entities.drop_file import DropFileName, is_plain_file_name
 from lofi_pipeline.entities.grant import Evidence, Grant
 from lofi_pipeline.entities.key import Keyscale
 from lofi_pipeline.entities.metre import Metre
@@ -145,6 +145,8 @@ class DropFile(Entity):
 
     def over(self, defaults: DropFile) -> DropFile:
         """These values, and the defaults' where a field is not given."""
+        if not defaults.__pydantic_fields_set__:
+            return self
         given = {name: value for name, value in self.__dict__.items() if value is not None}
         return defaults.model_copy(update=given)
 
@@ -161,7 +163,7 @@ class Superseded(Entity):
 
 def _no_file_twice(files: Any) -> Any:
     """The names as they compare (NFC), each once: ./a.mp3 is a.mp3, and an accent may be written in two ways."""
-    if not isinstance(files, dict):
+    if not isinstance(files, dict) or all(isinstance(it, str) and is_plain_file_name(it) for it in files):
         return files
     names = [
         unicodedata.normalize("NFC", PurePosixPath(name).as_posix())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os.path import lexists
 
 from lofi_pipeline.entities import DropStatus, Registry, Scan
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, no_search_for_cycles
 
 GONE = "its file is gone"
 
@@ -22,6 +22,7 @@ class LeftTrack:
     why: str
 
 
+@no_search_for_cycles()
 def left_since(root: DataRoot, before: Registry, after: Registry, scan: Scan | None) -> list[LeftTrack]:
     """The tracks that had a file when `before` was written, and have none in `after`, which rests on `scan`."""
     lost = {track.track_id for track in after.tracks if not track.origins}

@@ -7,7 +7,6 @@ track is worked on again. process_track.py writes them.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -67,7 +66,7 @@ def looks_of(record: TrackRecord) -> dict[str, Look] | None:
 
 def look_whole(root: DataRoot, looks: Mapping[str, Look]) -> bool:
     """Whether files look as they did when they were written. Nothing is read."""
-    return all(_looks_so(os.path.join(root.path, path), *look) for path, look in looks.items())
+    return all(_looks_so(f"{root.path}/{path}", *look) for path, look in looks.items())
 
 
 def _looks_so(path: str, size: int | None, mtime_ns: int | None) -> bool:

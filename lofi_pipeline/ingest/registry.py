@@ -100,17 +100,32 @@ class Registration:
     """The tracks that lost their file since the last scan."""
 
 
+_last_scan: dict[Path, tuple[str, Scan]] = {}
+"""The one scan that was read or written last, with the stamp of its file."""
+
+
 def load_scan(root: DataRoot) -> Scan | None:
     """The last scan of data/raw, or None before the first."""
     path = root.drops_json
-    return _scan_in(path, file_stamp(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    stamp, scan = _last_scan.get(path, ("", None))
+    if scan is None or stamp != file_stamp(path):
+        stamp = file_stamp(path)
+        scan = _scan_in(path)
+        _keep_at_hand(path, stamp, scan)
+    return scan
 
 
-@lru_cache(maxsize=1)
 @no_search_for_cycles()
-def _scan_in(path: Path, _stamp: str) -> Scan:
-    """Of 50,000 tracks it takes a second to read, and one build of a data set asks for it at five places."""
+def _scan_in(path: Path) -> Scan:
     return read_packed(Scan, path, "drops", Drop, pack=PackedDrops)
+
+
+def _keep_at_hand(path: Path, stamp: str, scan: Scan) -> None:
+    """Of 50,000 tracks it takes a second to read, and a registration and a build ask for it at six places."""
+    _last_scan.clear()
+    _last_scan[path] = stamp, scan
 
 
 def load_registry(root: DataRoot) -> Registry:
@@ -202,6 +217,7 @@ def register_sources(
         scan = scan.model_copy(update={"sources": file_sha256(root.sources_json), "ledger": mark})
         scan = _with_known_mark(scan, known)
         write_sealed(root, root.drops_json, scan)
+        _keep_at_hand(root.drops_json, file_stamp(root.drops_json), scan)
     new = [track.track_id for track in islice(registry.tracks, len(before.tracks), None)]
     left = left_since(root, before, registry, scan)
     return Registration(scan, registry, sources, new, _verdict_changes(former, drops), newly_sealed, left)
@@ -230,7 +246,7 @@ def _memory(
     lost = known is not None and not known.drops
     if remembered_json(root).is_file() and not lost:
         return memory
-    present = [(track.sha256, track.origins) for track in registry.tracks if track.origins and lost]
+    present = [(track.sha256, track.origins) for track in registry.tracks if track.origins] if lost else []
     removed = (load_record(root, track.track_id) for track in registry.tracks if not track.origins)
     found = [
         (terms, origin.path.rsplit("/", 1)[0], [sha256])
@@ -241,6 +257,7 @@ def _memory(
     return memory.having(found, day)
 
 
+@no_search_for_cycles()
 def _declared_terms(scan: Scan) -> dict[str, Accepted]:
     """By source id, what the first drop that gives tracks declares; of an edited one, the terms that apply."""
     first: dict[str, tuple[int, str]] = {}
@@ -319,13 +336,14 @@ class _Places:
     """In which drops each content lies that may become a track. Of drops, few are in memory as objects."""
 
     root: DataRoot
-    drops: Sequence[Drop]
+    drops: PackedDrops
     found: dict[bytes, tuple[int, ...]]
     """By hash, the numbers of the drops."""
 
     @classmethod
-    def of(cls, root: DataRoot, drops: Sequence[Drop]) -> _Places:
+    def of(cls, root: DataRoot, scanned: Sequence[Drop]) -> _Places:
         """Of drops that were scanned."""
+        drops = PackedDrops.of(scanned)
         found: dict[bytes, tuple[int, ...]] = {}
         for number, drop in enumerate(drops):
             alone = (number,)
@@ -344,7 +362,7 @@ class _Places:
             yield self._track(track.track_id, track.sha256, [files_of(number) for number in places])
         # No drop lies in another: the paths of one come before all of the next
         for drop in (
-            sorted(range(len(self.drops)), key=lambda it: f"{self.drops[it].folder}/") if rest else ()
+            sorted(range(len(self.drops)), key=lambda it: f"{self.drops.folders[it]}/") if rest else ()
         ):
             for file in sorted(_taken(self.drops[drop]), key=attrgetter("path")):
                 assert file.sha256 is not None
@@ -407,6 +425,7 @@ def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
     )
 
 
+@no_search_for_cycles()
 def _compile_sources(scan: Scan, registry: Registry) -> list[SourceRecord]:
     tracks: dict[str, list[str]] = {}
     for track in registry.tracks:

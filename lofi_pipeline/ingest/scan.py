@@ -73,6 +73,7 @@ from lofi_pipeline.storage import (
     UnreadableRecord,
     content_sha256,
     file_sha256,
+    no_search_for_cycles,
     odd_texts,
     read_json,
     require_music,
@@ -126,8 +127,8 @@ def scan_drops(
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     folders = drop_folders(root) if only is None else [only]
     folders = sorted(folders, key=partial(_folder_name, root))
-    drops = PackedDrops(_listed(scanner, folders, progress))
-    drops.share(former)
+    with no_search_for_cycles():
+        drops = PackedDrops(_listed(scanner, folders, progress), former=former)
     drops = drops.through(partial(_hashed, root, drops, progress))
     if only is not None:
         others = (drop for drop in former if drop.folder != drops.folders[0])
@@ -142,8 +143,10 @@ def scan_drops(
     drops = drops.through(judged)
     remembered = updated(memory or NOTHING_REMEMBERED, former, drops, day)
     drops = apply_memory(drops, remembered, record, scanner.judge, day)
-    drops = drops.through(partial(forbid_withdrawn, withdrawals=withdrawals, day=day))
-    drops = drops.through(partial(_apply_strictest_licence, drops))
+    if withdrawals:
+        drops = drops.through(partial(forbid_withdrawn, withdrawals=withdrawals, day=day))
+    if DropStatus.FORBIDDEN in drops.statuses:
+        drops = drops.through(partial(_apply_strictest_licence, drops))
     if only is None and (strangers := misplaced(root)):
         refused = [scanner.refuse(path, reason) for path, reason in strangers.items()]
         drops = PackedDrops(merge(drops, sorted(refused, key=_by_folder), key=_by_folder))
@@ -175,9 +178,12 @@ def _hashed(
 ) -> Iterator[Drop]:
     """The drops with the hashes of the files that can be taken; what has to be read is found in all of them first."""
     count = total = files = size = 0
-    for file in filter(_to_be_read, _files_of(all_drops)):
-        count, total = count + 1, total + file.size
-    with closing(hashed(root, filter(_to_be_read, _files_of(all_drops)))) as done:
+    unread: list[int] = []
+    for number, drop in enumerate(all_drops):
+        if sizes := [file.size for file in drop.files if _to_be_read(file)]:
+            unread.append(number)
+            count, total = count + len(sizes), total + sum(sizes)
+    with closing(hashed(root, filter(_to_be_read, _files_of(map(all_drops.__getitem__, unread))))) as done:
         for drop in drops:
             new = [next(done) if _to_be_read(file) else file for file in drop.files]
             yield without_music(_with_files(drop, new))

@@ -158,7 +158,10 @@ def canonical_json(value: Any) -> str:
 
 def plain_json(value: Any) -> str:
     """`canonical_json` of what is JSON already: no models, and no keys but texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def json_file(value: Any) -> bytes:

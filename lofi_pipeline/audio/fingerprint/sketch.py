@@ -34,6 +34,12 @@ def sketch_starts(frames: int) -> np.ndarray:
     return np.unique(np.append(np.arange(0, last + 1, HOP), last))
 
 
+def windows_in(frames: int) -> int:
+    """How many windows a fingerprint of so many frames has, as `sketch_starts` has them."""
+    last = max(0, frames - WINDOW)
+    return last // HOP + 1 + (last % HOP > 0)
+
+
 def autocorrelation(window: np.ndarray) -> np.ndarray:
     """Autocorrelation of notes [frames, 60]: float32 [73, 49], `row` frames later and `column` semitones higher.
 
