@@ -18,6 +18,7 @@ class PackedDrops(Packed[Drop]):
         self.folders: list[str] = []
         self.statuses: list[DropStatus] = []
         super().__init__(drops)
+        self._former = None  # else each scan would hold all before it
 
     @classmethod
     def of(cls, drops: Sequence[Drop]) -> PackedDrops:
