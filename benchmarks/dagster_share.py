@@ -64,7 +64,7 @@ def measure(folder: Path, failing: int) -> Share:
     root, commits = DataRoot(folder), 0
     rmtree(root.dagster_home, ignore_errors=True)
 
-    def work(_root: object, _config: object, keys: list[str]):
+    def work(_root: object, _config: object, keys: list[str], **_: object):
         for number, key in enumerate(keys):
             record = load_record(root, key)
             assert record

@@ -69,7 +69,7 @@ def many(root: DataRoot, number: int) -> list[str]:
 def run(instance: dg.DagsterInstance, root: DataRoot, keys: list[str], failing: str = "") -> str:
     """A run over tracks whose records are there; one of them is told to have failed."""
 
-    def work(_root: object, _config: object, asked: list[str]):
+    def work(_root: object, _config: object, asked: list[str], **_: object):
         for key in asked:
             record = load_record(root, key)
             assert record
