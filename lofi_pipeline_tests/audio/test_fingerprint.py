@@ -195,3 +195,7 @@ def test_a_copy_is_of_four_fifths_of_the_shorter_and_related_means_two_thirds_al
         assert replace(copy, **change).match_type is MatchType.RELATED
     assert replace(copy, similarity=0.67).match_type is MatchType.RELATED
     assert replace(copy, similarity=0.669).match_type is MatchType.NONE
+
+
+def test_windows_are_counted_as_they_begin() -> None:
+    assert all(audio.windows_in(frames) == len(audio.sketch_starts(frames)) for frames in range(1, 2_000))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import PurePosixPath
 
 import pytest
 
 from lofi_pipeline.entities import Checkpoint, DropManifest, RecordError, SourceRecord, Track
+from lofi_pipeline.entities.drop_file import is_plain_file_name
 from lofi_pipeline.entities.schemas import SCHEMAS
 from lofi_pipeline_tests.entities.examples import GOOD, OPTIONAL, SHA, changed, without
 
@@ -235,3 +237,30 @@ def test_a_drop_that_is_described_wrongly(fields: dict[str, object], message: st
         DropManifest.parse(manifest(**fields), where="a/source.json", context={"style_ids": {"CORE-01"}})
     assert str(caught.value).startswith("a/source.json: DropManifest.")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.mp3",
+        "a b (1).mp3",
+        "..",
+        ".",
+        "",
+        ".a.mp3",
+        "./a.mp3",
+        "b/a.mp3",
+        "../a.mp3",
+        "/a.mp3",
+        "b\\a.mp3",
+        "a\0.mp3",
+        "a\x07.mp3",
+    ],
+)
+def test_names_that_are_plain_are_those_that_stand_for_themselves(name: str) -> None:
+    path = PurePosixPath(name)
+    if is_plain_file_name(name):
+        assert path.as_posix() == name == path.name and len(path.parts) == 1
+        assert not set("\\\0") & set(name)
+    else:
+        assert name not in ("a.mp3", "a b (1).mp3")
