@@ -62,6 +62,11 @@ class SamplesHeard(Entity):
     silent_reference: list[TrackId] = Field(
         default_factory=list, description="Validation tracks that are silent for most of their length"
     )
+    clipped_reference: list[TrackId] = Field(
+        default_factory=list,
+        exclude_if=lambda tracks: not tracks,
+        description="Validation tracks that were found clipped when they were taken in",
+    )
 
 
 class NearestTrack(NamedTuple):

@@ -18,10 +18,13 @@ from lofi_pipeline.entities import (
     Diversity,
     MemorisedSample,
     Nearness,
+    RecordError,
     SamplesHeard,
     Scores,
     Split,
     StereoFault,
+    TrackRecord,
+    VersionTrack,
     few,
 )
 from lofi_pipeline.evaluation.copies.codec import Codec, listen_to_codec
@@ -30,7 +33,7 @@ from lofi_pipeline.evaluation.copies.sound import STEPS_PER_DB, bands_of, mono_o
 from lofi_pipeline.evaluation.copies.training import KeptSound, kept_tracks
 from lofi_pipeline.evaluation.stereo import stereo_fault
 from lofi_pipeline.evaluation.weaknesses import number_of, weaknesses
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, read_record
 
 if TYPE_CHECKING:
     from lofi_pipeline.evaluation.generate import Clip
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 SAME_CORRELATION = 0.97
 """Whole clips that correlate like this are one, give or take rounding and noise."""
 SILENT_SHARE = 0.5
+CLIPPED_PENALTY = 13.0
+"""Points of the quality score that clipping cost: 0.2 % of the samples on flat tops, or surely clipped and then coded. A limiter cost
+up to 12.2, clipping by 3 dB at least 15.6 (docs/scores.md)."""
+_CLIPPING = ("clipping", "rounded clipping")
 _SUFFIX = ".flac"
 
 
@@ -67,6 +74,9 @@ def hear(
         stereo_faults=_stereo_faults(clips, codec),
         diversity=_diversity(clips),
         silent_reference=[track_id for track_id, kept in validation.sounds.items() if _is_silent(kept)],
+        clipped_reference=[
+            it.track.track_id for it in version.side(Split.VALIDATION) if _is_clipped(root, it)
+        ],
     )
 
 
@@ -137,12 +147,22 @@ def _of_samples(heard: SamplesHeard) -> list[str]:
 
 
 def _of_reference(heard: SamplesHeard) -> list[str]:
-    if not heard.silent_reference:
-        return []
-    return [
-        f"{number_of(len(heard.silent_reference), 'validation track')} {'is' if len(heard.silent_reference) == 1 else 'are'} "
-        f"silent for most of the time ({few(heard.silent_reference, most=5)}), and FAD compares with silence: remove the originals."
-    ]
+    found = []
+    if heard.silent_reference:
+        found.append(
+            f"{_validation_tracks(heard.silent_reference)} silent for most of the time ({few(heard.silent_reference, most=5)}), and "
+            "FAD compares with silence: remove the originals."
+        )
+    if heard.clipped_reference:
+        found.append(
+            f"{_validation_tracks(heard.clipped_reference)} clipped ({few(heard.clipped_reference, most=5)}), and FAD is lower for clips "
+            "that sound like that: look for unclipped masters."
+        )
+    return found
+
+
+def _validation_tracks(track_ids: Sequence[str]) -> str:
+    return f"{number_of(len(track_ids), 'validation track')} {'is' if len(track_ids) == 1 else 'are'}"
 
 
 def sample_name(clip: Clip) -> str:
@@ -171,6 +191,18 @@ def _stereo_faults(clips: Sequence[Clip], codec: Codec) -> dict[StereoFault, lis
 
 def _is_silent(kept: KeptSound) -> bool:
     return float(np.mean(kept.bands.max(axis=1) == 0)) > SILENT_SHARE
+
+
+def _is_clipped(root: DataRoot, track: VersionTrack) -> bool:
+    """What was measured on the original; False where the track's record is gone or is of other audio."""
+    try:
+        record = read_record(TrackRecord, root.track_record(track.track.track_id))
+    except (OSError, RecordError):
+        return False
+    if record.processed is None or record.processed.audio_sha256 != track.audio_sha256:
+        return False
+    parts = record.processed.quality.parts
+    return sum(part.penalty for part in parts if part.name in _CLIPPING) >= CLIPPED_PENALTY
 
 
 def _diversity(clips: Sequence[Clip]) -> Diversity | None:

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks import quality as table
 from lofi_pipeline import audio
 from lofi_pipeline.audio import AudioError
-from lofi_pipeline.entities import DatasetVersion, Scores
+from lofi_pipeline.audio.mastering.limiter import level
+from lofi_pipeline.audio.mastering.loudness import k_weighted_power
+from lofi_pipeline.config import AudioSettings
+from lofi_pipeline.entities import DatasetVersion, Scores, TrackOrigin, TrackRecord, VersionTrack, now
 from lofi_pipeline.evaluation import TooFewWindows, evaluate
 from lofi_pipeline.evaluation.heard import weak_in
-from lofi_pipeline.storage import DataRoot, file_sha256, write_bytes_atomic
+from lofi_pipeline.storage import DataRoot, file_sha256, write_bytes_atomic, write_json_atomic
 from lofi_pipeline_tests.evaluation.toys import SETTINGS, BandEmbedder, toy_root
 
 Rooted = tuple[DataRoot, DatasetVersion]
@@ -65,6 +69,50 @@ def test_the_same_music_twice_is_named(pipeline, rooted: Rooted) -> None:
     found = scored(pipeline, rooted)
     assert found.precision and found.precision.duplicates == [["track_001", "track_002"]]
     assert any("track_001 and track_002" in sentence for sentence in weak_in(found))
+
+
+def _taken_in(rooted: Rooted, number: int, samples: np.ndarray) -> VersionTrack:
+    """A track of the version after its audio was processed and measured as that of a drop is."""
+    root, version = rooted
+    track = version.tracks[number]
+    original = root.raw / f"{track.track.track_id}.wav"
+    put(original, samples.T, 48_000)
+    done = audio.process(original, path_of(rooted, number), AudioSettings())
+    record = TrackRecord(
+        track_id=track.track.track_id,
+        sha256=file_sha256(original),
+        origins=[TrackOrigin(source_id="a-drop", path=root.relative(original), licence="CC0-1.0")],
+        processed=done.facts(track.track.audio_path),
+        updated=now(),
+    )
+    write_json_atomic(root.track_record(track.track.track_id), record)
+    return track.model_copy(update={"audio_sha256": done.audio_sha256})
+
+
+def test_clipped_music_is_named_and_loud_masters_are_not(pipeline, tmp_path) -> None:
+    root, version = rooted = toy_root(tmp_path / "data", validation_tracks=3)
+    piece = table.source("THEME-05", 31.0, 9300)
+    limited = level(
+        piece,
+        power=k_weighted_power(piece),
+        peak_dbtp=audio.true_peak_dbtp(piece),
+        target_lufs=0.0,
+        ceiling_dbtp=-0.1,
+        max_limiter_db=6.0,
+    ).samples
+    clipped = table.clip(6)(piece)
+    pieces = (clipped, table.mp3(clipped), limited)
+    tracks = [_taken_in(rooted, number, samples) for number, samples in enumerate(pieces)]
+    found = scored(pipeline, (root, version.model_copy(update={"tracks": tracks})))
+    assert found.heard and found.heard.clipped_reference == ["track_001", "track_002"]
+    assert any("2 validation tracks are clipped (track_001, track_002)" in it for it in weak_in(found))
+    # Of other audio than was measured nothing is said, nor where nobody measured
+    others = [it.model_copy(update={"audio_sha256": "0" * 64}) for it in tracks]
+    found = scored(pipeline, (root, version.model_copy(update={"tracks": others})))
+    assert found.heard and "clipped_reference" not in found.heard.model_dump()
+    root.track_record("track_001").unlink()
+    found = scored(pipeline, (root, version.model_copy(update={"tracks": tracks})))
+    assert found.heard and found.heard.clipped_reference == ["track_002"]
 
 
 def test_silence_is_named(pipeline, rooted: Rooted) -> None:
