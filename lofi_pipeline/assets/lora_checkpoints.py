@@ -142,19 +142,19 @@ def _licences(root: DataRoot, record: CheckpointRecord) -> str:
 @failing_in_words()
 def lora_checkpoints(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Verifies one checkpoint by really loading it, and enters it into checkpoints/manifest.json."""
-    from lofi_pipeline.checkpoints.manifest import compile_manifest, find_checkpoint
+    from lofi_pipeline.checkpoints.manifest import compile_manifest, staying_in_place
     from lofi_pipeline.training.checkpoints import record_verification, verify_checkpoint
 
     root = workspace.root
-    folder = find_checkpoint(root, context.partition_key)
-    if folder is None:
-        raise dg.Failure(
-            f"no checkpoint {context.partition_key} under {root.checkpoints}; copy its whole folder there",
-            allow_retries=False,
-        )
-    verification = verify_checkpoint(root, folder, base_trained_on(workspace, folder))
-    record = record_verification(folder, verification)
-    compile_manifest(root, folder.parent)
+    with staying_in_place(root, context.partition_key) as folder:
+        if folder is None:
+            raise dg.Failure(
+                f"no checkpoint {context.partition_key} under {root.checkpoints}; copy its whole folder there",
+                allow_retries=False,
+            )
+        verification = verify_checkpoint(root, folder, base_trained_on(workspace, folder))
+        record = record_verification(folder, verification)
+        compile_manifest(root, folder.parent)
     if record is None:
         raise dg.Failure(verification.reason or f"{folder.name}: has no readable record", allow_retries=False)
     check = dg.AssetCheckResult(

@@ -56,18 +56,25 @@ BEST_NOT_WORSE = "best_of_the_training_is_not_worse_than_the_base"
 @failing_in_words()
 def quality_metrics(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Scores one checkpoint against the validation split, beside its base as step 0, and prunes what retention lets go."""
+    from lofi_pipeline.checkpoints.manifest import staying_in_place
+
+    with staying_in_place(workspace.root, context.partition_key) as folder:
+        if folder is None:
+            raise dg.Failure(
+                f"no checkpoint {context.partition_key} under {workspace.root.checkpoints}",
+                allow_retries=False,
+            )
+        return _evaluated(context, workspace, folder)
+
+
+def _evaluated(context: dg.AssetExecutionContext, workspace: Workspace, folder: Path) -> dg.MaterializeResult:
     from lofi_pipeline.checkpoints.coverage import lacks_styles
-    from lofi_pipeline.checkpoints.manifest import find_checkpoint, read_record
+    from lofi_pipeline.checkpoints.manifest import read_record
     from lofi_pipeline.checkpoints.retention import prune
     from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
     from lofi_pipeline.listening import bring_back_result
 
     root, config = workspace.root, workspace.config
-    folder = find_checkpoint(root, context.partition_key)
-    if folder is None:
-        raise dg.Failure(
-            f"no checkpoint {context.partition_key} under {root.checkpoints}", allow_retries=False
-        )
 
     def log(message: str) -> None:
         context.log.info(message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 
@@ -129,6 +129,17 @@ def find_checkpoint(root: DataRoot, partition_key: str) -> Path | None:
             if found.record and found.record.partition_key == partition_key:
                 return found.folder
     return None
+
+
+@contextmanager
+def staying_in_place(root: DataRoot, partition_key: str) -> Iterator[Path | None]:
+    """The folder of the checkpoint with this partition key, which no training moves to the archive while the block goes on."""
+    with locked(_place_of(root, partition_key), timeout=-1):
+        yield find_checkpoint(root, partition_key)
+
+
+def _place_of(root: DataRoot, partition_key: str) -> Path:
+    return root.checkpoints / partition_key
 
 
 def missing_files(folder: Path, record: CheckpointRecord) -> list[str]:
@@ -256,10 +267,14 @@ def _move_contents(root: DataRoot, source: Path, target: Path) -> None:
 
 
 def _move(root: DataRoot, source: Path, target: Path) -> None:
-    """Rename; what is at `target` already is set aside, never overwritten."""
-    if target.exists():
-        target.rename(_free_name(root.checkpoints / SET_ASIDE_FOLDER / target.name))
-    source.rename(target)
+    """Rename, once nobody verifies or scores it; what is at `target` already is set aside, never overwritten."""
+    key = None
+    with suppress(CheckpointError):  # the log of a lineage, for one
+        key = read_record(source).partition_key
+    with locked(_place_of(root, key), timeout=-1) if key else nullcontext():
+        if target.exists():
+            target.rename(_free_name(root.checkpoints / SET_ASIDE_FOLDER / target.name))
+        source.rename(target)
 
 
 def remove_unfinished_checkpoints(home: Path) -> None:

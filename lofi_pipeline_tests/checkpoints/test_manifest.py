@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -17,6 +18,7 @@ from lofi_pipeline.checkpoints.manifest import (
     read_record,
     remove_unfinished_checkpoints,
     scan_checkpoints,
+    staying_in_place,
 )
 from lofi_pipeline.entities import SCORES_RECORD
 from lofi_pipeline.storage import DataRoot, commit_folder, read_json
@@ -101,6 +103,27 @@ def test_what_stands_in_the_way_is_set_aside_not_overwritten(data: DataRoot):
     archived = data.archived_lineage(make_lineage("b").lineage) / "epoch=0-step=10_lora"
     assert (archived / SCORES_RECORD).is_file()
     assert (data.checkpoints / "set-aside" / "epoch=0-step=10_lora" / "checkpoint.json").is_file()
+
+
+def test_a_checkpoint_that_is_scored_is_moved_afterwards(data: DataRoot):
+    folder = make_folder(data, 10, lineage="b")
+    key = make_lineage("b").partition_key(10)
+    training = Thread(target=activate_lineage, args=(data, make_lineage("a")))
+    with staying_in_place(data, key) as found:
+        training.start()
+        training.join(1)
+        assert found == folder and folder.is_dir() and training.is_alive()
+    training.join()
+    with staying_in_place(data, key) as found:
+        assert found == data.archived_lineage(make_lineage("b").lineage) / folder.name
+    # And back: the archive's may be scored, too
+    training = Thread(target=activate_lineage, args=(data, make_lineage("b")))
+    with staying_in_place(data, key) as found:
+        training.start()
+        training.join(1)
+        assert found and found.is_dir() and training.is_alive()
+    training.join()
+    assert folder.is_dir()
 
 
 def test_an_archive_that_a_killed_process_did_not_list_is_listed(data: DataRoot):
