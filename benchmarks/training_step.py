@@ -21,7 +21,7 @@ from lofi_pipeline.training.bases import FixedInputs
 from lofi_pipeline.training.encoded_file import write_encoded
 from lofi_pipeline.training.encoder import Encoder
 from lofi_pipeline.training.loop import Trainer
-from lofi_pipeline.training.loss import Crop, CropReader
+from lofi_pipeline.training.loss import Batch, Crop, CropReader
 from lofi_pipeline.training.memory import Shape
 from lofi_pipeline.training.records import EncodedCaption, EncodedDataset, EncodedTrack, TrainingJob
 from lofi_pipeline.training.sampling import Chosen, crop_frames
@@ -173,11 +173,6 @@ class MeasuredTrainer(Trainer):
         """From now on each step encodes its crops."""
         self._training = EncodesEachTime(self._training, encoder, track, self.preset.crop_seconds)
 
-    def compile_blocks(self) -> None:
-        """Compile the transformer block by block: they are alike, so few graphs are made."""
-        for layer in self.transformer.layers:
-            layer.compile()
-
     def measure(self, steps: int, warm_up: int, until: float) -> list[Timing]:
         """Take so many steps, or as many as end before `until` (time.monotonic), at least one."""
         on_gpu = self.accelerator.device.type == "cuda"
@@ -207,9 +202,9 @@ class MeasuredTrainer(Trainer):
             drawing.stop()
             return found
 
-        def timed_loss(transformer: Any, crops: list[Crop], *, weighted: bool = True) -> torch.Tensor:
+        def timed_loss(transformer: Any, batch: Batch, *, weighted: bool = True) -> torch.Tensor:
             passes.start()
-            return loss(transformer, crops, weighted=weighted)
+            return loss(transformer, batch, weighted=weighted)
 
         def timed_backward(loss: torch.Tensor, **named: Any) -> None:
             backward(loss, **named)

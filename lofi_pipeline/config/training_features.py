@@ -94,7 +94,8 @@ class OptimiserChoice(Section):
         ge=1,
     )
     compile: bool = _optional(
-        False, "Let torch.compile make the transformer faster; the first steps take minutes"
+        False,
+        "Let torch.compile make the transformer faster, most of all where all crops and conditions are of one length; the first step takes minutes",
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from lofi_pipeline.checkpoints.loss_log import LogEntry, NoiseBands
 from lofi_pipeline.config import TrainingPreset
 from lofi_pipeline.training.averages import Averages
-from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching, bucket_by_shape
+from lofi_pipeline.training.loss import Batch, Crop, CropReader, FlowMatching, bucket_by_shape
 
 BANDS = {"high_noise": 0.85, "middle_noise": 0.5, "low_noise": 0.15}
 """The timestep that stands for each band."""
@@ -73,7 +73,7 @@ class HeldOut:
             crops = reader.draw(chosen, key, self.preset.seed, batch, measured=True)
             groups = bucket_by_shape([change(crop) for crop in crops])
             sums += [
-                float(self.flow.loss(transformer, group, weighted=False)) * len(group) / size
+                float(self.flow.loss(transformer, Batch.of(group), weighted=False)) * len(group) / size
                 for group in groups
             ]
         transformer.train(was_training)

@@ -5,9 +5,9 @@ Which tracks a step sees, and where crops begin, is decided in sampling.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -98,6 +98,51 @@ class CropReader:
         return nullcontext(self._shard(path)) if entry else safe_open(self._inside(path), framework="numpy")
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one shape, as the tensors that are sent to a device."""
+
+    latents: torch.Tensor  # float32 [crops, frames, channels]
+    noise: torch.Tensor  # float32 [crops, frames, channels]
+    timestep: torch.Tensor  # float32 [crops]
+    condition: torch.Tensor  # float32 [crops, tokens, width]
+    unconditional: torch.Tensor  # bool [crops]
+    plan: torch.Tensor | None = None  # float32 [crops, frames, channels], where any crop has one
+    planned: torch.Tensor | None = None  # bool [crops]: which of them have
+
+    @classmethod
+    def of(cls, crops: Sequence[Crop]) -> Batch:
+        """These crops."""
+        plan = planned = None
+        if any(crop.plan is not None for crop in crops):
+            planned = torch.tensor([crop.plan is not None for crop in crops])
+            plan = torch.stack([torch.zeros_like(it.latents) if it.plan is None else it.plan for it in crops])
+        return cls(
+            torch.stack([crop.latents for crop in crops]),
+            torch.stack([crop.noise for crop in crops]),
+            torch.tensor([crop.timestep for crop in crops], dtype=torch.float32),
+            torch.stack([crop.condition for crop in crops]),
+            torch.tensor([crop.unconditional for crop in crops]),
+            plan,
+            planned,
+        )
+
+    def pinned(self) -> Batch:
+        """The same in memory that a GPU reads by itself, while the process goes on."""
+        return self._each(torch.Tensor.pin_memory)
+
+    def to(self, device: str) -> Batch:
+        """The same on a device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def __len__(self) -> int:
+        """How many crops."""
+        return len(self.timestep)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        return replace(self, **{name: change(it) for name, it in vars(self).items() if it is not None})
+
+
 def bucket_by_shape(crops: list[Crop], *, most: int | None = None) -> list[list[Crop]]:
     """Crops of one shape together, at most `most` of them. Different shapes never share a call: the transformer has no masks,
     so padding would change its answers.
@@ -121,23 +166,20 @@ class FlowMatching:
         self._preset = preset
         self._device = device
 
-    def loss(self, transformer: Any, crops: list[Crop], *, weighted: bool = True) -> torch.Tensor:
-        """Mean loss over crops of one shape, a scalar to call backward on; `weighted` as the preset weights noise levels."""
-        device = self._device
-        clean = torch.stack([crop.latents for crop in crops]).to(device)
-        noise = torch.stack([crop.noise for crop in crops]).to(device)
-        condition = torch.stack([crop.condition for crop in crops]).to(device)
-        t = torch.tensor([crop.timestep for crop in crops], dtype=torch.float32, device=device)
-        dropped = torch.tensor([crop.unconditional for crop in crops], device=device)[:, None, None]
-        condition = torch.where(dropped, self._null.expand_as(condition), condition)
+    def loss(self, transformer: Any, batch: Batch, *, weighted: bool = True) -> torch.Tensor:
+        """Mean loss over a batch, a scalar to call backward on; `weighted` as the preset weights noise levels."""
+        batch = batch.to(self._device)
+        clean, noise, t = batch.latents, batch.noise, batch.timestep
+        dropped = batch.unconditional[:, None, None]
+        condition = torch.where(dropped, self._null.expand_as(batch.condition), batch.condition)
         mixed = t[:, None, None] * noise + (1 - t[:, None, None]) * clean
-        with autocast(self._preset.precision, device):
+        with autocast(self._preset.precision, self._device):
             answer = transformer(
                 hidden_states=mixed,
                 timestep=t,
                 timestep_r=t,
                 encoder_hidden_states=condition,
-                context_latents=self._context(crops, clean),
+                context_latents=self._context(batch),
                 return_dict=False,
             )[0]
         if not weighted or self._preset.loss_weighting == "none":
@@ -148,12 +190,11 @@ class FlowMatching:
         weights = compute_loss_weighting_for_sd3(self._preset.loss_weighting, t)
         return (weights[:, None, None] * errors).mean()
 
-    def _context(self, crops: list[Crop], clean: torch.Tensor) -> torch.Tensor:
+    def _context(self, batch: Batch) -> torch.Tensor:
         """Encoded silence, or what a plan says, and a mask of ones, as the pipeline gives it: [batch, frames, 2 channels]."""
-        frames = clean.shape[1]
+        frames = batch.latents.shape[1]
         repeats = -(-frames // self._silence.shape[1])
-        silence = self._silence.repeat(1, repeats, 1)[:, :frames].expand(clean.shape[0], -1, -1)
-        if any(crop.plan is not None for crop in crops):
-            plans = [silence[0] if crop.plan is None else crop.plan.to(self._device) for crop in crops]
-            silence = torch.stack(plans)
-        return torch.cat([silence, torch.ones_like(clean)], dim=-1)
+        silence = self._silence.repeat(1, repeats, 1)[:, :frames].expand(len(batch), -1, -1)
+        if batch.plan is not None and batch.planned is not None:
+            silence = torch.where(batch.planned[:, None, None], batch.plan, silence)
+        return torch.cat([silence, torch.ones_like(batch.latents)], dim=-1)

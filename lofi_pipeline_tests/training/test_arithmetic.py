@@ -17,7 +17,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import load_base
 from lofi_pipeline.training.encode import encode_dataset
 from lofi_pipeline.training.errors import TrainingError
-from lofi_pipeline.training.loss import CropReader, FlowMatching
+from lofi_pipeline.training.loss import Batch, CropReader, FlowMatching
 from lofi_pipeline.training.optimisers import learning_rate
 from lofi_pipeline.training.records import EventKind, TrainingEvent
 from lofi_pipeline.training.resume import ADAPTER_FILE, OPTIMISER_FILE
@@ -42,7 +42,7 @@ def test_the_first_loss_is_the_mean_over_the_crops_of_the_first_step(
     assert len({crop.shape for crop in crops}) > 1  # more than one call of the transformer
     flow = FlowMatching(pipeline.condition_encoder, preset, "cpu")
     with torch.inference_mode():
-        losses = [float(flow.loss(pipeline.transformer, [crop])) for crop in crops]
+        losses = [float(flow.loss(pipeline.transformer, Batch.of([crop]))) for crop in crops]
     logged = read_training_log(training_log(undisturbed[0]))[1]
     assert (logged.step, logged.loss) == (1, pytest.approx(sum(losses) / len(losses), rel=1e-4))
 

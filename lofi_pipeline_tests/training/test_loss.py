@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from lofi_pipeline.entities import DatasetVersion, Split
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.bases import FixedInputs, load_base
-from lofi_pipeline.training.loss import Crop, CropReader, FlowMatching
+from lofi_pipeline.training.loss import Batch, Crop, CropReader, FlowMatching
 from lofi_pipeline.training.records import EncodedCaption, EncodedTrack
 from lofi_pipeline_tests.training.toy import CHANNELS, toy_preset
 
@@ -47,15 +47,15 @@ def flow() -> FlowMatching:
 def test_the_answer_is_noise_less_music_and_the_loss_its_mean_squared_error():
     crops = [crop(0, 0.2), crop(1, 0.9)]
     right = torch.stack([one.noise - one.latents for one in crops])
-    assert float(flow().loss(Questions(right), crops)) == 0
-    found = float(flow().loss(Questions(right + torch.tensor([1.0, 2.0, 3.0, 4.0])), crops))
+    assert float(flow().loss(Questions(right), Batch.of(crops))) == 0
+    found = float(flow().loss(Questions(right + torch.tensor([1.0, 2.0, 3.0, 4.0])), Batch.of(crops)))
     assert found == pytest.approx((1 + 4 + 9 + 16) / 4)
 
 
 def test_a_crop_is_mixed_with_its_noise_by_its_timestep():
     crops = [crop(0, 0.25), crop(1, 0.75)]
     transformer = Questions(torch.zeros(2, FRAMES, CHANNELS))
-    flow().loss(transformer, crops)
+    flow().loss(transformer, Batch.of(crops))
     for place, one in enumerate(crops):
         wanted = one.timestep * one.noise + (1 - one.timestep) * one.latents
         torch.testing.assert_close(transformer.asked["hidden_states"][place], wanted)
@@ -66,7 +66,7 @@ def test_a_crop_is_mixed_with_its_noise_by_its_timestep():
 def test_a_dropped_condition_is_the_null_condition_and_the_others_stay():
     crops = [crop(0, 0.5), crop(1, 0.5, unconditional=True)]
     transformer = Questions(torch.zeros(2, FRAMES, CHANNELS))
-    flow().loss(transformer, crops)
+    flow().loss(transformer, Batch.of(crops))
     given = transformer.asked["encoder_hidden_states"]
     assert torch.equal(given[0], crops[0].condition)
     assert torch.equal(given[1], NULL.expand(1, TOKENS, WIDTH)[0])
@@ -74,7 +74,7 @@ def test_a_dropped_condition_is_the_null_condition_and_the_others_stay():
 
 def test_the_context_is_encoded_silence_as_long_as_the_crop_and_a_mask_of_ones():
     transformer = Questions(torch.zeros(1, FRAMES, CHANNELS))
-    flow().loss(transformer, [crop(0, 0.5)])
+    flow().loss(transformer, Batch.of([crop(0, 0.5)]))
     (context,) = transformer.asked["context_latents"]
     repeated = torch.cat([SILENCE[0]] * 3)[:FRAMES]
     assert torch.equal(context, torch.cat([repeated, torch.ones(FRAMES, CHANNELS)], dim=1))
@@ -100,7 +100,7 @@ def test_the_context_is_what_the_pipeline_itself_gives(version: DatasetVersion, 
     one = Crop(
         latents, latents, 0.5, torch.zeros(TOKENS, pipeline.condition_encoder.config.hidden_size), False
     )
-    FlowMatching(pipeline.condition_encoder, toy_preset(), "cpu").loss(transformer, [one])
+    FlowMatching(pipeline.condition_encoder, toy_preset(), "cpu").loss(transformer, Batch.of([one]))
     torch.testing.assert_close(transformer.asked["context_latents"], seen[0])
 
 

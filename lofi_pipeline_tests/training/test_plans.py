@@ -22,7 +22,7 @@ from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.training.encode import encode_dataset, read_encoded
 from lofi_pipeline.training.encoded_file import write_encoded
 from lofi_pipeline.training.errors import EncodingError
-from lofi_pipeline.training.loss import CropReader, FlowMatching
+from lofi_pipeline.training.loss import Batch, CropReader, FlowMatching
 from lofi_pipeline.training.packing import pack
 from lofi_pipeline.training.records import EncodedCaption, EncodedClip, EncodedDataset, EncodedPlan
 from lofi_pipeline.training.run import train
@@ -166,11 +166,11 @@ def test_the_transformer_is_given_plan_or_silence_and_a_mask_of_ones(
     planned_root: DataRoot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen: list[tuple[list[Any], torch.Tensor]] = []
+    seen: list[tuple[Batch, torch.Tensor]] = []
     context = FlowMatching._context
 
-    def watched(self: FlowMatching, crops: list[Any], clean: torch.Tensor) -> torch.Tensor:
-        seen.append((crops, context(self, crops, clean)))
+    def watched(self: FlowMatching, batch: Batch) -> torch.Tensor:
+        seen.append((batch, context(self, batch)))
         return seen[-1][1]
 
     monkeypatch.setattr(FlowMatching, "_context", watched)
@@ -179,10 +179,12 @@ def test_the_transformer_is_given_plan_or_silence_and_a_mask_of_ones(
         "silence_latent"
     ]
     kinds = set()
-    for crops, given in seen:
-        for crop, one in zip(crops, given, strict=True):
-            kinds.add(crop.plan is None)
-            expected = silence[0, : one.shape[0]] if crop.plan is None else crop.plan
+    for batch, given in seen:
+        for place, one in enumerate(given):
+            is_planned = batch.planned is not None and bool(batch.planned[place])
+            kinds.add(is_planned)
+            plan = batch.plan[place] if batch.plan is not None and is_planned else None
+            expected = silence[0, : one.shape[0]] if plan is None else plan
             assert torch.equal(one[:, :CHANNELS], expected) and bool((one[:, CHANNELS:] == 1).all())
     assert kinds == {True, False}
 
