@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -51,6 +52,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest packages begin, so that no process is left with one of them at the end."""
     order = {package: place for place, package in enumerate(LONGEST_PACKAGES)}
     items.sort(key=lambda item: order.get(package_of(item.nodeid), len(order)))
+
+
+def pytest_collection() -> None:
+    gc.disable()  # imports make nothing that is to be found
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: no search for garbage goes through it, and no fork copies it for one."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
