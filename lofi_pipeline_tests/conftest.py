@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -26,8 +27,16 @@ if TYPE_CHECKING:
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 
-LONGEST_PACKAGES = ("training", "end_to_end", "cli", "writes", "web", "audit", "evaluation", "ingest")
+LONGEST_PACKAGES = (
+    *("training", "end_to_end", "cli", "writes", "web", "audit", "evaluation", "ingest", "audio", "dataset"),
+    *("automation", "pretraining", "assets", "packaging", "exporting"),
+)
 """The longest first, by the CPU time of their tests."""
+
+WORKER_BYTES = 3 * 1024**3
+"""What a worker may take: torch, and a command that it started and that loads torch, too."""
+MOST_WORKERS = 8
+"""More have nothing to do: the longest package takes an eighth of the time of all."""
 
 
 def package_of(nodeid: str) -> str:
@@ -40,6 +49,13 @@ class PackageByPackage(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return package_of(nodeid)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: a sixth of the time a test waits, for a command that it started or for a sensor."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    fitting = psutil.virtual_memory().available // WORKER_BYTES
+    return max(1, min(cores + cores // 2, fitting, MOST_WORKERS))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> PackageByPackage:
