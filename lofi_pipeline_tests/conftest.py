@@ -80,6 +80,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_sessionstart() -> None:
+    """No test cuts the power: what a killed process wrote is there. `storage/test_power_loss.py` says what is synced, and when."""
+    os.fsync = lambda _fd: None
+
+
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
     """What a command sets in the environment of this process, such as its data root, is gone with the test."""
