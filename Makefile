@@ -31,12 +31,12 @@ ui: setup ## Dagster's webserver and daemon on loopback (data root: LOFI_DATA_RO
 doctor: setup ## What is installed, which weights are there, and what to do about each
 	$(BIN)/lofi doctor
 
-test: rules ## Lint, types and the test suite, two packages at a time
+test: rules ## Lint, types and the test suite, some packages at a time
 	$(MAKE) --no-print-directory --jobs=2 types tests
 
 # Beside the types, which take a minute of one core
 tests: setup ## The test suite alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-slow: setup ## The tests that take minutes or gigabytes each, and a search for new examples against each property
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

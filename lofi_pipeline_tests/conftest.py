@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -25,8 +27,16 @@ if TYPE_CHECKING:
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 
-LONGEST_PACKAGES = ("training", "end_to_end", "cli", "writes", "web", "audit", "evaluation", "ingest")
+LONGEST_PACKAGES = (
+    *("training", "end_to_end", "cli", "writes", "web", "audit", "evaluation", "ingest", "audio", "dataset"),
+    *("automation", "pretraining", "assets", "packaging", "exporting"),
+)
 """The longest first, by the CPU time of their tests."""
+
+WORKER_BYTES = 3 * 1024**3
+"""What a worker may take: torch, and a command that it started and that loads torch, too."""
+MOST_WORKERS = 8
+"""More have nothing to do: the longest package takes an eighth of the time of all."""
 
 
 def package_of(nodeid: str) -> str:
@@ -41,6 +51,13 @@ class PackageByPackage(LoadScopeScheduling):
         return package_of(nodeid)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: a sixth of the time a test waits, for a command that it started or for a sensor."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    fitting = psutil.virtual_memory().available // WORKER_BYTES
+    return max(1, min(cores + cores // 2, fitting, MOST_WORKERS))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> PackageByPackage:
     # A scheduler of our own: `--dist loadgroup` of xdist 3.8 sees no groups under pytest 9.2.
     config.option.loadscopereorder = False  # by number of tests, the longest package would come last
@@ -51,6 +68,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest packages begin, so that no process is left with one of them at the end."""
     order = {package: place for place, package in enumerate(LONGEST_PACKAGES)}
     items.sort(key=lambda item: order.get(package_of(item.nodeid), len(order)))
+
+
+def pytest_collection() -> None:
+    gc.disable()  # imports make nothing that is to be found
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: no search for garbage goes through it, and no fork copies it for one."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionstart() -> None:
+    """No test cuts the power: what a killed process wrote is there. `storage/test_power_loss.py` says what is synced, and when."""
+    os.fsync = lambda _fd: None
 
 
 @pytest.fixture(autouse=True)

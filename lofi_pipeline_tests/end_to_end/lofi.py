@@ -109,13 +109,16 @@ class Running:
                 continue
         return None
 
-    def wait_for(self, condition: Callable[[], T | None], what: str) -> T:
-        """Poll until `condition` gives something; fail when the command ends before, or after PATIENCE."""
+    def wait_for(self, condition: Callable[[], T | None], what: str, *, pause: float = 0.05) -> T:
+        """Poll until `condition` gives something; fail when the command ends before, or after TIMEOUT.
+
+        `pause`: seconds from one look to the next, more where a look is work for the command itself.
+        """
         deadline = time.monotonic() + TIMEOUT
         while not (found := condition()):
             assert self.process.poll() is None, f"ended before {what}:\n{self.said}"
             assert time.monotonic() < deadline, f"no {what} after {TIMEOUT:.0f} s:\n{self.said}"
-            time.sleep(0.05)
+            time.sleep(pause)
         return found
 
     def finish(self) -> Finished:

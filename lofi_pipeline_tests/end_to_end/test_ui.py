@@ -74,7 +74,7 @@ def test_music_and_checkpoints_that_are_copied_in_are_worked_on_and_a_signal_end
     server = lofi.start("ui", "--port", str(port))
     ask = asker(server, port)
     try:
-        server.wait_for(lambda: ask("query { version }"), "answer of the webserver")
+        server.wait_for(lambda: ask("query { version }"), "answer of the webserver", pause=0.5)
         copy_in_everything(root, trained)
 
         def count(asset: str) -> int:
@@ -83,14 +83,16 @@ def test_music_and_checkpoints_that_are_copied_in_are_worked_on_and_a_signal_end
             assert not stats or not stats["numFailed"], f"{asset}: {stats}\n{server.said}"
             return stats["numMaterialized"] if stats else 0
 
-        server.wait_for(lambda: count("tagged_prompts") == before + 2, "materialized tracks")
-        server.wait_for(lambda: count("quality_metrics") == 1, "score of the checkpoint")
+        server.wait_for(lambda: count("tagged_prompts") == before + 2, "materialized tracks", pause=0.5)
+        server.wait_for(lambda: count("quality_metrics") == 1, "score of the checkpoint", pause=0.5)
         assert (root.checkpoint(f"epoch=0-step={STEPS}_lora") / "scores.json").is_file()
         assert count("lora_checkpoints") == 1
         # Ended in the middle of a run, which is the hard case.
         make_drop(root, "late", {"x.wav": song(14)}, facts(source_id="late"))
         server.wait_for(
-            lambda: (ask(ACTIVE) or {}).get("runsOrError", {}).get("results"), "run for the late drop"
+            lambda: (ask(ACTIVE) or {}).get("runsOrError", {}).get("results"),
+            "run for the late drop",
+            pause=0.5,
         )
         family = server.family()
         server.process.send_signal(signal.SIGTERM)

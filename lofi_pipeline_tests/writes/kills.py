@@ -67,7 +67,6 @@ def _forked(work: Work, root: DataRoot, on_change: Callable[[str], object]) -> s
     if pid == 0:
         code = 1
         try:
-            os.fsync = lambda _fd: None  # a kill loses nothing that was written
             _report_changes(root.path, on_change)
             work(root)
             code = 0
