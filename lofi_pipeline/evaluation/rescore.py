@@ -97,11 +97,11 @@ def sentences_of(found: Sequence[ScoredOtherwise]) -> list[str]:
         if item.hindrance is None:
             by_how[item.how].append(item.name)
     due = [
-        f"{few(names)}: scored {how}; lofi run scores again what the configuration asks for otherwise."
+        f"{few(names)}: scored {how}; the configuration asks otherwise, and lofi run scores them again."
         for how, names in by_how.items()
     ]
     return due + [
-        f"{item.name}: scored {item.how}, as the configuration asks, and can't be scored again: {item.hindrance}."
+        f"{item.name}: scored {item.how}; the configuration asks otherwise, but it can't be scored again: {item.hindrance}."
         for item in found
         if item.hindrance
     ]

@@ -18,7 +18,8 @@ from lofi_pipeline.evaluation import chosen, evaluation_prompts
 from lofi_pipeline.evaluation.embedders.files import PANN_FILE, files_sha256, user_files
 from lofi_pipeline.evaluation.embedders.known_weights import known_hashes
 from lofi_pipeline.evaluation.prompts import prompts_sha256
-from lofi_pipeline.evaluation.rescore import ScoredOtherwise, scored_otherwise
+from lofi_pipeline.evaluation.rescore import ScoredOtherwise, due_again, scored_otherwise
+from lofi_pipeline.evaluation.scoreboard import scoreboard
 from lofi_pipeline.storage import DataRoot, file_sha256, write_json_atomic
 from lofi_pipeline.training.variants import suiting
 from lofi_pipeline_tests.checkpoints.folders import make_folder, make_scores
@@ -203,3 +204,21 @@ def test_deciding_imports_no_torch() -> None:
     code = "import sys, lofi_pipeline.evaluation.rescore; print(sorted({'torch', 'dagster', 'diffusers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_due_and_what_cannot_be_done_is_said_of_the_active_lineage(
+    root: DataRoot, checkpoint: Path
+) -> None:
+    other = asking(NANO.model_copy(update={"embedder": "musicnn", "seed": 1}))
+    assert [it.name for it in due_again(root, other)] == [checkpoint.name]
+    assert scoreboard(root, config=other).warnings[0] == (
+        f"{checkpoint.name}: scored by nano, not by musicnn, on other clips; the configuration asks otherwise, and lofi run scores "
+        "them again."
+    )
+    change_record(checkpoint, pruned=True)
+    assert due_again(root, other) == []
+    assert scoreboard(root, config=other).warnings[0] == (
+        f"{checkpoint.name}: scored by nano, not by musicnn, on other clips; the configuration asks otherwise, but it can't be scored "
+        "again: that takes other clips, and its weights were pruned."
+    )
+    assert not any("asks otherwise" in it for it in scoreboard(root, config=asking(NANO)).warnings)
