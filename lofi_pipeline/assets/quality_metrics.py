@@ -72,6 +72,7 @@ def _evaluated(context: dg.AssetExecutionContext, workspace: Workspace, folder: 
     from lofi_pipeline.checkpoints.manifest import read_record
     from lofi_pipeline.checkpoints.retention import prune
     from lofi_pipeline.evaluation.checkpoint import cover_styles, evaluate_checkpoint
+    from lofi_pipeline.evaluation.rescore import due_again
     from lofi_pipeline.listening import bring_back_result
 
     root, config = workspace.root, workspace.config
@@ -84,7 +85,9 @@ def _evaluated(context: dg.AssetExecutionContext, workspace: Workspace, folder: 
     name, settings = base_trained_on(workspace, folder), config.evaluation
     offload = config.training.offload
     found = evaluate_checkpoint(root, folder, version, name, settings, log, offload=offload)
-    plan, scores = prune(root, config.retention), found.scores
+    # Half of a lineage that is scored anew is no ranking to remove anything by
+    others = "others are still to be scored as the configuration asks" if due_again(root, config) else ""
+    plan, scores = prune(root, config.retention, hold=others), found.scores
     if scores.metrics.human_evaluation is None:
         scores = bring_back_result(root, found.record.partition_key, log) or scores
     if settings.style_prompts and lacks_styles(root, folder):

@@ -1,9 +1,11 @@
-"""checkpoint_sensor: has every checkpoint scored and audited as it lands, from this machine's training or copied in from another's."""
+"""checkpoint_sensor: has every checkpoint scored and audited as it lands, from this machine's training or copied in from another's;
+and again when the configuration asks for other scores."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,6 +22,7 @@ from lofi_pipeline.storage import content_sha256
 if TYPE_CHECKING:
     from lofi_pipeline.checkpoints.folder import CheckpointFolder
     from lofi_pipeline.entities import CheckpointRecord, ScoreKey
+    from lofi_pipeline.evaluation.rescore import ScoredOtherwise
 
 TICK_SECONDS = 10
 MAX_ATTEMPTS = 3
@@ -30,7 +33,8 @@ PARTITION_TAG = "dagster/partition"
     job=evaluate,
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere.",
+    description="Has each checkpoint evaluated once, while training still runs; also those copied in from elsewhere; and again "
+    "when the configuration asks for other scores.",
 )
 def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
     """One tick: see `look_at_checkpoints`. What failed a few times is tried again an hour later."""
@@ -38,12 +42,12 @@ def checkpoint_sensor(context: dg.SensorEvaluationContext, workspace: Workspace)
 
 
 def look_at_checkpoints(
-    context: dg.SensorEvaluationContext, workspace: Workspace, *, attempts: int | None
+    context: dg.SensorEvaluationContext, workspace: Workspace, *, attempts: int | None, again: bool = True
 ) -> dg.SensorResult:
     """One tick, which asks for work however often it failed where `attempts` is None.
 
-    What is to be done follows from storage: checkpoints that have no scores, were not audited, look changed, or lack coverage of
-    styles.
+    What is to be done follows from storage: checkpoints that have no scores, were not audited, look changed, lack coverage of
+    styles, or were scored otherwise than the configuration asks for by now, unless `again` is False.
 
     What was done and only the history does not know of is told, not done again.
     """
@@ -55,10 +59,11 @@ def look_at_checkpoints(
     others = chain.from_iterable(scan_checkpoints(root, home) for home in trained_beside(root))
     checkpoints = [*own, *others, *imported_checkpoints(root)]
     beside = _Beside.of(workspace, own)
-    look = _Look(context, workspace, attempts, beside)
+    otherwise = _scored_otherwise(workspace, checkpoints) if again else {}
+    look = _Look(context, workspace, attempts, beside, otherwise)
     if any(found.scores and found.record and look.wants(found, found.record) for found in checkpoints):
         list(tell_unreported(context.instance, workspace, ASSETS[JobName.EVALUATE]))
-        look = _Look(context, workspace, attempts, beside)
+        look = _Look(context, workspace, attempts, beside, otherwise)
     requests, waiting, keys = [], [], []
     for found in checkpoints:
         if found.record is None:
@@ -92,6 +97,7 @@ class _Look:
         workspace: Workspace,
         attempts: int | None,
         beside: "_Beside",
+        otherwise: "Mapping[Path, ScoredOtherwise]",
     ) -> None:
         from lofi_pipeline.checkpoints.coverage import without_styles
 
@@ -102,7 +108,7 @@ class _Look:
         self._registered = self._instance.get_materialized_partitions(dg.AssetKey("lora_checkpoints"))
         self._scored = self._latest("quality_metrics")
         self._audited = self._latest("license_audit")
-        self._beside = beside
+        self._beside, self._otherwise = beside, otherwise
         self._lacks_styles = (
             without_styles(workspace.root) if workspace.config.evaluation.style_prompts else set()
         )
@@ -116,6 +122,8 @@ class _Look:
             return False  # there is nothing to compare it with
         lacks_audit = self._is_scored(found, record) and not self._is_audited(record)
         if found.folder in self._lacks_styles:
+            return True
+        if found.folder in self._otherwise and not (record.pruned and _looks_changed(found, record)):
             return True
         if record.pruned:  # maybe by the very run that was to audit it
             return lacks_audit and not _looks_changed(found, record)
@@ -134,6 +142,8 @@ class _Look:
 
     def _is_scored(self, found: "CheckpointFolder", record: "CheckpointRecord") -> bool:
         if found.scores and record.lineage.imported and self._beside.key not in (None, found.scores.key):
+            return False
+        if found.folder in self._otherwise:
             return False
         return found.scores is not None and record.partition_key in self._scored
 
@@ -158,6 +168,9 @@ class _Look:
                 return "still changing"
             if changed and is_active(self._instance, evaluate.name, {PARTITION_TAG: record.partition_key}):
                 return "is being evaluated"
+        otherwise = self._otherwise.get(found.folder)
+        if self._attempts and otherwise and otherwise.lacking:
+            return otherwise.lacking
         if self._attempts and is_exhausted(self._instance, _failed(record.partition_key), self._attempts):
             return f"its evaluation failed {self._attempts} times; see the runs. It is tried again in an hour"
         return None
@@ -178,9 +191,21 @@ class _Look:
         run_key = f"{key}@{content_sha256(record.files)[:16]}#{self._instance.get_runs_count(_failed(key))}"
         if changed or key in self._scored:  # it was asked for before, as it was then
             run_key += f"~{appearance(found, record)[:16]}"
+        if otherwise := self._otherwise.get(found.folder):
+            run_key += f" {content_sha256(otherwise.asked)[:16]}"
         return dg.RunRequest(
             run_key, partition_key=key, asset_selection=[dg.AssetKey(name) for name in assets]
         )
+
+
+def _scored_otherwise(
+    workspace: Workspace, checkpoints: "Sequence[CheckpointFolder]"
+) -> "dict[Path, ScoredOtherwise]":
+    """By folder, those that are to be scored again because the configuration asks for other scores by now, and can be."""
+    from lofi_pipeline.evaluation.rescore import scored_otherwise
+
+    looked = ((it.folder, scored_otherwise(workspace.root, it, workspace.config)) for it in checkpoints)
+    return {folder: found for folder, found in looked if found and found.hindrance is None}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from lofi_pipeline.checkpoints.compare import Verdict, clap_difference, fad_diff
 from lofi_pipeline.checkpoints.folder import CheckpointFolder
 from lofi_pipeline.entities import ScoreKey, Scores
 from lofi_pipeline.entities.lineage import step_of
+from lofi_pipeline.storage import canonical_json
 
 
 def rank(scores: Scores) -> tuple[float, int]:
@@ -45,8 +47,8 @@ class Best:
 def best_checkpoint(found: Sequence[CheckpointFolder]) -> Best | None:
     """The best of those that are valid, have their weights and were scored; None without any.
 
-    Scores of different keys, made by different embedders say, are numbers of different scales. Those of the key that was
-    scored last count: it is that of the settings in use now. Among them `choose` decides, unless people prefer another who
+    Scores of different keys, made by different embedders say, are numbers of different scales. Those of the key that most have
+    count, while others are still to be scored again. Among them `choose` decides, unless people prefer another who
     compared both blind, or a person named the best.
     """
     measured = [(item.measured, item) for item in found if _is_usable(item)]
@@ -105,9 +107,16 @@ def last_and_best(found: Sequence[CheckpointFolder]) -> list[CheckpointFolder]:
 
 
 def present_key(scores: Sequence[Scores]) -> ScoreKey | None:
-    """The key of what was scored last, which is that of the settings in use now."""
-    latest = max(scores, key=lambda item: (item.metrics.evaluation_date, item.step), default=None)
-    return latest.key if latest else None
+    """The key that most scores have: of few that were scored otherwise, one would be the best for want of others. Of keys that as
+    many have, that of what was scored last.
+    """
+    of_key = Counter(canonical_json(item.key) for item in scores)
+    chosen = max(
+        scores,
+        key=lambda item: (of_key[canonical_json(item.key)], item.metrics.evaluation_date, item.step),
+        default=None,
+    )
+    return chosen.key if chosen else None
 
 
 def choose(scores: Sequence[Scores]) -> Choice | None:

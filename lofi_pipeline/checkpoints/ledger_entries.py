@@ -109,3 +109,8 @@ def enter_scores(root: DataRoot, folder: Path, record: CheckpointRecord, scores:
         for name, path in files.items()
     }
     append_to_ledger(root, hashes)
+
+
+def were_entered(root: DataRoot, record: CheckpointRecord, digest: str) -> bool:
+    """Whether scores of a checkpoint, a file with this hash, were ever entered."""
+    return (f"{record.partition_key}/{SCORES_RECORD}", digest) in read_ledger(root).entries

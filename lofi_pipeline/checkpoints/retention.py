@@ -199,11 +199,13 @@ def _kept_by_people(found: Sequence[CheckpointFolder]) -> dict[str, str]:
     return voted | kept | named
 
 
-def prune(root: DataRoot, settings: RetentionSettings) -> RetentionPlan:
-    """Carry the plan out for the active checkpoints: the weights go; records, scores and samples stay."""
+def prune(root: DataRoot, settings: RetentionSettings, *, hold: str = "") -> RetentionPlan:
+    """Carry the plan out for the active checkpoints: the weights go; records, scores and samples stay. `hold`: why none go now."""
     with locked(root.checkpoints / "retention"):
         found = scan_checkpoints(root)
         plan = retention_of(found, settings)
+        if hold:
+            plan = RetentionPlan(plan.keep | dict.fromkeys(plan.prune, hold), ())
         for item in found:
             # The record says so first: a crash in between leaves files that the next call removes.
             if item.record and item.record.partition_key in plan.prune:

@@ -73,6 +73,8 @@ class Headless:
         self.root, self.config, self.instance = root, config, instance
         self.outcome = Outcome()
         self._cursor: str | None = None
+        self._lineage: str | None = None
+        """The one that this run trains, or found trained."""
         self._evaluated = ASSETS[JobName.EVALUATE]
         self._not_scored: set[str | None] = set()
 
@@ -198,7 +200,15 @@ class Headless:
         base = describe_base(base_name(self.config))
         start = start_of(self.root, settings.preset, base.sha256)
         lineage = lineage_of(load_version(self.root), settings.active, settings.preset, base, start)
+        self._lineage = lineage.lineage
         return last_checkpoint(self.root, lineage) is not None
+
+    def _former_is_active(self) -> bool:
+        """Whether the training that begins has not yet moved another lineage to the archive: of that nothing is scored again."""
+        from lofi_pipeline.checkpoints.manifest import active_lineage
+
+        active = active_lineage(self.root)
+        return active is not None and self._lineage not in (None, active.lineage)
 
     def _score_landed(self) -> float:
         """Carry out what one tick of checkpoint_sensor asks for; the seconds it took, 0.0 when nothing was asked."""
@@ -242,7 +252,8 @@ class Headless:
             definitions=defs,
             resources={"workspace": Workspace()},
         ) as context:
-            return look_at_checkpoints(context, Workspace(), attempts=None)
+            again = not self._former_is_active()
+            return look_at_checkpoints(context, Workspace(), attempts=None, again=again)
 
     def _asked_before(self, run_key: str | None) -> bool:
         """The daemon starts each run key once; so does this."""

@@ -157,7 +157,7 @@ def summarize(
         if staying := _staying(root):
             fields["staying"] = staying
     if "lora_checkpoints" in reached:
-        fields |= scoreboard(root).model_dump(exclude_unset=True)
+        fields |= scoreboard(root, config=config).model_dump(exclude_unset=True)
     return Summary.model_validate(fields)
 
 

@@ -23,6 +23,7 @@ from lofi_pipeline.cli.console import (
 )
 from lofi_pipeline.cli.root import data_root
 from lofi_pipeline.cli.scores_options import ByHand, draw_styles, say_by_hand
+from lofi_pipeline.config import load_config
 from lofi_pipeline.storage import DataRoot
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def scores(
         draw_styles(root, folder, styles_picture)
     from lofi_pipeline.evaluation.scoreboard import CheckpointLine, scoreboard
 
-    board = scoreboard(root, folder, pairs=True)
+    board = scoreboard(root, folder, pairs=True, config=load_config())
     write_json(json_file, board)
     names = sorted(CheckpointLine.model_fields, key=lambda name: name not in ("checkpoint_id", "step"))
     write_csv(csv_file, ["best", *names], _csv_rows(board, names))

@@ -44,6 +44,8 @@ class TrainingState(Entity):
     """Whether it came to its end, early or not."""
     checkpoints: int
     scored: int
+    to_score_again: int = 0
+    """Scored otherwise than the configuration asks for now."""
     best_checkpoint: str | None = None
     why_best: str | None = None
     fad_name: str = "FAD"
@@ -105,7 +107,7 @@ def status_of(root: DataRoot, config: PipelineConfig) -> Status:
             *_foreign(root),
         ],
         dataset=_dataset(root, config),
-        training=_training(root),
+        training=_training(root, config),
         used_bytes=_used(root.path),
         free_bytes=shutil.disk_usage(root.path).free,
         next_step="",
@@ -161,11 +163,12 @@ def _dataset(root: DataRoot, config: PipelineConfig) -> DatasetState | None:
     )
 
 
-def _training(root: DataRoot) -> TrainingState | None:
+def _training(root: DataRoot, config: PipelineConfig) -> TrainingState | None:
     from lofi_pipeline.checkpoints.best import best_checkpoint
     from lofi_pipeline.checkpoints.manifest import active_lineage, scan_checkpoints
     from lofi_pipeline.dataset import current_hash
     from lofi_pipeline.evaluation.names import score_names
+    from lofi_pipeline.evaluation.rescore import due_again
 
     lineage = active_lineage(root)
     if lineage is None:
@@ -184,6 +187,7 @@ def _training(root: DataRoot) -> TrainingState | None:
         complete=any(item.record is not None and item.record.is_last for item in found),
         checkpoints=len(found),
         scored=sum(item.scores is not None for item in found),
+        to_score_again=len(due_again(root, config)),
         best_checkpoint=best.found.folder.name if best else None,
         why_best=best.why if best else None,
         fad_name=names.fad,
@@ -230,6 +234,8 @@ def _next(found: Status) -> str:
         return f"lofi run: the training goes on from step {training.step} of {training.max_steps}"
     if training.scored < training.checkpoints:
         return f"lofi run: {training.checkpoints - training.scored} checkpoints are not scored"
+    if training.to_score_again:
+        return f"lofi run: {training.to_score_again} checkpoints are to be scored again, as the configuration asks by now"
     return f'lofi generate --prompt "..." -o song.wav makes music with the best; lofi audit {training.best_checkpoint} proves what fed it'
 
 

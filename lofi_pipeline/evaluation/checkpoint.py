@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_pipeline.checkpoints.folder import SAMPLES_FOLDER
 from lofi_pipeline.checkpoints.kept import changed_scores, remember_scores
-from lofi_pipeline.checkpoints.ledger_entries import enter_scores
+from lofi_pipeline.checkpoints.ledger_entries import enter_scores, were_entered
 from lofi_pipeline.checkpoints.manifest import compile_manifest, read_record
 from lofi_pipeline.config import EvaluationSettings, Offload
 from lofi_pipeline.entities import (
@@ -29,15 +29,23 @@ from lofi_pipeline.entities import (
     ScoreKey,
     Scores,
     Trigger,
+    few,
 )
 from lofi_pipeline.evaluation.embedders import Embedder, chosen, open_embedder
 from lofi_pipeline.evaluation.errors import EvaluationError
-from lofi_pipeline.evaluation.kept_clips import former_base_scores, kept_clips, kept_style_clips
+from lofi_pipeline.evaluation.kept_clips import (
+    changed_clips,
+    former_base_scores,
+    kept_clips,
+    kept_style_clips,
+)
 from lofi_pipeline.evaluation.key import score_key
 from lofi_pipeline.evaluation.prompts import PromptSpec, evaluation_prompts, prompts_sha256
 from lofi_pipeline.evaluation.records import (
     base_samples_folder,
+    keep_former_scores,
     read_base_scores,
+    read_former_scores,
     read_scores,
     write_base_scores,
     write_scores,
@@ -91,7 +99,7 @@ def evaluate_checkpoint(
 
     Scores that are on disk with exactly the key that new ones would have are returned as they are, unless they or the samples
     were changed since. Where the embedder alone is another, the samples that are there are scored again: nothing is generated,
-    and no weights are needed. `offload`: whether one part of the base is in memory at a time, see training.offload.
+    and no weights are needed; scores that they had before are taken back as they were. `offload`: whether one part of the base is in memory at a time, see training.offload.
 
     Raises:
         CheckpointError: its record cannot be read, or its weights do not load.
@@ -168,6 +176,16 @@ def _whole_scores(folder: Path, record: CheckpointRecord) -> Scores | None:
         scores = None if changed_scores(folder, record) else read_scores(folder)
         return scores if scores and scores.step == record.checkpoint.step else None
     return None
+
+
+def _unscorable(root: DataRoot, former: Scores | None) -> str:
+    """Why a checkpoint without weights can't be scored, and what to do."""
+    if former and (changed := changed_clips(root, former.samples)):
+        return (
+            f"its samples are not what was written ({few(changed)} changed or missing), and its weights were pruned; to score it, "
+            "take the samples back from a backup"
+        )
+    return "its weights were pruned; to score it, raise retention.keep_best and train again"
 
 
 def _require_scorable(folder: Path, record: CheckpointRecord, facts: BaseModelFacts) -> None:
@@ -257,17 +275,38 @@ class _Scoring:
             if SCORES_RECORD not in record.kept_files:
                 remember_scores(folder, kept)
             return Evaluated(record, kept, base, fresh=False)
+        if kept:
+            keep_former_scores(self.root, record.partition_key, folder, kept.key)
         clips = self.clips_of(kept)
         if record.pruned and clips is None:
-            raise EvaluationError(
-                f"{folder.name}: its weights were pruned; to score it, raise retention.keep_best and train again"
-            )
-        scores = self.of_checkpoint(folder, record, clips, kept)
-        if clips is not None and kept and (style_clips := self.style_clips_of(kept)):
+            raise EvaluationError(f"{folder.name}: {_unscorable(self.root, kept)}")
+        scores = self.brought_back(record) if clips is not None else None
+        if scores is None:
+            scores = self.of_checkpoint(folder, record, clips, kept)
+        if (
+            clips is not None
+            and kept
+            and scores.styles is None
+            and (style_clips := self.style_clips_of(kept))
+        ):
             scores = self.styles_of(folder, record, scores, style_clips, kept)
         scores = _with_human_evaluation(scores, kept)
         _put_down(self.root, folder, record, scores)
         return Evaluated(record, scores, base, fresh=True)
+
+    def brought_back(self, record: CheckpointRecord) -> Scores | None:
+        """The scores with this key that gave way to others, where they are what was entered then, and of the clips that are there."""
+        found = read_former_scores(self.root, record.partition_key, self.key)
+        if found is None or not were_entered(self.root, record, found[1]):
+            return None
+        scores, _ = found
+        is_whole = all(it.sha256 for it in scores.all_samples) and not changed_clips(
+            self.root, scores.all_samples
+        )
+        if not is_whole or scores.step != record.checkpoint.step or scores.key != self.key:
+            return None
+        self.progress(f"{record.checkpoint.checkpoint_id}: taking back the scores that its samples had")
+        return scores
 
     def clips_of(self, former: Scores | None) -> list[Clip] | None:
         """The clips that were generated for former scores, where they can be scored again."""

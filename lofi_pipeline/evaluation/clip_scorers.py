@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +22,10 @@ from lofi_pipeline.evaluation.errors import BadClipScorer
 
 if TYPE_CHECKING:
     from lofi_pipeline.evaluation.generate import Clip
+
+
+_SCORER = "clip scorer "
+"""What they begin with among a key's versions."""
 
 
 class ClipScorer(Protocol):
@@ -52,8 +56,13 @@ def scorer_facts(settings: EvaluationSettings) -> dict[str, str]:
     for name in settings.clip_scorers:
         scorer, entry = _opened(name, settings.model_dump_json())
         version = entry.dist.version if entry.dist else "unknown"
-        found[f"clip scorer {name}"] = f"{version} {scorer.weights_sha256}"
+        found[f"{_SCORER}{name}"] = f"{version} {scorer.weights_sha256}"
     return found
+
+
+def scorers_in(versions: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the scorers that a score's key names, in their order."""
+    return tuple(sorted(name.removeprefix(_SCORER) for name in versions if name.startswith(_SCORER)))
 
 
 def judge_clips(clips: Sequence[Clip], settings: EvaluationSettings) -> dict[str, ClipScore]:

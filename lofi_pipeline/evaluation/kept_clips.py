@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import soundfile
@@ -14,7 +17,7 @@ import soundfile
 from lofi_pipeline.entities import RecordError, Sample, ScoreKey, Scores
 from lofi_pipeline.evaluation.prompts import PromptSpec
 from lofi_pipeline.evaluation.records import base_scores_path
-from lofi_pipeline.storage import DataRoot, file_sha256, read_json
+from lofi_pipeline.storage import DataRoot, file_sha256, file_stamp, read_json
 
 if TYPE_CHECKING:
     from lofi_pipeline.evaluation.generate import Clip
@@ -53,14 +56,35 @@ def _read_clips(root: DataRoot, kept: Sequence[Sample], prompts: Sequence[Prompt
     for sample, spec in zip(kept, prompts, strict=True):
         if sample.path is None or (sample.prompt, sample.seed) != (spec.prompt, spec.seed):
             return None
-        path = root.inside(sample.path)
+        if changed_clips(root, [sample]):
+            return None
         try:
-            if sample.sha256 not in (None, file_sha256(path)):
-                return None
-            clips.append(FiledClip(spec, path))
+            clips.append(FiledClip(spec, root.inside(sample.path)))
         except (OSError, soundfile.LibsndfileError):
             return None
     return clips
+
+
+def changed_clips(root: DataRoot, samples: Sequence[Sample]) -> list[str]:
+    """The names of those whose files are gone, or hold other bytes than were written. Of an earlier version's no bytes are known."""
+    return [Path(it.path or "a sample").name for it in samples if not _is_whole(root, it)]
+
+
+def _is_whole(root: DataRoot, sample: Sample) -> bool:
+    try:
+        return sample.path is not None and sample.sha256 in (None, _sha256(root.inside(sample.path)))
+    except (OSError, ValueError):
+        return False
+
+
+def _sha256(path: Path) -> str:
+    return _sha256_once(path, file_stamp(path))
+
+
+@lru_cache(maxsize=4096)
+def _sha256_once(path: Path, _stamp: str) -> str:
+    """Whoever asks every few seconds whether clips can be scored again reads them once."""
+    return file_sha256(path)
 
 
 def former_base_scores(root: DataRoot, base_sha256: str, key: ScoreKey) -> Scores | None:
@@ -77,6 +101,11 @@ def former_base_scores(root: DataRoot, base_sha256: str, key: ScoreKey) -> Score
 def _same_clips(one: ScoreKey, other: ScoreKey) -> bool:
     made = [(key.prompts_sha256, *_generated_by(key)) for key in (one, other)]
     return made[0] == made[1]
+
+
+def made_by_present_versions(key: ScoreKey) -> bool:
+    """Whether the packages that generated clips are those that would generate them now."""
+    return _generated_by(key) == [package_version(name) for name in _GENERATING]
 
 
 def _generated_by(key: ScoreKey) -> list[str | None]:

@@ -12,6 +12,7 @@ from lofi_pipeline.checkpoints.best import Best, best_checkpoint, is_separable
 from lofi_pipeline.checkpoints.compare import clap_difference, clap_interval, fad_difference
 from lofi_pipeline.checkpoints.folder import CheckpointFolder, imported_checkpoints, scan_checkpoints
 from lofi_pipeline.checkpoints.kept import changed_scores
+from lofi_pipeline.config import PipelineConfig
 from lofi_pipeline.entities import (
     SCORES_RECORD,
     CheckpointRecord,
@@ -24,6 +25,7 @@ from lofi_pipeline.entities import (
 from lofi_pipeline.evaluation.heard import weak_in
 from lofi_pipeline.evaluation.names import score_names
 from lofi_pipeline.evaluation.records import read_base_scores
+from lofi_pipeline.evaluation.rescore import scored_otherwise_sentences
 from lofi_pipeline.storage import DataRoot
 
 
@@ -140,16 +142,25 @@ class Scoreboard(Entity):
         return next((line for line in own if line.checkpoint_id == self.best_checkpoint), None)
 
 
-def scoreboard(root: DataRoot, folder: Path | None = None, *, pairs: bool = False) -> Scoreboard:
+def scoreboard(
+    root: DataRoot,
+    folder: Path | None = None,
+    *,
+    pairs: bool = False,
+    config: PipelineConfig | None = None,
+) -> Scoreboard:
     """Every checkpoint in a folder, by default the active ones and LoRAs that were trained elsewhere.
 
-    The best of them, and beside it its base, by scores that were made alike; what was trained elsewhere is never the best.
+    The best of them, and beside it its base, by scores that were made alike; what was trained elsewhere is never the best. With
+    the configuration, warnings name the active ones that it asks to be scored otherwise.
     """
     found = scan_checkpoints(root, folder)
     best = best_checkpoint(found)
     beside = imported_checkpoints(root) if folder is None else []
     lines = [_checkpoint_line(item, item.record, best) for item in [*found, *beside] if item.record]
     changed = list(_changed(found))
+    if config and folder is None:
+        changed += scored_otherwise_sentences(root, config)
     fields: dict[str, object] = {
         "checkpoints": lines,
         "base": None,

@@ -82,6 +82,11 @@ class DataRoot:
         return self.cache / "bases.json"
 
     @property
+    def known_weights_json(self) -> Path:
+        """The hashes of embedders' weights."""
+        return self.cache / "weights.json"
+
+    @property
     def audits(self) -> Path:
         """What audits wrote, a folder for each."""
         return self.path / "audit"

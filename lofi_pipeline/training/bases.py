@@ -81,6 +81,19 @@ def _advice_without_index(folder: Path) -> str:
     return f"give a folder in diffusers layout (as {PIPELINE_CLASS}.save_pretrained writes it)"
 
 
+def is_here(name: str) -> bool:
+    """Whether the base model's files lie on this machine; nothing is fetched."""
+    if name == NANO or Path(name).expanduser().is_dir():
+        return True
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    asked = hub_id(name)
+    try:
+        return asked is not None and snapshot(asked, local_only=True).is_dir()
+    except (HFValidationError, LocalEntryNotFoundError, OSError):
+        return False
+
+
 def require_whole(name: str, folder: Path) -> None:
     """Check that no file is missing, cut off, or of another architecture.
 

@@ -1,5 +1,8 @@
 """Real ticks of checkpoint_sensor: each checkpoint is asked for once, whoever trained it."""
 
+import shutil
+from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import cast
 
 import dagster as dg
@@ -7,7 +10,12 @@ import pytest
 
 from lofi_pipeline.assets.lora_checkpoints import standing_of
 from lofi_pipeline.assets.partitions import CHECKPOINTS
-from lofi_pipeline.automation.checkpoint_sensor import MAX_ATTEMPTS, PARTITION_TAG, checkpoint_sensor
+from lofi_pipeline.automation.checkpoint_sensor import (
+    MAX_ATTEMPTS,
+    PARTITION_TAG,
+    checkpoint_sensor,
+    look_at_checkpoints,
+)
 from lofi_pipeline.automation.stability import Watch
 from lofi_pipeline.checkpoints.folder import scan_checkpoints
 from lofi_pipeline.checkpoints.kept import remember_scores, with_present_times
@@ -296,3 +304,90 @@ def test_it_is_scored_again_when_what_it_is_compared_with_is_scored_otherwise(
     assert (asked, assets) == (record.partition_key, ["quality_metrics", "license_audit"])
     write_json_atomic(folder / SCORES_RECORD, make_scores(1, 1.0, embedder="clap"))
     assert tick() == []
+
+
+@pytest.fixture
+def by_musicnn(root: DataRoot, tick: Ticks) -> str:
+    """A checkpoint of nano that musicnn scored, where the configuration asks for nano by now; all of it is told."""
+    key = landed(root, tick.instance, 10)
+    folder = root.checkpoint(checkpoint_id_of(10))
+    record = read_record(folder)
+    base = record.lineage.base.model_copy(update={"name": "nano"})
+    write_record(
+        folder, record.model_copy(update={"lineage": record.lineage.model_copy(update={"base": base})})
+    )
+    write_bytes_atomic(folder / "samples" / "00.wav", b"RIFF")
+    _score(folder, "musicnn")
+    for asset in ("quality_metrics", "license_audit"):
+        told(tick.instance, asset, key)
+    return key
+
+
+def _score(folder: Path, embedder: str) -> None:
+    versions = {name: package_version(name) for name in ("diffusers", "torch")}
+    scores = make_scores(10, 1.0, embedder=embedder)
+    key = scores.key.model_copy(update={"versions": versions})
+    write_json_atomic(folder / SCORES_RECORD, scores.model_copy(update={"key": key}))
+    write_record(folder, with_present_times(folder, read_record(folder)))
+    remember_scores(folder, scores)
+
+
+def test_what_was_scored_otherwise_than_is_asked_for_is_asked_for_once(
+    root: DataRoot, tick: Ticks, by_musicnn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root.checkpoint(checkpoint_id_of(10))
+    first = tick()
+    assert [request[1:] for request in first] == [(by_musicnn, ["quality_metrics", "license_audit"])]
+    assert tick() == first  # the same run key: the daemon starts it once
+    monkeypatch.setenv("LOFI_EVALUATION__CLIP_SECONDS", "3")
+    assert tick() == first  # which clips that takes is not known without the data set version
+    monkeypatch.setenv("LOFI_EVALUATION__REFERENCE", "validation+train-holdout-crops")
+    ((other, _, _),) = tick()
+    assert other != first[0][0]  # something else is asked for
+    monkeypatch.setenv("LOFI_EVALUATION__EMBEDDER", "pann")
+    monkeypatch.setenv("LOFI_EVALUATION__WEIGHTS_DIR", str(root.path))
+    assert tick() == []
+    assert "the weights of pann are not in place; see lofi doctor" in tick.reason
+    for name in ("REFERENCE", "EMBEDDER"):
+        monkeypatch.delenv(f"LOFI_EVALUATION__{name}")
+    _score(folder, "nano")
+    assert tick() == []
+
+
+def test_without_weights_it_is_scored_again_from_its_samples_and_never_without_them(
+    root: DataRoot, tick: Ticks, by_musicnn: str
+) -> None:
+    folder = root.checkpoint(checkpoint_id_of(10))
+    write_record(folder, read_record(folder).model_copy(update={"pruned": True}))
+    assert [request[1:] for request in tick()] == [(by_musicnn, ["quality_metrics", "license_audit"])]
+    (folder / "samples" / "00.wav").unlink()
+    assert tick() == tick.later() == []
+
+
+def test_what_was_scored_otherwise_fails_a_few_times_and_waits_an_hour(
+    root: DataRoot, tick: Ticks, by_musicnn: str
+) -> None:
+    run_keys = set()
+    for _ in range(MAX_ATTEMPTS):
+        ((run_key, _, _),) = tick()
+        run_keys.add(run_key)
+        tick.instance.create_run_for_job(
+            defs.resolve_job_def("evaluate"),
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={PARTITION_TAG: by_musicnn},
+        )
+    assert len(run_keys) == MAX_ATTEMPTS
+    assert tick() == [] and "its evaluation failed 3 times" in tick.reason
+    shutil.move(root.checkpoint(checkpoint_id_of(10)), root.checkpoint_archive / "a" / checkpoint_id_of(10))
+    assert tick() == []
+
+
+def test_a_lineage_that_a_training_is_about_to_archive_is_not_scored_again(
+    root: DataRoot, tick: Ticks, by_musicnn: str
+) -> None:
+    with dg.build_sensor_context(
+        instance=tick.instance, definitions=defs, resources={"workspace": Workspace()}
+    ) as context:
+        assert look_at_checkpoints(context, Workspace(), attempts=None, again=False).run_requests == []
+        asked = look_at_checkpoints(context, Workspace(), attempts=None).run_requests or []
+    assert [request.partition_key for request in asked] == [by_musicnn]

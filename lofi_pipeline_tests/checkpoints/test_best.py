@@ -49,6 +49,16 @@ def test_a_lower_fad_of_another_embedder_is_not_a_better_one(root: DataRoot):
     assert best(root) == ours
 
 
+def test_while_others_are_still_to_be_scored_again_those_of_the_most_count(root: DataRoot):
+    scored(root, 10, 7.0, embedder="clap", days=2)  # alone, it would be the best for want of others
+    scored(root, 20, 0.3)
+    ours = scored(root, 30, 0.2)
+    assert best(root) == ours
+    (root.checkpoint("epoch=0-step=20_lora") / SCORES_RECORD).unlink()
+    (root.checkpoint("epoch=0-step=20_lora") / CHECKPOINT_RECORD).unlink()
+    assert best(root) == root.checkpoint("epoch=0-step=10_lora")
+
+
 def test_scores_of_the_embedder_that_was_used_last_count(root: DataRoot):
     scored(root, 10, 0.1, days=1)
     theirs = scored(root, 20, 7.0, embedder="clap", days=2)

@@ -98,6 +98,13 @@ def test_pruning_removes_weights_and_keeps_records_scores_and_samples(data: Data
     assert prune(data, RetentionSettings(keep_best=3)).prune == ()
 
 
+def test_nothing_is_removed_while_others_are_to_be_scored_again(data: DataRoot):
+    plan = prune(data, RetentionSettings(keep_best=3), hold="others are to be scored again")
+    assert plan.prune == () and plan.keep[make_record(10).partition_key] == "others are to be scored again"
+    assert all(weights(found.folder) for found in scan_checkpoints(data))
+    assert prune(data, RetentionSettings(keep_best=3)).prune
+
+
 def test_a_pinned_checkpoint_keeps_its_weights(data: DataRoot):
     pin(data, make_record(10), "warmest bass")
     plan = prune(data, RetentionSettings(keep_best=3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import date
 from pathlib import Path
@@ -144,8 +145,28 @@ def test_another_embedder_hears_the_clips_that_are_there_and_nothing_is_generate
     back = _evaluate(trained)
     assert back.base == first.base
     assert [it.scores.metrics.human_evaluation for it in (first, other, back)] == [None, heard, heard]
-    assert back.scores.metrics.fad_score == pytest.approx(first.scores.metrics.fad_score, rel=1e-2)
+    # What the samples had before comes back as it was, not as 16 bits of them would be scored
+    without = {"metrics": {"human_evaluation"}}
+    assert back.scores.model_dump(exclude=without) == first.scores.model_dump(exclude=without)
     assert {path: path.read_bytes() for path in root.path.rglob("*.flac")} == clips
+
+
+def test_former_scores_that_were_edited_are_not_taken_back(trained: Trained) -> None:
+    root, _, _, _ = trained
+    musicnn = SETTINGS.model_copy(update={"embedder": "musicnn"})
+    first = _evaluate(trained)
+    other = _evaluate(trained, musicnn)
+    (kept,) = (root.cache / "scores").rglob("*.json")
+    written = kept.read_bytes()
+    fad = str(first.scores.metrics.fad_score).encode()
+    for edited in (written.replace(fad, b"0.001", 1), b"", b"{}"):
+        kept.write_bytes(edited)
+        back = _evaluate(trained).scores
+        assert back.metrics.fad_score == pytest.approx(first.scores.metrics.fad_score, rel=1e-2)
+        again = _evaluate(trained, musicnn).scores
+        assert again == other.scores
+    kept.unlink()  # it is a cache
+    assert _evaluate(trained).scores.metrics.fad_score == back.metrics.fad_score
 
 
 def test_samples_that_were_changed_are_not_scored_again(trained: Trained) -> None:
@@ -154,6 +175,15 @@ def test_samples_that_were_changed_are_not_scored_again(trained: Trained) -> Non
     _rewrite(folder, pruned=True)
     root.inside(str(first.scores.samples[0].path)).write_bytes(b"another")
     with pytest.raises(EvaluationError, match="its weights were pruned"):
+        _evaluate(trained, SETTINGS.model_copy(update={"embedder": "musicnn"}))
+    # Of the same size and time, so that nothing is noticed until its bytes are read
+    _rewrite(folder, pruned=False)
+    sample = root.inside(str(_evaluate(trained).scores.samples[0].path))
+    before, whole = sample.stat(), sample.read_bytes()
+    sample.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(sample, ns=(before.st_atime_ns, before.st_mtime_ns))
+    _rewrite(folder, pruned=True)
+    with pytest.raises(EvaluationError, match=f"{sample.name} changed or missing.* from a backup"):
         _evaluate(trained, SETTINGS.model_copy(update={"embedder": "musicnn"}))
 
 

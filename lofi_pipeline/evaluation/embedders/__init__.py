@@ -6,6 +6,9 @@ Each has a module of its own, imported when it is opened.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.embedders.files import (
     missing_weights,
@@ -29,9 +32,13 @@ __all__ = [
 ]
 
 
-def chosen(settings: EvaluationSettings, base_name: str | None = None) -> EvaluationSettings:
+def chosen(
+    settings: EvaluationSettings,
+    base_name: str | None = None,
+    hashed: Callable[[Path], str] | None = None,
+) -> EvaluationSettings:
     """The settings with `auto` resolved: nano for the nano base, which was trained on what nano knows; else clap where its
-    published weights lie, else musicnn.
+    published weights lie, else musicnn. `hashed`: gives a file's hash.
     """
     if settings.embedder != "auto":
         return settings
@@ -40,7 +47,7 @@ def chosen(settings: EvaluationSettings, base_name: str | None = None) -> Evalua
     )
     if base_name == "nano":
         return nano
-    return musicnn if missing_weights(clap) or unknown_weights(clap) else clap
+    return musicnn if missing_weights(clap) or unknown_weights(clap, hashed) else clap
 
 
 def open_embedder(settings: EvaluationSettings) -> Embedder:

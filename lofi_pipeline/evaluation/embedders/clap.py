@@ -18,6 +18,7 @@ from lofi_pipeline.evaluation.embedders.files import (
     clap_checkpoints,
     files_sha256,
     require_weights,
+    user_files,
 )
 from lofi_pipeline.evaluation.embedders.offline import hub_answers, laion_clap, load_tensors
 from lofi_pipeline.evaluation.errors import BadWeights
@@ -54,7 +55,7 @@ class ClapEmbedder:
         checkpoint = clap_checkpoints(folder)[0]
         tokenizer_files = [folder / name for name in ROBERTA_FILES]
         module = _open_module(checkpoint, _open_tokenizer(*tokenizer_files))
-        return cls(module, files_sha256([checkpoint, *tokenizer_files]))
+        return cls(module, files_sha256(user_files(settings)))
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n, frames] at 48 kHz, 10 s at most (shorter is repeated) -> float32 [n, 512], unit length."""

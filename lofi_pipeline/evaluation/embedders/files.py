@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -96,23 +96,23 @@ def require_weights(settings: EvaluationSettings) -> Path:
     return weights_folder(settings)
 
 
-def unknown_weights(settings: EvaluationSettings) -> list[Path]:
-    """The files of the chosen embedder that are there and are not the published ones."""
-    there = [path for path in _user_files(settings) if path.is_file()]
-    return [path for path in there if not _is_known(path)]
+def unknown_weights(settings: EvaluationSettings, hashed: Callable[[Path], str] | None = None) -> list[Path]:
+    """The files of the chosen embedder that are there and are not the published ones. `hashed`: gives a file's hash."""
+    there = [path for path in user_files(settings) if path.suffix != ".py" and path.is_file()]
+    return [path for path in there if not _is_known(path, hashed or _sha256)]
 
 
-def _is_known(path: Path) -> bool:
+def _is_known(path: Path, hashed: Callable[[Path], str]) -> bool:
     known = KNOWN_SHA256.get(path.name)
-    return known is not None and _sha256(path).startswith(known)
+    return known is not None and hashed(path).startswith(known)
 
 
-def _user_files(settings: EvaluationSettings) -> list[Path]:
-    """What the chosen embedder reads from the weights folder; code aside."""
+def user_files(settings: EvaluationSettings) -> list[Path]:
+    """What the chosen embedder reads from the weights folder; their hash (`files_sha256`) is part of its scores."""
     folder = weights_folder(settings)
     match settings.embedder:
         case "vggish":
-            return [folder / name for name in VGGISH_FILES if name.endswith(".pth")]
+            return [folder / name for name in VGGISH_FILES]
         case "pann":
             return [folder / PANN_FILE]
         case "muq":
@@ -131,7 +131,7 @@ def weights_sha256(settings: EvaluationSettings) -> str:
     """
     require_weights(settings)
     shipped = [NANO_FOLDER / name for name in NANO_FILES]
-    files = shipped if settings.embedder == "nano" else _user_files(settings)
+    files = shipped if settings.embedder == "nano" else user_files(settings)
     return content_sha256([settings.embedder, [_sha256(file) for file in files]])
 
 
@@ -150,9 +150,9 @@ def _sha256_once(file: Path, _size: int, _changed: int) -> str:
     return file_sha256(file)
 
 
-def files_sha256(files: Iterable[Path]) -> str:
-    """One hash for several files: of their names and contents."""
-    return content_sha256([[file.name, file_sha256(file)] for file in files])
+def files_sha256(files: Iterable[Path], hashed: Callable[[Path], str] = file_sha256) -> str:
+    """One hash for several files: of their names and contents. `hashed`: gives a file's hash."""
+    return content_sha256([[file.name, hashed(file)] for file in files])
 
 
 def _absent(folder: Path, names: Iterable[str], source: str) -> list[MissingFile]:

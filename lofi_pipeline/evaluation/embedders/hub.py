@@ -12,10 +12,10 @@ from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
 from lofi_pipeline.evaluation.embedders.cpu_layers import made_for_cpus
 from lofi_pipeline.evaluation.embedders.files import (
     PANN_FILE,
-    VGGISH_FILES,
     VGGISH_REPOSITORY,
     files_sha256,
     require_weights,
+    user_files,
 )
 from lofi_pipeline.evaluation.embedders.offline import (
     frechet_audio_distance,
@@ -55,7 +55,7 @@ class VggishEmbedder:
             WeightsMissing, BadWeights
         """
         folder = require_weights(settings)
-        files = [folder / name for name in VGGISH_FILES]
+        files = user_files(settings)
         for file in files:
             if file.suffix == ".pth":
                 # The repository unpickles these: only after they were seen to hold nothing but tensors.
@@ -108,7 +108,7 @@ class PannEmbedder:
         """
         folder = require_weights(settings)
         load_tensors(folder / PANN_FILE)
-        return cls(_package_model(folder, "pann", cls.sample_rate), files_sha256([folder / PANN_FILE]))
+        return cls(_package_model(folder, "pann", cls.sample_rate), files_sha256(user_files(settings)))
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n, frames] at 32 kHz -> float32 [n, 2048]."""

@@ -14,7 +14,7 @@ import torch
 
 from lofi_pipeline.config import EvaluationSettings
 from lofi_pipeline.evaluation.embedders.batches import embed_in_batches
-from lofi_pipeline.evaluation.embedders.files import MUQ_FILES, files_sha256, require_weights
+from lofi_pipeline.evaluation.embedders.files import MUQ_FILES, files_sha256, require_weights, user_files
 from lofi_pipeline.evaluation.embedders.offline import load_safetensors, opening
 from lofi_pipeline.evaluation.errors import BadEmbedder
 from lofi_pipeline.storage import read_json
@@ -44,7 +44,7 @@ class MuqEmbedder:
         folder = require_weights(settings)
         configuration, weights = (folder / name for name in MUQ_FILES)
         model = _open_model(configuration, weights)
-        return cls(model, files_sha256([configuration, weights]), int(model.config.encoder_dim))
+        return cls(model, files_sha256(user_files(settings)), int(model.config.encoder_dim))
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n, frames] at 24 kHz -> float32 [n, dimension]."""
