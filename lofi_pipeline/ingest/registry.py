@@ -61,7 +61,6 @@ from lofi_pipeline.storage import (
     read_json,
     read_ledger,
     read_packed,
-    read_record,
     remove_temporary_files,
     require_sealed,
     seal_as_found,
@@ -129,7 +128,7 @@ def _keep_at_hand(path: Path, stamp: str, scan: Scan) -> None:
 
 
 def load_registry(root: DataRoot) -> Registry:
-    """All track ids given so far."""
+    """All track ids given so far, packed: to be gone through in order."""
     path = root.registry_json
     return _registry_in(path, file_stamp(path)) if path.is_file() else Registry(tracks=[])
 
@@ -137,15 +136,6 @@ def load_registry(root: DataRoot) -> Registry:
 @lru_cache(maxsize=1)
 @no_search_for_cycles()
 def _registry_in(path: Path, _stamp: str) -> Registry:
-    return read_record(Registry, path)
-
-
-@no_search_for_cycles()
-def _packed_registry(root: DataRoot) -> Registry:
-    """All track ids given so far, to be gone through in order."""
-    path = root.registry_json
-    if not path.is_file():
-        return Registry(tracks=[])
     return read_packed(Registry, path, "tracks", RegisteredTrack, pack=_packed_tracks)
 
 
@@ -189,7 +179,7 @@ def register_sources(
         known = load_scan(root)
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)
-        before = _packed_registry(root)
+        before = load_registry(root)
         withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
         memory = _memory(root, known, before, record, days.judged, without=withdrawn)
         scan = scan_drops(
