@@ -76,12 +76,13 @@ class Memory:
     """How many of its entries the file has."""
 
     @cached_property
-    def by_content(self) -> Mapping[str, list[RememberedTerms]]:
+    def by_content(self) -> Mapping[str, tuple[RememberedTerms, ...]]:
         """The terms that each content came under."""
-        found: defaultdict[str, list[RememberedTerms]] = defaultdict(list)
+        found: dict[str, tuple[RememberedTerms, ...]] = {}
         for entry in self.record.entries:
+            alone = (entry,)  # one for most of its contents
             for sha256 in entry.contents:
-                found[sha256].append(entry)
+                found[sha256] = (*found[sha256], entry) if sha256 in found else alone
         return found
 
     def having(self, found: Iterable[tuple[DeclaredTerms, str, Iterable[str]]], day: date) -> Memory:
