@@ -43,6 +43,7 @@ from lofi_pipeline.review import is_unsure
 from lofi_pipeline.storage import DataRoot, file_stamp, no_search_for_cycles, plain_json
 from lofi_pipeline.styles import load_presets
 
+_TOGETHER = 64
 _TEXTS: tuple[str, ...] = ("ready", "looks", "version", "inputs")
 """The long one last: SQLite goes past what lies before a text."""
 
@@ -176,7 +177,7 @@ def ready_tracks(root: DataRoot, eligibility: Eligibility) -> Iterator[ReadyTrac
         read, tracks = _Reader(root, index, {}), list[ReadyTrack]()
         with no_search_for_cycles():
             found = _ready_among(present, read, Waiting(root, eligibility))
-            facts = Packed(_noting(found, tracks), together=64)
+            facts = Packed(_noting(found, tracks), together=_TOGETHER)
         index.save()
         tracks.sort(key=lambda track: track_number(track.track_id))
         yield ReadyTracks(tracks, facts, read)

@@ -1,13 +1,12 @@
 """Many entities in little memory: each is kept as bytes, and made anew whenever it is asked for.
 
-The drops of a scan are packed in packed_drops.py. A record of a drop of ten files takes 14 kB as objects, and 2 kB so, most of it in a
+The drops of a scan are packed in packed_drops.py. A record of a drop of ten files takes 14 kB as objects, and 4 kB so, nearly all of it in a
 temporary file (pile.py). The bytes are pickles that only this process reads.
 """
 
 from __future__ import annotations
 
 import pickle
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
@@ -20,7 +19,6 @@ from lofi_pipeline.entities.base import Entity
 from lofi_pipeline.entities.pile import Pile
 
 Item = TypeVar("Item", bound=Entity)
-_FAST = 1
 _new = object.__new__
 _set_values, _set_given, _set_extra, _set_private = (
     BaseModel.__dict__[name].__set__
@@ -111,8 +109,8 @@ def _restored(kind: type[Entity], values: dict[str, Any], given: int) -> Entity:
 def _packed(items: tuple[Any, ...]) -> bytes:
     file = BytesIO()
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(items)
-    return zlib.compress(file.getvalue(), _FAST)
+    return file.getvalue()
 
 
 def _unpacked(packed: bytes) -> tuple[Any, ...]:
-    return pickle.loads(zlib.decompress(packed))
+    return pickle.loads(packed)

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO
+from weakref import finalize
 
 _AT_HAND = 1 << 20
 
@@ -56,7 +57,9 @@ class Pile:
     def _put_away(self) -> None:
         written = 0
         with suppress(OSError), memoryview(self._last) as data:
-            self._file = self._file or tempfile.TemporaryFile(buffering=0, prefix="lofi-")  # noqa: SIM115
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(buffering=0, prefix="lofi-")  # noqa: SIM115
+                finalize(self, self._file.close)
             while written < len(data):
                 written += os.pwrite(self._file.fileno(), data[written:], self._in_file + written)
         if written < len(self._last):
