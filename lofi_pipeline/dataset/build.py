@@ -168,10 +168,10 @@ def _built_of(
         raise NoTracks(_no_tracks(root, eligibility))
     progress(f"{len(chosen.tracks)} tracks are ready, {len(chosen.copies)} more are copies of them")
     sides, style_ids = _split(root, config, chosen, compared), set(load_presets())
-    tracks = [ready.in_version(track, sides[track.track_id], style_ids) for track in chosen.tracks]
+    tracks = (ready.in_version(track, sides[track.track_id], style_ids) for track in chosen.tracks)
     version, is_new = make_version(root, tracks, _sources(root), eligibility)
     built_from = BuiltFrom(
-        kept_files=publish_version(root, chosen.tracks, tracks, version.dataset, progress),
+        kept_files=publish_version(root, ready.only(chosen.tracks), version, progress),
         inputs=_inputs(root, config, ready, eligibility, chosen.barred),
         ledger=read_ledger(root).mark(_earlier_mark(root)),
         needs_review=config.tagging.needs_review,
@@ -224,7 +224,7 @@ def _is_built_of(
         return False
     metadata = [(path, kept) for path, kept in built_from.kept_files.items() if path.startswith(METADATA)]
     return all(looks_kept(root.path / path, kept) for path, kept in metadata) and all(
-        is_published(root, track, built_from.kept_files) for track in chosen.tracks
+        is_published(root, facts, built_from.kept_files) for facts in ready.only(chosen.tracks).facts()
     )
 
 
@@ -332,8 +332,13 @@ def _inputs(
     barred: Mapping[str, str],
 ) -> str:
     """The hash of everything that a build depends on."""
-    registered = load_registry(root).by_id()
-    used = {origin.source_id for it in ready.tracks for origin in registered[it.track_id].origins}
+    ids = {track.track_id for track in ready.tracks}
+    used = {
+        origin.source_id
+        for track in load_registry(root).tracks
+        if track.track_id in ids
+        for origin in track.origins
+    }
     behind = [
         eligibility.provenance[source_id].model_dump(mode="json", exclude={"verdict"})
         for source_id in sorted(used)

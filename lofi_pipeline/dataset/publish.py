@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from lofi_pipeline.dataset.ready import ReadyTrack
+from lofi_pipeline.dataset.ready import ReadyFacts, ReadyTracks
 from lofi_pipeline.dataset.version import FILE_KINDS
-from lofi_pipeline.entities import Dataset, KeptFile, Split, VersionTrack
+from lofi_pipeline.entities import DatasetVersion, KeptFile, Split, VersionTrack
 from lofi_pipeline.storage import (
     DataRoot,
     kept_file,
@@ -27,7 +27,7 @@ _OURS = re.compile(rf"(track_[^_.]*)(?:{'|'.join(map(re.escape, FILE_KINDS))})")
 """The names of published files."""
 
 
-def is_published(root: DataRoot, record: ReadyTrack, kept: Mapping[str, KeptFile]) -> bool:
+def is_published(root: DataRoot, record: ReadyFacts, kept: Mapping[str, KeptFile]) -> bool:
     """Whether the three files of a track lie on either side of the split and look as they did when they were published.
 
     `kept`: what is remembered of published files that are no links, by path in the data root.
@@ -42,7 +42,7 @@ def is_published(root: DataRoot, record: ReadyTrack, kept: Mapping[str, KeptFile
 
 
 def _looks_published(
-    root: DataRoot, path: str, source: str, kept: Mapping[str, KeptFile], record: ReadyTrack
+    root: DataRoot, path: str, source: str, kept: Mapping[str, KeptFile], record: ReadyFacts
 ) -> bool:
     """Whether a published file is the processed one, or looks like the copy that was made of it."""
     there, made_of = (regular_stat(os.path.join(root.path, name)) for name in (path, source))
@@ -59,37 +59,38 @@ def _looks_published(
 
 def publish_version(
     root: DataRoot,
-    records: list[ReadyTrack],
-    tracks: list[VersionTrack],
-    dataset: Dataset,
+    ready: ReadyTracks,
+    version: DatasetVersion,
     progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, KeptFile]:
     """Publish a version: the three files of each track (linked, else copied) and the metadata; remove other tracks' files.
 
-    `records` and `tracks` are those of the version, in the same order. Returns what is to be remembered of published files: of those
+    `ready` are the tracks of the version, in the same order. Returns what is to be remembered of published files: of those
     that are copies, and of the metadata.
     """
     for folder in (root.final, root.validation):
         root.inside(folder.name)  # refuses one that leads out of the data root
     copies, known = dict[str, KeptFile](), _Listed.of(root)
-    for number, (record, item) in enumerate(zip(records, tracks, strict=True), start=1):
+    sides, style_ids = dict[str, Split](), dict[str, list[str]]()
+    for number, (record, item) in enumerate(zip(ready.facts(), version.tracks, strict=True), start=1):
         copies |= _publish_track(root, record, item, known)
+        sides[record.track_id], style_ids[record.track_id] = item.track.split, item.track.style_ids
         if number % 500 == 0:
-            progress(f"published {number} of {len(records)} tracks")
+            progress(f"published {number} of {len(ready.tracks)} tracks")
     del known  # as much as all names
-    _unpublish_others(root, {item.track.track_id: item.track.split for item in tracks})
+    _unpublish_others(root, sides)
     for folder in (root.final, root.validation):
         sync_folder(folder)
     # The data set itself last: it says that the rest is there.
-    write_json_atomic(root.style_mapping_json, {item.track.track_id: item.track.style_ids for item in tracks})
-    write_json_atomic(root.quality_scores_json, {record.track_id: _quality(record) for record in records})
-    write_json_atomic(root.dataset_manifest_json, dataset)
+    write_json_atomic(root.style_mapping_json, style_ids)
+    write_json_atomic(root.quality_scores_json, _Qualities(ready))
+    write_json_atomic(root.dataset_manifest_json, version.dataset)
     metadata = (root.style_mapping_json, root.quality_scores_json, root.dataset_manifest_json)
     return {root.relative(path): kept_file(path) for path in metadata} | copies
 
 
 def _publish_track(
-    root: DataRoot, record: ReadyTrack, item: VersionTrack, known: _Listed
+    root: DataRoot, record: ReadyFacts, item: VersionTrack, known: _Listed
 ) -> dict[str, KeptFile]:
     """Publish the files of a track; returns what is to be remembered of those that are copies."""
     published = (item.track.audio_path, item.track.prompt_path, item.track.lyrics_path)
@@ -159,7 +160,24 @@ def _unpublish_others(root: DataRoot, sides: dict[str, Split]) -> None:
                 (folder / name).unlink()
 
 
-def _quality(record: ReadyTrack) -> dict[str, object]:
+class _Qualities(Mapping[str, dict[str, object]]):
+    """By track, what quality_scores.json says; made when it is asked for."""
+
+    def __init__(self, ready: ReadyTracks) -> None:
+        self._ready = ready
+        self._tracks = {track.track_id: track for track in ready.tracks}
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tracks)
+
+    def __getitem__(self, track_id: str) -> dict[str, object]:
+        return _quality(self._ready.facts_of(self._tracks[track_id]))
+
+
+def _quality(record: ReadyFacts) -> dict[str, object]:
     return {
         "score": record.quality.score,
         "verified": record.verified,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -35,6 +35,7 @@ from lofi_pipeline.entities import (
     track_number,
 )
 from lofi_pipeline.entities.base import RelativePath, Sha256, Timestamp, TrackId
+from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.ingest import fingerprint_path, load_record, load_registry, published_files, sha256_of
 from lofi_pipeline.ingest.outputs import look_whole, looks_of
 from lofi_pipeline.ingest.record_index import RecordIndex, opened_index
@@ -42,12 +43,26 @@ from lofi_pipeline.review import is_unsure
 from lofi_pipeline.storage import DataRoot, file_stamp, no_search_for_cycles, plain_json
 from lofi_pipeline.styles import load_presets
 
+_TOGETHER = 64
 _TEXTS: tuple[str, ...] = ("ready", "looks", "version", "inputs")
 """The long one last: SQLite goes past what lies before a text."""
 
 
-class ReadyTrack(Entity):
-    """What a build decides by, of a track that is done."""
+class ReadyTrack(NamedTuple):
+    """What a build decides by, of a track that is ready."""
+
+    track_id: str
+    sha256: str
+    unsure: bool
+    processing: str
+    fingerprint: str | None
+    category: StyleCategory
+    place: int
+    """That of its facts."""
+
+
+class ReadyFacts(Entity):
+    """What a build needs of the record of a track that is done, beside its texts."""
 
     track_id: TrackId
     sha256: Sha256
@@ -67,7 +82,7 @@ class ReadyTrack(Entity):
     updated: Timestamp
 
     @classmethod
-    def of(cls, record: TrackRecord) -> ReadyTrack:
+    def of(cls, record: TrackRecord) -> ReadyFacts:
         """What the record of a track says that is done."""
         assert record.processed is not None
         fingerprint = record.kept_files.get(fingerprint_path(record.track_id))
@@ -87,17 +102,42 @@ class ReadyTrack(Entity):
             updated=record.updated,
         )
 
+    def track(self, place: int) -> ReadyTrack:
+        """The little of it that is in memory for all tracks."""
+        return ReadyTrack(
+            self.track_id,
+            self.sha256,
+            self.unsure,
+            self.processing,
+            self.fingerprint,
+            self.category,
+            place,
+        )
+
 
 @dataclass(frozen=True)
 class ReadyTracks:
     """The tracks that are ready, by their number, and where the rest of what their records say is found."""
 
     tracks: list[ReadyTrack]
+    _facts: Packed[ReadyFacts]
     _read: _Reader
+
+    def facts(self) -> Iterator[ReadyFacts]:
+        """What is to be known of each beside."""
+        return map(self.facts_of, self.tracks)
+
+    def facts_of(self, track: ReadyTrack) -> ReadyFacts:
+        """What is to be known of a track beside; of neighbours quickly, one after the other."""
+        return self._facts[track.place]
+
+    def only(self, tracks: list[ReadyTrack]) -> ReadyTracks:
+        """These of them."""
+        return replace(self, tracks=tracks)
 
     def among(self, track_ids: Collection[str]) -> ReadyTracks:
         """Those of them that are among some tracks."""
-        return replace(self, tracks=[track for track in self.tracks if track.track_id in track_ids])
+        return self.only([track for track in self.tracks if track.track_id in track_ids])
 
     def inputs(self) -> Iterator[str]:
         """Of each, the JSON of what its record says that a data set depends on."""
@@ -131,23 +171,27 @@ def ready_tracks(root: DataRoot, eligibility: Eligibility) -> Iterator[ReadyTrac
     Raises:
         RecordError: a record cannot be read.
     """
-    present = [
-        track
-        for track in load_registry(root).tracks
-        if track.origins and eligibility.refusal_reason(track) is None
-    ]
-    with opened_index(root, "ready", *_TEXTS, tracks=len(present)) as index:
-        read = _Reader(root, index, {})
-        tracks = _ready_among(present, read, Waiting(root, eligibility))
+    registered = load_registry(root).tracks
+    present = (track for track in registered if track.origins and eligibility.refusal_reason(track) is None)
+    with opened_index(root, "ready", *_TEXTS, tracks=len(registered)) as index:
+        read, tracks = _Reader(root, index, {}), list[ReadyTrack]()
+        with no_search_for_cycles():
+            found = _ready_among(present, read, Waiting(root, eligibility))
+            facts = Packed(_noting(found, tracks), together=_TOGETHER)
         index.save()
-        yield ReadyTracks(tracks, read)
+        tracks.sort(key=lambda track: track_number(track.track_id))
+        yield ReadyTracks(tracks, facts, read)
 
 
-@no_search_for_cycles()
-def _ready_among(present: Sequence[RegisteredTrack], read: _Reader, waiting: Waiting) -> list[ReadyTrack]:
+def _noting(ready: Iterable[ReadyFacts], tracks: list[ReadyTrack]) -> Iterator[ReadyFacts]:
+    for place, facts in enumerate(ready):
+        tracks.append(facts.track(place))
+        yield facts
+
+
+def _ready_among(present: Iterable[RegisteredTrack], read: _Reader, waiting: Waiting) -> Iterator[ReadyFacts]:
     edited = _with_edits(read.root)
-    ready: list[ReadyTrack] = []
-    for track in sorted(present, key=lambda track: track_number(track.track_id)):
+    for track in present:
         found = read.ready(track.track_id)
         # A record that is older than the latest facts of its drop waits until the track is worked on again.
         if found is None or found.origins != _hash_of(track.origins):
@@ -156,8 +200,7 @@ def _ready_among(present: Sequence[RegisteredTrack], read: _Reader, waiting: Wai
         if looked_at and waiting.for_a_run(read.record(track.track_id)):
             continue
         if not (found.unsure and waiting.holds(track.track_id)):
-            ready.append(found)
-    return ready
+            yield found
 
 
 @dataclass(frozen=True)
@@ -168,13 +211,13 @@ class _Reader:
     index: RecordIndex
     stamps: dict[str, str]
 
-    def ready(self, track_id: str) -> ReadyTrack | None:
+    def ready(self, track_id: str) -> ReadyFacts | None:
         """What a build decides by; None of a track that is not done."""
         stamp = self.stamps[track_id] = file_stamp(self.root.track_record(track_id))
         text = self.index.find(track_id, stamp, "ready")
         if text is None:
             text = self._noted(track_id, stamp)["ready"]
-        return ReadyTrack.model_validate_json(text) if text else None
+        return ReadyFacts.model_validate_json(text) if text else None
 
     def text(self, track_id: str, name: str) -> str:
         """One of the texts that were made of the record of a track that is ready."""
@@ -211,7 +254,7 @@ def _texts_of(root: DataRoot, record: TrackRecord) -> dict[str, str]:
     with suppress(RecordError):  # whoever wants it in a version is told
         version = version_track(root, record, Split.TRAIN, set(load_presets())).model_dump_json()
     return {
-        "ready": ReadyTrack.of(record).model_dump_json(),
+        "ready": ReadyFacts.of(record).model_dump_json(),
         "inputs": plain_json(_said(record)),
         "version": version,
         "looks": json.dumps(looks_of(record)),

@@ -5,7 +5,9 @@ The files under final/ and validation/ are in publish.py. Which tracks go into a
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from lofi_pipeline.entities import (
     now,
 )
 from lofi_pipeline.entities.metre import BEATS_IN_A_BAR, Metre
+from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.storage import (
     DataRoot,
     append_to_ledger,
@@ -39,6 +42,7 @@ from lofi_pipeline.storage import (
 FILE_KINDS = (".mp3", "_prompt.txt", "_lyrics.txt")
 _IN_QUARTERS: dict[Metre, str] = {"3/4": "3", "4/4": "4"}
 _ACE_STEP_METRES = _IN_QUARTERS | {"6/8": "6"}
+_TOGETHER = 64
 UNKNOWN_METRE = "N/A"
 """What ACE-Step's prompts say where nothing is known."""
 
@@ -126,11 +130,12 @@ def on_side(root: DataRoot, entry: VersionTrack, split: Split) -> VersionTrack:
     track = entry.track
     if track.split is split:
         return entry
-    placed = {**_published_paths(root, track.track_id, split), "split": split}
+    placed = {**published_paths(root, track.track_id, split), "split": split}
     return entry.model_copy(update={"track": track.model_copy(update=placed)})
 
 
-def _published_paths(root: DataRoot, track_id: str, split: Split) -> dict[str, str]:
+def published_paths(root: DataRoot, track_id: str, split: Split) -> dict[str, str]:
+    """Where the files of a track lie in the data root once they are published, by the fields of a track."""
     folder = root.final if split is Split.TRAIN else root.validation
     names = ("audio_path", "prompt_path", "lyrics_path")
     return {name: f"{folder.name}/{track_id}{kind}" for name, kind in zip(names, FILE_KINDS, strict=True)}
@@ -141,7 +146,7 @@ def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str
     fields = {
         "track_id": record.track_id,
         "filename": record.filename,
-        **_published_paths(root, record.track_id, split),
+        **published_paths(root, record.track_id, split),
         "duration": record.processed.duration,
         "sample_rate": record.processed.sample_rate,
         "quality_score": record.processed.quality.score,
@@ -154,24 +159,29 @@ def _track(root: DataRoot, record: TrackRecord, split: Split, style_ids: set[str
 
 
 def make_version(
-    root: DataRoot, tracks: list[VersionTrack], sources: dict[str, SourceRecord], eligibility: Eligibility
+    root: DataRoot, tracks: Iterable[VersionTrack], sources: dict[str, SourceRecord], eligibility: Eligibility
 ) -> tuple[DatasetVersion, bool]:
     """The version of these tracks, and whether it is new; a new one is written and appended to the ledger.
+
+    The tracks are gone through once, and kept packed.
 
     Its hash covers the tracks, their sources and what proves the licences, so the same inputs give the same version.
 
     Raises:
         RecordError: the version that is there was damaged.
     """
-    records = _sources_of(tracks, sources)
-    provenance = [eligibility.provenance[record.source_id] for record in records]
+    packed, totals = Packed[VersionTrack](together=_TOGETHER), _Totals()
     digest = version_hash(
         {
-            "tracks": (track.model_dump(mode="json") for track in tracks),
-            "sources": [record.model_dump(mode="json") for record in records],
-            "provenance": [item.model_dump(mode="json") for item in provenance],
+            "tracks": (track.model_dump(mode="json") for track in packed.taking(totals.over(tracks))),
+            # Not before all tracks were gone through
+            "sources": (record.model_dump(mode="json") for record in totals.sources(sources)),
+            "provenance": (
+                eligibility.provenance[source_id].model_dump(mode="json") for source_id in totals.source_ids()
+            ),
         }
     )
+    records = list(totals.sources(sources))
     path, ledger = root.dataset_version(digest), read_ledger(root)
     if path.is_file():
         known = load_version(root, digest)
@@ -180,35 +190,55 @@ def make_version(
             append_to_ledger(root, {root.relative(path): file_sha256(path)})
         return known, False
     version = DatasetVersion(
-        dataset=_dataset(tracks, digest),
-        tracks=tracks,
+        dataset=totals.dataset(digest),
+        tracks=[],
         sources=records,
-        provenance=provenance,
+        provenance=[eligibility.provenance[record.source_id] for record in records],
         ledger=ledger.mark(),
-    )
+    ).model_copy(update={"tracks": packed})
     write_json_atomic(path, version)
     append_to_ledger(root, {root.relative(path): file_sha256(path)})
     return version, True
 
 
-def _sources_of(tracks: list[VersionTrack], sources: dict[str, SourceRecord]) -> list[SourceRecord]:
-    """The records of the sources of these tracks, by id, each with the ids of only those tracks."""
-    used: dict[str, list[str]] = {}
-    for track in tracks:
-        for source_id in dict.fromkeys(track.source_ids):
-            used.setdefault(source_id, []).append(track.track.track_id)
-    return [sources[it].model_copy(update={"track_ids": used[it]}) for it in sorted(used)]
+class _Totals:
+    """What a version says of its tracks together, added up while they go by."""
 
+    def __init__(self) -> None:
+        self._of_sources: dict[str, list[str]] = {}
+        self._styles: Counter[StyleCategory] = Counter()
+        self._sides: Counter[Split] = Counter()
+        self._seconds = array("d")
 
-def _dataset(tracks: list[VersionTrack], digest: str) -> Dataset:
-    counts = Counter(category_of_style(track.track.style_ids[0]) for track in tracks)
-    return Dataset(
-        dataset_id=f"dataset-{digest[:12]}",
-        created=now(),
-        track_count=len(tracks),
-        train_count=sum(track.track.split is Split.TRAIN for track in tracks),
-        validation_count=sum(track.track.split is Split.VALIDATION for track in tracks),
-        total_duration=sum(track.track.duration for track in tracks) / 3600,
-        style_distribution={category: counts[category] for category in StyleCategory},
-        hash=digest,
-    )
+    def over(self, tracks: Iterable[VersionTrack]) -> Iterator[VersionTrack]:
+        """The tracks, each counted before it is given."""
+        for item in tracks:
+            track = item.track
+            for source_id in dict.fromkeys(item.source_ids):
+                self._of_sources.setdefault(source_id, []).append(track.track_id)
+            self._styles[category_of_style(track.style_ids[0])] += 1
+            self._sides[track.split] += 1
+            self._seconds.append(track.duration)
+            yield item
+
+    def source_ids(self) -> Iterator[str]:
+        """The sources of the tracks, in order."""
+        yield from sorted(self._of_sources)
+
+    def sources(self, known: Mapping[str, SourceRecord]) -> Iterator[SourceRecord]:
+        """Their records, each with the ids of only those tracks."""
+        for it in self.source_ids():
+            yield known[it].model_copy(update={"track_ids": self._of_sources[it]})
+
+    def dataset(self, digest: str) -> Dataset:
+        """The data set entity of a version with that hash."""
+        return Dataset(
+            dataset_id=f"dataset-{digest[:12]}",
+            created=now(),
+            track_count=len(self._seconds),
+            train_count=self._sides[Split.TRAIN],
+            validation_count=self._sides[Split.VALIDATION],
+            total_duration=sum(self._seconds) / 3600,
+            style_distribution={category: self._styles[category] for category in StyleCategory},
+            hash=digest,
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId, absent
@@ -72,7 +74,7 @@ class DatasetVersion(Entity):
     """The data set entity, its tracks in the order of their ids, and the sources that stand behind them."""
 
     dataset: Dataset
-    tracks: list[VersionTrack]
+    tracks: Sequence[VersionTrack]
     sources: list[SourceRecord]
     provenance: list[Provenance] = Field(default_factory=list, description="Of each source, in their order")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals where and when it was built")

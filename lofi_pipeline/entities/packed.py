@@ -1,12 +1,12 @@
 """Many entities in little memory: each is kept as bytes, and made anew whenever it is asked for.
 
-The drops of a scan are packed in packed_drops.py. A record of a drop of ten files takes 14 kB as objects, and 2 kB so. The bytes are pickles that never leave the process.
+The drops of a scan are packed in packed_drops.py. A record of a drop of ten files takes 14 kB as objects, and 4 kB so, nearly all of it in a
+temporary file (pile.py). The bytes are pickles that only this process reads.
 """
 
 from __future__ import annotations
 
 import pickle
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
@@ -16,9 +16,9 @@ from typing import Any, TypeVar, overload
 from pydantic import BaseModel
 
 from lofi_pipeline.entities.base import Entity
+from lofi_pipeline.entities.pile import Pile
 
 Item = TypeVar("Item", bound=Entity)
-_FAST = 1
 _new = object.__new__
 _set_values, _set_given, _set_extra, _set_private = (
     BaseModel.__dict__[name].__set__
@@ -36,20 +36,27 @@ class Packed(Sequence[Item]):
     def __init__(self, items: Iterable[Item] = (), *, together: int = 1) -> None:
         """`together`: how many are packed as one; more take less room, and are made anew together."""
         self._together, self._length = together, 0
-        self._bytes: list[bytes] = []
+        self._pile = Pile()
+        self._at_hand: tuple[int, tuple[Item, ...]] = (-1, ())
+        for _ in self.taking(items):
+            pass
+
+    def taking(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, each packed behind what is there before it is given."""
         rest = iter(items)
-        while group := tuple(islice(rest, together)):
+        while group := tuple(islice(rest, self._together)):
             self._add(group)
+            yield from group
 
     def _add(self, items: tuple[Item, ...], packed: bytes | None = None) -> None:
-        self._bytes.append(packed or _packed(items))
+        self._pile.append(packed or _packed(items))
         self._length += len(items)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Item]:
-        for packed in self._bytes:
+        for packed in self._pile:
             yield from _unpacked(packed)
 
     @overload
@@ -60,13 +67,18 @@ class Packed(Sequence[Item]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._length))]
         group, place = divmod(range(self._length)[index], self._together)
-        return _unpacked(self._bytes[group])[place]
+        number, found = self._at_hand
+        if number != group:  # whoever asks for one often asks for its neighbour next
+            self._at_hand = group, (found := _unpacked(self._pile[group]))
+        return found[place]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
             return NotImplemented
-        same = isinstance(other, Packed) and self._bytes == other._bytes
-        return same or (len(self) == len(other) and all(map(eq, self, other)))
+        if len(self) != len(other):
+            return False
+        same = isinstance(other, Packed) and all(map(eq, self._pile, other._pile))
+        return same or all(map(eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -97,8 +109,8 @@ def _restored(kind: type[Entity], values: dict[str, Any], given: int) -> Entity:
 def _packed(items: tuple[Any, ...]) -> bytes:
     file = BytesIO()
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(items)
-    return zlib.compress(file.getvalue(), _FAST)
+    return file.getvalue()
 
 
 def _unpacked(packed: bytes) -> tuple[Any, ...]:
-    return pickle.loads(zlib.decompress(packed))
+    return pickle.loads(packed)

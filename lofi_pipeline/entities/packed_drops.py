@@ -13,7 +13,7 @@ class PackedDrops(Packed[Drop]):
     """Drops, each made anew when it is asked for."""
 
     def __init__(self, drops: Iterable[Drop] = (), *, former: PackedDrops | None = None) -> None:
-        """`former`: drops that may be the same; those that are, are in memory once."""
+        """`former`: drops that may be the same; of those that are, the bytes are the same."""
         self._former = former
         self.folders: list[str] = []
         self.statuses: list[DropStatus] = []
@@ -43,7 +43,7 @@ class PackedDrops(Packed[Drop]):
 
     def _same_as(self, drop: Drop) -> bytes | None:
         number = self._places.get(drop.folder)
-        return None if number is None or self[number] != drop else self._bytes[number]
+        return None if number is None or self[number] != drop else self._pile[number]
 
     def having(self, *statuses: DropStatus) -> Iterator[Drop]:
         """The drops that have one of these statuses."""
@@ -59,24 +59,24 @@ class PackedDrops(Packed[Drop]):
                 yield drop
 
         found = PackedDrops()
-        for packed, drop in zip(self._bytes, step(one_by_one()), strict=True):
+        for packed, drop in zip(self._pile, step(one_by_one()), strict=True):
             found._add((drop,), packed if drop is given[0] else None)
         return found
 
     def share(self, former: PackedDrops) -> None:
-        """Have the drops that are as they were in memory once."""
+        """Keep the drops that are as they were in the same bytes."""
         for number, folder in enumerate(self.folders):
             there = former._places.get(folder)
-            if there is None or former._bytes[there] is self._bytes[number]:
+            if there is None or (before := former._pile[there]) == self._pile[number]:
                 continue
             if former[there] == self[number]:
-                self._bytes[number] = former._bytes[there]
+                self._pile[number] = before
 
     def changed_since(self, former: PackedDrops) -> Iterator[tuple[Drop | None, Drop | None]]:
         """What lay in a folder before, and what lies there now, of each folder of which these two may differ."""
         for number, folder in enumerate(former.folders):
             there = self._places.get(folder)
-            if there is None or self._bytes[there] is not former._bytes[number]:
+            if there is None or self._pile[there] != former._pile[number]:
                 yield former[number], None if there is None else self[there]
         for folder in self.folders:
             if folder not in former._places:

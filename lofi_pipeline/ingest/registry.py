@@ -61,7 +61,6 @@ from lofi_pipeline.storage import (
     read_json,
     read_ledger,
     read_packed,
-    read_record,
     remove_temporary_files,
     require_sealed,
     seal_as_found,
@@ -129,7 +128,7 @@ def _keep_at_hand(path: Path, stamp: str, scan: Scan) -> None:
 
 
 def load_registry(root: DataRoot) -> Registry:
-    """All track ids given so far."""
+    """All track ids given so far, packed: to be gone through in order."""
     path = root.registry_json
     return _registry_in(path, file_stamp(path)) if path.is_file() else Registry(tracks=[])
 
@@ -137,15 +136,6 @@ def load_registry(root: DataRoot) -> Registry:
 @lru_cache(maxsize=1)
 @no_search_for_cycles()
 def _registry_in(path: Path, _stamp: str) -> Registry:
-    return read_record(Registry, path)
-
-
-@no_search_for_cycles()
-def _packed_registry(root: DataRoot) -> Registry:
-    """All track ids given so far, to be gone through in order."""
-    path = root.registry_json
-    if not path.is_file():
-        return Registry(tracks=[])
     return read_packed(Registry, path, "tracks", RegisteredTrack, pack=_packed_tracks)
 
 
@@ -189,7 +179,7 @@ def register_sources(
         known = load_scan(root)
         days = days_of(root, known, day)
         record = load_declared_terms(root, known, day=days.judged)
-        before = _packed_registry(root)
+        before = load_registry(root)
         withdrawn = withdrawn_sources(load_withdrawals(root), days.judged)
         memory = _memory(root, known, before, record, days.judged, without=withdrawn)
         scan = scan_drops(
@@ -209,7 +199,7 @@ def register_sources(
         sources = _compile_sources(scan, registry)
         former, drops = (PackedDrops.of(it.drops if it else []) for it in (known, scan))
         save_memory(root, updated(memory, former, drops, days.judged, without=withdrawn))
-        save_declared_terms(root, record.with_accepted(_declared_terms(scan), days.judged))
+        save_declared_terms(root, record.with_accepted(_declared_terms(scan, record), days.judged))
         write_sealed(root, root.registry_json, registry)
         write_json_atomic(root.sources_json, sources)
         # The scan last: it says that the rest is there. Whatever kills a run before it, the next one scans again.
@@ -258,8 +248,11 @@ def _memory(
 
 
 @no_search_for_cycles()
-def _declared_terms(scan: Scan) -> dict[str, Accepted]:
-    """By source id, what the first drop that gives tracks declares; of an edited one, the terms that apply."""
+def _declared_terms(scan: Scan, record: DeclaredTermsRecord) -> dict[str, Accepted]:
+    """By source id, what the first drop that gives tracks declares; of an edited one, the terms that apply.
+
+    Where these are the terms on record, there is nothing.
+    """
     first: dict[str, tuple[int, str]] = {}
     found: dict[str, Accepted] = {}
     for drop in scan.drops:
@@ -269,7 +262,9 @@ def _declared_terms(scan: Scan) -> dict[str, Accepted]:
             if place <= first.setdefault(source_id, place):
                 first[source_id] = place
                 terms = DeclaredTerms.of(manifest, drop.evidence)
-                found[source_id] = Accepted(terms, manifest.amends, drop.replaces)
+                found.pop(source_id, None)
+                if terms != record.on_record(source_id):
+                    found[source_id] = Accepted(terms, manifest.amends, drop.replaces)
     return found
 
 
@@ -353,9 +348,9 @@ class _Places:
         return cls(root, drops, found)
 
     def tracks(self, before: Registry) -> Iterator[RegisteredTrack]:
-        """The tracks that have an id, in their order, then those that get one, in the order of their paths."""
+        """The tracks that have an id, in their order, then those that get one, in the order of their paths; once."""
         files_of, last = lru_cache(maxsize=_DROPS_AT_HAND)(self._by_content), 0
-        rest = self.found.copy()
+        rest = self.found
         for track in before.tracks:
             last = max(last, track_number(track.track_id))
             places = rest.pop(bytes.fromhex(track.sha256), ())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from itertools import chain
@@ -72,27 +72,35 @@ class Memory:
     """The terms on record, by content."""
 
     record: Remembered
+    on_disk: int = 0
+    """How many of its entries the file has."""
 
     @cached_property
-    def by_content(self) -> Mapping[str, list[RememberedTerms]]:
+    def by_content(self) -> Mapping[str, tuple[RememberedTerms, ...]]:
         """The terms that each content came under."""
-        found: defaultdict[str, list[RememberedTerms]] = defaultdict(list)
+        found: dict[str, tuple[RememberedTerms, ...]] = {}
         for entry in self.record.entries:
+            alone = (entry,)  # one for most of its contents
             for sha256 in entry.contents:
-                found[sha256].append(entry)
+                found[sha256] = (*found[sha256], entry) if sha256 in found else alone
         return found
 
     def having(self, found: Iterable[tuple[DeclaredTerms, str, Iterable[str]]], day: date) -> Memory:
         """This memory, with some terms, each with the drop and the contents that came under them."""
-        known = {sha256: [entry.claims for entry in entries] for sha256, entries in self.by_content.items()}
+        known, added = self.by_content, defaultdict[str, list[DeclaredTerms]](list)
         entries = list(self.record.entries)
         for claims, folder, contents in found:
-            new = sorted(sha256 for sha256 in set(contents) if claims not in known.get(sha256, []))
+            new = sorted(
+                sha256
+                for sha256 in set(contents)
+                if claims not in (entry.claims for entry in known.get(sha256, ()))
+                and claims not in added.get(sha256, ())
+            )
             if new:
                 entries.append(RememberedTerms(since=day, folder=folder, claims=claims, contents=new))
                 for sha256 in new:
-                    known.setdefault(sha256, []).append(claims)
-        return Memory(Remembered(entries=entries))
+                    added[sha256].append(claims)
+        return replace(self, record=Remembered(entries=entries)) if added else self
 
 
 NOTHING_REMEMBERED = Memory(Remembered())
@@ -110,7 +118,8 @@ def load_memory(root: DataRoot) -> Memory:
         RecordError: the record is damaged.
     """
     path = remembered_json(root)
-    return Memory(read_record(Remembered, path) if path.is_file() else Remembered())
+    record = read_record(Remembered, path) if path.is_file() else Remembered()
+    return Memory(record, len(record.entries))
 
 
 def save_memory(root: DataRoot, memory: Memory) -> None:
@@ -122,7 +131,7 @@ def save_memory(root: DataRoot, memory: Memory) -> None:
     path = remembered_json(root)
     with locked(path):
         require_own(root, path)
-        if memory.record != load_memory(root).record:
+        if len(memory.record.entries) != memory.on_disk:
             write_sealed(root, path, memory.record)
 
 
@@ -218,16 +227,21 @@ def apply_memory(
     """Where files came under stricter terms before, those hold: for the whole drop if they are all of it, else the file is refused."""
     if not memory.record.entries:
         return drops
+    known = memory.by_content.keys()
+    back = {sha256 for drop in drops.having(DropStatus.ACCEPTED) for sha256 in _contents(drop) & known}
+    if not back:
+        return drops
     present = {
-        (DeclaredTerms.of(drop.manifest, drop.evidence).sha256, sha256)
+        (terms, sha256)
         for drop in drops.having(*JUDGED)
-        if drop.manifest is not None
-        for sha256 in _contents(drop) & memory.by_content.keys()
+        if drop.manifest is not None and (contents := _contents(drop) & back)
+        for terms in [DeclaredTerms.of(drop.manifest, drop.evidence).sha256]
+        for sha256 in contents
     }
 
     def held(drops: Iterable[Drop]) -> Iterator[Drop]:
         for drop in drops:
-            came_before = drop.status is DropStatus.ACCEPTED and _contents(drop) & memory.by_content.keys()
+            came_before = drop.status is DropStatus.ACCEPTED and _contents(drop) & back
             yield _Remembering(drop, memory, record, judge, day, present).held() if came_before else drop
 
     return drops.through(held)

@@ -353,14 +353,15 @@ def _refused(drops: Iterable[Drop], conflicts: Mapping[str, str]) -> Iterator[Dr
 
 def _apply_strictest_licence(all_drops: PackedDrops, drops: Iterable[Drop]) -> Iterator[Drop]:
     """Refuse files whose bytes also lie in a drop whose licence forbids training, unless their drop supersedes it."""
-    forbidden: dict[str, list[int]] = {}
+    forbidden: dict[bytes, tuple[int, ...]] = {}
     for number, status in enumerate(all_drops.statuses):
         if status is DropStatus.FORBIDDEN:
-            for file in all_drops[number].files:
-                forbidden.setdefault(file.sha256 or "", []).append(number)
+            alone = (number,)  # one for most of its files
+            for key in {bytes.fromhex(file.sha256) for file in all_drops[number].files if file.sha256}:
+                forbidden[key] = (*forbidden[key], number) if key in forbidden else alone
 
     def judged(drop: Drop, file: DropAudio) -> DropAudio:
-        others = forbidden.get(file.sha256, []) if file.sha256 and not file.refusal else []
+        others = forbidden.get(bytes.fromhex(file.sha256), ()) if file.sha256 and not file.refusal else ()
         other = next((it for it in map(all_drops.__getitem__, others) if not _supersedes(drop, it)), None)
         if other is None:
             return file

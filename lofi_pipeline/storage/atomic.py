@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -276,10 +276,10 @@ _EXPONENT = re.compile(r"e(?<=[0-9]e)[+-][0-9]")
 def _json_pieces(value: Any, line: str, levels: int) -> Iterator[str]:
     """The text of `_indented_json`, the outer levels a few items at a time."""
     value, inner = _fields_of(value), f"{line}  "
-    if not (levels and value and isinstance(value, dict | list | tuple | Packed)):
+    if not (levels and value and isinstance(value, Mapping | list | tuple | Packed)):
         yield _indented_json(value, line)
         return
-    is_mapping = isinstance(value, dict)
+    is_mapping = isinstance(value, Mapping)
     before = f"{'{' if is_mapping else '['}{inner}"
     if levels == 1:
         items = iter(value.items() if is_mapping else value)

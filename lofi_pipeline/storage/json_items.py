@@ -1,6 +1,6 @@
 """Where the items of the lists in a JSON file lie that this project wrote: each can be read alone.
 
-Of a record of 50,000 tracks, all values at once take more memory than all that is kept of them.
+Of a record of 50,000 tracks, all values at once, or its text, take more memory than all that is kept of them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from lofi_pipeline.storage.json_text import loads
 Record = TypeVar("Record", bound=Entity)
 Item = TypeVar("Item", bound=Entity)
 
-_LIST = re.compile(rb'\n  "([a-z_]+)": \[(?=\n    \{\n)')
+_NAME, _LIST = re.compile(rb'\n  "([a-z_]+)\Z'), b'": ['
 _OPENS, _CLOSES, _ENDS = b"\n    {\n", b"\n    }", b"\n  ]"
+_BLOCK_BYTES = 1 << 20
 
-Places = dict[str, list[tuple[int, int]]]
-"""By list, where each of its items begins and ends. Lists that are empty, or not of objects, are not in it."""
+Places = dict[str, "array[int]"]
+"""By list, where its first item begins and ends, then the next. Lists that are empty, or not of objects, are not in it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class JsonItems:
 
     def of(self, name: str) -> Iterator[bytes]:
         """The text of each item of a list."""
-        for start, end in self.places.get(name, []):
+        bounds = iter(self.places.get(name, ()))
+        for start, end in zip(bounds, bounds, strict=True):
             self.file.seek(start)
             yield self.file.read(end - start)
 
@@ -58,13 +61,10 @@ def opened_items(path: Path) -> Iterator[JsonItems | None]:
     """
     with path.open("rb") as file:
         before = _looks(file)
-        data = file.read()
-        places = _places(data)
-        items = None
-        if places is not None:
-            items = JsonItems(file, places, _without_items(data, places), hashlib.sha256(data).hexdigest())
-        del data  # before the first item is read: what is kept of them needs the room
-        yield items
+        text = _Through(file)
+        places = _places(text)
+        sha256 = text.digest.hexdigest
+        yield None if places is None else JsonItems(file, places, _without_items(file, places), sha256())
         if _looks(file) != before:
             raise ChangedWhileRead(f"{path.name} was changed while it was read; do it again")
 
@@ -94,36 +94,77 @@ def _looks(file: BinaryIO) -> tuple[int, int]:
     return info.st_size, info.st_mtime_ns
 
 
-def _places(data: bytes) -> Places | None:
+class _Through:
+    """A file that is gone through once: of what was passed, nothing is in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.digest = hashlib.sha256()
+        self._file, self._at, self._text = file, 0, bytearray()
+
+    def find(self, sought: bytes, at: int) -> int:
+        """Where that stands next, from a place on that was not passed; -1: nowhere. What lies before that place is passed."""
+        start = at - self._at
+        while (found := self._text.find(sought, start)) < 0:
+            start = max(start, len(self._text) - len(sought) + 1)
+            passed = at - self._at
+            if not self._read_on(passed):
+                return -1
+            start -= passed
+        return self._at + found
+
+    def stands(self, sought: bytes, at: int) -> bool:
+        """Whether that stands at a place that was not passed."""
+        while len(self._text) < at - self._at + len(sought) and self._read_on(0):
+            pass
+        return self._text.startswith(sought, at - self._at)
+
+    def name_before(self, at: int) -> str | None:
+        """The name of a record's own field, whose text ends at a place."""
+        named = _NAME.search(os.pread(self._file.fileno(), min(at, 100), max(0, at - 100)))
+        return named and named[1].decode()
+
+    def _read_on(self, passed: int) -> bool:
+        del self._text[:passed]
+        self._at += passed
+        block = self._file.read(_BLOCK_BYTES)
+        self.digest.update(block)
+        self._text += block
+        return bool(block)
+
+
+def _places(text: _Through) -> Places | None:
     """The places of the items of the record's own lists; None where the file is laid out otherwise."""
     found: Places = {}
-    for match in _LIST.finditer(data):
-        name, at, more = match[1].decode(), match.end(), True
+    at = 0
+    while (at := text.find(_LIST + _OPENS, at)) >= 0:
+        name, at, more = text.name_before(at), at + len(_LIST), True
+        if name is None:
+            continue
         if name in found:
             return None
-        found[name] = []
+        found[name] = array("Q")
         while more:
-            end = data.find(_CLOSES, at) + len(_CLOSES)
-            if not data.startswith(_OPENS, at) or end < at:
+            if not text.stands(_OPENS, at) or (end := text.find(_CLOSES, at)) < 0:
                 return None
-            found[name].append((at + len(_OPENS) - 2, end))
-            more = data[end : end + 1] == b","
+            end += len(_CLOSES)
+            found[name].extend((at + len(_OPENS) - 2, end))
+            more = text.stands(b",", end)
             at = end + 1
-        if not data.startswith(_ENDS, at - 1):
+        if not text.stands(_ENDS, at - 1):
             return None
     return found
 
 
-def _without_items(data: bytes, places: Places) -> bytes:
+def _without_items(file: BinaryIO, places: Places) -> bytes:
     """The file with nothing in its lists."""
-    cuts = sorted(
-        (found[0][0] - len(_OPENS) + 2, found[-1][1] + len(_ENDS) - 1) for found in places.values() if found
-    )
+    cuts = sorted((it[0] - len(_OPENS) + 2, it[-1] + len(_ENDS) - 1) for it in places.values())
     kept, at = bytearray(), 0
     for start, end in cuts:
-        kept += data[at:start]
+        file.seek(at)
+        kept += file.read(start - at)
         at = end
-    return bytes(kept + data[at:])
+    file.seek(at)
+    return bytes(kept + file.read())
 
 
 def last_member(path: Path, name: str) -> Any:

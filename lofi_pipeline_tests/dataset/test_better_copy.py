@@ -132,7 +132,7 @@ def test_a_better_copy_that_comes_later_takes_the_place_on_the_same_side(
     built = build_dataset(root, config)
     found = {item.track.track_id: item.track for item in built.version.tracks}
     assert found[better_id].split is side and worse.track.track_id not in found
-    assert {it.track.track_id: it.track.split for it in before.tracks if it is not worse}.items() <= {
+    assert {it.track.track_id: it.track.split for it in before.tracks if it != worse}.items() <= {
         track_id: track.split for track_id, track in found.items()
     }.items()
     assert {item.track_id: item.reason for item in built.left_out} == {

@@ -1,5 +1,6 @@
 """Of many tracks, a build reads the records that changed alone, and an index lets nothing in that the records would not."""
 
+import gc
 import os
 from collections.abc import Callable
 from datetime import date
@@ -14,9 +15,11 @@ from lofi_pipeline.dataset import (
     build_dataset,
     dataset_is_current,
     eligibility_of,
+    publish,
     ready,
+    version,
 )
-from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus
+from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, VersionTrack
 from lofi_pipeline.ingest import load_record, record_index
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, write_json_atomic
@@ -136,3 +139,23 @@ def test_a_record_that_is_written_meanwhile_stops_the_build(root: DataRoot) -> N
         refused(root)
         with pytest.raises(ChangedTracks, match="was written while the data set was made"):
             found.records({TRACK})
+
+
+def test_few_entries_of_a_version_are_in_memory_at_once(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (ready, version):
+        monkeypatch.setattr(module, "_TOGETHER", 1)
+    there: list[int] = []
+
+    def look(*given: object) -> None:
+        there.append(sum(type(it) in (VersionTrack, ready.ReadyFacts) for it in gc.get_objects()))
+        writing(*given)
+
+    writing = publish.write_json_atomic
+    monkeypatch.setattr(publish, "write_json_atomic", look)
+    write_json_atomic(root.track_record(TRACK), record_of(root).model_copy(update={"human_verified": True}))
+    gc.collect()
+    found = build_dataset(root, load_config())
+    assert found.is_new and len(found.version.tracks) == 4 and len(there) == 3
+    assert max(there) <= 4, there  # of eight
