@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_serializer
 
 from lofi_pipeline.entities.base import Entity, Identifier, Sha256, TrackId, absent
 from lofi_pipeline.entities.dataset import Dataset
@@ -78,6 +79,10 @@ class DatasetVersion(Entity):
     sources: list[SourceRecord]
     provenance: list[Provenance] = Field(default_factory=list, description="Of each source, in their order")
     ledger: LedgerHead | None = Field(default=None, description="Of the seals where and when it was built")
+
+    @field_serializer("tracks", mode="wrap")
+    def _dumped(self, tracks: Sequence[VersionTrack], dump: SerializerFunctionWrapHandler) -> Any:
+        return dump(list(tracks))  # packed ones (packed.py) as well
 
     def side(self, split: Split) -> list[VersionTrack]:
         """The tracks on one side of the split."""

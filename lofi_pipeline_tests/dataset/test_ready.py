@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -148,9 +149,9 @@ def test_few_entries_of_a_version_are_in_memory_at_once(
         monkeypatch.setattr(module, "_TOGETHER", 1)
     there: list[int] = []
 
-    def look(*given: object) -> None:
+    def look(path: Path, value: object) -> None:
         there.append(sum(type(it) in (VersionTrack, ready.ReadyFacts) for it in gc.get_objects()))
-        writing(*given)
+        writing(path, value)
 
     writing = publish.write_json_atomic
     monkeypatch.setattr(publish, "write_json_atomic", look)
