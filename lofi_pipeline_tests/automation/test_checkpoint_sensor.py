@@ -233,20 +233,26 @@ def test_invalid_pruned_and_unreadable_ones_are_passed_over(root: DataRoot, tick
     assert "epoch=0-step=30_lora/checkpoint.json is not readable" in tick.reason
 
 
-def test_evaluations_that_fail_three_times_are_tried_again_an_hour_later(
-    root: DataRoot, tick: Ticks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = landed(root, tick.instance, 10)
-    run_keys = []
+def fail_each_time(tick: Ticks, key: str) -> set[str | None]:
+    """Each evaluation that is asked for fails; their run keys, of which each is another."""
+    run_keys: set[str | None] = set()
     for _ in range(MAX_ATTEMPTS):
         ((run_key, _, _),) = tick()
-        run_keys.append(run_key)
+        run_keys.add(run_key)
         tick.instance.create_run_for_job(
             defs.resolve_job_def("evaluate"),
             status=dg.DagsterRunStatus.FAILURE,
             tags={PARTITION_TAG: key},
         )
-    assert len(set(run_keys)) == MAX_ATTEMPTS
+    assert len(run_keys) == MAX_ATTEMPTS
+    return run_keys
+
+
+def test_evaluations_that_fail_three_times_are_tried_again_an_hour_later(
+    root: DataRoot, tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = landed(root, tick.instance, 10)
+    run_keys = fail_each_time(tick, key)
     assert tick() == []
     assert "its evaluation failed 3 times" in tick.reason
     monkeypatch.setattr("lofi_pipeline.automation.attempts.RETRY_SECONDS", 0.0)
@@ -367,16 +373,7 @@ def test_without_weights_it_is_scored_again_from_its_samples_and_never_without_t
 def test_what_was_scored_otherwise_fails_a_few_times_and_waits_an_hour(
     root: DataRoot, tick: Ticks, by_musicnn: str
 ) -> None:
-    run_keys = set()
-    for _ in range(MAX_ATTEMPTS):
-        ((run_key, _, _),) = tick()
-        run_keys.add(run_key)
-        tick.instance.create_run_for_job(
-            defs.resolve_job_def("evaluate"),
-            status=dg.DagsterRunStatus.FAILURE,
-            tags={PARTITION_TAG: by_musicnn},
-        )
-    assert len(run_keys) == MAX_ATTEMPTS
+    fail_each_time(tick, by_musicnn)
     assert tick() == [] and "its evaluation failed 3 times" in tick.reason
     shutil.move(root.checkpoint(checkpoint_id_of(10)), root.checkpoint_archive / "a" / checkpoint_id_of(10))
     assert tick() == []
