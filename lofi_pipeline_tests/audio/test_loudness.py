@@ -8,8 +8,9 @@ import pytest
 import soxr
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.mastering.limiter import level, limit
+from lofi_pipeline.audio.mastering.limiter import limit
 from lofi_pipeline.audio.mastering.loudness import k_weighted_power, power_after
+from lofi_pipeline_tests.audio.levelled import levelled
 from lofi_pipeline_tests.audio.music import loop
 
 
@@ -88,14 +89,7 @@ def test_the_power_of_what_was_limited_is_that_of_the_whole() -> None:
 def _level(samples: np.ndarray, target: float) -> tuple[float, float, float]:
     lufs = audio.integrated_loudness(samples)
     assert lufs is not None
-    done = level(
-        samples,
-        power=k_weighted_power(samples),
-        peak_dbtp=audio.true_peak_dbtp(samples),
-        target_lufs=target,
-        ceiling_dbtp=-1.3,
-        max_limiter_db=3.0,
-    )
+    done = levelled(samples, target, ceiling=-1.3, limiter=3.0)
     reached = audio.integrated_loudness(done.samples)
     assert reached is not None
     assert audio.true_peak_dbtp(done.samples) <= -1.2

@@ -10,10 +10,9 @@ from scipy.signal import butter, sosfilt
 from benchmarks import quality as table
 from lofi_pipeline import audio
 from lofi_pipeline.audio.analysis.quality import score
-from lofi_pipeline.audio.mastering.limiter import level
-from lofi_pipeline.audio.mastering.loudness import k_weighted_power
 from lofi_pipeline.config import QualitySettings
 from lofi_pipeline.entities import QualityReport
+from lofi_pipeline_tests.audio.levelled import levelled
 from lofi_pipeline_tests.audio.music import loop
 
 
@@ -114,14 +113,7 @@ def test_a_steady_note_is_no_wall() -> None:
 
 def test_a_wall_shows_through_coding_and_a_limiter_is_none() -> None:
     piece = table.source("THEME-05", 20.0, 9300)
-    limited = level(
-        piece,
-        power=k_weighted_power(piece),
-        peak_dbtp=audio.true_peak_dbtp(piece),
-        target_lufs=0.0,
-        ceiling_dbtp=-1.0,
-        max_limiter_db=6.0,
-    ).samples
+    limited = levelled(piece, 0.0, ceiling=-1.0, limiter=6.0).samples
     assert np.abs(limited).max() > 0.85
     for sharp in (piece, limited, table.mp3(limited)):
         assert "rounded clipping" not in {part.name for part in _score(sharp).parts}

@@ -15,13 +15,12 @@ import soundfile
 from benchmarks import quality as table
 from lofi_pipeline import audio
 from lofi_pipeline.audio import AudioError
-from lofi_pipeline.audio.mastering.limiter import level
-from lofi_pipeline.audio.mastering.loudness import k_weighted_power
 from lofi_pipeline.config import AudioSettings
 from lofi_pipeline.entities import DatasetVersion, Scores, TrackOrigin, TrackRecord, VersionTrack, now
 from lofi_pipeline.evaluation import TooFewWindows, evaluate
 from lofi_pipeline.evaluation.heard import weak_in
 from lofi_pipeline.storage import DataRoot, file_sha256, write_bytes_atomic, write_json_atomic
+from lofi_pipeline_tests.audio.levelled import levelled
 from lofi_pipeline_tests.evaluation.toys import SETTINGS, BandEmbedder, toy_root
 
 Rooted = tuple[DataRoot, DatasetVersion]
@@ -92,14 +91,7 @@ def _taken_in(rooted: Rooted, number: int, samples: np.ndarray) -> VersionTrack:
 def test_clipped_music_is_named_and_loud_masters_are_not(pipeline, tmp_path) -> None:
     root, version = rooted = toy_root(tmp_path / "data", validation_tracks=3)
     piece = table.source("THEME-05", 31.0, 9300)
-    limited = level(
-        piece,
-        power=k_weighted_power(piece),
-        peak_dbtp=audio.true_peak_dbtp(piece),
-        target_lufs=0.0,
-        ceiling_dbtp=-0.1,
-        max_limiter_db=6.0,
-    ).samples
+    limited = levelled(piece, 0.0, ceiling=-0.1, limiter=6.0).samples
     clipped = table.clip(6)(piece)
     pieces = (clipped, table.mp3(clipped), limited)
     tracks = [_taken_in(rooted, number, samples) for number, samples in enumerate(pieces)]

@@ -73,13 +73,19 @@ def batch(root: DataRoot, config: PipelineConfig) -> dict[str, TrackRecord]:
     return {record.track_id: record for record in work_batch(root, config, pending_tracks(root, config))}
 
 
+def worked_on_this_machine(registered: DataRoot, folder: Path) -> DataRoot:
+    """A copy of the root whose tracks were made by two workers of this machine."""
+    here = DataRoot(folder / "here")
+    shutil.copytree(registered.path, here.path)
+    batch(here, settings(ingest={"workers": 2}))
+    return here
+
+
 @pytest.mark.slow
 def test_a_node_that_is_killed_costs_nothing_and_records_are_those_of_this_machine(
     start: Start, registered: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = DataRoot(tmp_path / "here")
-    shutil.copytree(registered.path, here.path)
-    batch(here, settings(ingest={"workers": 2}))
+    here = worked_on_this_machine(registered, tmp_path)
     monkeypatch.setattr(elsewhere, "work_here", clusters.noted)
     log = registered.path / "work.log"
     with start(tmp_path, clusters.Node(), clusters.Node()) as local:
@@ -146,9 +152,7 @@ needs_disks = pytest.mark.skipif(
 def test_a_node_whose_disk_is_full_is_spared_and_the_other_does_its_tracks(
     start: Start, registered: DataRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = DataRoot(tmp_path / "here")
-    shutil.copytree(registered.path, here.path)
-    batch(here, settings(ingest={"workers": 2}))
+    here = worked_on_this_machine(registered, tmp_path)
     monkeypatch.setattr(elsewhere, "work_here", clusters.noted)
     heard: list[str] = []
     with start(tmp_path, full_node(registered, tmp_path), clusters.Node()) as local:
@@ -168,9 +172,7 @@ def test_a_node_whose_disk_is_full_is_spared_and_the_other_does_its_tracks(
 def test_where_the_disks_of_all_nodes_are_full_nothing_is_half_done_and_it_goes_on_after_room_was_made(
     start: Start, registered: DataRoot, tmp_path: Path
 ) -> None:
-    here = DataRoot(tmp_path / "here")
-    shutil.copytree(registered.path, here.path)
-    batch(here, settings(ingest={"workers": 2}))
+    here = worked_on_this_machine(registered, tmp_path)
     with start(tmp_path, full_node(registered, tmp_path)) as local:
         with pytest.raises(ClusterFault, match=full_sentence(registered)):
             batch(registered, on(local))
