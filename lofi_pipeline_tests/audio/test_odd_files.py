@@ -21,8 +21,8 @@ from av.audio.stream import AudioStream
 from av.stream import Disposition
 
 from lofi_pipeline import audio
-from lofi_pipeline.audio.io.ogg import _checksum
 from lofi_pipeline_tests.audio.music import RATE, loop, truncate, write, write_av
+from lofi_pipeline_tests.audio.ogg_files import pages_of, sealed
 
 MUSIC = loop(3.0)
 OTHER = loop(2.0, seed=1)
@@ -229,56 +229,39 @@ def _m4a_with_covers(path: Path) -> None:
     path.write_bytes(whole[:at] + atom(b"moov", moov + meta))
 
 
-def _ogg_pages(data: bytes) -> list[bytearray]:
-    found, at = [], 0
-    while at < len(data):
-        table = data[at + 27 : at + 27 + data[at + 26]]
-        end = at + 27 + len(table) + sum(table)
-        found.append(bytearray(data[at:end]))
-        at = end
-    return found
-
-
-def _sealed(pages: list[bytearray]) -> bytes:
-    """Pages with right checksums."""
-    for page in pages:
-        page[22:26] = struct.pack("<I", _checksum(bytes(page)))
-    return b"".join(bytes(page) for page in pages)
-
-
 def _opus_skipping(samples: int) -> Make:
     def make(path: Path) -> None:
-        pages = _ogg_pages(write_av(path.with_name("plain.opus"), MUSIC, "libopus").read_bytes())
+        pages = pages_of(write_av(path.with_name("plain.opus"), MUSIC, "libopus").read_bytes())
         at = pages[0].index(b"OpusHead")
         pages[0][at + 10 : at + 12] = struct.pack("<H", samples)
-        path.write_bytes(_sealed(pages))
+        path.write_bytes(sealed(pages))
 
     return make
 
 
 def _declaring(flac_in_ogg: bytes, samples: int) -> bytes:
     """The first half of it, with a length in its header."""
-    pages = _ogg_pages(flac_in_ogg)
+    pages = pages_of(flac_in_ogg)
     at = pages[0].index(b"fLaC") + 18
     field = int.from_bytes(pages[0][at : at + 8], "big") >> 36 << 36 | samples
     pages[0][at : at + 8] = field.to_bytes(8, "big")
-    return _sealed(pages)[: len(flac_in_ogg) // 2]
+    return sealed(pages)[: len(flac_in_ogg) // 2]
 
 
 def _without_end(name: str, samples: np.ndarray) -> Callable[[Path], bytes]:
     """An Ogg whose last page does not say that it is the last, as a recorded radio station leaves it."""
 
     def made(beside: Path) -> bytes:
-        pages = _ogg_pages(_bytes(name, samples)(beside))
+        pages = pages_of(_bytes(name, samples)(beside))
         pages[-1][5] &= ~4
-        return _sealed(pages)
+        return sealed(pages)
 
     return made
 
 
 def _ogg_with_pictures(path: Path) -> None:
     """A FLAC in Ogg whose comments are larger than what may be read without audio: pages of their own before the audio."""
-    pages = _ogg_pages(write_av(path.with_name("plain.opus"), MUSIC, "libopus").read_bytes())
+    pages = pages_of(write_av(path.with_name("plain.opus"), MUSIC, "libopus").read_bytes())
     serial = bytes(pages[0][14:18])
     text = b"METADATA_BLOCK_PICTURE=" + b"A" * (40 << 20)
     packet = b"OpusTags" + struct.pack("<I", 1) + b"x" + struct.pack("<II", 1, len(text)) + text
@@ -299,7 +282,7 @@ def _ogg_with_pictures(path: Path) -> None:
     audio_pages = pages[2:]
     for number, page in enumerate(audio_pages):
         page[18:22] = struct.pack("<I", len(comments) + 1 + number)
-    path.write_bytes(_sealed([pages[0], *comments, *audio_pages]))
+    path.write_bytes(sealed([pages[0], *comments, *audio_pages]))
 
 
 def _aiff(frames: int | None = None, *, before: bytes = b"", bits: int = 16) -> Make:

@@ -7,63 +7,18 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from lofi_pipeline.audio.io.ogg_page import Page, page_at
 from lofi_pipeline.audio.io.regular_file import MAX_FRUITLESS_BYTES, Piece, RegularFile
+from lofi_pipeline.audio.io.vorbis_headers import with_headers_once
 
 _SEARCHED = 1 << 16
 _BLOCK = 1 << 20
-_LARGEST_PAGE = 27 + 255 + 255 * 255
 _FIRST_PAGE = re.compile(rb"OggS\0[\2\6]")
 """The first page of a stream, which no other stream of a chain continues."""
 _MOST_LINKS = 1000
 _MOST_HEADER_PAGES = 5000
-_BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-
-
-@dataclass(frozen=True)
-class _Page:
-    start: int
-    data: bytes
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.data)
-
-    @property
-    def is_last(self) -> bool:
-        return bool(self.data[5] & 4)
-
-    @property
-    def granule(self) -> int:
-        """The position at its end; 0 of headers, -1 where no packet ends."""
-        return struct.unpack("<q", self.data[6:14])[0]
-
-    @property
-    def body(self) -> bytes:
-        return self.data[27 + self.data[26] :]
-
-
-def _page_at(file: RegularFile, place: int) -> _Page | None:
-    """The whole page at a place; None where there is none, or it is damaged."""
-    data = file.bytes_at(place, _LARGEST_PAGE)
-    if len(data) < 27 or data[:5] != b"OggS\0":
-        return None
-    table = data[27 : 27 + data[26]]
-    size = 27 + len(table) + sum(table)
-    if len(table) < data[26] or len(data) < size:
-        return None
-    page = _Page(place, data[:size])
-    return page if _checksum(page.data) == struct.unpack("<I", page.data[22:26])[0] else None
-
-
-def _checksum(page: bytes) -> int:
-    """Ogg's CRC-32: zlib's with every byte the other way round, and without its inversions."""
-    bare = page[:22] + b"\0\0\0\0" + page[26:]
-    found = zlib.crc32(bare.translate(_BITS_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int(f"{found:032b}"[::-1], 2)
 
 
 def ogg_pieces(file: RegularFile, start: int) -> list[Piece]:
@@ -82,11 +37,11 @@ def ogg_pieces(file: RegularFile, start: int) -> list[Piece]:
     ]
 
 
-def _links(file: RegularFile, start: int) -> Iterator[list[_Page]]:
+def _links(file: RegularFile, start: int) -> Iterator[list[Page]]:
     """The first pages of each link: one for every stream in it."""
-    link: list[_Page] = []
+    link: list[Page] = []
     for place in _places_of_first_pages(file, start):
-        page = _page_at(file, place)
+        page = page_at(file, place)
         if page is None:
             continue
         if link and link[-1].end != place:
@@ -107,13 +62,16 @@ def _places_of_first_pages(file: RegularFile, start: int) -> Iterator[int]:
         place += max(1, len(data) - 5) if len(data) == _BLOCK else len(data)
 
 
-def _piece(file: RegularFile, start: int, end: int | None, first_pages: list[_Page]) -> Piece:
+def _piece(file: RegularFile, start: int, end: int | None, first_pages: list[Page]) -> Piece:
     stop = file.size if end is None else end
     tail = file.bytes_at(max(start, stop - _SEARCHED), min(_SEARCHED, stop - start))
     has_pages = b"OggS" in tail
+    once = with_headers_once(file, first_pages[0]) if len(first_pages) == 1 else None
+    prefix, begin = once or (b"", start)
     return Piece(
-        start,
+        begin,
         end,
+        prefix,
         pictures=_header_bytes(file, first_pages),
         seconds=_declared(first_pages) if has_pages else {"ogg": None},
         delay=next((delay for page in first_pages if (delay := _opus_delay(page.body))), 0.0),
@@ -131,7 +89,7 @@ def _ends_whole(tail: bytes) -> bool:
     return complete and bool(page[5] & 4)
 
 
-def _declared(first_pages: list[_Page]) -> dict[str, float | None]:
+def _declared(first_pages: list[Page]) -> dict[str, float | None]:
     """What a FLAC in Ogg says in its own header, which a file that was cut off still has; other codecs say nothing."""
     for body in (page.body for page in first_pages):
         if body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC" and len(body) >= 51:
@@ -150,7 +108,7 @@ def _opus_delay(body: bytes) -> float:
     )
 
 
-def _header_bytes(file: RegularFile, first_pages: list[_Page]) -> int:
+def _header_bytes(file: RegularFile, first_pages: list[Page]) -> int:
     """Bytes of the pages before the first audio: comments, and the pictures in them."""
     if not first_pages:
         return 0
