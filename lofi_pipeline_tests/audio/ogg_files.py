@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from lofi_pipeline.audio.io.ogg_page import checksum
+from lofi_pipeline.audio.io.ogg_page import Page, checksum
 
 
 def pages_of(data: bytes) -> list[bytearray]:
@@ -30,20 +30,14 @@ def sealed(pages: Iterable[bytearray]) -> bytes:
 
 def packets_in(page: bytes) -> list[bytes]:
     """The packets of a page on which each ends."""
-    at, found = 27 + page[26], [bytearray()]
-    for lacing in page[27 : 27 + page[26]]:
-        found[-1] += page[at : at + lacing]
-        at += lacing
-        if lacing < 255:
-            found.append(bytearray())
-    return [bytes(packet) for packet in found[:-1]]
+    return [packet for packet, _ in Page(0, page).packets()]
 
 
-def paged(like: bytes, packets: Iterable[bytes], *, most: int = 255) -> list[bytearray]:
+def paged(like: bytes, packets: list[bytes], *, most: int = 255) -> list[bytearray]:
     """Pages that hold these packets, of at most so many lacing values: those of headers (RFC 3533, 6), the last one at the position of
     another page, whose flags, stream and number all have."""
-    lacings, body = list[int](), b"".join(packets_now := list(packets))
-    for packet in packets_now:
+    lacings, body = list[int](), b"".join(packets)
+    for packet in packets:
         lacings += [*[255] * (len(packet) // 255), len(packet) % 255]
     made, at, goes_on = list[bytearray](), 0, False
     for start in range(0, len(lacings), most):
