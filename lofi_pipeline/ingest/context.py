@@ -17,7 +17,7 @@ from lofi_pipeline.ingest.zero_shot import tagger_sha256
 from lofi_pipeline.review import review_hash
 from lofi_pipeline.storage import DataRoot, content_sha256
 
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
 """Raise it when other tags are drawn from the same measurements: tracks whose style nobody declared are tagged again."""
 
 STAGE_VERSIONS = {"raw": 1, "processed": audio.PROCESSING_VERSION, "tagged": 3}

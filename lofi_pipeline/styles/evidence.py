@@ -34,7 +34,7 @@ def measured_tags(
 def _without_voice(measurements: TrackMeasurements, heard: Hearing | None) -> SupportedTag | None:
     if heard is None:
         return _absent(INSTRUMENTAL, "voice", measurements.voice, NO_VOICE)
-    if not heard.no_voice or (measurements.voice or 0.0) > MAYBE_VOICE:
+    if not heard.surely_no_voice or (measurements.voice or 0.0) > MAYBE_VOICE:
         return None
     return SupportedTag(
         tag=INSTRUMENTAL,

@@ -19,6 +19,8 @@ VOICE_LABELS = (
 DRUM_LABELS = ("MTT drums", "MTT beat", "MTT beats")
 NO_VOICE_HEARD, NO_DRUMS_HEARD = 0.12, 0.025
 """Probabilities up to which there are none. They are small: of what has drums or a choir, many pieces get no more than 0.15."""
+SURELY_NO_VOICE_HEARD = 0.06
+"""Real singers 6 dB below real music got 0.078 and more where the measurement had no doubt either (docs/captions.md)."""
 
 _INSTRUMENT_LABELS = frozenset(
     f"MTT {label}" for label in ("strings", "piano", "violin", "cello", "flute", "harp", "guitar", "synth")
@@ -89,6 +91,11 @@ class Hearing:
     def no_voice(self) -> bool:
         """Whether nothing says so with any weight."""
         return self.voice <= NO_VOICE_HEARD
+
+    @property
+    def surely_no_voice(self) -> bool:
+        """Whether nothing says so at all."""
+        return self.voice <= SURELY_NO_VOICE_HEARD
 
     @property
     def no_drums(self) -> bool:

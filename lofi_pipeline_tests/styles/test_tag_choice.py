@@ -116,6 +116,8 @@ def test_instrumental_is_said_where_nothing_hears_a_voice() -> None:
     silent = hearing(**{label.replace(" ", "_"): 0.02 for label in VOICE_LABELS})
     assert "instrumental" in tags(UNSURE, heard=silent)
     assert "instrumental" not in tags(UNSURE, heard=hearing())
+    faint = hearing(MTT_vocal=0.08)  # as of a singer far behind the music
+    assert faint.no_voice and "instrumental" not in tags(UNSURE, heard=faint)
     assert "instrumental" not in tags(UNSURE, measured(voice=0.8), heard=silent)
     assert "instrumental" not in tags(UNSURE, heard=silent, vocals=True)
     assert "instrumental" in tags(UNSURE, heard=hearing(), vocals=False)
