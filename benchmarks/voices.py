@@ -5,7 +5,8 @@
     python -m benchmarks.tags MIXES --truth MIXES/truth.csv --show
 
 Each phrase of `--voices` (someone who sings alone, a few seconds) is put over a piece of `--music` that nobody sings in, again and again,
-with a rest as long as the phrase after each. `--over`: so many pieces for each phrase and level, in turn. `--below`: how many decibels the phrase, while it sounds, is quieter than the music.
+with a rest as long as the phrase after each. `--over`: so many pieces for each phrase and level, in turn. `--below`: how many
+decibels the phrase, while it sounds, is quieter than the music.
 """
 
 from __future__ import annotations

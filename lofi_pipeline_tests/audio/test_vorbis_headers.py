@@ -1,5 +1,4 @@
-"""Ogg files whose Vorbis headers come more than once before the audio, as REAPER writes them with tags: heard as what libsndfile
-reads of the same file without them."""
+"""Ogg files whose Vorbis headers come more than once before the audio: heard as what libsndfile reads of the same file without them."""
 
 from __future__ import annotations
 

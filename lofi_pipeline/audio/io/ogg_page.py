@@ -13,6 +13,7 @@ _LARGEST = 27 + 255 + 255 * 255
 _FULL = 255
 """A lacing value after which the packet goes on."""
 _CONTINUED = 1
+"""The flag of a page that begins in the middle of a packet."""
 _BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -29,11 +30,6 @@ class Page:
         return self.start + len(self.data)
 
     @property
-    def is_last(self) -> bool:
-        """Whether it is marked as the last one of its stream."""
-        return bool(self.data[5] & 4)
-
-    @property
     def granule(self) -> int:
         """The position at its end; 0 of headers, -1 where no packet ends."""
         return struct.unpack("<q", self.data[6:14])[0]
@@ -42,11 +38,6 @@ class Page:
     def serial(self) -> bytes:
         """What tells its stream from others."""
         return self.data[14:18]
-
-    @property
-    def continues(self) -> bool:
-        """Whether it begins in the middle of a packet."""
-        return bool(self.data[5] & _CONTINUED)
 
     @property
     def body(self) -> bytes:

@@ -1,5 +1,5 @@
 """Vorbis headers that come a second time before the audio: whoever writes tags into a finished file may leave the former headers
-behind the new ones (REAPER does).
+behind the new ones. Three of 22 pieces in Debian's hyperrogue-music are so, which REAPER rendered.
 
 libvorbis goes past them, as they are no audio; FFmpeg 8 refuses the file. Nothing is decoded here.
 """
