@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 
+os.environ["NUMBA_CACHE_DIR"] = str(
+    Path(__file__).parents[1] / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "main")
+)
+"""numba keeps what it compiled beside librosa, and workers that compile at once leave what crashes every later process:
+https://github.com/numba/numba/issues/10128"""
+
 LONGEST_PACKAGES = (
     *("training", "end_to_end", "cli", "writes", "web", "audit", "evaluation", "ingest", "audio", "dataset"),
     *("automation", "pretraining", "assets", "packaging", "exporting"),

@@ -7,8 +7,12 @@ one a fifth above, 0.3 for the relative, 0.2 for the parallel one.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -191,10 +195,27 @@ def _share(right: Iterable[float | bool]) -> Share:
     return Share(right=round(sum(counted), 6), of=len(counted))
 
 
-def _by_librosa(mono: np.ndarray) -> tuple[float, int, str]:
-    """Its tempo, and the key whose profile its chroma correlates with best."""
+@cache
+def _librosa() -> Any:
+    """librosa, whose functions are compiled into a folder of this process alone.
+
+    numba keeps them beside librosa, and two processes that compile at once leave what crashes every later one:
+    https://github.com/numba/numba/issues/10128
+    """
+    import numba
+
+    if not numba.config.CACHE_DIR:  # pyright: ignore[reportAttributeAccessIssue]
+        folder = TemporaryDirectory(prefix="lofi-numba-")
+        atexit.register(folder.cleanup)
+        numba.config.CACHE_DIR = folder.name  # pyright: ignore[reportAttributeAccessIssue]
     import librosa
 
+    return librosa
+
+
+def _by_librosa(mono: np.ndarray) -> tuple[float, int, str]:
+    """Its tempo, and the key whose profile its chroma correlates with best."""
+    librosa = _librosa()
     tempo = float(np.atleast_1d(librosa.beat.beat_track(y=mono, sr=RATE)[0])[0])
     chroma = librosa.feature.chroma_cqt(y=mono, sr=RATE).mean(axis=1)
     chances = {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +157,21 @@ def test_only_what_is_known_counts_and_said_counts_what_a_prompt_says() -> None:
     assert (found.tempo_acc1["librosa"].share, found.tempo_acc2["librosa"].share) == (0.0, 0.5)
     assert (found.voice["lofi"].share, found.voice["said"].share) == (0.5, 0.0)
     assert found.key_exact["lofi"].share is None and found.metre["lofi"].of == 0
+
+
+def test_what_librosa_compiles_is_left_to_no_other_process() -> None:
+    """Files that two processes wrote at once beside librosa crash each later one (numba's issue 10128)."""
+    program = (
+        "import sys; from pathlib import Path; from lofi_pipeline.ingest import hearing_bench;"
+        "hearing_bench._librosa(); folder = sys.modules['numba'].config.CACHE_DIR;"
+        "print(folder, Path(folder).is_dir(), 'librosa.util.utils' in sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    folder, is_there, has_compiled = ran.stdout.split()
+    assert (is_there, has_compiled) == ("True", "False"), (
+        "librosa compiles when its functions are first asked for"
+    )
+    assert not Path(folder).exists(), "goes with the process"
