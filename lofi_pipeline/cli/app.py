@@ -136,9 +136,8 @@ def _run(root: DataRoot, last: str, json_file: Path | None) -> tuple[Summary, bo
         )
     show(summary, root, console)
     write_json(json_file, summary.model_dump(mode="json", exclude_unset=True))
-    for failure in dict.fromkeys(
-        map(str, outcome.failures)
-    ):  # one cause may fail the scores of every checkpoint
+    # One cause may fail the scores of every checkpoint
+    for failure in dict.fromkeys(map(str, outcome.failures)):
         errors.print(f"[bold red]failed[/] {escape(failure)}", highlight=False, soft_wrap=True)
     return summary, not outcome.failures
 

@@ -99,7 +99,8 @@ def evaluate_checkpoint(
 
     Scores that are on disk with exactly the key that new ones would have are returned as they are, unless they or the samples
     were changed since. Where the embedder alone is another, the samples that are there are scored again: nothing is generated,
-    and no weights are needed; scores that they had before are taken back as they were. `offload`: whether one part of the base is in memory at a time, see training.offload.
+    and no weights are needed; scores that they had before are taken back as they were. `offload`: whether one part of the base is
+    in memory at a time, see training.offload.
 
     Raises:
         CheckpointError: its record cannot be read, or its weights do not load.
@@ -297,13 +298,14 @@ class _Scoring:
     def brought_back(self, record: CheckpointRecord) -> Scores | None:
         """The scores with this key that gave way to others, where they are what was entered then, and of the clips that are there."""
         found = read_former_scores(self.root, record.partition_key, self.key)
-        if found is None or not were_entered(self.root, record, found[1]):
+        if found is None:
             return None
-        scores, _ = found
-        is_whole = all(it.sha256 for it in scores.all_samples) and not changed_clips(
-            self.root, scores.all_samples
-        )
-        if not is_whole or scores.step != record.checkpoint.step or scores.key != self.key:
+        scores, digest = found
+        samples = scores.all_samples
+        is_whole = all(it.sha256 for it in samples) and not changed_clips(self.root, samples)
+        if not is_whole or not were_entered(self.root, record, digest):
+            return None
+        if scores.step != record.checkpoint.step or scores.key != self.key:
             return None
         self.progress(f"{record.checkpoint.checkpoint_id}: taking back the scores that its samples had")
         return scores

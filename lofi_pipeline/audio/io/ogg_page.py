@@ -30,11 +30,6 @@ class Page:
         return self.start + len(self.data)
 
     @property
-    def granule(self) -> int:
-        """The position at its end; 0 of headers, -1 where no packet ends."""
-        return struct.unpack("<q", self.data[6:14])[0]
-
-    @property
     def serial(self) -> bytes:
         """What tells its stream from others."""
         return self.data[14:18]
