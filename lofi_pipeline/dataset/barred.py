@@ -67,7 +67,7 @@ class Known:
     @property
     def remembered(self) -> list[str]:
         """The recordings of which terms are remembered."""
-        return [it for it, sha256 in self.contents.items() if sha256 in self.memory.by_content]
+        return [it for it, sha256 in self.contents.items() if sha256 in self.memory]
 
     @cached_property
     def declared(self) -> DeclaredTermsRecord:
@@ -118,7 +118,7 @@ def not_to_be_trained_on(root: DataRoot, eligibility: Eligibility) -> set[str]:
 
 def barred_tracks(root: DataRoot, eligibility: Eligibility, found: Comparisons) -> dict[str, str]:
     """By track that may be used as far as its own terms go, and must stay out because of another recording: the reason."""
-    if not (eligibility.withdrawn_contents or found.pairs or load_memory(root).by_content):
+    if not (eligibility.withdrawn_contents or found.pairs or load_memory(root).record.entries):
         return {}
     registry = load_registry(root)
     tracks = [it for it in registry.tracks if it.origins and eligibility.refusal_reason(it) is None]
@@ -211,7 +211,7 @@ class _Terms:
 
     def remembered(self, recording_id: str) -> Iterator[tuple[DeclaredTerms, Verdict]]:
         """The terms on record for another recording's bytes, which were not undone or amended, with what they come to."""
-        for entry in self.known.memory.by_content.get(self.known.contents[recording_id], []):
+        for entry in self.known.memory.of(self.known.contents[recording_id]):
             own = (self._declared(origin.source_id) for origin in self.track.origins)
             if any(self.known.declared.is_past(entry.claims, declared) for declared in own):
                 continue

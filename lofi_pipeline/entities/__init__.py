@@ -22,6 +22,7 @@ from lofi_pipeline.entities.base import (
     few,
     now,
     recording_order,
+    track_id_of,
     track_number,
     visible,
 )
@@ -244,6 +245,7 @@ __all__ = [
     "memorises",
     "now",
     "recording_order",
+    "track_id_of",
     "track_number",
     "visible",
 ]

@@ -155,6 +155,11 @@ def track_number(track_id: str) -> int:
     return int(track_id.removeprefix("track_"))
 
 
+def track_id_of(number: int) -> str:
+    """The track id with a number."""
+    return f"track_{number:03d}"
+
+
 def recording_order(recording_id: str) -> tuple[bool, int]:
     """Sorting by it gives tracks in the order in which their ids were given, then what was refused."""
     kind, _, number = recording_id.partition("_")

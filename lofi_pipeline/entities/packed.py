@@ -48,16 +48,21 @@ class Packed(Sequence[Item]):
             self._add(group)
             yield from group
 
-    def _add(self, items: tuple[Item, ...], packed: bytes | None = None) -> None:
-        self._pile.append(packed or _packed(items))
+    def append(self, item: Item) -> None:
+        """Pack one more behind the others, where each is packed alone."""
+        assert self._together == 1
+        self._add((item,))
+
+    def _add(self, items: tuple[Item, ...], data: bytes | None = None) -> None:
+        self._pile.append(data or packed(items))
         self._length += len(items)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Item]:
-        for packed in self._pile:
-            yield from _unpacked(packed)
+        for data in self._pile:
+            yield from unpacked(data)
 
     @overload
     def __getitem__(self, index: int) -> Item: ...
@@ -69,7 +74,7 @@ class Packed(Sequence[Item]):
         group, place = divmod(range(self._length)[index], self._together)
         number, found = self._at_hand
         if number != group:  # whoever asks for one often asks for its neighbour next
-            self._at_hand = group, (found := _unpacked(self._pile[group]))
+            self._at_hand = group, (found := unpacked(self._pile[group]))
         return found[place]
 
     def __eq__(self, other: object) -> bool:
@@ -106,11 +111,13 @@ def _restored(kind: type[Entity], values: dict[str, Any], given: int) -> Entity:
     return entity
 
 
-def _packed(items: tuple[Any, ...]) -> bytes:
+def packed(items: tuple[Any, ...]) -> bytes:
+    """The bytes of entities."""
     file = BytesIO()
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(items)
     return file.getvalue()
 
 
-def _unpacked(packed: bytes) -> tuple[Any, ...]:
-    return pickle.loads(packed)
+def unpacked(data: bytes) -> tuple[Any, ...]:
+    """The entities of which `packed` made these bytes."""
+    return pickle.loads(data)

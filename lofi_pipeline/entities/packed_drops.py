@@ -25,10 +25,10 @@ class PackedDrops(Packed[Drop]):
         """These drops, packed if they are not."""
         return drops if isinstance(drops, PackedDrops) else cls(drops)
 
-    def _add(self, items: tuple[Drop, ...], packed: bytes | None = None) -> None:
-        if packed is None and self._former is not None:
-            packed = self._former._same_as(items[0])
-        super()._add(items, packed)
+    def _add(self, items: tuple[Drop, ...], data: bytes | None = None) -> None:
+        if data is None and self._former is not None:
+            data = self._former._same_as(items[0])
+        super()._add(items, data)
         self.folders += [drop.folder for drop in items]
         self.statuses += [drop.status for drop in items]
 

@@ -71,7 +71,7 @@ def load_refused(root: DataRoot) -> list[RefusedRecording]:
 def refused_without_fingerprint(root: DataRoot, scan: Scan | None = None) -> dict[str, str]:
     """By SHA-256, where each refused file lies that was not listened to yet, or whose fingerprint was lost."""
     scan = scan or load_scan(root)
-    remembered = load_memory(root).by_content
+    remembered = load_memory(root)
     found = {
         file.sha256: file.path
         for drop in (scan.drops if scan else [])

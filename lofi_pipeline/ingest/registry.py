@@ -5,6 +5,8 @@ Reading the drops is in scan.py, the work on each track in process_track.py.
 
 from __future__ import annotations
 
+from array import array
+from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,8 +26,10 @@ from lofi_pipeline.entities import (
     Scan,
     SourceRecord,
     TrackOrigin,
+    track_id_of,
     track_number,
 )
+from lofi_pipeline.entities.hash_index import HashIndex
 from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.entities.packed_drops import PackedDrops
 from lofi_pipeline.ingest.judging_day import days_of, require_no_doubt, with_days
@@ -90,13 +94,19 @@ class Registration:
 
     scan: Scan
     registry: Registry
-    sources: list[SourceRecord]
-    new_track_ids: list[str]
+    sources: Sequence[SourceRecord]
+    known_before: int
+    """How many tracks had their ids already."""
     verdict_changes: list[VerdictChange]
     newly_sealed: list[str] = field(default_factory=list)
     """Records of an earlier version that were sealed now as they stood."""
     left: list[LeftTrack] = field(default_factory=list)
     """The tracks that lost their file since the last scan."""
+
+    @property
+    def new_track_ids(self) -> list[str]:
+        """The ids that were given."""
+        return [track.track_id for track in islice(self.registry.tracks, self.known_before, None)]
 
 
 _last_scan: dict[Path, tuple[str, Scan]] = {}
@@ -148,7 +158,7 @@ def load_registration(root: DataRoot) -> Registration | None:
     sources = _compile_sources(scan, registry)
     if read_json(root.sources_json) != [source.model_dump(mode="json") for source in sources]:
         return None
-    return Registration(scan, registry, sources, new_track_ids=[], verdict_changes=[])
+    return Registration(scan, registry, sources, known_before=len(registry.tracks), verdict_changes=[])
 
 
 def register_sources(
@@ -208,9 +218,8 @@ def register_sources(
         scan = _with_known_mark(scan, known)
         write_sealed(root, root.drops_json, scan)
         _keep_at_hand(root.drops_json, file_stamp(root.drops_json), scan)
-    new = [track.track_id for track in islice(registry.tracks, len(before.tracks), None)]
-    left = left_since(root, before, registry, scan)
-    return Registration(scan, registry, sources, new, _verdict_changes(former, drops), newly_sealed, left)
+    changes, left = _verdict_changes(former, drops), left_since(root, before, registry, scan)
+    return Registration(scan, registry, sources, len(before.tracks), changes, newly_sealed, left)
 
 
 def _with_known_mark(scan: Scan, known: Scan | None) -> Scan:
@@ -247,25 +256,24 @@ def _memory(
     return memory.having(found, day)
 
 
-@no_search_for_cycles()
-def _declared_terms(scan: Scan, record: DeclaredTermsRecord) -> dict[str, Accepted]:
-    """By source id, what the first drop that gives tracks declares; of an edited one, the terms that apply.
+def _declared_terms(scan: Scan, record: DeclaredTermsRecord) -> Iterator[Accepted]:
+    """What the first drop of each source that gives tracks declares, in the order of the sources' ids; of an edited one, the
+    terms that apply.
 
     Where these are the terms on record, there is nothing.
     """
-    first: dict[str, tuple[int, str]] = {}
-    found: dict[str, Accepted] = {}
-    for drop in scan.drops:
+    first: dict[str, tuple[tuple[int, str], int]] = {}
+    for number, drop in enumerate(scan.drops):
         paths = [file.path for file in _taken(drop)]
-        if paths and (manifest := drop.manifest) is not None:
-            place, source_id = _strictest_first(drop, min(paths)), manifest.source_id
-            if place <= first.setdefault(source_id, place):
-                first[source_id] = place
-                terms = DeclaredTerms.of(manifest, drop.evidence)
-                found.pop(source_id, None)
-                if terms != record.on_record(source_id):
-                    found[source_id] = Accepted(terms, manifest.amends, drop.replaces)
-    return found
+        if paths and drop.manifest is not None:
+            place, source_id = (_strictest_first(drop, min(paths)), number), drop.manifest.source_id
+            first[source_id] = min(place, first.get(source_id, place))
+    for source_id, (_, number) in sorted(first.items()):
+        drop = scan.drops[number]
+        assert drop.manifest is not None
+        terms = DeclaredTerms.of(drop.manifest, drop.evidence)
+        if terms != record.on_record(source_id):
+            yield Accepted(terms, drop.manifest.amends, drop.replaces)
 
 
 def _verdict_changes(former: PackedDrops, drops: PackedDrops) -> list[VerdictChange]:
@@ -332,20 +340,17 @@ class _Places:
 
     root: DataRoot
     drops: PackedDrops
-    found: dict[bytes, tuple[int, ...]]
-    """By hash, the numbers of the drops."""
+    found: HashIndex
+    """The numbers of the drops."""
 
     @classmethod
     def of(cls, root: DataRoot, scanned: Sequence[Drop]) -> _Places:
         """Of drops that were scanned."""
         drops = PackedDrops.of(scanned)
-        found: dict[bytes, tuple[int, ...]] = {}
-        for number, drop in enumerate(drops):
-            alone = (number,)
-            for sha256 in {file.sha256 or "" for file in _taken(drop)}:
-                before = found.get(key := bytes.fromhex(sha256))
-                found[key] = (*before, number) if before else alone
-        return cls(root, drops, found)
+        contents = (
+            (number, {file.sha256 or "" for file in _taken(drop)}) for number, drop in enumerate(drops)
+        )
+        return cls(root, drops, HashIndex((sha256, number) for number, found in contents for sha256 in found))
 
     def tracks(self, before: Registry) -> Iterator[RegisteredTrack]:
         """The tracks that have an id, in their order, then those that get one, in the order of their paths; once."""
@@ -353,19 +358,16 @@ class _Places:
         rest = self.found
         for track in before.tracks:
             last = max(last, track_number(track.track_id))
-            places = rest.pop(bytes.fromhex(track.sha256), ())
+            places = rest.pop(track.sha256)
             yield self._track(track.track_id, track.sha256, [files_of(number) for number in places])
         # No drop lies in another: the paths of one come before all of the next
-        for drop in (
-            sorted(range(len(self.drops)), key=lambda it: f"{self.drops.folders[it]}/") if rest else ()
-        ):
+        by_path = sorted(range(len(self.drops)), key=lambda it: f"{self.drops.folders[it]}/")
+        for drop in by_path if rest else ():
             for file in sorted(_taken(self.drops[drop]), key=attrgetter("path")):
                 assert file.sha256 is not None
-                if places := rest.pop(bytes.fromhex(file.sha256), ()):
+                if places := rest.pop(file.sha256):
                     last += 1
-                    yield self._track(
-                        f"track_{last:03d}", file.sha256, [files_of(number) for number in places]
-                    )
+                    yield self._track(track_id_of(last), file.sha256, [files_of(number) for number in places])
 
     def _by_content(self, number: int) -> tuple[Drop, dict[str, list[DropAudio]]]:
         """A drop, and its files that are taken by their hashes."""
@@ -421,14 +423,21 @@ def _origin(root: DataRoot, drop: Drop, file: DropAudio) -> TrackOrigin:
 
 
 @no_search_for_cycles()
-def _compile_sources(scan: Scan, registry: Registry) -> list[SourceRecord]:
-    tracks: dict[str, list[str]] = {}
+def _compile_sources(scan: Scan, registry: Registry) -> Packed[SourceRecord]:
+    """The accepted sources in the order of their ids. A track id is kept as its number: there are as many as files."""
+    tracks: dict[str, array[int]] = defaultdict(partial(array, "Q"))
     for track in registry.tracks:
-        for source_id in dict.fromkeys(origin.source_id for origin in track.origins):
-            tracks.setdefault(source_id, []).append(track.track_id)
-    records = {
-        drop.manifest.source_id: drop.manifest.record(tracks.get(drop.manifest.source_id, []))
-        for drop in scan.drops
+        for source_id in {origin.source_id for origin in track.origins}:
+            tracks[source_id].append(track_number(track.track_id))
+    drops = {
+        drop.manifest.source_id: number
+        for number, drop in enumerate(scan.drops)
         if drop.status is DropStatus.ACCEPTED and drop.manifest is not None
     }
-    return [records[source_id] for source_id in sorted(records)]
+
+    def records() -> Iterator[SourceRecord]:
+        for source_id, number in sorted(drops.items()):
+            if (manifest := scan.drops[number].manifest) is not None:
+                yield manifest.record([track_id_of(track) for track in tracks[source_id]])
+
+    return Packed(records())

@@ -6,8 +6,7 @@ the strictest terms that they ever came under, whatever source.json says of them
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -30,6 +29,8 @@ from lofi_pipeline.entities import (
     Verdict,
 )
 from lofi_pipeline.entities.base import RelativePath, Sha256
+from lofi_pipeline.entities.hash_index import HashIndex
+from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.entities.packed_drops import PackedDrops
 from lofi_pipeline.entities.source import SOURCE_JSON
 from lofi_pipeline.ingest.evidence import documents_of
@@ -46,7 +47,7 @@ from lofi_pipeline.licensing.judge import UNKNOWN
 from lofi_pipeline.storage import (
     DataRoot,
     locked,
-    read_record,
+    read_packed,
     require_own,
     write_sealed,
 )
@@ -76,31 +77,38 @@ class Memory:
     """How many of its entries the file has."""
 
     @cached_property
-    def by_content(self) -> Mapping[str, tuple[RememberedTerms, ...]]:
-        """The terms that each content came under."""
-        found: dict[str, tuple[RememberedTerms, ...]] = {}
-        for entry in self.record.entries:
-            alone = (entry,)  # one for most of its contents
-            for sha256 in entry.contents:
-                found[sha256] = (*found[sha256], entry) if sha256 in found else alone
-        return found
+    def _by_content(self) -> HashIndex:
+        return HashIndex(
+            (sha256, number) for number, entry in enumerate(self.record.entries) for sha256 in entry.contents
+        )
+
+    def of(self, sha256: str) -> list[RememberedTerms]:
+        """The terms that a content came under."""
+        return [self.record.entries[number] for number in self._by_content.of(sha256)]
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._by_content
 
     def having(self, found: Iterable[tuple[DeclaredTerms, str, Iterable[str]]], day: date) -> Memory:
         """This memory, with some terms, each with the drop and the contents that came under them."""
-        known, added = self.by_content, defaultdict[str, list[DeclaredTerms]](list)
-        entries = list(self.record.entries)
+        more, places = Packed[RememberedTerms](), HashIndex()
         for claims, folder, contents in found:
             new = sorted(
                 sha256
                 for sha256 in set(contents)
-                if claims not in (entry.claims for entry in known.get(sha256, ()))
-                and claims not in added.get(sha256, ())
+                if all(
+                    claims != entry.claims
+                    for entry in chain(self.of(sha256), map(more.__getitem__, places.of(sha256)))
+                )
             )
             if new:
-                entries.append(RememberedTerms(since=day, folder=folder, claims=claims, contents=new))
                 for sha256 in new:
-                    added[sha256].append(claims)
-        return replace(self, record=Remembered(entries=entries)) if added else self
+                    places.add(sha256, len(more))
+                more.append(RememberedTerms(since=day, folder=folder, claims=claims, contents=new))
+        if not more:
+            return self
+        entries = Packed(chain(self.record.entries, more))
+        return replace(self, record=Remembered().model_copy(update={"entries": entries}))
 
 
 NOTHING_REMEMBERED = Memory(Remembered())
@@ -118,7 +126,11 @@ def load_memory(root: DataRoot) -> Memory:
         RecordError: the record is damaged.
     """
     path = remembered_json(root)
-    record = read_record(Remembered, path) if path.is_file() else Remembered()
+    record = (
+        read_packed(Remembered, path, "entries", RememberedTerms, pack=Packed)
+        if path.is_file()
+        else Remembered()
+    )
     return Memory(record, len(record.entries))
 
 
@@ -227,8 +239,8 @@ def apply_memory(
     """Where files came under stricter terms before, those hold: for the whole drop if they are all of it, else the file is refused."""
     if not memory.record.entries:
         return drops
-    known = memory.by_content.keys()
-    back = {sha256 for drop in drops.having(DropStatus.ACCEPTED) for sha256 in _contents(drop) & known}
+    accepted = drops.having(DropStatus.ACCEPTED)
+    back = {sha256 for drop in accepted for sha256 in _contents(drop) if sha256 in memory}
     if not back:
         return drops
     present = {
@@ -290,7 +302,7 @@ class _Remembering:
         drop, best = self.drop, None
         assert drop.manifest is not None and drop.verdict is not None
         least = drop.verdict
-        for entry in self.memory.by_content.get(sha256, []):
+        for entry in self.memory.of(sha256):
             if self._is_settled(entry, sha256):
                 continue
             verdict = verdict_under(entry.claims, drop.manifest, drop.evidence, self.judge, self.day)

@@ -126,7 +126,7 @@ def scan_drops(
     scanner = _Scanner(root, style_ids, licensing, former, day, clock, base, same_rules)
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     folders = drop_folders(root) if only is None else [only]
-    folders = sorted(folders, key=partial(_folder_name, root))
+    folders = list(map(str, sorted(folders, key=partial(_folder_name, root))))
     with no_search_for_cycles():
         drops = PackedDrops(_listed(scanner, folders, progress), former=former)
     drops = drops.through(partial(_hashed, root, drops, progress))
@@ -166,10 +166,10 @@ def _by_folder(drop: Drop) -> str:
     return drop.folder
 
 
-def _listed(scanner: _Scanner, folders: Sequence[Path], progress: Progress) -> Iterator[Drop]:
+def _listed(scanner: _Scanner, folders: Sequence[str], progress: Progress) -> Iterator[Drop]:
     """The drops as they stand there: names and sizes, and no hash that is not known."""
     for number, folder in enumerate(folders, start=1):
-        yield (drop := scanner.scan(folder))
+        yield (drop := scanner.scan(Path(folder)))
         progress(number, len(folders), f"drops read: {drop.folder}")
 
 
@@ -322,11 +322,15 @@ def _conflicting_sources(
 
     The drop that agrees with the record is kept, else the one that was accepted first.
     """
+    seen, again = set[str](), set[str]()
+    for drop in drops.having(_ACCEPTED):
+        if drop.manifest is not None:
+            (again if drop.manifest.source_id in seen else seen).add(drop.manifest.source_id)
     declared: dict[str, tuple[str, str]] = {}
     first: dict[str, tuple[bool, bool, str]] = {}
     settled = {folder for folder, it in zip(former.folders, former.statuses, strict=True) if it is _ACCEPTED}
-    for drop in drops.having(_ACCEPTED):
-        if drop.manifest is not None:
+    for drop in drops.having(_ACCEPTED) if again else ():
+        if drop.manifest is not None and drop.manifest.source_id in again:
             terms, source_id = DeclaredTerms.of(drop.manifest, drop.evidence), drop.manifest.source_id
             order = (terms != record.on_record(source_id), drop.folder not in settled, drop.folder)
             first[source_id] = min(first.get(source_id, order), order)

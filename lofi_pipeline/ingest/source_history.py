@@ -6,10 +6,12 @@ source.json changes the record only if it says so: by `amends`, the hash of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pydantic import Field
 
@@ -24,7 +26,8 @@ from lofi_pipeline.entities import (
     SourceRecord,
 )
 from lofi_pipeline.entities.base import Identifier, Sha256
-from lofi_pipeline.storage import DataRoot, content_sha256, read_record, write_sealed
+from lofi_pipeline.entities.packed_members import PackedMembers
+from lofi_pipeline.storage import DataRoot, content_sha256, members_of, read_record, write_sealed
 
 SHORT_HASH = 16
 """Digits of the hash that people are asked to write as `amends`."""
@@ -111,6 +114,11 @@ class DeclaredTermsRecord(Entity):
 
     sources: dict[Identifier, list[RecordedTerms]] = Field(default_factory=dict)
 
+    @classmethod
+    def of(cls, histories: Iterable[tuple[str, Sequence[RecordedTerms]]]) -> Self:
+        """The record of these sources, packed."""
+        return cls().model_copy(update={"sources": PackedMembers(histories)})
+
     def on_record(self, source_id: str) -> DeclaredTerms | None:
         """The terms that apply to a source, or None when it never gave a track."""
         history = self.sources.get(source_id)
@@ -124,17 +132,24 @@ class DeclaredTermsRecord(Entity):
         history = [item.claims for item in self.sources.get(source_id, [])]
         return terms in history[:-1] or declared == self.on_record(source_id)
 
-    def with_accepted(self, accepted: Mapping[str, Accepted], day: date) -> DeclaredTermsRecord:
+    def with_accepted(self, accepted: Iterable[Accepted], day: date) -> DeclaredTermsRecord:
         """This record with the terms of new sources, and of those whose source.json amends the terms on record."""
-        sources = {source_id: list(history) for source_id, history in self.sources.items()}
-        for source_id, it in sorted(accepted.items()):
-            on_record = self.on_record(source_id)
-            if on_record is None or (
-                it.terms != on_record
-                and (amends(it.amends, on_record) or is_replaced(on_record, it.replaces))
-            ):
-                sources.setdefault(source_id, []).append(RecordedTerms(since=day, claims=it.terms))
-        return DeclaredTermsRecord(sources=sources)
+        new = PackedMembers(
+            (it.terms.source.source_id, [RecordedTerms(since=day, claims=it.terms)])
+            for it in accepted
+            if self._takes(it)
+        )
+        if not new:
+            return self
+        histories = ((it, [*history, *new.get(it, [])]) for it, history in self.sources.items())
+        first = ((it, terms) for it, terms in new.items() if it not in self.sources)
+        return DeclaredTermsRecord.of(chain(histories, first))
+
+    def _takes(self, it: Accepted) -> bool:
+        on_record = self.on_record(it.terms.source.source_id)
+        return on_record is None or (
+            it.terms != on_record and (amends(it.amends, on_record) or is_replaced(on_record, it.replaces))
+        )
 
 
 def amends(named: str | None, on_record: DeclaredTerms) -> bool:
@@ -171,6 +186,9 @@ def load_declared_terms(root: DataRoot, known: Scan | None, *, day: date) -> Dec
     """
     path = declared_terms_json(root)
     if path.is_file():
+        with suppress(ValueError):
+            alone = members_of(DeclaredTermsRecord, path, "sources")
+            return DeclaredTermsRecord.of(chain.from_iterable(it.sources.items() for it in alone))
         return read_record(DeclaredTermsRecord, path)
     taken = {
         drop.manifest.source_id: DeclaredTerms.of(drop.manifest, drop.evidence)

@@ -47,7 +47,7 @@ from lofi_pipeline.storage.evicted import (
     store_records,
 )
 from lofi_pipeline.storage.faults import in_words, is_of_the_disk, trouble_with
-from lofi_pipeline.storage.json_items import JsonItems, last_member, opened_items, read_packed
+from lofi_pipeline.storage.json_items import JsonItems, last_member, members_of, opened_items, read_packed
 from lofi_pipeline.storage.json_lines import add_lines, read_lines
 from lofi_pipeline.storage.json_text import odd_texts
 from lofi_pipeline.storage.kept_files import (
@@ -164,6 +164,7 @@ __all__ = [
     "lock_file",
     "locked",
     "looks_kept",
+    "members_of",
     "music_elsewhere",
     "naming",
     "nested_json",

@@ -27,6 +27,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from lofi_pipeline.entities import Entity
 from lofi_pipeline.entities.packed import Packed
+from lofi_pipeline.entities.packed_members import PackedMembers
 from lofi_pipeline.processes import ProcessMark
 from lofi_pipeline.storage import json_text
 from lofi_pipeline.storage.errors import UnreadableRecord
@@ -307,10 +308,12 @@ def _indented_json(value: Any, line: str) -> str:
     return text.replace("\n", line)
 
 
-def _items_of(value: Any) -> list[Any]:
+def _items_of(value: Any) -> list[Any] | dict[str, Any]:
     """What pydantic does not know: packed entities alone."""
     if isinstance(value, Packed):
         return list(value)
+    if isinstance(value, PackedMembers):
+        return dict(value)
     raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
@@ -344,7 +347,7 @@ def _jsonable(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, dict):
         return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Packed):
         return [_jsonable(item) for item in value]
     return value
 

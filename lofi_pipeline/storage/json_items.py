@@ -89,6 +89,29 @@ def read_packed(
     return read_record(kind, path)
 
 
+def members_of(kind: type[Record], path: Path, name: str) -> Iterator[Record]:
+    """The record in `path`, which is nothing but an object `name` of lists, as records with one of its members each.
+
+    Raises:
+        ValueError: it is laid out otherwise, or breaks rules of its kind.
+        OSError: it can't be read.
+    """
+    before, ends = f'{{\n  "{name}": {{\n'.encode(), (b"    ],\n", b"    ]\n")
+    with path.open("rb") as file:
+        if file.read(len(before)) != before:
+            raise ValueError(f"{path.name} is laid out otherwise")
+        member = bytearray()
+        for line in file:
+            member += line
+            if line in ends:
+                yield kind.model_validate_json(b"%b%b}}" % (before, member.rstrip(b",\n")))
+                member.clear()
+                if line == ends[1]:
+                    break
+        if member + file.read() != b"  }\n}\n":
+            raise ValueError(f"{path.name} is laid out otherwise")
+
+
 def _looks(file: BinaryIO) -> tuple[int, int]:
     info = os.fstat(file.fileno())
     return info.st_size, info.st_mtime_ns

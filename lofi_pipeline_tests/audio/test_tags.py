@@ -193,6 +193,15 @@ def test_rights_are_read_of_every_kind_of_tag(tmp_path: Path, name: str) -> None
         read_tags(written(tmp_path, name, data[:cut]))
 
 
+@pytest.mark.parametrize("size", [1 << 43, 1 << 44, 1 << 47, (1 << 63) - 1, -1, -(1 << 63)])
+def test_a_chunk_that_leads_beyond_any_file_ends_the_tags(tmp_path: Path, size: int) -> None:
+    said = b"rights\0" + BAN.encode() + b"\0"
+    info = b"info" + struct.pack(">qI", 4 + len(said), 1) + said
+    far = b"far " + struct.pack(">q", size)
+    read = read_tags(written(tmp_path, "a.caf", b"caff\0\1\0\0" + info + far + bytes(99)))
+    assert read.said == {"RIGHTS": BAN}
+
+
 def test_terms_of_sale_are_read_of_id3(tmp_path: Path) -> None:
     owned = id3.frame("OWNE", b"\0" + b"USD1\0" + b"20240101" + BAN.encode())
     assert read_tags(written(tmp_path, "a.mp3", id3.tag(owned))).said == {"OWNE": BAN}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lofi_pipeline.entities import Drop, DropAudio, DropStatus
 from lofi_pipeline.entities.packed import Packed
 from lofi_pipeline.entities.packed_drops import PackedDrops
+from lofi_pipeline.entities.packed_members import PackedMembers
 
 
 def drop(number: int, status: DropStatus = DropStatus.ACCEPTED) -> Drop:
@@ -56,3 +59,10 @@ def test_what_changed_since_is_told_with_what_came_and_went() -> None:
     told = [(before and before.folder[-1], it and it.folder[-1]) for before, it in now.changed_since(former)]
     assert told == [("1", None), ("2", "2"), (None, "5")]
     assert now.get(DROPS[5].folder) == DROPS[5] and now.get("raw/none") is None
+
+
+@given(st.dictionaries(st.text(max_size=3), st.lists(st.sampled_from(DROPS), max_size=3)))
+def test_members_are_read_as_those_of_a_mapping(members: dict[str, list[Drop]]) -> None:
+    found = PackedMembers(members.items())
+    assert found == members and list(found.items()) == list(members.items())
+    assert found.get("no such name") is None

@@ -15,9 +15,18 @@ from typing import Any
 import pytest
 
 from lofi_pipeline.config import LicensingSettings, load_config
-from lofi_pipeline.entities import Drop, DropAudio, DropStatus, now
-from lofi_pipeline.ingest import Registration, changed_drops, hashing, load_scan, register_sources, registry
+from lofi_pipeline.entities import Drop, DropAudio, DropStatus, SourceRecord, now
+from lofi_pipeline.ingest import (
+    DeclaredTerms,
+    Registration,
+    changed_drops,
+    hashing,
+    load_scan,
+    register_sources,
+    registry,
+)
 from lofi_pipeline.ingest.hashing import hashed
+from lofi_pipeline.ingest.remembered import RememberedTerms
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.drops import GRANT, TODAY, facts, make_drop, register
@@ -134,21 +143,22 @@ def told(root: DataRoot, progress: Callable[[int, int, str], None]) -> Registrat
     return register_sources(root, load_config(), style_ids=STYLES, day=TODAY, progress=progress)
 
 
-def test_few_drops_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_drops_and_terms_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = DataRoot(tmp_path).create()
-    make_drops(root, range(30))
+    make_drops(root, range(40))
     monkeypatch.setattr(registry, "_DROPS_AT_HAND", 4)
-    there: list[int] = []
+    there: list[Counter[type]] = []
 
     def look() -> None:
         # Another thread may be making a tuple, which Python forbids while somebody else refers to it
         before = sys.getswitchinterval()
         sys.setswitchinterval(60)
-        there.append(sum(type(it) is Drop for it in gc.get_objects()))
+        kinds = (Drop, DeclaredTerms, RememberedTerms, SourceRecord)
+        there.append(Counter(type(it) for it in gc.get_objects() if type(it) in kinds))
         sys.setswitchinterval(before)
 
     def progress(done: int, _total: int, _what: str) -> None:
-        if done in (FILES * 15, 29):
+        if done in (FILES * 15, 39):
             look()
 
     writing = registry.write_sealed
@@ -156,8 +166,8 @@ def test_few_drops_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     for looks in (4, 6):
         registry._last_scan.clear()  # pyright: ignore[reportPrivateUsage]
         found = register_sources(root, load_config(), style_ids=STYLES, progress=progress)
-        assert len(found.scan.drops) == 30 and len(there) >= looks
-        assert max(there) < 12, there
+        assert len(found.scan.drops) == 40 and len(there) >= looks
+        assert max(found.total() for found in there) < 9, there
 
 
 def test_all_names_and_sizes_are_known_before_the_first_file_is_hashed(root: DataRoot) -> None:

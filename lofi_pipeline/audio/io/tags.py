@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from errno import EINVAL
 from io import SEEK_CUR, SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,8 +23,6 @@ MOST_SAID = 100
 MOST_AT_ONCE = 1 << 20
 MOST_READ = 16 << 20
 """Bytes of a file that are read for its tags, pictures left aside."""
-MOST_BYTES = 1 << 48
-"""More than any file has; the system refuses to go to places far beyond."""
 SEARCHED_FOR_CREDENTIALS = 256 << 10
 """Bytes at either end of a file, where content credentials lie."""
 
@@ -101,13 +100,16 @@ class _Bounded:
         if self._left < 0:
             raise ValueError("too much to be read for tags")
         if wanted > MOST_AT_ONCE:
-            self._file.seek(wanted - len(data), SEEK_CUR)
+            self.seek(wanted - len(data), SEEK_CUR)
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        if offset > MOST_BYTES:
-            raise ValueError("leads beyond the end of any file")
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:  # ext4 knows no place beyond 16 TB, others none beyond less or more
+            if error.errno != EINVAL:
+                raise
+            raise ValueError("leads beyond where any file ends here, or begins") from error
 
     def tell(self) -> int:
         return self._file.tell()
