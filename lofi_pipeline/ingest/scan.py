@@ -16,7 +16,6 @@ from heapq import merge
 from itertools import chain
 from operator import is_
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -28,7 +27,6 @@ from lofi_pipeline.entities import (
     DropManifest,
     DropStatus,
     EvidenceFile,
-    Grant,
     RecordError,
     Remark,
     Scan,
@@ -261,18 +259,17 @@ def changed_signatures(
         and scan.judged_with == judging_hash(style_ids, licensing)
         and scan.withdrawals == _withdrawals_hash(load_withdrawals(root), day)
     )
-    scanned = {drop.folder: _Scanned.of(drop) for drop in scan.drops} if scan is not None else {}
-    present = signatures_of_drops(root)
-    changed = {
-        name: signature
-        for name, signature in present.items()
-        if not same_rules
-        or name not in scanned
-        or scanned[name].signature != signature
-        or _grant_changed(scanned[name], scan.day if scan else None, day)
-        or (scan and base not in (None, scan.base) and scanned[name].limited)
-    }
-    return {name: changed.get(name) for name in sorted({*changed, *(set(scanned) - set(present))})}
+    present, changed = signatures_of_drops(root), dict[str, str | None]()
+    for drop in scan.drops if scan is not None else ():
+        signature = present.pop(drop.folder, None)
+        if (
+            not same_rules
+            or signature != drop.signature
+            or _grant_changed(drop, scan.day if scan else None, day)
+            or (scan and base not in (None, scan.base) and _limited_to_bases(drop))
+        ):
+            changed[drop.folder] = signature
+    return dict(sorted({**changed, **present}.items()))
 
 
 def signatures_of_drops(root: DataRoot) -> dict[str, str]:
@@ -288,26 +285,11 @@ def _sources_are_whole(root: DataRoot, scan: Scan) -> bool:
     return is_there and scan.sources in (None, file_sha256(root.sources_json))
 
 
-class _Scanned(NamedTuple):
-    """What tells whether a drop is to be looked at again."""
-
-    signature: str
-    judged: date | None
-    grants: list[Grant]
-    limited: bool
-
-    @classmethod
-    def of(cls, drop: Drop) -> _Scanned:
-        """Of a drop as it was scanned."""
-        judged = drop.verdict.day if drop.verdict else None
-        return cls(drop.signature, judged, drop.grants(), _limited_to_bases(drop))
-
-
-def _grant_changed(drop: _Scanned, before: date | None, day: date) -> bool:
+def _grant_changed(drop: Drop, before: date | None, day: date) -> bool:
     """Whether a grant of a drop began or ended since the drop was judged, else since `before`."""
-    before = drop.judged or before
+    before = (drop.verdict.day if drop.verdict else None) or before
     return any(
-        before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants
+        before is None or bool(expired(grant, before)) != bool(expired(grant, day)) for grant in drop.grants()
     )
 
 

@@ -3,9 +3,7 @@
 import io
 
 import dagster as dg
-import pytest
 
-from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.cli.console import SafeConsole
 from lofi_pipeline.cli.run_summary import show, summarize
 from lofi_pipeline.config import load_config
@@ -14,14 +12,6 @@ from lofi_pipeline_tests.assets.test_tracks import run
 from lofi_pipeline_tests.drops import facts, make_drop
 
 CHECK = "every_file_is_taken_or_known"
-
-
-@pytest.fixture
-def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))
-    with open_instance(root) as instance:
-        yield instance
 
 
 def test_what_is_not_taken_is_in_the_check_the_log_and_the_closing_table(

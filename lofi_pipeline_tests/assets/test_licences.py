@@ -3,9 +3,7 @@
 from datetime import date
 
 import dagster as dg
-import pytest
 
-from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256
 from lofi_pipeline_tests.assets.test_tracks import latest, run
@@ -15,14 +13,6 @@ GRANT = {
     "uses": {"train": "allowed", "commercial": "allowed", "redistribute_weights": "notAllowed"},
     "evidence": [{"document": "contract.txt"}],
 }
-
-
-@pytest.fixture
-def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))
-    with open_instance(root) as instance:
-        yield instance
 
 
 def shown(instance: dg.DagsterInstance, asset: str, name: str) -> str:

@@ -1,20 +1,10 @@
 """Thousands of drops: the log stays one that a person reads, and its lines do not take longer than the work."""
 
 import dagster as dg
-import pytest
 
-from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.assets.test_tracks import run
 from lofi_pipeline_tests.drops import facts, make_drop
-
-
-@pytest.fixture
-def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))
-    with open_instance(root) as instance:
-        yield instance
 
 
 def test_the_log_names_the_first_drops_that_wait_and_where_all_are(

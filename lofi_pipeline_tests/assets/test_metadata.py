@@ -13,7 +13,6 @@ from PIL import Image
 from lofi_pipeline.assets.metadata import MOST_ROWS, most_bytes_inline, picture, shown, table, tag_value
 from lofi_pipeline.assets.partitions import TRACKS
 from lofi_pipeline.audio.analysis.thumbnail import smaller_png, waveform_png
-from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline_tests.assets.test_tracks import STAGES, latest, run
@@ -22,14 +21,6 @@ from lofi_pipeline_tests.drops import facts, make_drop, song
 HOSTILE = '<img src=x onerror="x">](javascript:x)' + "Ü" * 80
 UI_SHOWS_MARKDOWN_BELOW = 1000
 """Characters; read in the webserver's script, MetadataEntry."""
-
-
-@pytest.fixture
-def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))
-    with open_instance(root) as instance:
-        yield instance
 
 
 def events_of(instance: dg.DagsterInstance) -> list[dg.AssetMaterialization]:

@@ -11,7 +11,6 @@ import soundfile
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from lofi_pipeline.assets.partitions import TRACKS
-from lofi_pipeline.automation.instance import open_instance
 from lofi_pipeline.automation.ranges import ranges_of
 from lofi_pipeline.automation.unreported import tell_unreported
 from lofi_pipeline.definitions import defs
@@ -34,14 +33,6 @@ def latest(instance: dg.DagsterInstance, stage: str, key: str) -> dg.AssetMateri
     records = instance.fetch_materializations(wanted, limit=5).records
     assert len(records) <= 1, "a success was told twice"
     return records[0].asset_materialization if records else None
-
-
-@pytest.fixture
-def instance(root: DataRoot, monkeypatch: pytest.MonkeyPatch):
-    for name in ("DAGSTER_HOME", "LOFI_DATA_ROOT"):
-        monkeypatch.setenv(name, str(root.path))  # open_instance changes both: this has them put back
-    with open_instance(root) as instance:
-        yield instance
 
 
 def is_rounded(value: object) -> bool:

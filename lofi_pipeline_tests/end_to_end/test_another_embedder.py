@@ -29,6 +29,7 @@ def fads_of(said: dict[str, Any]) -> list[float]:
     return [line["fad"] for line in (said["base"], *said["checkpoints"])]
 
 
+@pytest.mark.slow
 def test_a_run_has_another_embedder_hear_what_is_kept_and_takes_the_former_scores_back(
     trained: Way, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_it_is_written_with_one_part_in_memory_at_a_time(tmp_path: Path, monkeyp
     assert len(made) == len(makers)
 
 
+@pytest.mark.slow
 def test_a_tenth_of_the_2b_goes_through_the_whole_of_training(tmp_path: Path):
     """The 24 layers, the sliding windows, Oobleck and Qwen3 of the 2B: all of them work in each stage."""
     place = real_size.Place(tmp_path, "toy")

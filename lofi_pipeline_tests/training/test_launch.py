@@ -60,6 +60,7 @@ def test_it_keeps_its_state_and_ends_when_nobody_holds_the_lease_it_was_given(
     assert list((root.checkpoints / SNAPSHOT_FOLDER).iterdir())
 
 
+@pytest.mark.slow
 def test_two_trainings_at_once_take_turns_and_give_what_one_gives(
     root: DataRoot, version: DatasetVersion, base: Path, undisturbed: tuple[DataRoot, list[TrainingEvent]]
 ):
@@ -121,6 +122,7 @@ def test_of_several_processes_the_failure_of_one_is_told_in_its_own_words(
         train_in_process(job, lambda _event: None, launcher=2)
 
 
+@pytest.mark.slow
 def test_a_configuration_file_of_accelerate_starts_it(
     root: DataRoot, version: DatasetVersion, base: Path, tmp_path: Path
 ):

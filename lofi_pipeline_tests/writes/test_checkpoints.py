@@ -119,6 +119,7 @@ def test_checkpoints_are_scored_and_the_worst_is_pruned(
     assert trial.unequal(which) == []
 
 
+@pytest.mark.slow
 def test_checkpoints_are_scored_anew(toy: Toy, encoded: DataRoot, tmp_path: Path, which: str) -> None:
     """With other settings: the ledger holds the former scores."""
     toy.train(max_steps=2)(encoded)
@@ -127,6 +128,7 @@ def test_checkpoints_are_scored_anew(toy: Toy, encoded: DataRoot, tmp_path: Path
     assert trial.unequal(which) == []
 
 
+@pytest.mark.slow
 def test_killed_while_it_is_scored_anew_a_checkpoint_may_be_scored_as_before(
     toy: Toy, encoded: DataRoot, tmp_path: Path, which: str
 ) -> None:
