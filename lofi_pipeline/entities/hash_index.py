@@ -1,4 +1,4 @@
-"""Which items each content belongs to, by their numbers: of 100,000 files a dict of lists takes 30 MB, and this 4."""
+"""Which items each content belongs to, by their numbers: of 100,000 files a dict of lists takes 27 MB, and this 4."""
 
 from __future__ import annotations
 

@@ -106,10 +106,10 @@ class _Bounded:
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
             return self._file.seek(offset, whence)
-        except OSError as error:  # ext4 knows no place beyond 16 TB, others none beyond less or more
+        except OSError as error:  # ext4 ends at 16 TB, other file systems elsewhere
             if error.errno != EINVAL:
                 raise
-            raise ValueError("leads beyond where any file ends here, or begins") from error
+            raise ValueError("leads to where no file can have bytes") from error
 
     def tell(self) -> int:
         return self._file.tell()
