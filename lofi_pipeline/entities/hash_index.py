@@ -37,8 +37,10 @@ class HashIndex:
 
     def pop(self, sha256: str) -> list[int]:
         """The numbers of a hash, which has none from then on."""
-        found, shelf = self.of(sha256), self._shelves.get(sha256[:_DIGITS], bytearray())
-        for at in reversed(_places(shelf, sha256)):
+        shelf = self._shelves.get(sha256[:_DIGITS], bytearray())
+        places = _places(shelf, sha256)
+        found = [_number_at(shelf, at) for at in places]
+        for at in reversed(places):
             del shelf[at : at + _ENTRY_BYTES]
         return found
 

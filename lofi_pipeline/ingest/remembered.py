@@ -96,10 +96,8 @@ class Memory:
             new = sorted(
                 sha256
                 for sha256 in set(contents)
-                if all(
-                    claims != entry.claims
-                    for entry in chain(self.of(sha256), map(more.__getitem__, places.of(sha256)))
-                )
+                if all(claims != entry.claims for entry in self.of(sha256))
+                and all(claims != more[number].claims for number in places.of(sha256))
             )
             if new:
                 for sha256 in new:
