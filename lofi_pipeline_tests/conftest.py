@@ -6,7 +6,9 @@ import gc
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from lofi_pipeline_tests.drops import CONTRACT, GRANT, facts, make_drop, song, w
 
 if TYPE_CHECKING:
     import dagster as dg
+    from alembic.config import Config
 
 # `make test` tries the same examples each time; `make test-slow` searches for new ones. How long one takes decides nothing.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -84,6 +87,25 @@ def pytest_collection_finish() -> None:
     """What was imported stays to the end: no search for garbage goes through it, and no fork copies it for one."""
     gc.freeze()
     gc.enable()
+    _read_once_what_never_changes()
+
+
+def _read_once_what_never_changes() -> None:
+    """The commands of `lofi`, and the revisions of Dagster's tables: else both are made anew for each command and each history."""
+    if "typer.testing" in sys.modules:
+        from typer import testing
+
+        testing._get_command = cache(testing._get_command)
+    if "alembic.script" in sys.modules:
+        from alembic.script import ScriptDirectory
+
+        read, found = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+        def read_once(config: Config) -> ScriptDirectory:
+            location = config.get_main_option("script_location")
+            return found.get(location) or found.setdefault(location, read(config))
+
+        ScriptDirectory.from_config = read_once
 
 
 def pytest_sessionstart() -> None:

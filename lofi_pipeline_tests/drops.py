@@ -10,12 +10,14 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
-from lofi_pipeline.config import PipelineConfig, load_config
+from lofi_pipeline import audio
+from lofi_pipeline.config import AudioSettings, PipelineConfig, load_config
 from lofi_pipeline.entities import RAW_FOLDER, SourceType, TrackRecord
 from lofi_pipeline.ingest import Registration, register_sources
 from lofi_pipeline.licensing.grants import Acceptances
-from lofi_pipeline.storage import DataRoot
+from lofi_pipeline.storage import DataRoot, file_sha256, replacing
 from lofi_pipeline.styles import load_presets
 from lofi_pipeline_tests.audio.music import loop, write
 
@@ -41,6 +43,7 @@ def acceptance_of(source_id: str, *term: object) -> dict[str, Any]:
 
 
 _SONGS = TemporaryDirectory(prefix="lofi-songs-")
+_hashes_of_songs: set[str] = set()
 
 
 @cache
@@ -48,10 +51,12 @@ def song(seed: int = 0, seconds: float = SECONDS) -> Path:
     """A WAV file of a loop that follows from `seed`; copy it, do not change it."""
     tonic, bpm = (9 + 5 * seed) % 12, 74 + 4 * (seed % 5)
     mode = "minor" if seed % 2 else "major"
-    return write(
+    path = write(
         Path(_SONGS.name) / f"song-{seed}-{seconds:g}.wav",
         loop(seconds, bpm=bpm, tonic=tonic, mode=mode, seed=seed),
     )
+    _hashes_of_songs.add(file_sha256(path))
+    return path
 
 
 def facts(source_type: SourceType = SourceType.CREATIVE_COMMONS, **changes: object) -> dict[str, object]:
@@ -106,12 +111,38 @@ def register(root: DataRoot, config: PipelineConfig | None = None) -> Registrati
     return register_sources(root, config or load_config(), style_ids=set(load_presets()), day=TODAY)
 
 
-def work(root: DataRoot, config: PipelineConfig | None = None) -> dict[str, TrackRecord]:
-    """Register, then work on everything pending in this process; the records by the files' names."""
+def work(
+    root: DataRoot, config: PipelineConfig | None = None, *, anew: bool = False
+) -> dict[str, TrackRecord]:
+    """Register, then work on everything pending in this process; the records by the files' names.
+
+    `anew`: process each song, though it was processed before in this session.
+    """
     from lofi_pipeline.ingest import ProcessingContext, load_registry, pending_tracks, work_on
 
     config = config or load_config()
     register(root, config)
     context, known = ProcessingContext.open(config), load_registry(root).by_id()
-    records = [work_on(root, known[track_id], context) for track_id in pending_tracks(root, config)]
+    process = audio.process if anew or audio.process is not _process else _process_once
+    with mock.patch.object(audio, "process", process):
+        records = [work_on(root, known[track_id], context) for track_id in pending_tracks(root, config)]
     return {record.filename: record for record in records}
+
+
+_process = audio.process
+_processed: dict[tuple[str, str], tuple[bytes, audio.ProcessedAudio]] = {}
+"""By a song's hash and the settings, the MP3 and what was measured."""
+
+
+def _process_once(path: Path, destination: Path, settings: AudioSettings) -> audio.ProcessedAudio:
+    """`audio.process`; of a song that was processed before what that gave: the same music gives the same bytes each time."""
+    key = file_sha256(path), settings.model_dump_json()
+    if key in _processed:
+        mp3, result = _processed[key]
+        with replacing(destination) as temporary:
+            temporary.write_bytes(mp3)
+        return result
+    result = _process(path, destination, settings)
+    if key[0] in _hashes_of_songs:
+        _processed[key] = destination.read_bytes(), result
+    return result

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ _counting: list[Counter[Path]] = []
 
 
 def _count(event: str, arguments: tuple[object, ...]) -> None:
-    """Count each file that is opened for reading. An audit hook stays for the life of the process: it is added once."""
+    """Count each file that is opened for reading."""
     if _counting and event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
         flags = arguments[2] if isinstance(arguments[2], int) else 0
         path = Path(os.fsdecode(arguments[0]))
@@ -39,12 +40,16 @@ def _count(event: str, arguments: tuple[object, ...]) -> None:
             _counting[-1][path] += 1
 
 
-sys.addaudithook(_count)
+@cache
+def _begin_to_count() -> None:
+    """Once: an audit hook stays for the life of the process, and every import and every file costs it some time from then on."""
+    sys.addaudithook(_count)
 
 
 @contextmanager
 def opened(root: DataRoot) -> Iterator[Counter[str]]:
     """How often each record under a data root is opened for reading, hashing left out; filled when the block ends."""
+    _begin_to_count()
     counts: Counter[Path] = Counter()
     found: Counter[str] = Counter()
     _counting.append(counts)

@@ -74,7 +74,7 @@ def test_a_track_is_decoded_and_encoded_once(root: DataRoot, monkeypatch: pytest
     monkeypatch.setattr(av, "open", counting)
     monkeypatch.setattr(lameenc, "Encoder", lambda: encoders.append(encoder()) or encoders[-1])
     make_drop(root, "drop", {"a.wav": song(0)}, facts())
-    assert work(root)["a.wav"].status is TrackStatus.OK
+    assert work(root, anew=True)["a.wav"].status is TrackStatus.OK
     assert (decoded, len(encoders)) == ({"raw": 1, "processed": 1}, 1)
 
 
