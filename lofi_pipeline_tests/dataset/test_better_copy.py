@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from lofi_pipeline_tests.drops import facts, make_drop, settings, song, work
 RATE = audio.SAMPLE_RATE
 
 
+@cache
 def piece(seed: int, seconds: float = 33.0) -> np.ndarray:
-    """Music, float32 [2, n]."""
+    """Music, float32 [2, n]; copy it, do not change it."""
     return loop(seconds, bpm=74 + 4 * seed, tonic=(9 + 5 * seed) % 12, seed=seed)
 
 
