@@ -1,12 +1,12 @@
-"""The drops of a scan in little memory, with what is asked of all of them at hand: where each lies, and whether it was accepted."""
+"""The drops of a scan in little memory, with what is asked of all of them at hand: where each lies, its source, whether it was accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from lofi_pipeline.entities.drop import Drop, DropStatus
-from lofi_pipeline.entities.packed import Packed
+from lofi_pipeline.entities.packed import Packed, unpacked
 
 
 class PackedDrops(Packed[Drop]):
@@ -17,6 +17,8 @@ class PackedDrops(Packed[Drop]):
         self._former = former
         self.folders: list[str] = []
         self.statuses: list[DropStatus] = []
+        self.source_ids: list[str | None] = []
+        """None: there is no source.json that can be read."""
         super().__init__(drops)
         self._former = None  # else each scan would hold all before it
 
@@ -31,6 +33,15 @@ class PackedDrops(Packed[Drop]):
         super()._add(items, data)
         self.folders += [drop.folder for drop in items]
         self.statuses += [drop.status for drop in items]
+        self.source_ids += [drop.manifest.source_id if drop.manifest else None for drop in items]
+
+    def _add_as_in(self, other: PackedDrops, number: int, data: bytes) -> None:
+        """A drop of others, of which these are the bytes: it is not made anew for it."""
+        self._pile.append(data)
+        self._length += 1
+        self.folders.append(other.folders[number])
+        self.statuses.append(other.statuses[number])
+        self.source_ids.append(other.source_ids[number])
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -41,6 +52,11 @@ class PackedDrops(Packed[Drop]):
         number = self._places.get(folder)
         return None if number is None else self[number]
 
+    def source_in(self, folder: str) -> str | None:
+        """The source_id of the drop in a folder."""
+        number = self._places.get(folder)
+        return None if number is None else self.source_ids[number]
+
     def _same_as(self, drop: Drop) -> bytes | None:
         number = self._places.get(drop.folder)
         return None if number is None or self[number] != drop else self._pile[number]
@@ -49,18 +65,29 @@ class PackedDrops(Packed[Drop]):
         """The drops that have one of these statuses."""
         return (self[number] for number, status in enumerate(self.statuses) if status in statuses)
 
-    def through(self, step: Callable[[Iterable[Drop]], Iterator[Drop]]) -> PackedDrops:
-        """What a step makes of the drops, one after the other. What it gives back as it came is not packed again."""
+    def through(
+        self, step: Callable[[Iterable[Drop]], Iterator[Drop]], *, only: Container[int] | None = None
+    ) -> PackedDrops:
+        """What a step makes of the drops, one after the other. What it gives back as it came is not packed again.
+
+        `only`: the numbers of those that go through it; the others stay as they are.
+        """
         given: list[Drop] = []
 
         def one_by_one() -> Iterator[Drop]:
-            for drop in self:
-                given[:] = [drop]
-                yield drop
+            while given:
+                yield given[0]
 
-        found = PackedDrops()
-        for packed, drop in zip(self._pile, step(one_by_one()), strict=True):
-            found._add((drop,), packed if drop is given[0] else None)
+        found, made = PackedDrops(), step(one_by_one())
+        for number, data in enumerate(self._pile):
+            if only is None or number in only:
+                given[:] = unpacked(data)
+                drop = next(made)
+                found._add((drop,), data if drop is given[0] else None)
+            else:
+                found._add_as_in(self, number, data)
+        given.clear()
+        assert next(made, None) is None, "a step gives one drop for each"
         return found
 
     def share(self, former: PackedDrops) -> None:

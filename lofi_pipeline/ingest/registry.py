@@ -429,15 +429,16 @@ def _compile_sources(scan: Scan, registry: Registry) -> Packed[SourceRecord]:
     for track in registry.tracks:
         for source_id in {origin.source_id for origin in track.origins}:
             tracks[source_id].append(track_number(track.track_id))
+    packed = PackedDrops.of(scan.drops)
     drops = {
-        drop.manifest.source_id: number
-        for number, drop in enumerate(scan.drops)
-        if drop.status is DropStatus.ACCEPTED and drop.manifest is not None
+        source_id: number
+        for number, (source_id, status) in enumerate(zip(packed.source_ids, packed.statuses, strict=True))
+        if status is DropStatus.ACCEPTED and source_id is not None
     }
 
     def records() -> Iterator[SourceRecord]:
         for source_id, number in sorted(drops.items()):
-            if (manifest := scan.drops[number].manifest) is not None:
+            if (manifest := packed[number].manifest) is not None:
                 yield manifest.record([track_id_of(track) for track in tracks[source_id]])
 
     return Packed(records())

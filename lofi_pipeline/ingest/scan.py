@@ -7,6 +7,7 @@ in licensing/.
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -125,9 +126,10 @@ def scan_drops(
     record, withdrawals = record or DeclaredTermsRecord(), load_withdrawals(root)
     folders = drop_folders(root) if only is None else [only]
     folders = list(map(str, sorted(folders, key=partial(_folder_name, root))))
+    unread: list[int] = []
     with no_search_for_cycles():
-        drops = PackedDrops(_listed(scanner, folders, progress), former=former)
-    drops = drops.through(partial(_hashed, root, drops, progress))
+        drops = PackedDrops(_listed(scanner, folders, progress, unread), former=former)
+    drops = drops.through(partial(_hashed, root, drops, unread, progress), only=set(unread))
     if only is not None:
         others = (drop for drop in former if drop.folder != drops.folders[0])
         drops = PackedDrops(sorted([*drops, *others], key=_by_folder))
@@ -164,30 +166,36 @@ def _by_folder(drop: Drop) -> str:
     return drop.folder
 
 
-def _listed(scanner: _Scanner, folders: Sequence[str], progress: Progress) -> Iterator[Drop]:
-    """The drops as they stand there: names and sizes, and no hash that is not known."""
-    for number, folder in enumerate(folders, start=1):
-        yield (drop := scanner.scan(Path(folder)))
-        progress(number, len(folders), f"drops read: {drop.folder}")
+def _listed(
+    scanner: _Scanner, folders: Sequence[str], progress: Progress, unread: list[int]
+) -> Iterator[Drop]:
+    """The drops as they stand there: names and sizes, and no hash that is not known. Those with such files go into `unread`."""
+    for number, folder in enumerate(folders):
+        drop = scanner.scan(Path(folder))
+        if any(map(_to_be_read, drop.files)):
+            unread.append(number)
+        yield drop
+        progress(number + 1, len(folders), f"drops read: {drop.folder}")
 
 
 def _hashed(
-    root: DataRoot, all_drops: Sequence[Drop], progress: Progress, drops: Iterable[Drop]
+    root: DataRoot,
+    all_drops: Sequence[Drop],
+    unread: Sequence[int],
+    progress: Progress,
+    drops: Iterable[Drop],
 ) -> Iterator[Drop]:
-    """The drops with the hashes of the files that can be taken; what has to be read is found in all of them first."""
+    """The drops with these numbers, with the hashes of the files that can be taken; how much is to be read is found first."""
     count = total = files = size = 0
-    unread: list[int] = []
-    for number, drop in enumerate(all_drops):
-        if sizes := [file.size for file in drop.files if _to_be_read(file)]:
-            unread.append(number)
-            count, total = count + len(sizes), total + sum(sizes)
+    for file in filter(_to_be_read, _files_of(map(all_drops.__getitem__, unread))):
+        count, total = count + 1, total + file.size
     with closing(hashed(root, filter(_to_be_read, _files_of(map(all_drops.__getitem__, unread))))) as done:
         for drop in drops:
             new = [next(done) if _to_be_read(file) else file for file in drop.files]
             yield without_music(_with_files(drop, new))
-            if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
-                files, size = files + len(read), size + sum(file.size for file in read)
-                progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
+            read = [file for file, before in zip(new, drop.files, strict=True) if file is not before]
+            files, size = files + len(read), size + sum(file.size for file in read)
+            progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
 
 
 def _files_of(drops: Iterable[Drop]) -> Iterator[DropAudio]:
@@ -304,16 +312,17 @@ def _conflicting_sources(
 
     The drop that agrees with the record is kept, else the one that was accepted first.
     """
-    seen, again = set[str](), set[str]()
-    for drop in drops.having(_ACCEPTED):
-        if drop.manifest is not None:
-            (again if drop.manifest.source_id in seen else seen).add(drop.manifest.source_id)
+    accepted = [
+        it if status is _ACCEPTED else None
+        for it, status in zip(drops.source_ids, drops.statuses, strict=True)
+    ]
+    again = {source_id for source_id, count in Counter(filter(None, accepted)).items() if count > 1}
     declared: dict[str, tuple[str, str]] = {}
     first: dict[str, tuple[bool, bool, str]] = {}
     settled = {folder for folder, it in zip(former.folders, former.statuses, strict=True) if it is _ACCEPTED}
-    for drop in drops.having(_ACCEPTED) if again else ():
-        if drop.manifest is not None and drop.manifest.source_id in again:
-            terms, source_id = DeclaredTerms.of(drop.manifest, drop.evidence), drop.manifest.source_id
+    for number, source_id in enumerate(accepted):
+        if source_id in again and (manifest := (drop := drops[number]).manifest) is not None:
+            terms = DeclaredTerms.of(manifest, drop.evidence)
             order = (terms != record.on_record(source_id), drop.folder not in settled, drop.folder)
             first[source_id] = min(first.get(source_id, order), order)
             declared[drop.folder] = source_id, terms.sha256
@@ -387,25 +396,31 @@ class _Scanner:
         # Listed first: what changes during the scan makes another signature, and another scan.
         entries = entries_below(folder)
         former = self.former.get(name)
-        files = self._audio_files(folder, entries, former)
-        others, companions = others_of(name, entries)
-        found = partial(
-            Drop, folder=name, signature=signature_of(entries), files=[*files, *others], companions=companions
-        )
+        files, signature = self._audio_files(folder, entries, former), signature_of(entries)
+
+        def listed(manifest: DropManifest | None = None) -> Callable[..., Drop]:
+            others, companions = others_of(name, entries, manifest)
+            return partial(
+                Drop,
+                folder=name,
+                signature=signature,
+                files=[*files, *others],
+                companions=companions,
+                manifest=manifest,
+            )
+
         if closed := closed_folder(entries):
             where = _folder_name(self.root, folder / closed)
-            return found(
+            return listed()(
                 status=DropStatus.REFUSED, reason=f"{where}: cannot be looked into; check its permissions"
             )
         try:
             manifest = self.manifest(folder)
         except RecordError as error:
-            return found(status=DropStatus.REFUSED, reason=_printable(str(error)))
+            return listed()(status=DropStatus.REFUSED, reason=_printable(str(error)))
         except FileNotFoundError as error:
-            return found(status=DropStatus.INCOMPLETE, reason=str(error))
-        present = _Present(folder, entries)
-        others, companions = others_of(name, entries, manifest)
-        found = partial(found, files=[*files, *others], companions=companions, manifest=manifest)
+            return listed()(status=DropStatus.INCOMPLETE, reason=str(error))
+        present, found = _Present(folder, entries), listed(manifest)
         where = f"{name}/{SOURCE_JSON}"
         try:
             evidence = documents_of(self.root, folder, manifest.grant, where=where)

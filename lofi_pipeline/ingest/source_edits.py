@@ -72,12 +72,12 @@ def _on_record(drop: Drop, record: DeclaredTermsRecord, all_former: PackedDrops)
     """The terms on record for a drop's source; for its former source, if the drop only changed its source_id."""
     if drop.manifest is None or drop.status not in JUDGED:
         return None
-    former = all_former.get(drop.folder)
-    if former is not None and former.manifest is not None and _contents(former) & _contents(drop):
-        renamed = record.on_record(former.manifest.source_id)
-        if renamed is not None:
+    before, source_id = all_former.source_in(drop.folder), drop.manifest.source_id
+    if before is not None and before != source_id and (renamed := record.on_record(before)) is not None:
+        former = all_former.get(drop.folder)
+        if former is not None and _contents(former) & _contents(drop):
             return renamed
-    return record.on_record(drop.manifest.source_id)
+    return record.on_record(source_id)
 
 
 def _contents(drop: Drop) -> set[str]:

@@ -52,6 +52,21 @@ def test_a_step_changes_the_drops_that_it_changes() -> None:
     assert [it.folder for it in found.having(DropStatus.FORBIDDEN)] == [DROPS[3].folder]
 
 
+def test_a_step_for_some_of_the_drops_is_given_no_others() -> None:
+    given: list[str] = []
+
+    def step(drops: Iterable[Drop]) -> Iterator[Drop]:
+        for it in drops:
+            given.append(it.folder[-2:])
+            yield it.model_copy(update={"status": DropStatus.REFUSED, "reason": "no"})
+
+    found = PackedDrops(DROPS).through(step, only={2, 5})
+    assert given == ["02", "05"]
+    assert [it.folder[-2:] for it in found.having(DropStatus.REFUSED)] == given
+    assert [it for it in found if it.folder[-2:] not in given] == [*DROPS[:2], *DROPS[3:5], DROPS[6]]
+    assert (found.folders, len(found)) == ([it.folder for it in DROPS], 7)
+
+
 def test_what_changed_since_is_told_with_what_came_and_went() -> None:
     former = PackedDrops(DROPS[:4])
     now = PackedDrops([DROPS[0], drop(2, DropStatus.REFUSED), DROPS[3], DROPS[5]])

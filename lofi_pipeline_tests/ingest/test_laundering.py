@@ -109,6 +109,7 @@ ATTACKS: dict[str, tuple[dict[str, object], Callable[[DataRoot, Path], None]]] =
         edited({**ND, "license_type": "CC BY 4.0"}),
     ),
     "BY to CC0 in one line": (BY, edited({**BY, "license_type": "CC0"})),
+    "BY to CC0 with another source_id": (BY, edited({**BY, "license_type": "CC0", "source_id": "x"})),
     "BY in a new drop": (BY, again(MILD)),
     "BY in a new drop, after a scan": (BY, again(MILD, between=True)),
     "BY moved to another source type with another id": (BY, again(of_type(ROYALTY_FREE), kind=ROYALTY_FREE)),
