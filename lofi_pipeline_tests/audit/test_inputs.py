@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,38 +24,29 @@ from lofi_pipeline.dataset import load_version
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, file_sha256, sealed
 from lofi_pipeline_tests.audit.roots import land, lineage_for, other_lineage
+from lofi_pipeline_tests.audited import listening
 from lofi_pipeline_tests.drops import register
 
 RECORDS = (".json", ".jsonl")
-_counting: list[Counter[Path]] = []
-
-
-def _count(event: str, arguments: tuple[object, ...]) -> None:
-    """Count each file that is opened for reading."""
-    if _counting and event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-        flags = arguments[2] if isinstance(arguments[2], int) else 0
-        path = Path(os.fsdecode(arguments[0]))
-        if path.suffix in RECORDS and not flags & (os.O_WRONLY | os.O_RDWR):
-            _counting[-1][path] += 1
-
-
-@cache
-def _begin_to_count() -> None:
-    """Once: an audit hook stays for the life of the process, and every import and every file costs it some time from then on."""
-    sys.addaudithook(_count)
+_hashing: list[Path] = []
+"""Files that are being hashed."""
 
 
 @contextmanager
 def opened(root: DataRoot) -> Iterator[Counter[str]]:
     """How often each record under a data root is opened for reading, hashing left out; filled when the block ends."""
-    _begin_to_count()
     counts: Counter[Path] = Counter()
     found: Counter[str] = Counter()
-    _counting.append(counts)
-    try:
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and not _hashing and isinstance(arguments[0], str | bytes | os.PathLike):
+            flags = arguments[2] if isinstance(arguments[2], int) else 0
+            path = Path(os.fsdecode(arguments[0]))
+            if path.suffix in RECORDS and not flags & (os.O_WRONLY | os.O_RDWR):
+                counts[path] += 1
+
+    with listening(count):
         yield found
-    finally:
-        _counting.remove(counts)
     found.update(
         {path.relative_to(root.path).as_posix(): n for path, n in counts.items() if root.path in path.parents}
     )
@@ -75,11 +65,11 @@ def busy(data: DataRoot, monkeypatch: pytest.MonkeyPatch) -> DataRoot:
     hashed = file_sha256
 
     def not_counted(path: Path) -> str:
-        _counting.append(Counter())
+        _hashing.append(path)
         try:
             return hashed(path)
         finally:
-            _counting.pop()
+            _hashing.pop()
 
     # Hashing is no reading: the Verifier hashes every file that a record names, records among them
     for module in (verifier, sealed):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,32 +14,23 @@ from lofi_pipeline.automation.stability import LOOK_AGAIN_SECONDS, Watch
 from lofi_pipeline.ingest import load_record
 from lofi_pipeline.review import accept
 from lofi_pipeline.storage import DataRoot, write_bytes_atomic, write_json_atomic
+from lofi_pipeline_tests.audited import listening
 from lofi_pipeline_tests.automation.test_drop_sensor import Ticks
 from lofi_pipeline_tests.drops import facts, make_drop
-
-_OPENED: list[str] | None = None
-
-
-def _note(event: str, arguments: tuple[object, ...]) -> None:
-    if _OPENED is not None and event == "open":
-        _OPENED.append(str(arguments[0]))
-
-
-sys.addaudithook(_note)
 
 
 @contextmanager
 def opened(root: DataRoot) -> Iterator[list[str]]:
     """The files of the data root that are opened in the block, but for Dagster's own."""
-    global _OPENED
     found: list[str] = []
-    _OPENED = []
-    try:
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        path = str(arguments[0]) if event == "open" else ""
+        if path.startswith(str(root.path)) and not path.startswith(str(root.dagster_home)):
+            found.append(path)
+
+    with listening(note):
         yield found
-    finally:
-        seen, _OPENED = _OPENED, None
-        own = str(root.dagster_home)
-        found += [it for it in seen if it.startswith(str(root.path)) and not it.startswith(own)]
 
 
 @pytest.fixture

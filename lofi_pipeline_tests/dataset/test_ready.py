@@ -1,6 +1,5 @@
 """Of many tracks, a build reads the records that changed alone, and an index lets nothing in that the records would not."""
 
-import gc
 import os
 from collections.abc import Callable
 from datetime import date
@@ -24,6 +23,7 @@ from lofi_pipeline.entities import RecordError, TrackRecord, TrackStatus, Versio
 from lofi_pipeline.ingest import load_record, record_index
 from lofi_pipeline.licensing import withdraw
 from lofi_pipeline.storage import DataRoot, write_json_atomic
+from lofi_pipeline_tests.alive import Alive
 from lofi_pipeline_tests.ingest.reads import records_read_by
 
 TRACK = "track_002"
@@ -150,13 +150,13 @@ def test_few_entries_of_a_version_are_in_memory_at_once(
     there: list[int] = []
 
     def look(path: Path, value: object) -> None:
-        there.append(sum(type(it) in (VersionTrack, ready.ReadyFacts) for it in gc.get_objects()))
+        there.append(alive.count().total())
         writing(path, value)
 
     writing = publish.write_json_atomic
     monkeypatch.setattr(publish, "write_json_atomic", look)
     write_json_atomic(root.track_record(TRACK), record_of(root).model_copy(update={"human_verified": True}))
-    gc.collect()
+    alive = Alive(VersionTrack, ready.ReadyFacts)
     found = build_dataset(root, load_config())
     assert found.is_new and len(found.version.tracks) == 4 and len(there) == 3
     assert max(there) <= 4, there  # of eight

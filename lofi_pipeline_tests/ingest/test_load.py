@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
@@ -29,6 +28,8 @@ from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.remembered import RememberedTerms
 from lofi_pipeline.storage import DataRoot
 from lofi_pipeline.styles import load_presets
+from lofi_pipeline_tests.alive import Alive
+from lofi_pipeline_tests.audited import listening
 from lofi_pipeline_tests.drops import GRANT, TODAY, facts, make_drop, register
 
 STYLES = set(load_presets())
@@ -57,13 +58,17 @@ class Work:
         self.opened: Counter[str] = Counter()
         self.listed: Counter[str] = Counter()
         self.calls = 0
-        _watching.append(self)
-        sys.setprofile(self._count)
-        try:
-            action()
-        finally:
-            sys.setprofile(None)
-            _watching.remove(self)
+        with listening(self._note):
+            sys.setprofile(self._count)
+            try:
+                action()
+            finally:
+                sys.setprofile(None)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("open", "os.scandir", "os.listdir") and isinstance(arguments[0], str):
+            found = self.opened if event == "open" else self.listed
+            found[arguments[0]] += 1
 
     def _count(self, _frame: object, event: str, _argument: object) -> None:
         self.calls += event in ("call", "c_call")
@@ -80,18 +85,6 @@ class Work:
             )
             for found in (self.opened, self.listed)
         )  # pyright: ignore[reportReturnType]
-
-
-_watching: list[Work] = []
-
-
-def _on_audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _watching and event in ("open", "os.scandir", "os.listdir") and isinstance(arguments[0], str):
-        found = _watching[-1].opened if event == "open" else _watching[-1].listed
-        found[arguments[0]] += 1
-
-
-sys.addaudithook(_on_audit)  # there is no way to take one away again
 
 
 def test_each_file_is_opened_once_and_each_folder_listed_once(root: DataRoot) -> None:
@@ -147,15 +140,11 @@ def test_few_drops_and_terms_are_in_memory_at_once(tmp_path: Path, monkeypatch: 
     root = DataRoot(tmp_path).create()
     make_drops(root, range(40))
     monkeypatch.setattr(registry, "_DROPS_AT_HAND", 4)
+    alive = Alive(Drop, DeclaredTerms, RememberedTerms, SourceRecord)
     there: list[Counter[type]] = []
 
     def look() -> None:
-        # Another thread may be making a tuple, which Python forbids while somebody else refers to it
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(60)
-        kinds = (Drop, DeclaredTerms, RememberedTerms, SourceRecord)
-        there.append(Counter(type(it) for it in gc.get_objects() if type(it) in kinds))
-        sys.setswitchinterval(before)
+        there.append(alive.count())
 
     def progress(done: int, _total: int, _what: str) -> None:
         if done in (FILES * 15, 39):
