@@ -23,6 +23,7 @@ from lofi_pipeline.ingest import (
     load_scan,
     register_sources,
     registry,
+    scan,
 )
 from lofi_pipeline.ingest.hashing import hashed
 from lofi_pipeline.ingest.remembered import RememberedTerms
@@ -150,9 +151,10 @@ def test_few_drops_and_terms_are_in_memory_at_once(tmp_path: Path, monkeypatch: 
         if done in (FILES * 15, 39):
             look()
 
-    writing = registry.write_sealed
+    writing, applying = registry.write_sealed, scan.apply_memory
     monkeypatch.setattr(registry, "write_sealed", lambda *given: (look(), writing(*given)))
-    for looks in (4, 6):
+    monkeypatch.setattr(scan, "apply_memory", lambda *given: (look(), applying(*given))[1])
+    for looks in (5, 8):
         registry._last_scan.clear()  # pyright: ignore[reportPrivateUsage]
         found = register_sources(root, load_config(), style_ids=STYLES, progress=progress)
         assert len(found.scan.drops) == 40 and len(there) >= looks
