@@ -116,7 +116,8 @@ def work(
 ) -> dict[str, TrackRecord]:
     """Register, then work on everything pending in this process; the records by the files' names.
 
-    `anew`: process each song, though it was processed before in this session.
+    `anew`: process each song, though it was processed before in this session: for tests of the processing itself, and of what
+    is made again.
     """
     from lofi_pipeline.ingest import ProcessingContext, load_registry, pending_tracks, work_on
 

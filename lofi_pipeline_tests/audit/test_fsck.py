@@ -71,7 +71,7 @@ def hashes(root: DataRoot) -> dict[str, str]:
 
 def run(root: DataRoot) -> None:
     """What `lofi run --to dataset_manifest` does."""
-    work(root)
+    work(root, anew=True)
     if not dataset_is_current(root, load_config()):
         build_dataset(root, load_config())
 

@@ -72,7 +72,7 @@ def test_from_raw_and_records_alone_all_is_made_again_to_the_same_hashes(
     restored = DataRoot(tmp_path / "restored")
     restore_backup(tmp_path / "copy", restored)
     assert not hashes(restored.processed)
-    work(restored)
+    work(restored, anew=True)
     again = build_dataset(restored, load_config(), day=TODAY)
     assert (again.version, again.is_new) == (built.version, False)
     assert [hashes(folder) for folder in (restored.processed, restored.final, restored.validation)] == before

@@ -78,7 +78,7 @@ def done_records(root: DataRoot) -> list[TrackRecord]:
 def run(root: DataRoot) -> None:
     """What `lofi run --to dataset_manifest` does."""
     config = load_config()
-    work(root, config)
+    work(root, config, anew=True)
     if not dataset_is_current(root, config):
         build_dataset(root, config)
     assert pending_tracks(root, config) == [] and dataset_is_current(root, config)

@@ -103,7 +103,7 @@ def test_unchanged_work_is_not_done_again_and_lost_files_are_made_again(ready: D
     for lost in [ready.fingerprint(first.track_id), ready.inside(first.tagged.lyrics_path)]:
         lost.unlink()
         assert pending_tracks(ready, load_config()) == [first.track_id]
-        work(ready)
+        work(ready, anew=True)
         assert lost.is_file()
     again = load_record(ready, first.track_id)
     assert again and again.processed == first.processed
