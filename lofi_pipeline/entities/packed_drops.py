@@ -52,6 +52,13 @@ class PackedDrops(Packed[Drop]):
         number = self._places.get(folder)
         return None if number is None else self[number]
 
+    def sources_of(self, status: DropStatus) -> list[str | None]:
+        """For each drop its source_id where it has this status, else None."""
+        return [
+            source_id if it is status else None
+            for source_id, it in zip(self.source_ids, self.statuses, strict=True)
+        ]
+
     def source_in(self, folder: str) -> str | None:
         """The source_id of the drop in a folder."""
         number = self._places.get(folder)

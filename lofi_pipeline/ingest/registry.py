@@ -432,8 +432,8 @@ def _compile_sources(scan: Scan, registry: Registry) -> Packed[SourceRecord]:
     packed = PackedDrops.of(scan.drops)
     drops = {
         source_id: number
-        for number, (source_id, status) in enumerate(zip(packed.source_ids, packed.statuses, strict=True))
-        if status is DropStatus.ACCEPTED and source_id is not None
+        for number, source_id in enumerate(packed.sources_of(DropStatus.ACCEPTED))
+        if source_id is not None
     }
 
     def records() -> Iterator[SourceRecord]:

@@ -193,9 +193,9 @@ def _hashed(
         for drop in drops:
             new = [next(done) if _to_be_read(file) else file for file in drop.files]
             yield without_music(_with_files(drop, new))
-            read = [file for file, before in zip(new, drop.files, strict=True) if file is not before]
-            files, size = files + len(read), size + sum(file.size for file in read)
-            progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
+            if read := [file for file, before in zip(new, drop.files, strict=True) if file is not before]:
+                files, size = files + len(read), size + sum(file.size for file in read)
+                progress(files, count, f"files hashed: {size / 1e9:.1f} of {total / 1e9:.1f} GB")
 
 
 def _files_of(drops: Iterable[Drop]) -> Iterator[DropAudio]:
@@ -312,10 +312,7 @@ def _conflicting_sources(
 
     The drop that agrees with the record is kept, else the one that was accepted first.
     """
-    accepted = [
-        it if status is _ACCEPTED else None
-        for it, status in zip(drops.source_ids, drops.statuses, strict=True)
-    ]
+    accepted = drops.sources_of(_ACCEPTED)
     again = {source_id for source_id, count in Counter(filter(None, accepted)).items() if count > 1}
     declared: dict[str, tuple[str, str]] = {}
     first: dict[str, tuple[bool, bool, str]] = {}
